@@ -1,0 +1,1 @@
+"""Stockbridge: an integration hub between a legacy ERP, a warehouse and its carriers."""

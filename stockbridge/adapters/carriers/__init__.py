@@ -1,0 +1,1 @@
+"""The carrier port, and one folder for each carrier."""

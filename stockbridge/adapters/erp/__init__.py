@@ -1,0 +1,1 @@
+"""The ERP port, and one folder for each kind of ERP."""

@@ -1,0 +1,1 @@
+"""The door: ERP pushes, carrier callbacks, warehouse and operator calls; reads views and balances from PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The language: orders, quantities, stock keys, allocation and amendment rules. Pure: no I/O, no clock."""

@@ -1,0 +1,64 @@
+"""What the ERP is told of an order: one message a step, numbered in the order's own feed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ErpMessageKind = Literal[
+    "accepted", "refused", "reserved", "backordered", "amended", "shipped", "delivered", "cancelled", "returned"
+]
+
+
+@dataclass(frozen=True)
+class ErpLine:
+    """One order line as the message tells it. `quantity` is what this message is about, in base units.
+
+    `ordered` is the line's whole ordered quantity, so that the ERP can check its own document against it.
+    """
+
+    line_no: int
+    sku: str
+    quantity: int
+    ordered: int
+    uom: str
+    lot: str | None = None
+    serial_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ErpParcel:
+    """A parcel that left, as the ERP's delivery note names it."""
+
+    parcel_no: int
+    tracking_number: str
+
+
+@dataclass(frozen=True)
+class ErpMessage:
+    """One message of an order's feed to its ERP.
+
+    `reference` is ours, the same on every attempt: the ERP keeps it on the document it makes, and can be asked by it.
+    `order_no` is the ERP's own number; `occurred_at` is RFC 3339 with an offset. `signed_by` comes with `delivered`.
+    """
+
+    reference: str
+    order_no: str
+    number: int
+    kind: ErpMessageKind
+    revision: int
+    occurred_at: str
+    lines: tuple[ErpLine, ...] = ()
+    shipment_no: str | None = None
+    carrier: str | None = None
+    parcels: tuple[ErpParcel, ...] = field(default=())
+    signed_by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ErpReceipt:
+    """The ERP's proof that it has our message: the document that it made, under our reference."""
+
+    reference: str
+    document_no: str

@@ -1,0 +1,1 @@
+"""What was said: catalog, inbox, accepted orders, shipments, ERP messages, carrier events, outbox, addresses."""

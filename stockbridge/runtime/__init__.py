@@ -1,0 +1,1 @@
+"""The wiring: settings, clients, workers, the embedded stack, the CLI. The only code that imports everything."""
