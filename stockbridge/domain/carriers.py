@@ -24,6 +24,49 @@ class TrackingStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+# How far each status tells us that a parcel has come; a later one is above an earlier one. `latest` takes the higher
+# of two, so any permutation or duplication of the same events ends in the same status.
+#
+# - `unknown` is the bottom: a word that we can't read proves nothing.
+# - `cancelled` is just above `pending`: only what never left can be cancelled, and any scan of the parcel refutes it.
+# - `delivery_delayed` and `on_hold` are above mere movement, so that a late scan doesn't hide them, and below what ends
+#   them. A carrier can only hold or be late with what it has: adapters map a delay before the pick-up to `pending`.
+# - `ready_for_pickup` is above `delivery_failed`: after a failed attempt the parcel often waits in a shop.
+# - `delivered` is the top, above `return_to_sender`: it moved stock in the ledger, and facts stay. An adapter whose
+#   carrier calls the arrival back at the sender "delivered" maps that to `return_to_sender`.
+_LADDER = (
+    TrackingStatus.UNKNOWN,
+    TrackingStatus.PENDING,
+    TrackingStatus.CANCELLED,
+    TrackingStatus.PICKED_UP,
+    TrackingStatus.IN_TRANSIT,
+    TrackingStatus.DELIVERY_DELAYED,
+    TrackingStatus.ON_HOLD,
+    TrackingStatus.OUT_FOR_DELIVERY,
+    TrackingStatus.DELIVERY_FAILED,
+    TrackingStatus.READY_FOR_PICKUP,
+    TrackingStatus.RETURN_TO_SENDER,
+    TrackingStatus.DELIVERED,
+)
+_RANK = {status: rank for rank, status in enumerate(_LADDER)}
+
+PHYSICAL = frozenset(_LADDER[_RANK[TrackingStatus.PICKED_UP] :])
+"""The statuses that prove that the parcel left the building: all from `picked_up` up.
+
+Closed upwards, so that whether a parcel left shows in its latest status alone, in whatever order the events came.
+"""
+
+
+def advances(known: TrackingStatus, new: TrackingStatus) -> bool:
+    """Say whether an event with status `new` tells more than what is known. `unknown` never does."""
+    return _RANK[new] > _RANK[known]
+
+
+def latest(known: TrackingStatus, new: TrackingStatus) -> TrackingStatus:
+    """Return the join of two statuses: the one that tells more. Commutative, associative and idempotent."""
+    return new if advances(known, new) else known
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a parcel comes from or goes to. `country` is ISO 3166-1 alpha-2."""

@@ -1,0 +1,136 @@
+"""An order line's quantities, and the status that they add up to. Line quantities are the state of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class ShortagePolicy(StrEnum):
+    """What happens to the part of a demand that can't be reserved now."""
+
+    BACKORDER = "backorder"
+    REJECT = "reject"
+    PARTIAL = "partial"
+
+
+class OrderStatus(StrEnum):
+    """An order's status: that of its least advanced unit that is not cancelled."""
+
+    RECEIVED = "received"
+    BACKORDERED = "backordered"
+    RESERVED = "reserved"
+    PICKING = "picking"
+    PICKED = "picked"
+    LABELED = "labeled"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class OrderLine:
+    """What a line of an order wants at a site, and where each unit of it is, in base units.
+
+    Always `ordered = reserved + backordered + shipped + cancelled`. `picked` is the part of `reserved` in staging;
+    `to_put_back` lies in staging too, still held, but is no longer wanted; `delivered` is a part of `shipped`, and
+    `returned` of `delivered`. `queued_at` is the place in the backorder queue: when the demand was first accepted.
+    """
+
+    tenant: str
+    order_ref: str
+    line_no: int
+    sku: str
+    site: str
+    lot: str
+    uom: str
+    factor: int
+    priority: int
+    shortage_policy: str
+    queued_at: datetime | None = None
+    ordered: int = 0
+    reserved: int = 0
+    backordered: int = 0
+    picked: int = 0
+    to_put_back: int = 0
+    shipped: int = 0
+    delivered: int = 0
+    returned: int = 0
+    cancelled: int = 0
+
+    @property
+    def unpicked(self) -> int:
+        """The part of `reserved` that still lies in its bin."""
+        return self.reserved - self.picked
+
+    @property
+    def unshipped(self) -> int:
+        """What is still to be shipped, or waits to be."""
+        return self.reserved + self.backordered
+
+    def quantities(self) -> dict[str, int]:
+        """Return the nine quantities by name, in the order that a view shows them."""
+        return {name: getattr(self, name) for name in QUANTITIES}
+
+    def as_row(self) -> dict[str, Any]:
+        """Return all fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+QUANTITIES: Final = (
+    "ordered",
+    "reserved",
+    "backordered",
+    "picked",
+    "to_put_back",
+    "shipped",
+    "delivered",
+    "returned",
+    "cancelled",
+)
+
+
+def status_of(lines: Iterable[OrderLine], labeled: dict[int, int]) -> OrderStatus:
+    """Compute an order's status from its lines and from what is labeled but not handed over, by line number."""
+    stages = [stage for line in lines if line.ordered for stage in _stages(line, labeled.get(line.line_no, 0))]
+    if not stages:
+        return OrderStatus.CANCELLED
+    return min(stages, key=_RANK.__getitem__)
+
+
+def _stages(line: OrderLine, labeled: int) -> list[OrderStatus]:
+    """Name the stages that at least one unit of the line is in."""
+    present = {
+        OrderStatus.BACKORDERED: line.backordered,
+        OrderStatus.RESERVED: line.unpicked if not line.picked else 0,
+        OrderStatus.PICKING: line.unpicked if line.picked else 0,
+        OrderStatus.PICKED: max(0, line.picked - labeled),
+        OrderStatus.LABELED: min(line.picked, labeled),
+        OrderStatus.SHIPPED: line.shipped - line.delivered,
+        OrderStatus.DELIVERED: line.delivered - line.returned,
+        OrderStatus.RETURNED: line.returned,
+    }
+    return [stage for stage, quantity in present.items() if quantity > 0]
+
+
+_RANK: Final = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            OrderStatus.RECEIVED,
+            OrderStatus.BACKORDERED,
+            OrderStatus.RESERVED,
+            OrderStatus.PICKING,
+            OrderStatus.PICKED,
+            OrderStatus.LABELED,
+            OrderStatus.SHIPPED,
+            OrderStatus.DELIVERED,
+            OrderStatus.RETURNED,
+        )
+    )
+}

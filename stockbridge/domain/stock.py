@@ -1,0 +1,133 @@
+"""Stock keys: streams, pools, places, and the canonical identity that names them.
+
+Ids are derived from identities, so two writers that meet the same bucket for the first time name it alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, cached_property
+from hashlib import sha256
+from uuid import UUID
+
+
+class StockStatus(StrEnum):
+    """What may be done with stock. Only `available` stock can be reserved."""
+
+    AVAILABLE = "available"
+    QUARANTINED = "quarantined"
+    DAMAGED = "damaged"
+    INSPECTION = "inspection"
+
+
+class PlaceKind(StrEnum):
+    """What a location is to the ledger. The last four are virtual: the world outside is a place too."""
+
+    STORAGE = "storage"
+    STAGING = "staging"
+    SUPPLIER = "supplier"
+    ADJUSTMENT = "adjustment"
+    TRANSIT = "transit"
+    CUSTOMER = "customer"
+
+
+PHYSICAL = frozenset({PlaceKind.STORAGE, PlaceKind.STAGING})
+MAY_GO_NEGATIVE = frozenset({PlaceKind.SUPPLIER, PlaceKind.ADJUSTMENT})
+
+
+class Evidence(StrEnum):
+    """How we know of a movement."""
+
+    SCANNED = "scanned"
+    CONFIRMED = "confirmed"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location, and the site whose pool its stock belongs to."""
+
+    location_id: str
+    site: str
+    kind: PlaceKind = PlaceKind.STORAGE
+
+
+def supplier(site: str) -> Place:
+    """Where receipts come from. May go negative."""
+    return Place(f"supplier/{site}", site, PlaceKind.SUPPLIER)
+
+
+def adjustment(site: str) -> Place:
+    """Where counts, losses and finds go to and come from. May go negative."""
+    return Place(f"adjustment/{site}", site, PlaceKind.ADJUSTMENT)
+
+
+def transit(shipment_no: str, site: str) -> Place:
+    """Where goods are between the dock and the customer's door."""
+    return Place(f"transit/{shipment_no}", site, PlaceKind.TRANSIT)
+
+
+def customer(order_ref: str, site: str) -> Place:
+    """Where delivered goods are, so that nobody can return more than was delivered."""
+    return Place(f"customer/{order_ref}", site, PlaceKind.CUSTOMER)
+
+
+@dataclass(frozen=True, order=True)
+class PoolKey:
+    """All streams of a sku at a site of a tenant: the unit of locking, allocation and the backorder queue."""
+
+    tenant: str
+    site: str
+    sku: str
+
+    @cached_property
+    def pool_id(self) -> UUID:
+        """The pool's id, derived from its identity."""
+        return _pool_id(self.tenant, self.site, self.sku)
+
+
+@cache
+def _pool_id(tenant: str, site: str, sku: str) -> UUID:
+    return UUID(bytes=sha256("\n".join(("pool", tenant, site, sku)).encode()).digest()[:16])
+
+
+@dataclass(frozen=True)
+class StreamKey:
+    """One stock bucket. `lot` and `serial_number` are empty where the sku has none."""
+
+    tenant: str
+    sku: str
+    place: Place
+    lot: str = ""
+    serial_number: str = ""
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+    @cached_property
+    def identity_hash(self) -> bytes:
+        """SHA-256 of the canonical identity (docs/canonical-form.md). The first entry chains to it."""
+        return sha256(
+            "\n".join(
+                (
+                    "stream",
+                    self.tenant,
+                    self.sku,
+                    self.place.site,
+                    self.place.location_id,
+                    self.place.kind,
+                    self.lot,
+                    self.serial_number,
+                    self.stock_status,
+                )
+            ).encode()
+        ).digest()
+
+    @cached_property
+    def stream_id(self) -> UUID:
+        """The stream's id: the first half of its identity hash."""
+        return UUID(bytes=self.identity_hash[:16])
+
+    @cached_property
+    def pool(self) -> PoolKey:
+        """The pool that the stream belongs to."""
+        return PoolKey(self.tenant, self.place.site, self.sku)

@@ -1,0 +1,251 @@
+"""The state that a batch works on, and the draft of one posting over it.
+
+A `Book` is what was read under the pools' locks. A `Draft` collects what one request changes; it is applied to the
+book when the request is accepted and dropped when it is refused, so one bad request in a batch harms no other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PHYSICAL, PlaceKind, PoolKey, StockStatus, StreamKey
+
+LineKey = tuple[str, str, int, UUID]
+"""An order line in the ledger: tenant, order_ref, line_no, pool."""
+
+Holder = tuple[str, int]
+"""Whose an entry is: order_ref and line_no; ("", 0) for nobody's."""
+
+NOBODY: Holder = ("", 0)
+
+
+@dataclass(slots=True)
+class Stream:
+    """A stream's tail: its balances, and what its next entry chains to."""
+
+    key: StreamKey
+    stream_id: UUID
+    seq: int = 0
+    on_hand: int = 0
+    reserved: int = 0
+    tail_hash: bytes = b""
+    recorded_at: datetime | None = None
+    expires_on: date | None = None
+    stored: bool = False
+    was_open: bool = False
+
+    @property
+    def allocatable(self) -> bool:
+        """Say whether stock here may be promised: available, and in a bin."""
+        return self.key.stock_status is StockStatus.AVAILABLE and self.key.place.kind is PlaceKind.STORAGE
+
+    @classmethod
+    def new(cls, key: StreamKey) -> Stream:
+        """Make the empty stream of a key; its first entry chains to the identity."""
+        return cls(key=key, stream_id=key.stream_id, tail_hash=key.identity_hash)
+
+
+class Book:
+    """Streams, order lines, holds and queues, as they are after all drafts applied so far."""
+
+    def __init__(self) -> None:
+        self.streams: dict[UUID, Stream] = {}
+        self.allocatable: dict[UUID, list[Stream]] = defaultdict(list)
+        self.lines: dict[LineKey, OrderLine] = {}
+        self.stored_lines: set[LineKey] = set()
+        self.keys_of_order: dict[tuple[str, str], set[LineKey]] = defaultdict(set)
+        self.keys_in_pool: dict[UUID, set[LineKey]] = defaultdict(set)
+        self.holds: dict[tuple[str, str, int], dict[UUID, int]] = defaultdict(dict)
+
+    def add_stream(self, stream: Stream) -> None:
+        """Take up a stream that was read, or is new."""
+        self.streams[stream.stream_id] = stream
+        if stream.allocatable:
+            self.allocatable[stream.key.pool.pool_id].append(stream)
+
+    def add_line(self, line: OrderLine) -> None:
+        """Take up an order line that was read, or is new."""
+        key = line_key(line)
+        self.lines[key] = line
+        self.keys_of_order[key[0], key[1]].add(key)
+        self.keys_in_pool[key[3]].add(key)
+
+    def add_stored_line(self, line: OrderLine) -> None:
+        """Take up an order line that was read."""
+        self.add_line(line)
+        self.stored_lines.add(line_key(line))
+
+    def add_hold(self, tenant: str, holder: Holder, stream_id: UUID, quantity: int) -> None:
+        """Raise (or lower) what an order line holds in a stream."""
+        held = self.holds[tenant, *holder]
+        held[stream_id] = held.get(stream_id, 0) + quantity
+        if not held[stream_id]:
+            del held[stream_id]
+
+
+def line_key(line: OrderLine) -> LineKey:
+    """Name an order line in the ledger."""
+    return line.tenant, line.order_ref, line.line_no, PoolKey(line.tenant, line.site, line.sku).pool_id
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Free stock of a stream, as a candidate for allocation."""
+
+    stream: Stream
+    free: int
+    expires_on: date | None
+    label: str
+
+
+@dataclass
+class Draft:
+    """What one request changes: deltas by stream and line, and order lines as they will be."""
+
+    book: Book
+    tenant: str
+    deltas: dict[tuple[UUID, Holder], list[int]] = field(default_factory=dict)
+    new_streams: dict[UUID, Stream] = field(default_factory=dict)
+    changed: dict[LineKey, OrderLine] = field(default_factory=dict)
+    newly_queued: set[LineKey] = field(default_factory=set)
+    freed_pools: set[UUID] = field(default_factory=set)
+    served: set[str] = field(default_factory=set)
+    displaced: set[str] = field(default_factory=set)
+    unaccounted: list[tuple[str, str, int]] = field(default_factory=list)
+    """What left though the ledger never had it: sku, site, quantity."""
+
+    _by_stream: dict[UUID, list[int]] = field(default_factory=dict)
+    _by_holder: dict[Holder, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+
+    # -- reading, over the book ---------------------------------------------------------------------------------
+
+    def stream(self, key: StreamKey) -> Stream:
+        """Return the stream of a key, new if need be."""
+        stream_id = key.stream_id
+        known = self.book.streams.get(stream_id) or self.new_streams.get(stream_id)
+        if known is None:
+            known = self.new_streams[stream_id] = Stream.new(key)
+        return known
+
+    def on_hand(self, stream: Stream) -> int:
+        """Return what is on hand with this draft applied."""
+        change = self._by_stream.get(stream.stream_id)
+        return stream.on_hand + (change[0] if change else 0)
+
+    def reserved(self, stream: Stream) -> int:
+        """Return what is promised with this draft applied."""
+        change = self._by_stream.get(stream.stream_id)
+        return stream.reserved + (change[1] if change else 0)
+
+    def free(self, stream: Stream) -> int:
+        """Return what is on hand and not promised."""
+        return self.on_hand(stream) - self.reserved(stream)
+
+    def buckets(self, pool_id: UUID, lot: str, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
+        """Yield the free stock of a pool that a demand for this lot (or for any) can use."""
+        candidates = self.book.allocatable.get(pool_id, ())
+        new = (s for s in self.new_streams.values() if s.allocatable and s.key.pool.pool_id == pool_id)
+        for stream in (*candidates, *new):
+            free = self.free(stream)
+            if free > 0 and (not lot or stream.key.lot == lot) and stream.stream_id != excluding:
+                yield _Bucket(stream, free, stream.expires_on, stream.key.place.location_id + "/" + stream.key.lot)
+
+    def line(self, key: LineKey) -> OrderLine | None:
+        """Return this draft's own copy of an order line."""
+        if key not in self.changed:
+            known = self.book.lines.get(key)
+            if known is None:
+                return None
+            self.changed[key] = copy(known)
+        return self.changed[key]
+
+    def add_line(self, line: OrderLine) -> OrderLine:
+        """Take a new order line into the draft."""
+        self.changed[line_key(line)] = line
+        return line
+
+    def lines_of(self, order_ref: str) -> list[OrderLine]:
+        """Return the draft's copies of all lines of an order, by line number."""
+        drafted = {k for k in self.changed if k[0] == self.tenant and k[1] == order_ref}
+        keys = drafted | self.book.keys_of_order.get((self.tenant, order_ref), set())
+        return sorted((line for k in keys if (line := self.line(k))), key=lambda line: line.line_no)
+
+    def lines_in(self, pool_id: UUID) -> list[OrderLine]:
+        """Return the draft's copies of all known lines of a pool."""
+        keys = {k for k in self.changed if k[3] == pool_id} | self.book.keys_in_pool.get(pool_id, set())
+        return [line for k in keys if (line := self.line(k))]
+
+    def holds(self, line: OrderLine, kinds: frozenset[PlaceKind] = PHYSICAL) -> list[tuple[Stream, int]]:
+        """Return what a line holds in places of these kinds, first expiry first."""
+        holder = (line.order_ref, line.line_no)
+        base = self.book.holds.get((line.tenant, *holder), {})
+        pool_id = line_key(line)[3]
+        found: list[tuple[Stream, int]] = []
+        for stream_id in base.keys() | self._by_holder.get(holder, set()):
+            stream = self.book.streams.get(stream_id) or self.new_streams[stream_id]
+            change = self.deltas.get((stream_id, holder))
+            quantity = base.get(stream_id, 0) + (change[1] if change else 0)
+            if quantity > 0 and stream.key.place.kind in kinds and stream.key.pool.pool_id == pool_id:
+                found.append((stream, quantity))
+        return sorted(found, key=lambda hold: (hold[0].expires_on or date.max, hold[0].key.place.location_id))
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def move(self, stream: Stream, on_hand: int, reserved: int, holder: Holder = NOBODY) -> None:
+        """Change a stream's balances, in the name of an order line or of nobody."""
+        for change in (
+            self.deltas.setdefault((stream.stream_id, holder), [0, 0]),
+            self._by_stream.setdefault(stream.stream_id, [0, 0]),
+        ):
+            change[0] += on_hand
+            change[1] += reserved
+        if reserved:
+            self._by_holder[holder].add(stream.stream_id)
+        if stream.allocatable and on_hand > reserved:
+            self.freed_pools.add(stream.key.pool.pool_id)
+
+    def queue(self, line: OrderLine, quantity: int) -> None:
+        """Let part of a line's demand wait, at the place of the posting that accepts it."""
+        if not line.backordered:
+            self.newly_queued.add(line_key(line))
+        line.backordered += quantity
+
+    def entries(self) -> list[tuple[Stream, Holder, int, int]]:
+        """Return the net entries, what frees before what takes, so that each entry's balances hold on their own."""
+        net = [
+            (self.book.streams.get(stream_id) or self.new_streams[stream_id], holder, change[0], change[1])
+            for (stream_id, holder), change in self.deltas.items()
+            if change[0] or change[1]
+        ]
+        return sorted(net, key=lambda e: _rank(e[2], e[3])) if len(net) > 1 else net
+
+    def lines_changed(self) -> list[OrderLine]:
+        """Return the order lines that are new, or differ from what the book has."""
+        return [line for key, line in self.changed.items() if self.book.lines.get(key) != line]
+
+
+def _rank(on_hand: int, reserved: int) -> int:
+    """Order the entries of a posting: free a hold, bring stock, take stock away, promise."""
+    if reserved < 0:
+        return 0
+    if on_hand > 0:
+        return 1
+    return 2 if on_hand < 0 else 3
+
+
+def apply(draft: Draft, entries: Iterable[tuple[Stream, Holder, int, int]]) -> None:
+    """Make an accepted draft the book's state. The caller has advanced the streams' tails entry by entry."""
+    book = draft.book
+    for stream in draft.new_streams.values():
+        book.add_stream(stream)
+    for line in draft.changed.values():
+        book.add_line(line)
+    for stream, holder, _, reserved in entries:
+        if reserved:
+            book.add_hold(draft.tenant, holder, stream.stream_id, reserved)

@@ -1,0 +1,40 @@
+"""From rows to the ledger's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import Place, PlaceKind, StockStatus, StreamKey
+from stockbridge.ledger.book import Stream
+
+
+def key_of(row: Sequence[Any]) -> StreamKey:
+    """Read (tenant, sku, site, location_id, kind, lot, serial_number, stock_status)."""
+    tenant, sku, site, location_id, kind, lot, serial_number, stock_status = row
+    place = Place(location_id, site, PlaceKind(kind))
+    return StreamKey(tenant, sku, place, lot, serial_number, StockStatus(stock_status))
+
+
+def stream_of(row: Sequence[Any]) -> Stream:
+    """Read a stream with its tail, as the writer's queries select it."""
+    stream_id, *identity = row[:9]
+    identity_hash, was_open, expires_on, seq, on_hand, reserved, tail_hash, recorded_at = row[9:]
+    return Stream(
+        key=key_of(identity),
+        stream_id=stream_id,
+        seq=seq or 0,
+        on_hand=on_hand or 0,
+        reserved=reserved or 0,
+        tail_hash=bytes(tail_hash or identity_hash),
+        recorded_at=recorded_at,
+        expires_on=expires_on,
+        stored=True,
+        was_open=was_open,
+    )
+
+
+def line_of(row: Sequence[Any]) -> OrderLine:
+    """Read an order line: its columns in the order of its fields."""
+    return OrderLine(*row)

@@ -1,0 +1,315 @@
+"""What may be asked of the ledger, and told to it.
+
+Each is one posting with one idempotency key. Quantities are base units. Requests may be refused; facts (a receipt, a
+goods issue, a delivery, a count, a change of status) may not, for want of free stock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import ClassVar
+
+from stockbridge.domain.stock import Evidence, Place, PlaceKind, PoolKey, StockStatus, StreamKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What every posting has. `key` is made from business keys before the first attempt; `occurred_at` None is now."""
+
+    reason: ClassVar[str]
+
+    tenant: str
+    key: str
+    actor: str
+    evidence: Evidence = Evidence.CONFIRMED
+    occurred_at: datetime | None = None
+
+    def pools(self) -> Iterable[PoolKey]:
+        """Name every pool whose stock the request may touch."""
+        raise NotImplementedError
+
+    def orders(self) -> Iterable[str]:
+        """Name the orders whose lines the request is about."""
+        return ()
+
+    def locations(self) -> Iterable[str]:
+        """Name the virtual locations whose open streams the request takes from."""
+        return ()
+
+    def streams(self) -> Iterable[StreamKey]:
+        """Name the streams that must be known even if they are empty or not open."""
+        return ()
+
+    def may_displace(self) -> bool:
+        """Say whether other orders' holds may have to give way."""
+        return False
+
+    def posting_reason(self) -> str:
+        """Name why the posting exists."""
+        return self.reason
+
+    def digest(self) -> bytes:
+        """SHA-256 of what was asked, never of what was chosen or changed."""
+        asked = {"request": type(self).__name__, **asdict(self)}
+        asked.pop("actor")
+        return sha256(json.dumps(asked, sort_keys=True, default=_plain, separators=(",", ":")).encode()).digest()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+@dataclass(frozen=True)
+class ReceivedLine:
+    """What arrived of a sku. With serial numbers, as many as the quantity."""
+
+    sku: str
+    quantity: int
+    lot: str = ""
+    expires_on: date | None = None
+    serial_numbers: tuple[str, ...] = ()
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiveStock(Request):
+    """A fact: goods receipt from the supplier into a location."""
+
+    reason: ClassVar[str] = "goods_receipt"
+
+    place: Place
+    lines: tuple[ReceivedLine, ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (PoolKey(self.tenant, self.place.site, line.sku) for line in self.lines)
+
+    def streams(self) -> Iterable[StreamKey]:
+        for line in self.lines:
+            for serial in line.serial_numbers or ("",):
+                yield StreamKey(self.tenant, line.sku, self.place, line.lot, serial, line.stock_status)
+                yield StreamKey(self.tenant, line.sku, supplier_of(self.place), line.lot, serial)
+
+
+def supplier_of(place: Place) -> Place:
+    """Name the supplier location of the place's site."""
+    return Place(f"supplier/{place.site}", place.site, PlaceKind.SUPPLIER)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """An order line as it should be now. `lot` is the one that the customer named, or empty."""
+
+    line_no: int
+    sku: str
+    site: str
+    ordered: int
+    uom: str
+    factor: int = 1
+    lot: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OrderRequest(Request):
+    order_ref: str
+
+    def orders(self) -> Iterable[str]:
+        return (self.order_ref,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmendOrder(_OrderRequest):
+    """A request: the whole order as it should be now. The first one reserves; a later one acts on the difference.
+
+    `former` are the (site, sku) of lines accepted before, so that what is no longer wanted can be freed. One posting,
+    net (I8): what the order holds of a sku never falls below the smaller of before and after.
+    """
+
+    reason: ClassVar[str] = "amendment"
+
+    priority: int
+    shortage_policy: str
+    lines: tuple[Demand, ...]
+    former: tuple[tuple[str, str], ...] = ()
+
+    def posting_reason(self) -> str:
+        """Name the first one a reservation."""
+        return self.reason if self.former else "reservation"
+
+    def pools(self) -> Iterable[PoolKey]:
+        yield from (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+        yield from (PoolKey(self.tenant, site, sku) for site, sku in self.former)
+
+
+@dataclass(frozen=True)
+class LineQuantity:
+    """A quantity of an order line. None means all that the request can mean of the line."""
+
+    line_no: int
+    sku: str
+    site: str
+    quantity: int | None
+    lot: str = ""
+    serial_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LineRequest(_OrderRequest):
+    lines: tuple[LineQuantity, ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelLines(_LineRequest):
+    """A request: give up what is not shipped. `only_backordered` gives up no more than what waits (accept short)."""
+
+    reason: ClassVar[str] = "cancellation"
+
+    only_backordered: bool = False
+
+
+@dataclass(frozen=True)
+class PickedLine(LineQuantity):
+    """What a picker took of a line, and where. None for the place takes the line's holds as they come."""
+
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmPick(_OrderRequest):
+    """A request: stock went from its bin to staging, its reservation with it.
+
+    With `short`, what the line holds at the named place and was not picked was not found: it is put aside as
+    `inspection` where it should lie, and made up for elsewhere, or by the line's shortage policy.
+    """
+
+    reason: ClassVar[str] = "pick"
+
+    lines: tuple[PickedLine, ...]
+    staging: tuple[Place, ...]
+    short: bool = False
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+
+    def staging_of(self, site: str) -> Place:
+        """Return the staging location of a site."""
+        return next(place for place in self.staging if place.site == site)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutBack(_OrderRequest):
+    """A request: what is no longer wanted went from staging to a bin, and is free again, in one posting."""
+
+    reason: ClassVar[str] = "put_back"
+
+    lines: tuple[PickedLine, ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssueGoods(_LineRequest):
+    """A fact: the parcels of a shipment have left. Its own hold goes first, then free stock, then others' holds."""
+
+    reason: ClassVar[str] = "goods_issue"
+
+    shipment_no: str
+
+    def may_displace(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverParcel(_LineRequest):
+    """A fact: a parcel arrived. `order_site` is where the customer's location belongs to."""
+
+    reason: ClassVar[str] = "delivery"
+
+    shipment_no: str
+    order_site: str
+
+    def pools(self) -> Iterable[PoolKey]:
+        yield from super().pools()
+        yield from (PoolKey(self.tenant, self.order_site, line.sku) for line in self.lines)
+
+    def locations(self) -> Iterable[str]:
+        return (f"transit/{self.shipment_no}",)
+
+
+@dataclass(frozen=True)
+class ReturnedLine(LineQuantity):
+    """What came back of a line, and in what condition."""
+
+    condition: StockStatus = StockStatus.INSPECTION
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnGoods(_OrderRequest):
+    """A request: goods came back to a location. `shipment_no` is named where they never reached the customer."""
+
+    reason: ClassVar[str] = "return"
+
+    lines: tuple[ReturnedLine, ...]
+    place: Place
+    order_site: str
+    shipment_no: str | None = None
+
+    def pools(self) -> Iterable[PoolKey]:
+        for line in self.lines:
+            yield PoolKey(self.tenant, line.site, line.sku)
+            yield PoolKey(self.tenant, self.order_site, line.sku)
+            yield PoolKey(self.tenant, self.place.site, line.sku)
+
+    def locations(self) -> Iterable[str]:
+        return (f"transit/{self.shipment_no}" if self.shipment_no else f"customer/{self.order_ref}",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BucketRequest(Request):
+    stream: StreamKey
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (self.stream.pool,)
+
+    def streams(self) -> Iterable[StreamKey]:
+        return (self.stream,)
+
+    def may_displace(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveStock(_BucketRequest):
+    """A request: stock went to another location of its site. Free units go first, then reservations go along."""
+
+    reason: ClassVar[str] = "move"
+
+    to: Place
+    quantity: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeStockStatus(_BucketRequest):
+    """A fact: stock became something else. Free units go first, then holds are displaced."""
+
+    reason: ClassVar[str] = "status_change"
+
+    to: StockStatus
+    quantity: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustStock(_BucketRequest):
+    """A fact: a count or a find differs from the ledger by `delta`. The other side is `adjustment/<site>`."""
+
+    reason: ClassVar[str] = "adjustment"
+
+    delta: int
+    cause: str

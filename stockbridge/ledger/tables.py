@@ -1,0 +1,214 @@
+"""The ledger's tables. Triggers and grants, which SQLAlchemy can't say, are in the migrations."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(schema="ledger", naming_convention=NAMING)
+
+INSTANT = DateTime(timezone=True)
+
+
+def no_control_characters(column: str) -> CheckConstraint:
+    """The canonical form joins its fields by line feeds (docs/canonical-form.md), so no field may hold one."""
+    return CheckConstraint(f"{column} !~ '[[:cntrl:]]'", name=f"{column}_one_line")
+
+
+def _name(name: str, **options: Any) -> Column[str]:
+    return Column(name, String, nullable=False, **options)
+
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("pool_id", Uuid, primary_key=True, comment="derived from tenant, site and sku"),
+    _name("tenant"),
+    _name("site"),
+    _name("sku"),
+    UniqueConstraint("tenant", "site", "sku"),
+    comment="All streams of a sku at a site. Its row is the lock that every writer takes first, in one sorted order",
+)
+
+lot = Table(
+    "lot",
+    metadata,
+    _name("tenant"),
+    _name("sku"),
+    _name("lot"),
+    Column("expires_on", Date, nullable=True),
+    PrimaryKeyConstraint("tenant", "sku", "lot"),
+    comment="What allocation must know of a lot",
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("stream_id", Uuid, primary_key=True, comment="the first 16 bytes of identity_hash"),
+    Column("identity_hash", LargeBinary, nullable=False, comment="SHA-256 of the canonical identity; chains entry 1"),
+    Column("pool_id", Uuid, ForeignKey(pool.c.pool_id), nullable=False),
+    _name("tenant"),
+    _name("sku"),
+    _name("site"),
+    _name("location_id"),
+    _name("kind"),
+    _name("lot"),
+    _name("serial_number"),
+    _name("stock_status"),
+    Column("open", Boolean, nullable=False, comment="on_hand is not 0; never a quantity"),
+    UniqueConstraint("tenant", "sku", "location_id", "lot", "serial_number", "stock_status"),
+    CheckConstraint("kind in ('storage', 'staging', 'supplier', 'adjustment', 'transit', 'customer')", name="kind"),
+    CheckConstraint("stock_status in ('available', 'quarantined', 'damaged', 'inspection')", name="stock_status"),
+    CheckConstraint("octet_length(identity_hash) = 32", name="identity_hash_is_sha256"),
+    *(no_control_characters(c) for c in ("tenant", "sku", "site", "location_id", "lot", "serial_number")),
+    # I3: a serial is in one place. Entry balances bound each stream to 0..1; this bounds them together.
+    Index(
+        "uq_stream_serial_in_one_place",
+        "tenant",
+        "sku",
+        "serial_number",
+        unique=True,
+        postgresql_where=text("open and serial_number <> '' and kind <> 'supplier'"),
+    ),
+    # Serves allocation, current balances and reports: the streams of a pool that hold something.
+    Index("ix_stream_open_in_pool", "pool_id", postgresql_where=text("open")),
+    Index("ix_stream_location", "tenant", "location_id"),
+    comment="One stock bucket: the unit of ordering and hash-chaining. Identity only",
+)
+
+posting = Table(
+    "posting",
+    metadata,
+    Column("posting_id", Uuid, primary_key=True),
+    _name("tenant"),
+    _name("idempotency_key"),
+    Column("request_digest", LargeBinary, nullable=False),
+    _name("reason"),
+    _name("actor"),
+    _name("evidence"),
+    Column("occurred_at", INSTANT, nullable=False),
+    Column("recorded_at", INSTANT, nullable=False),
+    Column("answer", String, nullable=False, comment="JSON as text: its bytes are hashed"),
+    # I5: one posting for each key.
+    UniqueConstraint("tenant", "idempotency_key"),
+    CheckConstraint("evidence in ('scanned', 'confirmed', 'inferred')", name="evidence"),
+    CheckConstraint("octet_length(request_digest) = 32", name="request_digest_is_sha256"),
+    *(no_control_characters(c) for c in ("tenant", "idempotency_key", "reason", "actor")),
+    comment="One atomic set of entries with one idempotency key and one reason. Never updated, never deleted",
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("stream_id", Uuid, ForeignKey(stream.c.stream_id), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("posting_id", Uuid, ForeignKey(posting.c.posting_id), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("order_ref", String, nullable=False, comment="empty where the entry is for no order"),
+    Column("line_no", Integer, nullable=False, comment="0 where the entry is for no order line"),
+    Column("on_hand_delta", BigInteger, nullable=False),
+    Column("reserved_delta", BigInteger, nullable=False),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("floor", SmallInteger, nullable=False, comment="0, or 1 where on_hand may go below zero"),
+    Column("serial", Boolean, nullable=False, comment="the stream is of one serial number"),
+    Column("recorded_at", INSTANT, nullable=False, comment="the posting's, here for as-of reads"),
+    Column("hash", LargeBinary, nullable=False),
+    # I2: gapless together with the trigger that ties each entry to the one before.
+    PrimaryKeyConstraint("stream_id", "seq"),
+    CheckConstraint("seq > 0", name="seq"),
+    CheckConstraint("on_hand_delta <> 0 or reserved_delta <> 0", name="moves_something"),
+    # I3
+    CheckConstraint("reserved >= 0", name="reserved_not_negative"),
+    CheckConstraint("floor = 1 or reserved <= on_hand", name="never_oversold"),
+    CheckConstraint("floor = 0 or reserved = 0", name="only_physical_stock_is_reserved"),
+    CheckConstraint("not serial or (on_hand <= 1 and on_hand >= -1)", name="a_serial_is_one_unit"),
+    CheckConstraint("(order_ref = '') = (line_no = 0)", name="order_and_line_together"),
+    CheckConstraint("octet_length(hash) = 32", name="hash_is_sha256"),
+    # I8: net, one entry for a line and stream of a posting. Also serves a posting's entries.
+    Index("uq_entry_net_per_line", "posting_id", "stream_id", "order_ref", "line_no", unique=True),
+    # Serves what an order holds, and its timeline.
+    Index("ix_entry_order", "tenant", "order_ref", "line_no", postgresql_where=text("order_ref <> ''")),
+    # Serves balances as of an instant.
+    Index("ix_entry_as_of", "stream_id", "recorded_at"),
+    comment="One immutable row of a stream: the deltas and the balances after it. The latest entry is the state",
+)
+
+order_line = Table(
+    "order_line",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    Column("line_no", Integer, nullable=False),
+    Column("pool_id", Uuid, ForeignKey(pool.c.pool_id), nullable=False),
+    _name("sku"),
+    _name("site"),
+    _name("lot", comment="the lot that the customer named, or empty"),
+    _name("uom"),
+    Column("factor", BigInteger, nullable=False, comment="of the packaging, frozen when the line was accepted"),
+    Column("priority", Integer, nullable=False),
+    _name("shortage_policy"),
+    Column("queued_at", INSTANT, nullable=True, comment="when the waiting demand was first accepted: its place"),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in (
+            "ordered",
+            "reserved",
+            "backordered",
+            "picked",
+            "to_put_back",
+            "shipped",
+            "delivered",
+            "returned",
+            "cancelled",
+        )
+    ),
+    # A line that changes its sku or site is another demand under the same number.
+    PrimaryKeyConstraint("tenant", "order_ref", "line_no", "pool_id"),
+    CheckConstraint("ordered = reserved + backordered + shipped + cancelled", name="every_unit_is_somewhere"),
+    CheckConstraint("least(ordered, reserved, backordered, shipped, cancelled) >= 0", name="nothing_negative"),
+    CheckConstraint("picked between 0 and reserved and to_put_back >= 0", name="picked_is_reserved"),
+    CheckConstraint("0 <= returned and returned <= delivered and delivered <= shipped", name="delivered_was_shipped"),
+    CheckConstraint("shortage_policy in ('backorder', 'reject', 'partial')", name="shortage_policy"),
+    CheckConstraint("backordered = 0 or queued_at is not null", name="waiting_has_a_place"),
+    CheckConstraint("factor > 0 and line_no > 0", name="positive"),
+    # Serves the backorder queue: the head is the first row.
+    Index(
+        "ix_order_line_queue",
+        "pool_id",
+        text("priority desc"),
+        "queued_at",
+        "order_ref",
+        "line_no",
+        postgresql_where=text("backordered > 0"),
+    ),
+    comment="What an order line wants and where each unit of it is: the queue, and the view that verify compares",
+)

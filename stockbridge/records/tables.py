@@ -1,0 +1,387 @@
+"""The tables of what was said. Each write has a natural key; each state names who may move it on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(schema="records", naming_convention=NAMING)
+
+INSTANT = DateTime(timezone=True)
+
+
+def _name(name: str, **options: Any) -> Column[str]:
+    return Column(name, String, nullable=False, **options)
+
+
+def _maybe(name: str, **options: Any) -> Column[str]:
+    return Column(name, String, nullable=True, **options)
+
+
+def _number(name: str, **options: Any) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, **options)
+
+
+def _created(name: str = "created_at") -> Column[Any]:
+    return Column(name, INSTANT, nullable=False, server_default=func.clock_timestamp())
+
+
+# -- who may speak -----------------------------------------------------------------------------------------------
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True, comment="SHA-256 of the key; the key itself is not kept"),
+    _name("tenant"),
+    _maybe("source", comment="the ERP that the key speaks for; null for a scanner or an office"),
+    Column("is_default_source", Boolean, nullable=False, comment="its orders are named by order_no alone, for ever"),
+)
+
+carrier_connection = Table(
+    "carrier_connection",
+    metadata,
+    Column("connection", String, primary_key=True, comment="unguessable: it is the callback's address"),
+    _name("carrier"),
+    _name("tenant"),
+)
+
+# -- catalog -----------------------------------------------------------------------------------------------------
+
+product = Table(
+    "product",
+    metadata,
+    _name("tenant"),
+    _name("sku"),
+    _name("description"),
+    _name("base_uom"),
+    Column("packagings", JSONB, nullable=False, comment="[{uom, factor, gtin}]"),
+    _name("tracking"),
+    Column("shelf_life_days", Integer),
+    Column("weight_g", Integer),
+    Column("length_mm", Integer),
+    Column("width_mm", Integer),
+    Column("height_mm", Integer),
+    _created("updated_at"),
+    PrimaryKeyConstraint("tenant", "sku"),
+    CheckConstraint("tracking in ('none', 'lot', 'serial')", name="tracking"),
+)
+
+location = Table(
+    "location",
+    metadata,
+    _name("tenant"),
+    _name("location_id"),
+    _name("site"),
+    _maybe("parent"),
+    _name("type"),
+    Column("capacity", JSONB),
+    _maybe("time_zone"),
+    Column("address", JSONB, comment="the ship-from, of a site"),
+    _created("updated_at"),
+    PrimaryKeyConstraint("tenant", "location_id"),
+    ForeignKeyConstraint(["tenant", "parent"], ["records.location.tenant", "records.location.location_id"]),
+    CheckConstraint(
+        "type in ('site', 'zone', 'aisle', 'rack', 'bin', 'receiving', 'staging', 'dock', 'returns', 'quarantine')",
+        name="type",
+    ),
+    Index("ix_location_site", "tenant", "site"),
+)
+
+# -- stock that is expected ---------------------------------------------------------------------------------------
+
+inbound_order = Table(
+    "inbound_order",
+    metadata,
+    _name("tenant"),
+    _name("po_no"),
+    _name("site"),
+    _name("supplier"),
+    Column("digest", LargeBinary, nullable=False),
+    _created(),
+    PrimaryKeyConstraint("tenant", "po_no"),
+)
+
+inbound_line = Table(
+    "inbound_line",
+    metadata,
+    _name("tenant"),
+    _name("po_no"),
+    Column("line_no", Integer, nullable=False),
+    _name("sku"),
+    _name("uom"),
+    _number("factor"),
+    _number("expected"),
+    _number("received"),
+    PrimaryKeyConstraint("tenant", "po_no", "line_no"),
+    ForeignKeyConstraint(["tenant", "po_no"], ["records.inbound_order.tenant", "records.inbound_order.po_no"]),
+    CheckConstraint("expected > 0 and received >= 0 and factor > 0", name="positive"),
+)
+
+# -- orders ---------------------------------------------------------------------------------------------------------
+
+address = Table(
+    "address",
+    metadata,
+    Column("address_id", Uuid, primary_key=True),
+    _name("tenant"),
+    Column("data", JSONB, nullable=True, comment="people's data, and the order's free note; null once erased"),
+    _created(),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("inbox_id", BigInteger, Identity(always=True), primary_key=True),
+    _name("tenant"),
+    _name("order_ref"),
+    _name("kind"),
+    _name("key", comment="the business key of the command"),
+    Column("attempt", Integer, nullable=False, comment="a repeat of an undecided row keeps it"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    _name("actor"),
+    # queued -> accepted | refused; both are final and carry the answer
+    _name("state", server_default="queued"),
+    Column("answer", JSONB),
+    _created("received_at"),
+    Column("decided_at", INSTANT),
+    UniqueConstraint("tenant", "order_ref", "key", "attempt"),
+    CheckConstraint("state in ('queued', 'accepted', 'refused')", name="state"),
+    CheckConstraint("(state = 'queued') = (decided_at is null)", name="decided"),
+    Index("ix_inbox_undecided", "tenant", "order_ref", "inbox_id", postgresql_where=text("state = 'queued'")),
+    comment="Every command before Temporal is called. Commands of an order are decided in the order of their rows",
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("source"),
+    _name("order_no"),
+    _name("site"),
+    _name("status"),
+    Column("needs_attention", Boolean, nullable=False, server_default=text("false")),
+    Column("attention", JSONB),
+    Column("revision", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    _name("shortage_policy"),
+    _maybe("customer_no"),
+    Column("requested_delivery", Date),
+    _name("carrier"),
+    _name("service_level"),
+    Column("address_id", Uuid, nullable=False),
+    Column("ordered_at", INSTANT, nullable=False),
+    Column("next_erp_number", Integer, nullable=False, server_default=text("1")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    _created(),
+    _created("updated_at"),
+    Column("closed_at", INSTANT),
+    PrimaryKeyConstraint("tenant", "order_ref"),
+    UniqueConstraint("tenant", "source", "order_no"),
+    Index("ix_orders_status", "tenant", "status", "updated_at"),
+    Index("ix_orders_open", "tenant", "order_ref", postgresql_where=text("closed_at is null")),
+    comment="Accepted orders. The row is the lock of everything that is said of an order",
+)
+
+order_revision = Table(
+    "order_revision",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    Column("revision", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="of the content but for ordered_at"),
+    Column("content", JSONB, nullable=False, comment="as accepted, without people's data"),
+    Column("address_id", Uuid, nullable=False),
+    _created("accepted_at"),
+    PrimaryKeyConstraint("tenant", "order_ref", "revision"),
+    ForeignKeyConstraint(["tenant", "order_ref"], ["records.orders.tenant", "records.orders.order_ref"]),
+)
+
+shipment = Table(
+    "shipment",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("shipment_no"),
+    _name("site"),
+    _name("carrier"),
+    _name("service_level"),
+    _name("tracking_status"),
+    Column("handed_over_at", INSTANT),
+    _maybe("handover_evidence"),
+    Column("delivered_at", INSTANT),
+    Column("proof_of_delivery", JSONB),
+    Column("dissolved_at", INSTANT, comment="its label was voided for good and its stock is no longer in it"),
+    _created(),
+    PrimaryKeyConstraint("tenant", "order_ref", "shipment_no"),
+    ForeignKeyConstraint(["tenant", "order_ref"], ["records.orders.tenant", "records.orders.order_ref"]),
+    # Transit locations are named by the shipment, so its number is unique in a tenant.
+    UniqueConstraint("tenant", "shipment_no"),
+)
+
+parcel = Table(
+    "parcel",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("shipment_no"),
+    Column("parcel_no", Integer, nullable=False),
+    Column("weight_g", Integer, nullable=False),
+    Column("length_mm", Integer),
+    Column("width_mm", Integer),
+    Column("height_mm", Integer),
+    Column("lines", JSONB, nullable=False, comment="[{line_no, sku, quantity, lot}] in base units"),
+    _maybe("tracking_number"),
+    Column("label", LargeBinary),
+    _maybe("label_media_type"),
+    _name("tracking_status"),
+    Column("last_heard_at", INSTANT),
+    Column("delivered_at", INSTANT),
+    PrimaryKeyConstraint("tenant", "order_ref", "shipment_no", "parcel_no"),
+    ForeignKeyConstraint(
+        ["tenant", "order_ref", "shipment_no"],
+        ["records.shipment.tenant", "records.shipment.order_ref", "records.shipment.shipment_no"],
+    ),
+    # Serves callbacks: whose parcel is this?
+    Index("ix_parcel_tracking_number", "tracking_number", postgresql_where=text("tracking_number is not null")),
+)
+
+STEP_STATES: Final = ("intended", "sent", "unknown", "done", "undone", "skipped")
+_STEP_STATE = f"state in {STEP_STATES}"
+
+carrier_step = Table(
+    "carrier_step",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("step_id", comment="label/<shipment_no>/<n> or void/<shipment_no>/<n>"),
+    _name("kind"),
+    _name("shipment_no"),
+    Column("version", Integer, nullable=False, comment="a label that is bought again is the next version"),
+    _name("reference", comment="ours, the same on every attempt; the carrier can be asked by it"),
+    # intended -> sent -> done | unknown; unknown -> done | intended; done -> undone (voided); any but done -> skipped
+    _name("state"),
+    _maybe("booking_id"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _maybe("last_error"),
+    _created(),
+    _created("updated_at"),
+    PrimaryKeyConstraint("tenant", "order_ref", "step_id"),
+    UniqueConstraint("tenant", "reference", "kind"),
+    CheckConstraint("kind in ('label', 'void')", name="kind"),
+    CheckConstraint(_STEP_STATE, name="state"),
+    CheckConstraint("kind <> 'label' or state not in ('done', 'undone') or booking_id is not null", name="done"),
+)
+
+erp_message = Table(
+    "erp_message",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    Column("number", Integer, nullable=False, comment="its place in the order's feed"),
+    _name("kind"),
+    _name("reference"),
+    Column("payload", JSONB, nullable=False),
+    # intended -> sent -> done | unknown; unknown -> done | intended; any but done -> skipped
+    _name("state"),
+    _maybe("document_no", comment="the ERP's own number of what it made of the message"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _maybe("last_error"),
+    _created(),
+    Column("done_at", INSTANT),
+    PrimaryKeyConstraint("tenant", "order_ref", "number"),
+    UniqueConstraint("tenant", "reference"),
+    CheckConstraint(_STEP_STATE, name="state"),
+    CheckConstraint("state <> 'done' or document_no is not null", name="done_has_a_document"),
+    Index("ix_erp_message_waiting", "tenant", "order_ref", postgresql_where=text("state not in ('done', 'skipped')")),
+)
+
+carrier_event = Table(
+    "carrier_event",
+    metadata,
+    Column("carrier_event_id", BigInteger, Identity(always=True), primary_key=True),
+    _name("tenant"),
+    _name("carrier"),
+    _name("connection"),
+    _name("event_id"),
+    _name("tracking_number"),
+    _name("status"),
+    _name("vendor_status"),
+    Column("occurred_at", INSTANT),
+    _maybe("location"),
+    _maybe("signed_by"),
+    _name("heard_by", comment="callback or poll"),
+    _created("received_at"),
+    _maybe("order_ref", comment="whose parcel it is; null until its tracking number is known"),
+    _maybe("shipment_no"),
+    Column("parcel_no", Integer),
+    Column("applied_at", INSTANT, comment="when the order's workflow had dealt with it"),
+    _maybe("effect", comment="what it changed: advanced, or why nothing"),
+    UniqueConstraint("connection", "event_id"),
+    CheckConstraint("heard_by in ('callback', 'poll')", name="heard_by"),
+    Index("ix_carrier_event_tracking_number", "tracking_number"),
+    Index("ix_carrier_event_unapplied", "carrier_event_id", postgresql_where=text("applied_at is null")),
+    Index("ix_carrier_event_order", "tenant", "order_ref"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("outbox_id", BigInteger, Identity(always=True), primary_key=True),
+    _name("tenant"),
+    _name("order_ref"),
+    _name("signal"),
+    _created(),
+    Column("delivered_at", INSTANT),
+    CheckConstraint("signal in ('carrier_event', 'stock_allocated', 'hold_displaced')", name="signal"),
+    Index("ix_outbox_undelivered", "outbox_id", postgresql_where=text("delivered_at is null")),
+    comment="What an order's workflow must hear because another order or a callback changed something",
+)
+
+discrepancy = Table(
+    "discrepancy",
+    metadata,
+    Column("discrepancy_id", BigInteger, Identity(always=True), primary_key=True),
+    _name("tenant"),
+    _name("kind"),
+    _maybe("order_ref"),
+    _name("sku"),
+    _name("site"),
+    _number("quantity"),
+    _name("detail"),
+    Column("posting_id", Uuid),
+    _created(),
+    Column("resolved_at", INSTANT),
+    comment="One difference between what we knew and what turned out to be",
+)
