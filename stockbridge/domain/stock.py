@@ -89,7 +89,7 @@ class PoolKey:
 
 @cache
 def _pool_id(tenant: str, site: str, sku: str) -> UUID:
-    return UUID(bytes=sha256("\n".join(("pool", tenant, site, sku)).encode()).digest()[:16])
+    return UUID(bytes=sha256(f"pool\n{tenant}\n{site}\n{sku}".encode()).digest()[:16])
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,12 @@ class StreamKey:
     @cached_property
     def identity_hash(self) -> bytes:
         """SHA-256 of the canonical identity (docs/canonical-form.md). The first entry chains to it."""
-        return sha256(
-            "\n".join(
-                (
-                    "stream",
-                    self.tenant,
-                    self.sku,
-                    self.place.site,
-                    self.place.location_id,
-                    self.place.kind,
-                    self.lot,
-                    self.serial_number,
-                    self.stock_status,
-                )
-            ).encode()
-        ).digest()
+        place = self.place
+        form = (
+            f"stream\n{self.tenant}\n{self.sku}\n{place.site}\n{place.location_id}\n{place.kind.value}\n"
+            f"{self.lot}\n{self.serial_number}\n{self.stock_status.value}"
+        )
+        return sha256(form.encode()).digest()
 
     @cached_property
     def stream_id(self) -> UUID:

@@ -1,0 +1,192 @@
+"""What is asked of carriers: buy a label, void it. Each is a row before it is asked for, with our reference.
+
+A step that may have been carried out unheard is asked for by reference before it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio import activity
+
+from stockbridge.activities import messages as m
+from stockbridge.activities.bookkeeping import refresh_status
+from stockbridge.activities.failures import as_failures
+from stockbridge.activities.work import read_work
+from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.domain.carriers import Address, Booking, BookingRequest, ParcelRequest
+from stockbridge.domain.errors import OutcomeUnknown, Rejected
+from stockbridge.ledger.writer import translated
+from stockbridge.records import events, orders, outbox, places, shipments
+
+_SENT = frozenset({"sent", "unknown"})
+
+
+class CarrierActivities:
+    """The carriers' verbs; `carriers` are ports by the name that orders use."""
+
+    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+        self._engine = engine
+        self._carriers = carriers
+
+    @activity.defn
+    async def book_label(self, step: m.CarrierStep) -> m.OrderWork:
+        """Book a shipment and keep its labels. A second run finds the booking by our reference."""
+        order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
+        with as_failures():
+            try:
+                before = await self._claim(step)
+                if before is not None:
+                    row, request, port = before
+                    booking = await self._find(port, row) or await self._book(port, step, request)
+                    await self._keep(step, booking)
+                return await self._work(order)
+            except Exception as error:
+                raise translated(error) from error
+
+    async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
+        """Mark a label as sent, unless it is done or no longer wanted. Returns the row as it was before."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row["state"] not in {"intended", "sent", "unknown"}:
+                return None
+            request, carrier = await self._request(connection, step, row)
+            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+            return row, request, self._port(carrier)
+
+    async def _request(
+        self, connection: AsyncConnection, step: m.CarrierStep, row: dict[str, Any]
+    ) -> tuple[BookingRequest, str]:
+        shipment = await shipments.get(connection, step.tenant, step.order_ref, step.shipment_no)
+        order = await orders.get(connection, step.tenant, step.order_ref)
+        if shipment is None or order is None:
+            raise Rejected("unknown_shipment", f"Shipment {step.shipment_no} is gone.")
+        boxes = [
+            box
+            for box in await shipments.parcels_of(connection, step.tenant, [step.order_ref])
+            if box["shipment_no"] == step.shipment_no and box["lines"]
+        ]
+        ship_to = await orders.get_address(connection, order["address_id"])
+        ship_from = await places.ship_from(connection, step.tenant, shipment["site"])
+        request = BookingRequest(
+            reference=row["reference"],
+            service_level=order["service_level"],
+            ship_from=_address(ship_from),
+            ship_to=_address(ship_to.get("ship_to") or ship_to),
+            parcels=tuple(
+                ParcelRequest(b["parcel_no"], b["weight_g"], b["length_mm"], b["width_mm"], b["height_mm"])
+                for b in boxes
+            ),
+        )
+        return request, str(order["carrier"])
+
+    def _port(self, carrier: str) -> CarrierPort:
+        if carrier not in self._carriers:
+            raise Rejected("unknown_carrier", f"There is no carrier {carrier}.")
+        return self._carriers[carrier]
+
+    async def _find(self, port: CarrierPort, row: dict[str, Any]) -> Booking | None:
+        """Ask by our reference, if an earlier attempt may have been carried out."""
+        return await port.find(row["reference"]) if row["state"] in _SENT else None
+
+    async def _book(self, port: CarrierPort, step: m.CarrierStep, request: BookingRequest) -> Booking:
+        try:
+            return await port.book(request)
+        except OutcomeUnknown as error:
+            await self._move(step, "unknown", last_error=str(error))
+            raise
+        except Rejected as error:
+            await self._move(step, "intended", last_error=error.detail)
+            raise
+
+    async def _move(self, step: m.CarrierStep, state: str, **fields: Any) -> None:
+        async with self._engine.begin() as connection:
+            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
+
+    async def _keep(self, step: m.CarrierStep, booking: Booking) -> None:
+        """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            await shipments.move_step(
+                connection, step.tenant, step.order_ref, step.step_id, "done", booking_id=booking.booking_id
+            )
+            for labeled in booking.parcels:
+                await shipments.set_parcel(
+                    connection,
+                    step.tenant,
+                    step.order_ref,
+                    step.shipment_no,
+                    labeled.parcel_no,
+                    tracking_number=labeled.tracking_number,
+                    label=labeled.label,
+                    label_media_type=labeled.label_media_type,
+                )
+                owner = {
+                    "order_ref": step.order_ref,
+                    "shipment_no": step.shipment_no,
+                    "parcel_no": labeled.parcel_no,
+                }
+                if await events.match(connection, step.tenant, owner, labeled.tracking_number):
+                    await outbox.put(connection, step.tenant, step.order_ref, "carrier_event")
+            await refresh_status(connection, await orders.lock(connection, [(step.tenant, step.order_ref)]))
+
+    @activity.defn
+    async def void_label(self, step: m.CarrierStep) -> m.OrderWork:
+        """Void a label. Voiding what was never bought, or is void already, succeeds."""
+        order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
+        with as_failures():
+            try:
+                await self._void(step)
+                return await self._work(order)
+            except Exception as error:
+                raise translated(error) from error
+
+    async def _void(self, step: m.CarrierStep) -> None:
+        async with self._engine.begin() as connection:
+            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row["state"] not in {"intended", "sent", "unknown"}:
+                return
+            label_id = f"label/{row['shipment_no']}/{row['version']}"
+            label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
+            order = await orders.get(connection, step.tenant, step.order_ref)
+            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+        port = self._port(order["carrier"] if order else "")
+        booking_id = label["booking_id"]
+        if booking_id is None:
+            found = await port.find(label["reference"])
+            booking_id = found.booking_id if found else None
+        if booking_id is not None:
+            await self._ask_void(port, step, booking_id)
+        async with self._engine.begin() as connection:
+            state = "undone" if booking_id else "skipped"
+            await shipments.move_step(connection, step.tenant, step.order_ref, label_id, state, booking_id=booking_id)
+            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
+            await refresh_status(connection, await orders.lock(connection, [(step.tenant, step.order_ref)]))
+
+    async def _ask_void(self, port: CarrierPort, step: m.CarrierStep, booking_id: str) -> None:
+        try:
+            await port.void(booking_id)
+        except Rejected as error:
+            await self._move(step, "intended", last_error=error.detail)
+            raise
+
+    async def _work(self, order: m.OrderId) -> m.OrderWork:
+        async with self._engine.connect() as connection:
+            return await read_work(connection, order)
+
+
+def _address(data: dict[str, Any]) -> Address:
+    return Address(
+        name=data.get("name", ""),
+        street=tuple(data.get("street") or ()),
+        postal_code=data.get("postal_code", ""),
+        city=data.get("city", ""),
+        country=data.get("country", ""),
+        company=data.get("company"),
+        state=data.get("state"),
+        phone=data.get("phone"),
+        email=data.get("email"),
+    )

@@ -1,0 +1,100 @@
+"""What the ERP is told: one message of an order's feed at a time, each exactly once in effect.
+
+zeep is synchronous, so these are plain functions on the worker's thread pool, with a plain engine of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+from temporalio import activity
+
+from stockbridge.activities import messages as m
+from stockbridge.activities.failures import as_failures
+from stockbridge.adapters.erp.port import ErpPort
+from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel
+from stockbridge.domain.errors import OutcomeUnknown, Rejected
+from stockbridge.ledger.writer import translated
+from stockbridge.records import feed
+
+
+class ErpActivities:
+    """The ERP's verbs; `erps` are ports by the source that an order comes from."""
+
+    def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
+        self._engine = engine
+        self._erps = erps
+
+    @activity.defn
+    def tell_erp(self, step: m.ErpStep) -> None:
+        """Tell the ERP a message of the feed. A second run asks by our reference before it sends again."""
+        with as_failures():
+            try:
+                self._tell(step)
+            except Exception as error:
+                raise translated(error) from error
+
+    def _tell(self, step: m.ErpStep) -> None:
+        with self._engine.begin() as connection:
+            row = feed.claim(connection, step.tenant, step.order_ref, step.number)
+        if row is None:
+            return
+        port = self._port(row)
+        maybe_done = row["attempts"] > 0
+        receipt = port.find(row["reference"]) if maybe_done else None
+        if receipt is None:
+            receipt = self._send(port, step, row)
+        with self._engine.begin() as connection:
+            feed.done(connection, step.tenant, step.order_ref, step.number, receipt.document_no)
+
+    def _port(self, row: Mapping[str, Any]) -> ErpPort:
+        source = row["source"]
+        if source not in self._erps:
+            raise Rejected("unknown_source", f"No ERP is set up for the source {source}.")
+        return self._erps[source]
+
+    def _send(self, port: ErpPort, step: m.ErpStep, row: Mapping[str, Any]) -> Any:
+        try:
+            return port.tell(_message(row))
+        except OutcomeUnknown as error:
+            self._failed(step, "unknown", str(error))
+            raise
+        except Rejected as error:
+            self._failed(step, "intended", error.detail)
+            raise
+
+    def _failed(self, step: m.ErpStep, state: str, reason: str) -> None:
+        with self._engine.begin() as connection:
+            feed.failed(connection, step.tenant, step.order_ref, step.number, state, reason)
+
+
+def _message(row: Mapping[str, Any]) -> ErpMessage:
+    payload = row["payload"]
+    return ErpMessage(
+        reference=row["reference"],
+        order_no=row["order_no"],
+        number=row["number"],
+        kind=row["kind"],
+        revision=payload.get("revision") or row["revision"],
+        occurred_at=payload.get("occurred_at") or row["created_at"].isoformat(),
+        lines=tuple(_line(line) for line in payload.get("lines", ())),
+        shipment_no=payload.get("shipment_no"),
+        carrier=payload.get("carrier"),
+        parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row["parcels"]),
+        signed_by=payload.get("signed_by"),
+        reason=payload.get("reason"),
+    )
+
+
+def _line(line: Mapping[str, Any]) -> ErpLine:
+    return ErpLine(
+        line_no=line["line_no"],
+        sku=line["sku"],
+        quantity=line["quantity"],
+        ordered=line["ordered"],
+        uom=line["uom"],
+        lot=line.get("lot"),
+        serial_numbers=tuple(line.get("serial_numbers") or ()),
+    )

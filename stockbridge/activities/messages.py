@@ -1,0 +1,117 @@
+"""What workflows and activities say to each other. It stays in histories: ids and numbers, never people's data.
+
+Messages only ever gain optional fields, and ignore unknown ones: an older worker may read them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Message(BaseModel):
+    """A message that a history keeps."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class OrderId(Message):
+    """An order, by its name in its tenant."""
+
+    tenant: str
+    order_ref: str
+
+
+class Command(Message):
+    """A command as the inbox has it; what it says is read there."""
+
+    tenant: str
+    order_ref: str
+    inbox_id: int
+    kind: str
+    key: str
+
+
+class CarrierStep(Message):
+    """A label to be bought, or voided."""
+
+    tenant: str
+    order_ref: str
+    step_id: str
+    kind: str
+    shipment_no: str
+
+
+class ErpStep(Message):
+    """A message that the ERP has not been told yet."""
+
+    tenant: str
+    order_ref: str
+    number: int
+    kind: str
+
+
+class Attention(Message):
+    """What is stuck, why, and which named actions unstick it. `step` is what a retry or a skip is about."""
+
+    reason: str
+    actions: tuple[str, ...]
+    step: str
+
+
+class Stuck(Message):
+    """Ask for a person: this order, this reason."""
+
+    order: OrderId
+    attention: Attention
+
+
+class LineBrief(Message):
+    """A line as an operator reads it in the Temporal UI."""
+
+    line_no: int
+    sku: str
+    quantities: dict[str, int]
+
+
+class OrderWork(Message):
+    """An order as PostgreSQL has it: what it is, and what is still to be done outside the house."""
+
+    exists: bool = False
+    closed: bool = False
+    closable: bool = False
+    status: str = "received"
+    needs_attention: bool = False
+    attention: dict[str, Any] | None = None
+    revision: int = 0
+    site: str = ""
+    carrier: str = ""
+    lines: tuple[LineBrief, ...] = ()
+    tracking_numbers: tuple[str, ...] = ()
+    carrier_steps: tuple[CarrierStep, ...] = ()
+    erp_steps: tuple[ErpStep, ...] = ()
+    events_waiting: bool = False
+
+
+class Decision(Message):
+    """What became of a command. `problem` tells why it was refused; `verb` and `target` are an operator's."""
+
+    inbox_id: int
+    kind: str
+    key: str
+    accepted: bool
+    outcome: str = ""
+    problem: dict[str, Any] | None = None
+    verb: str | None = None
+    target: str | None = None
+    work: OrderWork
+
+
+class CommandAnswer(Message):
+    """The typed answer of an update."""
+
+    accepted: bool
+    outcome: str = ""
+    status: str = ""
+    problem: dict[str, Any] | None = None

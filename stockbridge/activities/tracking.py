@@ -1,0 +1,195 @@
+"""What a carrier's event does to an order: events commute, and what they prove is posted.
+
+A physical scan of a parcel that was never handed over proves that it left: the goods issue is posted with evidence
+`inferred`. Duplicates, late and contradicting events change nothing that is already known.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from stockbridge.activities.deciding import note_handover, shipped_lines
+from stockbridge.activities.messages import OrderId
+from stockbridge.domain.carriers import PHYSICAL, TrackingStatus, advances
+from stockbridge.domain.stock import Evidence
+from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
+from stockbridge.ledger.writer import LedgerWriter, Outcome
+from stockbridge.records import events, messages, orders, shipments
+
+Event = dict[str, Any]
+Shipment = dict[str, Any]
+Parcel = dict[str, Any]
+
+
+class Tracking:
+    """Applies carrier events to an order, one after the other. May run twice: every effect has its own key."""
+
+    def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
+        self._engine = engine
+        self._ledger = ledger
+
+    async def apply_all(self, order: OrderId) -> None:
+        """Apply every event of the order that was not dealt with yet."""
+        async with self._engine.connect() as connection:
+            waiting = await events.unapplied(connection, order.tenant, order.order_ref)
+        for event in waiting:
+            await self._apply(order, event)
+
+    async def _apply(self, order: OrderId, event: Event) -> None:
+        async with self._engine.connect() as connection:
+            shipment = await shipments.get(connection, order.tenant, order.order_ref, event["shipment_no"])
+            boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+            row = await orders.get(connection, order.tenant, order.order_ref)
+        own = [box for box in boxes if box["shipment_no"] == event["shipment_no"]]
+        box = next((box for box in own if box["parcel_no"] == event["parcel_no"]), None)
+        if shipment is None or box is None or row is None:
+            await self._note(event, "its parcel is gone")
+            return
+        status = TrackingStatus(event["status"])
+        if status in PHYSICAL and shipment["handed_over_at"] is None:
+            await self._infer_handover(order, shipment, own, event)
+        if status is TrackingStatus.DELIVERED and box["delivered_at"] is None:
+            await self._deliver(order, row, shipment, own, box, event)
+        async with self._engine.begin() as connection:
+            await self._advance(connection, order, event, status)
+
+    async def _note(self, event: Event, effect: str) -> None:
+        async with self._engine.begin() as connection:
+            await events.mark_applied(connection, event["carrier_event_id"], effect)
+
+    async def _infer_handover(self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event) -> None:
+        request = IssueGoods(
+            tenant=order.tenant,
+            key=f"goods_issue/{order.order_ref}/{shipment['shipment_no']}",
+            actor=f"carrier {shipment['carrier']}",
+            evidence=Evidence.INFERRED,
+            occurred_at=event["occurred_at"],
+            order_ref=order.order_ref,
+            shipment_no=shipment["shipment_no"],
+            lines=_contents(boxes),
+        )
+
+        async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+            at = event["occurred_at"] or outcome.recorded_at
+            await note_handover(connection, order, shipment["shipment_no"], at, Evidence.INFERRED)
+
+        await self._ledger.post(request, attach)
+
+    async def _deliver(
+        self,
+        order: OrderId,
+        row: dict[str, Any],
+        shipment: Shipment,
+        boxes: list[Parcel],
+        box: Parcel,
+        event: Event,
+    ) -> None:
+        """Post the delivery of a parcel: the delivered event is a fact in the ledger."""
+        request = DeliverParcel(
+            tenant=order.tenant,
+            key=f"delivery/{order.order_ref}/{shipment['shipment_no']}/{box['parcel_no']}",
+            actor=f"carrier {shipment['carrier']}",
+            evidence=Evidence.CONFIRMED,
+            occurred_at=event["occurred_at"],
+            order_ref=order.order_ref,
+            shipment_no=shipment["shipment_no"],
+            order_site=row["site"],
+            lines=_contents([box]),
+        )
+
+        async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+            await self._delivered(connection, order, shipment, boxes, box, event, outcome)
+
+        await self._ledger.post(request, attach)
+
+    async def _delivered(
+        self,
+        connection: AsyncConnection,
+        order: OrderId,
+        shipment: Shipment,
+        boxes: list[Parcel],
+        box: Parcel,
+        event: Event,
+        outcome: Outcome,
+    ) -> None:
+        at: datetime = event["occurred_at"] or outcome.recorded_at
+        await orders.lock(connection, [(order.tenant, order.order_ref)])
+        await shipments.set_parcel(
+            connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], delivered_at=at
+        )
+        if any(other["delivered_at"] is None for other in boxes if other["parcel_no"] != box["parcel_no"]):
+            return
+        proof = {"signed_by": event["signed_by"], "location": event["location"], "occurred_at": at.isoformat()}
+        await shipments.set_fields(
+            connection,
+            order.tenant,
+            order.order_ref,
+            shipment["shipment_no"],
+            delivered_at=at,
+            proof_of_delivery=proof,
+        )
+        payload = {
+            "shipment_no": shipment["shipment_no"],
+            "signed_by": event["signed_by"],
+            "occurred_at": at.isoformat(),
+            "lines": await shipped_lines(connection, order, boxes),
+        }
+        await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
+
+    async def _advance(self, connection: AsyncConnection, order: OrderId, event: Event, status: TrackingStatus) -> None:
+        """Move the parcel's status along its partial order, and the shipment's to that of its slowest parcel."""
+        await orders.lock(connection, [(order.tenant, order.order_ref)])
+        boxes = [
+            box
+            for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+            if box["shipment_no"] == event["shipment_no"]
+        ]
+        box = next(box for box in boxes if box["parcel_no"] == event["parcel_no"])
+        known = TrackingStatus(box["tracking_status"])
+        if not advances(known, status):
+            await events.mark_applied(connection, event["carrier_event_id"], f"nothing: {known} is further")
+            return
+        await shipments.set_parcel(
+            connection,
+            order.tenant,
+            order.order_ref,
+            box["shipment_no"],
+            box["parcel_no"],
+            tracking_status=status.value,
+        )
+        statuses = [TrackingStatus(status if other is box else other["tracking_status"]) for other in boxes]
+        await shipments.set_fields(
+            connection,
+            order.tenant,
+            order.order_ref,
+            box["shipment_no"],
+            tracking_status=_least(statuses).value,
+        )
+        await events.mark_applied(connection, event["carrier_event_id"], f"{known} -> {status}")
+
+
+def _least(statuses: list[TrackingStatus]) -> TrackingStatus:
+    """Return the least advanced of the statuses."""
+    least = statuses[0]
+    for status in statuses[1:]:
+        if advances(status, least):
+            least = status
+    return least
+
+
+def _contents(boxes: list[Parcel]) -> tuple[LineQuantity, ...]:
+    return tuple(
+        LineQuantity(
+            content["line_no"],
+            content["sku"],
+            content["site"],
+            content["quantity"],
+            content.get("lot") or "",
+            tuple(content.get("serial_numbers") or ()),
+        )
+        for box in boxes
+        for content in box["lines"]
+    )

@@ -1,0 +1,273 @@
+"""What may be said to an order, in the shapes of the public contract. The HTTP door and the inbox share them.
+
+The door forbids unknown fields, so that a misspelt one is never lost without a word. Quantities are strings or whole
+numbers in the line's own unit; `domain.units` turns them into base units.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from stockbridge.domain.orders import ShortagePolicy
+from stockbridge.domain.stock import StockStatus
+
+KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$"
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_BELIEVABLE = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+
+
+def _not_reserved(value: str) -> str:
+    if value in {"inbound", "outbound"}:
+        raise PydanticCustomError("reserved_word", "is a reserved word")
+    return value
+
+
+def _a_number(value: Any) -> Any:
+    """Take a whole number, or a decimal one as a string: a float has lost digits before we see it."""
+    if isinstance(value, bool | float) or not isinstance(value, int | str):
+        raise PydanticCustomError("malformed_quantity", 'must be a whole number or a string such as "2.5"')
+    if not _NUMBER.fullmatch(str(value) if isinstance(value, str) or abs(value) < 10**18 else ""):
+        raise PydanticCustomError("malformed_quantity", "must be a plain decimal number")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(character) in _CONTROLS for character in value):
+        raise PydanticCustomError("control_character", "must not hold a control character")
+    return value
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise PydanticCustomError("control_character", "must not hold a NUL")
+    return value
+
+
+def _rfc_3339(value: Any) -> Any:
+    """Take no numbers for times, and no times without an offset: they would be guesses."""
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        raise PydanticCustomError("malformed_time", "must be a time of RFC 3339 with an offset")
+    return value
+
+
+def _believable(value: datetime) -> datetime:
+    if not _BELIEVABLE[0] <= value < _BELIEVABLE[1]:
+        raise PydanticCustomError("malformed_time", "must lie between 1970 and 2200")
+    return value
+
+
+def _plain_date(value: Any) -> Any:
+    if not isinstance(value, date) and not (isinstance(value, str) and _PLAIN_DATE.fullmatch(value)):
+        raise PydanticCustomError("malformed_date", "must be a date such as 2026-11-24")
+    return value
+
+
+Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
+OrderNo = Annotated[Key, AfterValidator(_not_reserved)]
+Uom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,16}$")]
+Lot = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
+Serial = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
+LineNo = Annotated[int, Field(ge=1, le=999_999, strict=True)]
+Quantity = Annotated[int | Annotated[str, StringConstraints(max_length=32)], BeforeValidator(_a_number)]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_nul)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+Flag = Annotated[bool, Field(strict=True)]
+Measure = Annotated[int, Field(gt=0, le=10**9, strict=True)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_rfc_3339), AfterValidator(_believable)]
+Day = Annotated[date, BeforeValidator(_plain_date)]
+
+
+class Shape(BaseModel):
+    """A body, or a part of one: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FromTheFloor(Shape):
+    """Who did it, when, and with what, as the sender says."""
+
+    occurred_at: Instant | None = None
+    actor: Name | None = None
+    device: Name | None = None
+
+
+class Money(Shape):
+    """An amount as a decimal string, and its currency (ISO 4217)."""
+
+    amount: Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$")]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class ShipTo(Shape):
+    """Where an order goes."""
+
+    name: Name
+    company: Name | None = None
+    street: Annotated[tuple[Name, ...], Field(min_length=1, max_length=4)]
+    postal_code: Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_one_line)]
+    city: Name
+    state: Name | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    phone: Name | None = None
+    email: Name | None = None
+
+
+class OrderedLine(Shape):
+    """A line of a push: what is wanted of a sku, in its unit."""
+
+    line_no: LineNo
+    sku: Key
+    quantity: Quantity
+    uom: Uom | None = None
+    unit_price: Money | None = None
+    site: Key | None = None
+    lot: Lot | None = None
+
+
+class Push(Shape):
+    """The ERP's push: the whole order as it should be now."""
+
+    order_no: OrderNo
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+    site: Key
+    ordered_at: Instant
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
+    shortage_policy: ShortagePolicy = ShortagePolicy.BACKORDER
+    customer_no: Key | None = None
+    requested_delivery: Day | None = None
+    carrier: Key
+    service_level: Key
+    note: Text | None = None
+    ship_to: ShipTo
+    lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class CancelledLine(Shape):
+    """Part of a line to be cancelled; without a quantity, all of it that is not shipped."""
+
+    line_no: LineNo
+    quantity: Quantity | None = None
+    uom: Uom | None = None
+
+
+class Cancel(FromTheFloor):
+    """Cancel an order, or lines of it."""
+
+    cancel_no: Key
+    reason: Name
+    lines: Annotated[tuple[CancelledLine, ...], Field(min_length=1, max_length=500)] | None = None
+
+
+class PickLine(Shape):
+    """What a picker took, and where."""
+
+    line_no: LineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    location_id: Key | None = None
+    lot: Lot | None = None
+    serial_numbers: tuple[Serial, ...] = ()
+
+
+class Pick(FromTheFloor):
+    """A confirmed pick. `short` says that the rest was not found at the named places."""
+
+    pick_no: Key
+    lines: Annotated[tuple[PickLine, ...], Field(min_length=1, max_length=500)]
+    short: Flag = False
+
+
+class PutBackLine(Shape):
+    """What went back from staging, and where to."""
+
+    line_no: LineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    location_id: Key
+    lot: Lot | None = None
+
+
+class PutBackDone(FromTheFloor):
+    """A confirmed put-back."""
+
+    put_back_no: Key
+    lines: Annotated[tuple[PutBackLine, ...], Field(min_length=1, max_length=500)]
+
+
+class ParcelLine(Shape):
+    """What is in a parcel of an order line."""
+
+    line_no: LineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    lot: Lot | None = None
+    serial_numbers: tuple[Serial, ...] = ()
+
+
+class Parcel(Shape):
+    """A box: grams and millimeters."""
+
+    weight_g: Measure | None = None
+    length_mm: Measure | None = None
+    width_mm: Measure | None = None
+    height_mm: Measure | None = None
+    lines: Annotated[tuple[ParcelLine, ...], Field(min_length=1, max_length=500)]
+
+
+class Ship(FromTheFloor):
+    """Book and label a shipment; without parcels, one with all that is picked."""
+
+    shipment_no: Key
+    handed_over: Flag = False
+    parcels: Annotated[tuple[Parcel, ...], Field(min_length=1, max_length=50)] | None = None
+
+
+class HandOver(FromTheFloor):
+    """The parcels of a shipment were given to the carrier: the goods have left."""
+
+    handover_no: Key
+
+
+class ReturnLine(Shape):
+    """What came back of a line, and its condition."""
+
+    line_no: LineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    lot: Lot | None = None
+    serial_numbers: tuple[Serial, ...] = ()
+    condition: StockStatus = StockStatus.INSPECTION
+
+
+class Return(FromTheFloor):
+    """Goods came back from the customer."""
+
+    return_no: Key
+    location_id: Key
+    lines: Annotated[tuple[ReturnLine, ...], Field(min_length=1, max_length=500)]
+
+
+OperatorVerb = Literal["retry_step", "skip_step", "accept_short", "release_hold", "resend_to_erp"]
+
+
+class OperatorAct(Shape):
+    """What a person decides when the hub can't. `target` is the step or the ERP message's number, where one is meant."""
+
+    act_no: Key
+    verb: OperatorVerb
+    by: Name
+    reason: Name
+    target: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+CommandKind = Literal["submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "return", "operate"]

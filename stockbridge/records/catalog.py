@@ -1,0 +1,192 @@
+"""The catalog: what can be ordered and counted, and where it can lie."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Table, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.stock import Place
+from stockbridge.domain.units import ProductUnits
+from stockbridge.records.places import kind_of
+from stockbridge.records.tables import location, product
+
+Row = dict[str, Any]
+
+Check = Callable[[Row], Awaitable[None]]
+"""Looks at a row as it is stored, locked, and raises where it may not become what is asked for."""
+
+
+class Written(Enum):
+    """What writing a row of the catalog came to."""
+
+    NEW = "new"
+    SAME = "same"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the checks of a command must know of a sku."""
+
+    sku: str
+    tracking: str
+    units: ProductUnits
+
+
+@dataclass(frozen=True)
+class Location:
+    """What the checks of a command must know of a location."""
+
+    location_id: str
+    site: str
+    type: str
+
+    @property
+    def place(self) -> Place:
+        """The location as the ledger sees it."""
+        return Place(self.location_id, self.site, kind_of(self.type))
+
+
+# -- products --------------------------------------------------------------------------------------------------------
+
+
+async def products(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, Product]:
+    """Return those of the skus that are in the catalog."""
+    if not skus:
+        return {}
+    columns = (product.c.sku, product.c.tracking, product.c.base_uom, product.c.packagings)
+    query = select(*columns).where(product.c.tenant == tenant, product.c.sku.in_(sorted(skus)))
+    found = {}
+    for sku, tracking, base_uom, packagings in await connection.execute(query):
+        factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
+        found[sku] = Product(sku, tracking, ProductUnits(sku, base_uom, factors))
+    return found
+
+
+async def write_product(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
+    """Write a product as it should be now."""
+    return await _write(connection, product, ("tenant", "sku"), row, check)
+
+
+async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> Row | None:
+    """Return a product."""
+    query = select(product).where(product.c.tenant == tenant, product.c.sku == sku)
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def list_products(connection: AsyncConnection, tenant: str, after: str, limit: int) -> list[Row]:
+    """Return products by sku, from the one after `after`."""
+    query = select(product).where(product.c.tenant == tenant, product.c.sku > after).order_by(product.c.sku)
+    return [dict(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+
+
+# -- locations -------------------------------------------------------------------------------------------------------
+
+
+async def locations(connection: AsyncConnection, tenant: str, location_ids: Collection[str]) -> dict[str, Location]:
+    """Return those of the locations that exist."""
+    if not location_ids:
+        return {}
+    query = select(location.c.location_id, location.c.site, location.c.type).where(
+        location.c.tenant == tenant, location.c.location_id.in_(sorted(location_ids))
+    )
+    return {row.location_id: Location(*row) for row in await connection.execute(query)}
+
+
+async def sites_with_staging(connection: AsyncConnection, tenant: str, sites: Collection[str]) -> dict[str, bool]:
+    """Return those of the sites that exist, each with whether it has a staging location."""
+    staging = location.alias("staging")
+    has_staging = select(staging.c.location_id).where(
+        staging.c.tenant == tenant, staging.c.site == location.c.location_id, staging.c.type == "staging"
+    )
+    query = select(location.c.location_id, has_staging.exists()).where(
+        location.c.tenant == tenant, location.c.type == "site", location.c.location_id.in_(sorted(sites))
+    )
+    return {site: bool(staged) for site, staged in await connection.execute(query)}
+
+
+async def subtree(connection: AsyncConnection, tenant: str, location_id: str) -> list[str]:
+    """Return a location and all below it. Below a site is all that is in it."""
+    site = select(location.c.location_id).where(location.c.tenant == tenant, location.c.site == location_id)
+    tree = (
+        select(location.c.location_id)
+        .where(location.c.tenant == tenant, location.c.location_id == location_id)
+        .cte("tree", recursive=True)
+    )
+    below = select(location.c.location_id).where(location.c.tenant == tenant, location.c.parent == tree.c.location_id)
+    tree = tree.union(below)
+    query = select(tree.c.location_id).union(site)
+    return list((await connection.execute(query)).scalars())
+
+
+async def is_below(connection: AsyncConnection, tenant: str, location_id: str, ancestor: str) -> bool:
+    """Say whether a location is another one, or lies below it."""
+    up = (
+        select(location.c.location_id, location.c.parent)
+        .where(location.c.tenant == tenant, location.c.location_id == location_id)
+        .cte("up", recursive=True)
+    )
+    above = select(location.c.location_id, location.c.parent).where(
+        location.c.tenant == tenant, location.c.location_id == up.c.parent
+    )
+    up = up.union(above)
+    found = await connection.execute(select(literal(1)).where(up.c.location_id == ancestor))
+    return found.first() is not None
+
+
+async def lock_tree(connection: AsyncConnection, tenant: str) -> None:
+    """Let one at a time change a tenant's tree, so that no two changes make a circle together."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"location/{tenant}"))))
+
+
+async def write_location(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
+    """Write a location as it should be now."""
+    return await _write(connection, location, ("tenant", "location_id"), row, check)
+
+
+async def get_location(connection: AsyncConnection, tenant: str, location_id: str) -> Row | None:
+    """Return a location."""
+    query = select(location).where(location.c.tenant == tenant, location.c.location_id == location_id)
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def list_locations(
+    connection: AsyncConnection, tenant: str, site: str | None, after: str, limit: int
+) -> list[Row]:
+    """Return locations by id, from the one after `after`, of a site or of all."""
+    query = select(location).where(location.c.tenant == tenant, location.c.location_id > after)
+    if site is not None:
+        query = query.where(location.c.site == site)
+    found = await connection.execute(query.order_by(location.c.location_id).limit(limit))
+    return [dict(row) for row in found.mappings()]
+
+
+# -- both ------------------------------------------------------------------------------------------------------------
+
+
+async def _write(
+    connection: AsyncConnection, table: Table, key: tuple[str, ...], row: Mapping[str, Any], check: Check
+) -> Written:
+    """Insert a row, or bring the one with its key to it, unless the check refuses that."""
+    written = await connection.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*table.c))
+    if written.first() is not None:
+        return Written.NEW
+    its_key = [table.c[name] == row[name] for name in key]
+    found = (await connection.execute(select(table).where(*its_key).with_for_update())).mappings().one_or_none()
+    if found is None:
+        raise InvariantViolated(f"a row of {table.name} is neither new nor known")
+    known = dict(found)
+    if all(known[name] == value for name, value in row.items()):
+        return Written.SAME
+    await check(known)
+    await connection.execute(update(table).where(*its_key).values(**row, updated_at=func.clock_timestamp()))
+    return Written.CHANGED

@@ -1,0 +1,29 @@
+"""Differences between what we knew and what turned out to be."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.records.tables import discrepancy
+
+_WORDS = {"unaccounted_issue": "goods left that the ledger never had at the site"}
+
+
+async def add(
+    connection: AsyncConnection, tenant: str, kind: str, sku: str, site: str, quantity: int, posting_id: UUID | None
+) -> None:
+    """Write a discrepancy down, for a person to look into."""
+    await connection.execute(
+        insert(discrepancy).values(
+            tenant=tenant,
+            kind=kind,
+            sku=sku,
+            site=site,
+            quantity=quantity,
+            detail=_WORDS[kind],
+            posting_id=posting_id,
+        )
+    )

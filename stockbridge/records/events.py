@@ -1,0 +1,105 @@
+"""Carrier events as they were heard, and the outbox that tells an order's workflow of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.carriers import TrackingEvent
+from stockbridge.records import outbox
+from stockbridge.records.tables import carrier_event, parcel
+
+
+async def store(
+    connection: AsyncConnection, connection_name: str, carrier: str, tenant: str, event: TrackingEvent, heard_by: str
+) -> str | None:
+    """Store an event once, matched to its parcel where that is known; the outbox tells the order's workflow.
+
+    Returns the order_ref where the event is new and its parcel known, else None: a duplicate, or one that is kept
+    until its tracking number appears.
+    """
+    owner = await _owner(connection, tenant, event.tracking_number)
+    statement = (
+        insert(carrier_event)
+        .values(
+            tenant=tenant,
+            carrier=carrier,
+            connection=connection_name,
+            event_id=event.event_id,
+            tracking_number=event.tracking_number,
+            status=event.status.value,
+            vendor_status=event.vendor_status,
+            occurred_at=event.occurred_at,
+            location=event.location,
+            signed_by=event.signed_by,
+            heard_by=heard_by,
+            **(owner or {}),
+        )
+        .on_conflict_do_nothing()
+        .returning(carrier_event.c.carrier_event_id)
+    )
+    new = (await connection.execute(statement)).scalar_one_or_none()
+    await _heard_of(connection, tenant, event.tracking_number)
+    if new is None or owner is None:
+        return None
+    await outbox.put(connection, tenant, owner["order_ref"], "carrier_event")
+    return str(owner["order_ref"])
+
+
+async def _owner(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any] | None:
+    query = select(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no).where(
+        parcel.c.tenant == tenant, parcel.c.tracking_number == tracking_number
+    )
+    found = (await connection.execute(query)).mappings().first()
+    return dict(found) if found else None
+
+
+async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> None:
+    """Note that the parcel is not silent."""
+    await connection.execute(
+        update(parcel)
+        .where(parcel.c.tenant == tenant, parcel.c.tracking_number == tracking_number)
+        .values(last_heard_at=func.clock_timestamp())
+    )
+
+
+async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:
+    """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
+    statement = (
+        update(carrier_event)
+        .where(
+            carrier_event.c.tenant == tenant,
+            carrier_event.c.tracking_number == tracking_number,
+            carrier_event.c.order_ref.is_(None),
+        )
+        .values(**owner)
+    )
+    return bool((await connection.execute(statement)).rowcount)
+
+
+async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> Sequence[dict[str, Any]]:
+    """Return an order's events that were not dealt with yet, as they came."""
+    query = (
+        select(carrier_event)
+        .where(
+            carrier_event.c.tenant == tenant,
+            carrier_event.c.order_ref == order_ref,
+            carrier_event.c.applied_at.is_(None),
+        )
+        .order_by(carrier_event.c.carrier_event_id)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def mark_applied(connection: AsyncConnection, carrier_event_id: int, effect: str) -> bool:
+    """Note what an event changed. Returns False where another run was first."""
+    statement = (
+        update(carrier_event)
+        .where(carrier_event.c.carrier_event_id == carrier_event_id, carrier_event.c.applied_at.is_(None))
+        .values(applied_at=func.clock_timestamp(), effect=effect)
+    )
+    return bool((await connection.execute(statement)).rowcount)

@@ -1,0 +1,157 @@
+"""The inbox: every command is a row here before Temporal is called, and commands of an order are decided in their order.
+
+A row is queued until it is accepted or refused, in the transaction of what it caused. The same key again is the same
+row, but after a refusal it is a new attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
+from stockbridge.records.tables import inbox
+
+
+@dataclass(frozen=True)
+class InboxRow:
+    """A command as it was stored. `answer` is what was said to it: the outcome, or the refusal as a problem."""
+
+    inbox_id: int
+    tenant: str
+    order_ref: str
+    kind: str
+    key: str
+    attempt: int
+    digest: bytes
+    payload: dict[str, Any]
+    actor: str
+    state: str
+    answer: dict[str, Any] | None
+    received_at: datetime
+    decided_at: datetime | None
+
+    @property
+    def update_id(self) -> str:
+        """Name the update that carries the command: repeats of an undecided row keep it."""
+        return f"{self.key}/{self.attempt}"
+
+
+def _row(row: Mapping[str, Any]) -> InboxRow:
+    return InboxRow(**{**row, "digest": bytes(row["digest"])})
+
+
+async def put(
+    connection: AsyncConnection,
+    *,
+    tenant: str,
+    order_ref: str,
+    kind: str,
+    key: str,
+    digest: bytes,
+    payload: Mapping[str, Any],
+    actor: str,
+) -> tuple[InboxRow, bool]:
+    """Store a command, unless it is there already. Returns its row, and whether it is new.
+
+    After a refusal, the same key is a new attempt, with any content. Raises `Conflict` where an accepted or undecided
+    row with the same key has other content.
+    """
+    last = await _last(connection, tenant, order_ref, key)
+    if last is None or last.state == "refused":
+        attempt = 1 if last is None else last.attempt + 1
+        statement = (
+            insert(inbox)
+            .values(
+                tenant=tenant,
+                order_ref=order_ref,
+                kind=kind,
+                key=key,
+                attempt=attempt,
+                digest=digest,
+                payload=dict(payload),
+                actor=actor,
+            )
+            .on_conflict_do_nothing()
+            .returning(*inbox.c)
+        )
+        if stored := (await connection.execute(statement)).mappings().one_or_none():
+            return _row(dict(stored)), True
+        last = await _last(connection, tenant, order_ref, key)
+    if last is None:
+        raise InvariantViolated(f"the inbox row of {key} is neither new nor known")
+    if last.digest != digest:
+        raise Conflict(f"{key} came before with other content.")
+    return last, False
+
+
+async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow | None:
+    query = (
+        select(inbox)
+        .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.key == key)
+        .order_by(inbox.c.attempt.desc())
+        .limit(1)
+    )
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return _row(dict(found)) if found else None
+
+
+async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
+    """Return a row by its id."""
+    found = (await connection.execute(select(inbox).where(inbox.c.inbox_id == inbox_id))).mappings().one()
+    return _row(dict(found))
+
+
+async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
+    """Return the commands of an order that wait for a decision, in their order."""
+    query = (
+        select(inbox)
+        .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.state == "queued")
+        .order_by(inbox.c.inbox_id)
+    )
+    return [_row(dict(row)) for row in (await connection.execute(query)).mappings()]
+
+
+async def undecided_heads(connection: AsyncConnection, older_than_s: float, limit: int) -> list[InboxRow]:
+    """Return the first undecided command of each order, for those that have waited this long: the relay's work."""
+    query = (
+        select(inbox)
+        .distinct(inbox.c.tenant, inbox.c.order_ref)
+        .where(inbox.c.state == "queued", inbox.c.received_at < func.now() - text(f"interval '{older_than_s} s'"))
+        .order_by(inbox.c.tenant, inbox.c.order_ref, inbox.c.inbox_id)
+        .limit(limit)
+    )
+    return [_row(dict(row)) for row in (await connection.execute(query)).mappings()]
+
+
+async def accept(connection: AsyncConnection, inbox_id: int, answer: Mapping[str, Any]) -> None:
+    """Mark a command accepted, with its answer. Raises `AlreadyDecided` where another run was first."""
+    await _decide(connection, inbox_id, "accepted", answer)
+
+
+async def refuse(connection: AsyncConnection, inbox_id: int, refusal: Rejected) -> None:
+    """Mark a command refused, with the reasons. Raises `AlreadyDecided` where another run was first."""
+    await _decide(connection, inbox_id, "refused", refusal.as_json())
+
+
+class AlreadyDecided(Rejected):
+    """The command was decided by another run of the same activity: read its row."""
+
+    def __init__(self) -> None:
+        super().__init__("already_decided", "The command was decided before.", status=409)
+
+
+async def _decide(connection: AsyncConnection, inbox_id: int, state: str, answer: Mapping[str, Any]) -> None:
+    statement = (
+        update(inbox)
+        .where(inbox.c.inbox_id == inbox_id, inbox.c.state == "queued")
+        .values(state=state, answer=dict(answer), decided_at=func.clock_timestamp())
+    )
+    if (await connection.execute(statement)).rowcount != 1:
+        raise AlreadyDecided

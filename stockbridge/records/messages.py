@@ -1,0 +1,83 @@
+"""The feed of an order to its ERP: numbered messages, sent in their order, each exactly once in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import case, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.erp import ErpMessageKind
+from stockbridge.records.tables import erp_message, orders
+
+Message = dict[str, Any]
+
+
+async def append(
+    connection: AsyncConnection, tenant: str, order_ref: str, kind: ErpMessageKind, payload: Mapping[str, Any]
+) -> int:
+    """Put a message at the end of an order's feed. The caller holds the order's lock, or this takes it."""
+    number = (
+        await connection.execute(
+            update(orders)
+            .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
+            .values(next_erp_number=orders.c.next_erp_number + 1)
+            .returning(orders.c.next_erp_number - 1)
+        )
+    ).scalar_one()
+    await connection.execute(
+        insert(erp_message).values(
+            tenant=tenant,
+            order_ref=order_ref,
+            number=number,
+            kind=kind,
+            reference=f"{tenant}/{order_ref}/{number}",
+            payload=dict(payload),
+            state="intended",
+        )
+    )
+    return int(number)
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> Message:
+    """Return a message by its number."""
+    query = select(erp_message).where(
+        erp_message.c.tenant == tenant, erp_message.c.order_ref == order_ref, erp_message.c.number == number
+    )
+    return dict((await connection.execute(query)).mappings().one())
+
+
+async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Message]:
+    """Return what the ERP has not been told yet, in the order of the feed."""
+    query = (
+        select(erp_message)
+        .where(
+            erp_message.c.tenant == tenant,
+            erp_message.c.order_ref == order_ref,
+            erp_message.c.state.not_in(("done", "skipped")),
+        )
+        .order_by(erp_message.c.number)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def move(
+    connection: AsyncConnection, tenant: str, order_ref: str, number: int, state: str, **fields: Any
+) -> None:
+    """Move a message to a state. What is done stays done."""
+    values: dict[str, Any] = {"state": state, **fields}
+    if state == "sent":
+        values["attempts"] = erp_message.c.attempts + 1
+    if state == "done":
+        values["done_at"] = case((erp_message.c.done_at.is_(None), func.clock_timestamp()), else_=erp_message.c.done_at)
+    await connection.execute(
+        update(erp_message)
+        .where(
+            erp_message.c.tenant == tenant,
+            erp_message.c.order_ref == order_ref,
+            erp_message.c.number == number,
+            erp_message.c.state.not_in(("done", "skipped")),
+        )
+        .values(**values)
+    )

@@ -1,0 +1,111 @@
+"""Accepted orders and their revisions. An order's row is the lock of everything that is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.errors import Conflict, Rejected
+from stockbridge.records.tables import address, order_revision, orders
+
+Order = dict[str, Any]
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order | None:
+    """Return an accepted order's row."""
+    query = select(orders).where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def lock(connection: AsyncConnection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Order]:
+    """Lock the rows of orders, in one sorted order, and return those that exist."""
+    query = (
+        select(orders)
+        .where(tuple_(orders.c.tenant, orders.c.order_ref).in_(sorted(set(names))))
+        .order_by(orders.c.tenant, orders.c.order_ref)
+        .with_for_update()
+    )
+    rows = (await connection.execute(query)).mappings()
+    return {(row["tenant"], row["order_ref"]): dict(row) for row in rows}
+
+
+async def insert_new(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+    """Write the row of a first accepted push."""
+    await connection.execute(insert(orders).values(**row))
+
+
+async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
+    """Change an order's row; its time of change moves along."""
+    statement = (
+        update(orders)
+        .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
+        .values(**fields, updated_at=func.clock_timestamp())
+    )
+    await connection.execute(statement)
+
+
+def check_revision(order: Order | None, revision: int) -> None:
+    """Compare a revision under the order's lock. Raises `Conflict` or `Rejected`: stale, or the order is closed."""
+    if order is None:
+        return
+    if revision <= order["revision"]:
+        raise Conflict(f"Revision {order['revision']} was accepted already.", code="stale_revision")
+    if order["closed_at"] is not None:
+        raise Rejected("order_closed", "The order is closed; it takes no new revision.", status=409)
+
+
+async def add_revision(
+    connection: AsyncConnection,
+    tenant: str,
+    order_ref: str,
+    revision: int,
+    digest: bytes,
+    content: Mapping[str, Any],
+    address_id: UUID,
+) -> None:
+    """Keep an accepted revision."""
+    await connection.execute(
+        insert(order_revision).values(
+            tenant=tenant,
+            order_ref=order_ref,
+            revision=revision,
+            digest=digest,
+            content=dict(content),
+            address_id=address_id,
+        )
+    )
+
+
+async def get_revision(
+    connection: AsyncConnection, tenant: str, order_ref: str, revision: int
+) -> dict[str, Any] | None:
+    """Return an accepted revision."""
+    query = select(order_revision).where(
+        order_revision.c.tenant == tenant,
+        order_revision.c.order_ref == order_ref,
+        order_revision.c.revision == revision,
+    )
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:
+    """Return people's data of an order; empty once erased."""
+    query = select(address.c.data).where(address.c.address_id == address_id)
+    return dict((await connection.execute(query)).scalar_one_or_none() or {})
+
+
+async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[Order]:
+    """Return open orders by name, a page at a time: each must have a workflow."""
+    query = (
+        select(orders)
+        .where(orders.c.closed_at.is_(None), tuple_(orders.c.tenant, orders.c.order_ref) > after)
+        .order_by(orders.c.tenant, orders.c.order_ref)
+        .limit(limit)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]

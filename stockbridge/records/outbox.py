@@ -1,0 +1,42 @@
+"""The outbox: what an order's workflow must hear because another order or a carrier changed something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.records.tables import outbox
+
+SignalName = Literal["carrier_event", "stock_allocated", "hold_displaced"]
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """A signal that is still to be delivered."""
+
+    outbox_id: int
+    tenant: str
+    order_ref: str
+    signal: SignalName
+
+
+async def put(connection: AsyncConnection, tenant: str, order_ref: str, signal: SignalName) -> None:
+    """Leave a signal for an order's workflow, in the transaction of what it is about."""
+    await connection.execute(insert(outbox).values(tenant=tenant, order_ref=order_ref, signal=signal))
+
+
+async def undelivered(connection: AsyncConnection, limit: int) -> list[OutboxRow]:
+    """Return signals that were not delivered yet, oldest first."""
+    columns = (outbox.c.outbox_id, outbox.c.tenant, outbox.c.order_ref, outbox.c.signal)
+    query = select(*columns).where(outbox.c.delivered_at.is_(None)).order_by(outbox.c.outbox_id).limit(limit)
+    return [OutboxRow(*row) for row in await connection.execute(query)]
+
+
+async def mark_delivered(connection: AsyncConnection, outbox_ids: list[int]) -> None:
+    """Note that Temporal has taken the signals."""
+    statement = update(outbox).where(outbox.c.outbox_id.in_(outbox_ids)).values(delivered_at=func.clock_timestamp())
+    await connection.execute(statement)

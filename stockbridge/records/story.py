@@ -1,0 +1,32 @@
+"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.records.tables import carrier_event, erp_message, inbox
+
+Row = dict[str, Any]
+
+
+async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return every command of an order, with each attempt."""
+    return await _of_order(connection, inbox, tenant, order_ref)
+
+
+async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return the order's feed to its ERP."""
+    return await _of_order(connection, erp_message, tenant, order_ref)
+
+
+async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return the scans of an order's parcels."""
+    return await _of_order(connection, carrier_event, tenant, order_ref)
+
+
+async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> list[Row]:
+    query = select(table).where(table.c.tenant == tenant, table.c.order_ref == order_ref)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -1,0 +1,73 @@
+"""What an operator finds and reads an order by in the Temporal UI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from stockbridge.activities.messages import OrderWork
+
+TENANT: Final = SearchAttributeKey.for_keyword("Tenant")
+ORDER_STATUS: Final = SearchAttributeKey.for_keyword("OrderStatus")
+NEEDS_ATTENTION: Final = SearchAttributeKey.for_bool("NeedsAttention")
+SKUS: Final = SearchAttributeKey.for_keyword_list("Skus")
+CARRIER: Final = SearchAttributeKey.for_keyword("Carrier")
+TRACKING_NUMBER: Final = SearchAttributeKey.for_keyword_list("TrackingNumber")
+
+MOST_BYTES: Final = 1900
+"""Past 2,048 bytes in a list the server terminates the workflow."""
+
+
+def attributes_of(tenant: str, work: OrderWork) -> list[SearchAttributeUpdate[Any]]:
+    """Build an order's search attributes, each list kept under `MOST_BYTES`."""
+    updates: list[SearchAttributeUpdate[Any]] = [
+        TENANT.value_set(tenant),
+        ORDER_STATUS.value_set(work.status),
+        NEEDS_ATTENTION.value_set(work.needs_attention),
+        SKUS.value_set(fitting(sorted({line.sku for line in work.lines}))),
+        TRACKING_NUMBER.value_set(fitting(work.tracking_numbers)),
+    ]
+    if work.carrier:
+        updates.append(CARRIER.value_set(work.carrier))
+    return updates
+
+
+def fitting(values: Iterable[str]) -> list[str]:
+    """Keep as many of the values as fit."""
+    kept: list[str] = []
+    size = 0
+    for value in values:
+        size += len(value.encode()) + 8
+        if size > MOST_BYTES:
+            break
+        kept.append(value)
+    return kept
+
+
+COLUMNS: Final = ("ordered", "reserved", "backordered", "picked", "shipped", "delivered", "cancelled")
+
+
+def details_of(work: OrderWork, blocked: Iterable[str]) -> str:
+    """Tell an operator where the order is, in Markdown."""
+    rows = [
+        f"| {line.line_no} | {line.sku} | " + " | ".join(str(line.quantities[name]) for name in COLUMNS) + " |"
+        for line in work.lines[:50]
+    ]
+    parts = [f"**{work.status}**, revision {work.revision}, site {work.site}, carrier {work.carrier}"]
+    if work.needs_attention and work.attention:
+        parts.append(f"**Needs attention**: {work.attention['reason']}")
+        parts.append("What unsticks it: " + ", ".join(f"`{action}`" for action in work.attention["actions"]))
+    elif stuck := ", ".join(sorted(blocked)):
+        parts.append(f"Waits for a person: {stuck}")
+    if rows:
+        head = "| line | sku | " + " | ".join(COLUMNS) + " |"
+        parts.append("\n".join([head, "|---" * (len(COLUMNS) + 2) + "|", *rows]))
+    if work.tracking_numbers:
+        parts.append("Parcels: " + ", ".join(work.tracking_numbers[:20]))
+    if work.erp_steps:
+        parts.append("The ERP is still to hear: " + ", ".join(f"{s.number} {s.kind}" for s in work.erp_steps[:20]))
+    if work.carrier_steps:
+        parts.append("At the carrier: " + ", ".join(s.step_id for s in work.carrier_steps[:20]))
+    return "\n\n".join(parts)

@@ -1,0 +1,22 @@
+"""Every id and queue name that Temporal knows us by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ORDERS_QUEUE: Final = "orders"
+"""Workflows, with their short steps in the house as local activities."""
+STOCK_QUEUE: Final = "stock"
+"""Steps in the house that ran out of time as local activities, and wait for the ledger."""
+ERP_QUEUE: Final = "erp"
+CARRIERS_QUEUE: Final = "carriers"
+
+
+def order_workflow(tenant: str, order_ref: str) -> str:
+    """Name the one workflow of an order."""
+    return f"order/{tenant}/{order_ref}"
+
+
+def return_workflow(tenant: str, return_no: str) -> str:
+    """Name the workflow of a return that comes after its order was closed."""
+    return f"return/{tenant}/{return_no}"

@@ -1,0 +1,69 @@
+"""Every timeout and retry profile, named for what is being waited for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, TypedDict
+
+from temporalio.common import RetryPolicy
+
+from stockbridge.activities.failures import NEVER_RETRIED
+
+
+class Local(TypedDict):
+    """How a short step in the house runs as a local activity."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class Remote(TypedDict):
+    """How a step runs as a normal activity: it waits durably, and shows as pending in the UI."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+LEDGER_STEP: Final = Local(
+    start_to_close_timeout=timedelta(seconds=4),
+    schedule_to_close_timeout=timedelta(seconds=4),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=50),
+        maximum_interval=timedelta(seconds=1),
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+"""The ledger answers in milliseconds; past a few seconds it is away."""
+
+LEDGER_AWAY: Final = Remote(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=10),
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+"""PostgreSQL is away: wait for it, for ever."""
+
+ERP: Final = Remote(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=1.7,
+        maximum_interval=timedelta(seconds=30),
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+"""An ERP may be down for days; the warehouse goes on, and the ERP catches up."""
+
+CARRIER: Final = Remote(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500),
+        backoff_coefficient=1.7,
+        maximum_interval=timedelta(seconds=30),
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+"""A parcel waits at the dock for its label, so the first repeats come soon."""

@@ -1,0 +1,54 @@
+"""A return that comes after its order was closed: post it, tell the ERP, done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from stockbridge.activities import messages as m
+    from stockbridge.activities.erp import ErpActivities
+    from stockbridge.activities.orders import OrderActivities
+    from stockbridge.workflows import names, profiles
+
+
+@workflow.defn(name="ReturnLifecycle")
+class ReturnLifecycle:
+    """One return."""
+
+    @workflow.init
+    def __init__(self, order: m.OrderId) -> None:
+        self._order = order
+        self._decided: m.Decision | None = None
+
+    @workflow.run
+    async def run(self, order: m.OrderId) -> str:
+        """Wait for the return to be decided, then tell the ERP all that it has not heard of the order."""
+        await workflow.wait_condition(lambda: self._decided is not None and workflow.all_handlers_finished())
+        work = await workflow.execute_activity_method(
+            OrderActivities.load_order, order, task_queue=names.STOCK_QUEUE, **profiles.LEDGER_AWAY
+        )
+        for step in work.erp_steps:
+            await workflow.execute_activity_method(
+                ErpActivities.tell_erp,
+                step,
+                task_queue=names.ERP_QUEUE,
+                summary=f"tell the ERP: {step.number} {step.kind}",
+                **profiles.ERP,
+            )
+        return "returned" if self._decided and self._decided.accepted else "refused"
+
+    @workflow.update(name="return")
+    async def come_back(self, command: m.Command) -> m.CommandAnswer:
+        """Take goods back."""
+        decision: Any = await workflow.execute_activity_method(
+            OrderActivities.decide_next, command, task_queue=names.STOCK_QUEUE, **profiles.LEDGER_AWAY
+        )
+        self._decided = decision
+        return m.CommandAnswer(
+            accepted=decision.accepted,
+            outcome=decision.outcome,
+            status=decision.work.status,
+            problem=decision.problem,
+        )
