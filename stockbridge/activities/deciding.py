@@ -78,7 +78,8 @@ class Deciding:
                 known = await orders.lock(connection, [(row.tenant, row.order_ref)])
                 await inbox.refuse(connection, row.inbox_id, refusal)
                 if known and row.kind == "submit":
-                    payload = {"lines": [], "reason": refusal.detail, "revision": row.payload["revision"]}
+                    lines = erp_lines(await self._lines(connection, row), "ordered")
+                    payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
                     await messages.append(connection, row.tenant, row.order_ref, "refused", payload)
         except inbox.AlreadyDecided:
             return
@@ -128,7 +129,8 @@ class Deciding:
             UUID(push["address_id"]),
         )
         lines = await self._lines(connection, row)
-        await self._tell(connection, row, "accepted" if known is None else "amended", [x for x in lines if x.ordered])
+        wanted = [x for x in lines if x.ordered] or lines
+        await self._tell(connection, row, "accepted" if known is None else "amended", wanted)
         if known is None:
             await self._tell(connection, row, "reserved", [x for x in lines if x.reserved])
             await self._tell(connection, row, "backordered", [x for x in lines if x.backordered])

@@ -15,7 +15,7 @@ from stockbridge.activities import messages as m
 from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel
-from stockbridge.domain.errors import OutcomeUnknown, Rejected
+from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
 from stockbridge.ledger.writer import translated
 from stockbridge.records import feed
 
@@ -41,6 +41,10 @@ class ErpActivities:
             row = feed.claim(connection, step.tenant, step.order_ref, step.number)
         if row is None:
             return
+        if row["kind"] == "shipped" and not row["parcels"]:
+            # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
+            self._failed(step, row["state"], "waits for the label")
+            raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
         port = self._port(row)
         maybe_done = row["attempts"] > 0
         receipt = port.find(row["reference"]) if maybe_done else None

@@ -261,7 +261,7 @@ OperatorVerb = Literal["retry_step", "skip_step", "accept_short", "release_hold"
 
 
 class OperatorAct(Shape):
-    """What a person decides when the hub can't. `target` is the step or the ERP message's number, where one is meant."""
+    """What a person decides when the hub can't. `target` is the step or the ERP message that is meant."""
 
     act_no: Key
     verb: OperatorVerb

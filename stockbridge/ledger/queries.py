@@ -49,23 +49,25 @@ READ_NAMED_STREAMS: Final = _TAIL + "where s.stream_id = any(%s)"
 
 # Read the tails of the open streams at the virtual locations that the requests take from.
 READ_STREAMS_AT: Final = (
-    _TAIL + "where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open"
+    _TAIL + "where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open"  # noqa: S608 - constants
 )
 
-_LINE: Final = """
+SELECT_LINE: Final = """
 select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy, queued_at,
        ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled
 from ledger.order_line
 """
 
 # Read the lines of the orders that the requests are about.
-READ_ORDER_LINES: Final = _LINE + "where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))"
+READ_ORDER_LINES: Final = (
+    SELECT_LINE + "where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))"  # noqa: S608 - constants
+)
 
 # Read who waits in the pools.
-READ_QUEUES: Final = _LINE + "where pool_id = any(%s) and backordered > 0"
+READ_QUEUES: Final = SELECT_LINE + "where pool_id = any(%s) and backordered > 0"
 
 # Read who holds something in the pools: their holds may have to give way.
-READ_HOLDERS: Final = _LINE + "where pool_id = any(%s) and reserved + to_put_back > 0"
+READ_HOLDERS: Final = SELECT_LINE + "where pool_id = any(%s) and reserved + to_put_back > 0"
 
 # Sum what order lines hold, by stream.
 READ_HOLDS: Final = """

@@ -4,29 +4,45 @@ Each is one posting with one idempotency key. Quantities are base units. Request
 goods issue, a delivery, a count, a change of status) may not, for want of free stock.
 """
 
+# ruff: noqa: D102 - the base class says what each method names
+
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, date, datetime
+from functools import cache
 from hashlib import sha256
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
-from stockbridge.domain.stock import Evidence, Place, PlaceKind, PoolKey, StockStatus, StreamKey
+from stockbridge.domain.stock import (
+    Evidence,
+    Place,
+    PoolKey,
+    StockStatus,
+    StreamKey,
+    adjustment,
+    supplier,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What every posting has. `key` is made from business keys before the first attempt; `occurred_at` None is now."""
+    """What every posting has. `key` is made from business keys before the first attempt; `occurred_at` None is now.
 
-    reason: ClassVar[str]
+    `asked` is what was asked in its own words, where the fields were made of it (a count, say, whose delta depends on
+    when it is compared): then the digest is over it alone.
+    """
+
+    reason: ClassVar[str] = "posting"
 
     tenant: str
     key: str
     actor: str
     evidence: Evidence = Evidence.CONFIRMED
     occurred_at: datetime | None = None
+    asked: str = ""
 
     def pools(self) -> Iterable[PoolKey]:
         """Name every pool whose stock the request may touch."""
@@ -41,26 +57,48 @@ class Request:
         return ()
 
     def streams(self) -> Iterable[StreamKey]:
-        """Name the streams that must be known even if they are empty or not open."""
+        """Name the streams outside of bins and staging whose balances the rule must know to decide."""
         return ()
 
-    def may_displace(self) -> bool:
-        """Say whether other orders' holds may have to give way."""
-        return False
+    def may_free(self) -> bool:
+        """Say whether stock may become free, so that who waits for it is best read at once."""
+        return True
 
     def posting_reason(self) -> str:
         """Name why the posting exists."""
         return self.reason
 
     def digest(self) -> bytes:
-        """SHA-256 of what was asked, never of what was chosen or changed."""
-        asked = {"request": type(self).__name__, **asdict(self)}
-        asked.pop("actor")
-        return sha256(json.dumps(asked, sort_keys=True, default=_plain, separators=(",", ":")).encode()).digest()
+        """SHA-256 of what was asked, never of what was chosen or changed, nor of who repeats it.
+
+        A field at its default is left out, so that a field which is added later changes no digest.
+        """
+        said = self.asked or _said(self)
+        return sha256(_encoded([type(self).__name__, said]).encode()).digest()
 
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "staging"})
+"""Fields that a repeat may find changed, though it asks for the same."""
+
+
+def _said(value: Any) -> dict[str, Any]:
+    """Return the fields of a request, or of a part of one, that are not at their defaults."""
+    return {name: said for name, default in _defaults(type(value)) if (said := getattr(value, name)) != default}
+
+
+@cache
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in fields(kind) if field.name not in _CIRCUMSTANCES)
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON has no word for into what it has. An instant is the same whatever its offset."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return _said(value) if is_dataclass(value) else str(value)
+
+
+_encoded = json.JSONEncoder(default=_plain, separators=(",", ":"), sort_keys=True).encode
 
 
 @dataclass(frozen=True)
@@ -89,14 +127,8 @@ class ReceiveStock(Request):
 
     def streams(self) -> Iterable[StreamKey]:
         for line in self.lines:
-            for serial in line.serial_numbers or ("",):
-                yield StreamKey(self.tenant, line.sku, self.place, line.lot, serial, line.stock_status)
-                yield StreamKey(self.tenant, line.sku, supplier_of(self.place), line.lot, serial)
-
-
-def supplier_of(place: Place) -> Place:
-    """Name the supplier location of the place's site."""
-    return Place(f"supplier/{place.site}", place.site, PlaceKind.SUPPLIER)
+            for serial in line.serial_numbers:
+                yield StreamKey(self.tenant, line.sku, supplier(self.place.site), line.lot, serial)
 
 
 @dataclass(frozen=True)
@@ -142,6 +174,9 @@ class AmendOrder(_OrderRequest):
     def pools(self) -> Iterable[PoolKey]:
         yield from (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
         yield from (PoolKey(self.tenant, site, sku) for site, sku in self.former)
+
+    def may_free(self) -> bool:
+        return bool(self.former)
 
 
 @dataclass(frozen=True)
@@ -201,6 +236,9 @@ class ConfirmPick(_OrderRequest):
         """Return the staging location of a site."""
         return next(place for place in self.staging if place.site == site)
 
+    def may_free(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class PutBack(_OrderRequest):
@@ -222,8 +260,8 @@ class IssueGoods(_LineRequest):
 
     shipment_no: str
 
-    def may_displace(self) -> bool:
-        return True
+    def may_free(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +279,9 @@ class DeliverParcel(_LineRequest):
 
     def locations(self) -> Iterable[str]:
         return (f"transit/{self.shipment_no}",)
+
+    def may_free(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -281,9 +322,6 @@ class _BucketRequest(Request):
     def streams(self) -> Iterable[StreamKey]:
         return (self.stream,)
 
-    def may_displace(self) -> bool:
-        return True
-
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStock(_BucketRequest):
@@ -313,3 +351,7 @@ class AdjustStock(_BucketRequest):
 
     delta: int
     cause: str
+
+    def streams(self) -> Iterable[StreamKey]:
+        key = self.stream
+        return (key, StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))

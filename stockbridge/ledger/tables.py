@@ -39,7 +39,7 @@ INSTANT = DateTime(timezone=True)
 
 
 def no_control_characters(column: str) -> CheckConstraint:
-    """The canonical form joins its fields by line feeds (docs/canonical-form.md), so no field may hold one."""
+    """Keep line feeds out: the canonical form joins its fields by them (docs/canonical-form.md)."""
     return CheckConstraint(f"{column} !~ '[[:cntrl:]]'", name=f"{column}_one_line")
 
 

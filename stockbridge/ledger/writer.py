@@ -8,19 +8,19 @@ its transaction fails, its requests run again singly, so an error is its own req
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-import json
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import structlog
 from psycopg import AsyncConnection as Driver
 from psycopg import errors as driver_errors
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-import structlog
 from uuid_utils.compat import uuid7
 
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected, StockbridgeError, Unavailable

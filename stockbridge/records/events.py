@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import TrackingEvent
 from stockbridge.records import outbox
-from stockbridge.records.tables import carrier_event, parcel
+from stockbridge.records.tables import carrier_connection, carrier_event, parcel
 
 
 async def store(
@@ -63,6 +63,26 @@ async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: s
     await connection.execute(
         update(parcel)
         .where(parcel.c.tenant == tenant, parcel.c.tracking_number == tracking_number)
+        .values(last_heard_at=func.clock_timestamp())
+    )
+
+
+async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
+    """Name the connection that a tenant's events of a carrier come by, so that a poll and a callback are one event."""
+    query = (
+        select(carrier_connection.c.connection)
+        .where(carrier_connection.c.tenant == tenant, carrier_connection.c.carrier == carrier)
+        .order_by(carrier_connection.c.connection)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none() or f"poll/{tenant}/{carrier}"
+
+
+async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequence[str]) -> None:
+    """Note that the carrier was asked about these parcels: they are next asked about after the same silence."""
+    await connection.execute(
+        update(parcel)
+        .where(parcel.c.tenant == tenant, parcel.c.tracking_number.in_(tracking_numbers))
         .values(last_heard_at=func.clock_timestamp())
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.records.tables import carrier_event, erp_message, inbox, orders, outbox
@@ -36,5 +36,5 @@ async def read(connection: AsyncConnection) -> Gauges:
     return Gauges(statuses, *(int(count) for count in (await connection.execute(waits)).one()))
 
 
-def _count(table: object) -> object:
+def _count(table: Table) -> Select[int]:
     return select(func.count()).select_from(table)

@@ -93,7 +93,7 @@ async def contents(connection: AsyncConnection, tenant: str, order_refs: Sequenc
         .join(orders, latest & (order_revision.c.tenant == orders.c.tenant))
         .where(orders.c.tenant == tenant, orders.c.order_ref.in_(order_refs))
     )
-    return {order_ref: content for order_ref, content in await connection.execute(query)}
+    return {row.order_ref: row.content for row in await connection.execute(query)}
 
 
 # -- what was said, and not decided or refused -----------------------------------------------------------------------
@@ -129,7 +129,7 @@ async def mark_answered_202(connection: AsyncConnection, inbox_id: int) -> bool:
 
 
 async def first_pushes(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Said]:
-    """Return the latest push of each order that waits for its first decision, or was refused after its sender waited."""
+    """Return the latest push of each order that waits for a decision, or was refused after its sender waited."""
     readable = or_(inbox.c.state == "queued", inbox.c.payload.has_key(ANSWERED_202))
     query = (
         select(*_SAID)

@@ -33,7 +33,7 @@ class CarrierPort(Protocol):
         ...
 
     async def track(self, tracking_numbers: Sequence[str]) -> list[TrackingEvent]:
-        """Return all scans that the carrier has of these parcels, oldest first; numbers that it does not know are left out."""
+        """Return all scans that the carrier has of these parcels, oldest first. A number it doesn't know has none."""
         ...
 
     def verify_callback(self, body: bytes, headers: Mapping[str, str], now: datetime) -> None:

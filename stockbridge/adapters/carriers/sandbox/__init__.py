@@ -1,0 +1,1 @@
+"""The sandbox carrier: REST, labels in the booking's answer, signed callbacks."""

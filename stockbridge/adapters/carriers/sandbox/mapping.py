@@ -1,0 +1,241 @@
+"""The sandbox carrier's payloads and codes <-> the domain's words. Pure: no I/O, no clock.
+
+We send strictly, and parse leniently (see `payloads`): an unknown status is kept as the carrier's word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from stockbridge.adapters.carriers.sandbox import payloads
+from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
+from stockbridge.domain.carriers import (
+    Address,
+    Booking,
+    BookingRequest,
+    LabeledParcel,
+    ParcelRequest,
+    TrackingEvent,
+    TrackingStatus,
+)
+from stockbridge.domain.errors import Fault, Rejected, StockbridgeError, Unavailable
+
+STATUSES: Mapping[str, TrackingStatus] = {
+    "pending": TrackingStatus.PENDING,
+    "picked_up": TrackingStatus.PICKED_UP,
+    "in_transit": TrackingStatus.IN_TRANSIT,
+    "out_for_delivery": TrackingStatus.OUT_FOR_DELIVERY,
+    "ready_for_pickup": TrackingStatus.READY_FOR_PICKUP,
+    "delivered": TrackingStatus.DELIVERED,
+    "on_hold": TrackingStatus.ON_HOLD,
+    "delivery_delayed": TrackingStatus.DELIVERY_DELAYED,
+    "delivery_failed": TrackingStatus.DELIVERY_FAILED,
+    "return_to_sender": TrackingStatus.RETURN_TO_SENDER,
+    "cancelled": TrackingStatus.CANCELLED,
+}
+"""The carrier's word for a scan -> ours. What isn't here is `unknown`."""
+
+
+CODES: Mapping[str, str] = {
+    "already_shipped": "already_shipped",
+    "malformed": "carrier_contract",
+    "not_found": "carrier_unknown_booking",
+}
+"""The carrier's code for a refusal -> ours. Others become `carrier_<code>`."""
+
+NOTHING_DONE = frozenset({"busy", "rate_limited", "unauthorized"})
+"""Error codes after which the same may be sent again. A wrong token is an operator's matter, not the booking's."""
+
+FIELDS: Mapping[str, str] = {"country_code": "country", "service": "service_level", "street_lines": "street"}
+"""The carrier's names of fields that we call otherwise."""
+
+_VOIDED = "voided"
+
+_DONE = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+
+
+# Bookings
+
+
+def booking_request(request: BookingRequest) -> dict[str, Any]:
+    """Return the body of a booking."""
+    return {
+        "reference": request.reference,
+        "service": request.service_level,
+        "ship_from": _address(request.ship_from),
+        "ship_to": _address(request.ship_to),
+        "parcels": [_parcel(parcel) for parcel in request.parcels],
+    }
+
+
+def booking(answer: Answer, request: BookingRequest) -> Booking:
+    """Read the answer to a booking. `Unreadable` where it isn't about the shipment that was asked for."""
+    shipment = _read(answer, payloads.Shipment)
+    booked = sorted(parcel.parcel_no for parcel in shipment.parcels)
+    if shipment.reference != request.reference or booked != sorted(parcel.parcel_no for parcel in request.parcels):
+        raise Unreadable(f"it booked {shipment.reference!r} with parcels {booked}")
+    return _booking(shipment)
+
+
+def live_booking(answer: Answer, reference: str) -> Booking | None:
+    """Read the answer to a question by reference: the first booking of ours that isn't voided."""
+    shipments = _read(answer, payloads.Shipments).root
+    live = (shipment for shipment in shipments if shipment.reference == reference and shipment.status != _VOIDED)
+    return next((_booking(shipment) for shipment in live), None)
+
+
+def check_voided(answer: Answer, booking_id: str) -> None:
+    """Read the answer to a void. `Unreadable` where it doesn't say that this booking is void now."""
+    voided = _read(answer, payloads.Voided)
+    if voided.shipment_id != booking_id or voided.status != _VOIDED:
+        raise Unreadable(f"it says that {voided.shipment_id!r} is {voided.status}")
+
+
+# Tracking
+
+
+def tracking_events(answer: Answer) -> list[TrackingEvent]:
+    """Read the scans of all parcels in an answer."""
+    parcels = _read(answer, payloads.Tracking).parcels
+    return [_event(scan, parcel.tracking_number) for parcel in parcels for scan in parcel.events]
+
+
+def oldest_first(events: Iterable[TrackingEvent]) -> list[TrackingEvent]:
+    """Sort scans by when they happened. Those whose time isn't known keep their order, at the end."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    return sorted(events, key=lambda event: event.occurred_at or latest)
+
+
+def callback_event(body: bytes) -> TrackingEvent:
+    """Read a callback's raw body. `Rejected` with code `malformed` and status 400, a fault for each field."""
+    try:
+        callback = payloads.Callback.model_validate_json(body)
+    except ValidationError as error:
+        raise _malformed(error) from error
+    return _event(callback, callback.tracking_number)
+
+
+def _address(address: Address) -> dict[str, Any]:
+    return {
+        "name": address.name,
+        "company": address.company,
+        "street_lines": list(address.street),
+        "postal_code": address.postal_code,
+        "city": address.city,
+        "state": address.state,
+        "country_code": address.country,
+        "phone": address.phone,
+        "email": address.email,
+    }
+
+
+def _parcel(parcel: ParcelRequest) -> dict[str, Any]:
+    return {
+        "parcel_no": parcel.parcel_no,
+        "weight_g": parcel.weight_g,
+        "length_mm": parcel.length_mm,
+        "width_mm": parcel.width_mm,
+        "height_mm": parcel.height_mm,
+    }
+
+
+def _booking(shipment: payloads.Shipment) -> Booking:
+    parcels = tuple(
+        LabeledParcel(parcel.parcel_no, parcel.tracking_number, parcel.label_base64, parcel.label_media_type)
+        for parcel in shipment.parcels
+    )
+    return Booking(shipment.reference, shipment.shipment_id, parcels)
+
+
+def _event(scan: payloads.Scan, tracking_number: str) -> TrackingEvent:
+    return TrackingEvent(
+        event_id=scan.event_id or _derived_id(scan, tracking_number),
+        tracking_number=tracking_number,
+        status=STATUSES.get(scan.status.strip().lower(), TrackingStatus.UNKNOWN),
+        vendor_status=scan.status,
+        occurred_at=_moment(scan.occurred_at),
+        location=scan.location,
+        signed_by=scan.signed_by,
+    )
+
+
+def _derived_id(scan: payloads.Scan, tracking_number: str) -> str:
+    """Name a scan by its content, so that the same scan told twice is one."""
+    content = json.dumps([tracking_number, scan.status, scan.occurred_at, scan.location])
+    return sha256(content.encode()).hexdigest()
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Read a time with the offset that was sent. None where there is none, or where it is no time that UTC can tell."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+# Errors
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+def _read(answer: Answer, shape: type[_Body]) -> _Body:
+    _check(answer)
+    try:
+        return shape.model_validate_json(answer.body)
+    except ValidationError as error:
+        raise Unreadable(f"HTTP {answer.status}, {_first_fault(error)}") from error
+
+
+def _check(answer: Answer) -> None:
+    """Raise what an answer says is wrong: by the carrier's error in it, and only without one by its status."""
+    try:
+        error = payloads.ErrorBody.model_validate_json(answer.body).error
+    except ValidationError:
+        if answer.status not in _DONE:
+            raise _no_reason(answer) from None
+    else:
+        raise _refusal(answer, error)
+
+
+def _refusal(answer: Answer, error: payloads.ErrorDetail) -> StockbridgeError | Unreadable:
+    if error.code in NOTHING_DONE:
+        return Unavailable(f"The carrier did nothing ({error.code}){answer.retry_after}: {error.message}")
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreadable(f"HTTP {answer.status}, {error.code}: {error.message}")
+    code = CODES.get(error.code, vendor_code("carrier", error.code))
+    detail = error.message or f"The carrier refused with code {error.code} and no words."
+    faults = [Fault(_pointer(error.field.split(".")), code, detail)] if error.field else []
+    return Rejected(code, detail, faults, 409 if answer.status == HTTPStatus.CONFLICT else 422)
+
+
+def _no_reason(answer: Answer) -> StockbridgeError | Unreadable:
+    if answer.turned_down:
+        return Unavailable(f"The carrier's address answered HTTP {answer.status}{answer.retry_after}, and no reason")
+    return Unreadable(f"HTTP {answer.status} and no reason")
+
+
+def _malformed(error: ValidationError) -> Rejected:
+    faults = [
+        Fault(_pointer(map(str, fault["loc"])), "missing" if fault["type"] == "missing" else "invalid", fault["msg"])
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
+    return Rejected("malformed", f"Not a callback of this carrier: {_first_fault(error)}", faults, 400)
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+
+
+def _pointer(path: Iterable[str]) -> str:
+    """Write a path in the carrier's words as a JSON pointer in ours."""
+    return "".join(f"/{FIELDS.get(part, part).replace('~', '~0').replace('/', '~1')}" for part in path)

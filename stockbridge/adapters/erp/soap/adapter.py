@@ -1,0 +1,83 @@
+"""The legacy ERP behind the ERP port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from stockbridge.adapters.erp.soap import mapping
+from stockbridge.adapters.erp.soap.client import SoapClient
+from stockbridge.adapters.erp.soap.contract import ContractBroken, SoapContract, SoapFault
+from stockbridge.adapters.wire import Unreadable, unheard_answers
+from stockbridge.domain.erp import ErpMessage, ErpReceipt
+
+_SYSTEM = "The ERP"
+_WSDL = Path(__file__).with_name("contract.wsdl")
+_loading = Lock()
+
+
+class SoapErpSettings(BaseModel):
+    """Where the service is (the WSDL's own address isn't used), whom it knows us as, and how long we wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(pattern=r"^https?://")
+    user: str
+    password: SecretStr
+    timeout_s: float = Field(gt=0)
+
+
+class SoapErp:
+    """Implements `ErpPort`. Threads may share one; `close` when done."""
+
+    def __init__(self, settings: SoapErpSettings) -> None:
+        self._credentials = {"User": settings.user, "Password": settings.password.get_secret_value()}
+        self._client = SoapClient(settings.url, settings.timeout_s)
+
+    def tell(self, message: ErpMessage) -> ErpReceipt:
+        """Tell the ERP one message. It isn't idempotent: `find` before a second attempt.
+
+        A message that the contract has no room for is `Rejected` with code `erp_contract`, and not sent.
+        """
+        operation = mapping.OPERATIONS[message.kind]
+        with unheard_answers(_SYSTEM, changes=True):
+            return mapping.receipt(self._call(operation, mapping.message_fields(message)), message.reference)
+
+    def find(self, reference: str) -> ErpReceipt | None:
+        """Return the receipt of the oldest document under this reference."""
+        with unheard_answers(_SYSTEM, changes=False):
+            return mapping.oldest_receipt(self._call(mapping.FIND, {"Reference": reference}), reference)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _call(self, operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        contract = _contract()
+        try:
+            envelope = contract.write(operation, {"Credentials": self._credentials, **fields})
+        except ContractBroken as error:
+            raise mapping.broken(error) from error
+        answer = self._client.post(envelope.content, envelope.headers)
+        try:
+            return contract.read(operation, answer.body)
+        except SoapFault as fault:
+            raise mapping.refusal(fault) from fault
+        except Unreadable as error:
+            raise mapping.not_soap(answer, error) from error
+
+
+def _contract() -> SoapContract:
+    """Return the contract, loaded on first use and once, whoever comes first."""
+    with _loading:
+        return _load_contract()
+
+
+@cache
+def _load_contract() -> SoapContract:
+    return SoapContract(_WSDL)

@@ -1,0 +1,202 @@
+"""The legacy ERP's messages, codes and faults <-> the domain's words. Pure: no I/O, no clock.
+
+Every operation but the questions makes one document: see the operations in contract.wsdl.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from lxml import etree
+
+from stockbridge.adapters.erp.soap.contract import ContractBroken, SoapFault
+from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
+from stockbridge.domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpReceipt
+from stockbridge.domain.errors import Rejected, StockbridgeError, Unavailable
+
+FIND = "FindDocuments"
+
+OPERATIONS: Mapping[ErpMessageKind, str] = {
+    "accepted": "AcknowledgeOrder",
+    "refused": "AcknowledgeOrder",
+    "reserved": "ReportReservation",
+    "backordered": "ReportReservation",
+    "amended": "ReportAmendment",
+    "shipped": "ReportShipment",
+    "delivered": "ReportDelivery",
+    "cancelled": "ReportCancellation",
+    "returned": "ReportReturn",
+}
+"""What we tell -> the operation that tells it."""
+
+CODES: Mapping[str, tuple[str, str]] = {
+    "40": ("erp_unknown_order", "The ERP doesn't know the order."),
+    "44": ("erp_unknown_item", "The ERP doesn't know the item."),
+    "Client": ("erp_contract", "The ERP says that our message breaks its contract."),
+    "PERIOD_CLOSED": ("erp_period_closed", "The ERP's posting period for this time isn't open."),
+    "UNKNOWN_LINE": ("erp_unknown_line", "The ERP's order has no such line."),
+}
+"""The ERP's code in a result or a fault -> ours, with words where the ERP sends none. Others become `erp_<code>`."""
+
+NOTHING_DONE: Mapping[str, str] = {
+    "Server.Busy": "The ERP is busy and did nothing.",
+    "Client.Authentication": "The ERP refuses our user or password, which an operator must set right.",
+}
+"""Fault codes after which the same may be sent again, with our words for them."""
+
+OUR_FAULT = frozenset({"Client", "VersionMismatch", "MustUnderstand"})
+"""What the codes of faults begin with that SOAP 1.1 lays on the sender: nothing was done, and a repeat won't help."""
+
+_DONE = "0"
+_LONGEST_TEXT = 2000
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def message_fields(message: ErpMessage) -> dict[str, Any]:
+    """Return the fields of the operation that tells this message, but for the credentials."""
+    return {
+        "Reference": message.reference,
+        "OrderNo": message.order_no,
+        "Revision": message.revision,
+        "OccurredAt": _instant(message.occurred_at),
+        "Lines": {"Line": [_line(line) for line in message.lines]},
+        **_DETAILS[OPERATIONS[message.kind]](message),
+    }
+
+
+def receipt(result: Mapping[str, Any], reference: str) -> ErpReceipt:
+    """Read the answer to a message. `Rejected` for a result code other than 0."""
+    _check_result(result)
+    return ErpReceipt(reference, _document_no(result))
+
+
+def oldest_receipt(result: Mapping[str, Any], reference: str) -> ErpReceipt | None:
+    """Read the answer to `FindDocuments`: the oldest document under our reference, or None.
+
+    There may be several, for the ERP makes another whenever it is told twice; and a document under another reference
+    isn't ours, whatever the ERP was asked for.
+    """
+    _check_result(result)
+    documents = (result.get("Documents") or {}).get("Document") or []
+    ours = [document for document in documents if document["Reference"] == reference]
+    if not ours:
+        return None
+    oldest = min(ours, key=lambda document: document["CreatedAt"])
+    return ErpReceipt(reference, _document_no(oldest))
+
+
+def refusal(fault: SoapFault) -> StockbridgeError | Unreadable:
+    """Say what a fault means, by what is in it: the HTTP status it came with says nothing."""
+    business = _business_fault(fault.detail)
+    if business is not None:
+        return _rejected(*business)
+    if fault.code in NOTHING_DONE:
+        return Unavailable(f"{NOTHING_DONE[fault.code]} {fault.text}".strip())
+    if fault.code.split(".")[0] in OUR_FAULT:
+        return _rejected(fault.code, fault.text)
+    return Unreadable(f"a fault that doesn't say whether anything was done: {fault}")
+
+
+def broken(error: ContractBroken) -> Rejected:
+    """Say that a message can't be told to this ERP at all."""
+    return Rejected("erp_contract", f"The ERP's contract has no room for this message: {error}")
+
+
+def not_soap(answer: Answer, error: Unreadable) -> Unavailable | Unreadable:
+    """Say what an answer without a readable envelope means."""
+    if answer.turned_down:
+        return Unavailable(f"The ERP's address answered HTTP {answer.status}{answer.retry_after}, and no SOAP")
+    return Unreadable(f"HTTP {answer.status}, {error}")
+
+
+def _line(line: ErpLine) -> dict[str, Any]:
+    return {
+        "LineNo": line.line_no,
+        "Sku": line.sku,
+        "Quantity": line.quantity,
+        "Ordered": line.ordered,
+        "Uom": line.uom,
+        "Lot": line.lot,
+        "SerialNumbers": {"SerialNumber": list(line.serial_numbers)} if line.serial_numbers else None,
+    }
+
+
+def _acknowledgment(message: ErpMessage) -> dict[str, Any]:
+    return {"Accepted": message.kind == "accepted", "Reason": _text(message.reason)}
+
+
+def _reservation(message: ErpMessage) -> dict[str, Any]:
+    return {"Kind": message.kind}
+
+
+def _shipment(message: ErpMessage) -> dict[str, Any]:
+    parcels = [{"ParcelNo": parcel.parcel_no, "TrackingNumber": parcel.tracking_number} for parcel in message.parcels]
+    return {"ShipmentNo": message.shipment_no, "Carrier": message.carrier, "Parcels": {"Parcel": parcels}}
+
+
+def _delivery(message: ErpMessage) -> dict[str, Any]:
+    return {"ShipmentNo": message.shipment_no, "SignedBy": _text(message.signed_by)}
+
+
+def _cancellation(message: ErpMessage) -> dict[str, Any]:
+    return {"Reason": _text(message.reason)}
+
+
+def _nothing_more(_: ErpMessage) -> dict[str, Any]:
+    return {}
+
+
+_DETAILS: Mapping[str, Callable[[ErpMessage], dict[str, Any]]] = {
+    "AcknowledgeOrder": _acknowledgment,
+    "ReportReservation": _reservation,
+    "ReportAmendment": _nothing_more,
+    "ReportShipment": _shipment,
+    "ReportDelivery": _delivery,
+    "ReportCancellation": _cancellation,
+    "ReportReturn": _nothing_more,
+}
+
+
+def _instant(moment: str) -> str:
+    """Write a time as XML Schema wants it: RFC 3339 also knows a small z. What isn't a time is left to the contract."""
+    try:
+        return datetime.fromisoformat(moment.upper()).isoformat()
+    except ValueError:
+        return moment
+
+
+def _text(words: str | None) -> str | None:
+    """Fit a person's words into the contract: what XML can't carry is marked, what is too long is cut."""
+    return None if words is None else _NOT_IN_XML.sub("\ufffd", words)[:_LONGEST_TEXT]
+
+
+def _check_result(result: Mapping[str, Any]) -> None:
+    code = (result.get("ResultCode") or "").strip()
+    if not code:
+        raise Unreadable("no ResultCode")
+    if code != _DONE:
+        raise _rejected(code, result.get("ResultText") or "")
+
+
+def _document_no(holder: Mapping[str, Any]) -> str:
+    document_no = (holder.get("DocumentNo") or "").strip()
+    if not document_no:
+        raise Unreadable("no DocumentNo")
+    return document_no
+
+
+def _rejected(code: str, text: str) -> Rejected:
+    ours, words = CODES.get(code, (vendor_code("erp", code), f"The ERP refused with code {code} and no words."))
+    return Rejected(ours, text.strip() or words)
+
+
+def _business_fault(detail: etree._Element | None) -> tuple[str, str] | None:
+    """Find code and message of a BusinessFault in a fault's detail."""
+    if detail is None:
+        return None
+    for element in detail.iterchildren("{*}BusinessFault"):
+        return (element.findtext("{*}Code") or "").strip(), element.findtext("{*}Message") or ""
+    return None

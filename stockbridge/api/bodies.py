@@ -1,0 +1,200 @@
+"""The bodies of what is said of the catalog, of stock that comes in, and of stock that lies there.
+
+What may be said to an order is in `domain/commands.py`: the inbox keeps it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from stockbridge.domain.commands import (
+    Day,
+    Flag,
+    FromTheFloor,
+    Instant,
+    Key,
+    LineNo,
+    Lot,
+    Measure,
+    Name,
+    Quantity,
+    Serial,
+    Shape,
+    ShipTo,
+    Text,
+    Uom,
+)
+from stockbridge.domain.stock import StockStatus
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("is not a time zone such as Europe/Berlin")
+    return ZoneInfo(value).key
+
+
+Gtin = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{12,14})$")]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+LocationType = Literal[
+    "site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"
+]
+
+
+class Packaging(Shape):
+    """A packaging: how many base units it holds."""
+
+    uom: Uom
+    factor: Annotated[int, Field(ge=1, le=10**9, strict=True)]
+    gtin: Gtin | None = None
+
+
+class Product(Shape):
+    """A stock-keeping item that is counted."""
+
+    sku: Key
+    description: Text = ""
+    base_uom: Uom
+    packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()
+    tracking: Literal["none", "lot", "serial"] = "none"
+    shelf_life_days: Annotated[int, Field(gt=0, le=100_000, strict=True)] | None = None
+    weight_g: Measure | None = None
+    length_mm: Measure | None = None
+    width_mm: Measure | None = None
+    height_mm: Measure | None = None
+
+    @model_validator(mode="after")
+    def _one_factor_each(self) -> Self:
+        uoms = [self.base_uom, *(packaging.uom for packaging in self.packagings)]
+        if len(set(uoms)) != len(uoms):
+            raise PydanticCustomError("duplicate_uom", "has a unit of measure twice")
+        return self
+
+
+class Capacity(Shape):
+    """How much a location takes."""
+
+    max_units: Measure | None = None
+    max_weight_g: Measure | None = None
+
+
+class SiteAddress(ShipTo):
+    """Where parcels are sent from."""
+
+    name: Name | None = None  # type: ignore[assignment] - the site's own name stands in
+
+
+class Location(Shape):
+    """A place where stock lies, or a part of a site that has such places below it."""
+
+    location_id: Key
+    site: Key | None = None
+    parent: Key | None = None
+    type: LocationType
+    capacity: Capacity | None = None
+    time_zone: TimeZone | None = None
+    address: SiteAddress | None = None
+
+
+class ExpectedLine(Shape):
+    """What a supplier is going to send of a sku."""
+
+    line_no: LineNo
+    sku: Key
+    quantity: Quantity
+    uom: Uom | None = None
+
+
+class Inbound(Shape):
+    """A purchase order or an advance notice."""
+
+    po_no: Key
+    site: Key
+    supplier: Name
+    lines: Annotated[tuple[ExpectedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class ReceivedLine(Shape):
+    """What arrived of an expected line."""
+
+    line_no: LineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    lot: Lot | None = None
+    expires_on: Day | None = None
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=10_000)] = ()
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+
+class Receipt(FromTheFloor):
+    """What arrived of an inbound order, and where it was put."""
+
+    receipt_no: Key
+    location_id: Key
+    allow_over: Flag = False
+    lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class MovedFrom(Shape):
+    """The bucket that stock is taken from."""
+
+    location_id: Key
+    lot: Lot | None = None
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+
+class MovedTo(Shape):
+    """The location that stock is brought to."""
+
+    location_id: Key
+
+
+class Move(FromTheFloor):
+    """Stock went to another location of its site."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+
+    move_no: Key
+    sku: Key
+    quantity: Quantity
+    uom: Uom | None = None
+    source: MovedFrom = Field(alias="from")
+    to: MovedTo
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1)] = ()
+    reason: Name | None = None
+
+
+class Adjustment(FromTheFloor):
+    """A count that differs from the ledger (`counted`), or a difference by itself (`delta`)."""
+
+    adjustment_no: Key
+    location_id: Key
+    sku: Key
+    lot: Lot | None = None
+    serial_number: Serial | None = None
+    stock_status: StockStatus = StockStatus.AVAILABLE
+    uom: Uom | None = None
+    counted: Quantity | None = None
+    counted_at: Instant | None = None
+    delta: Quantity | None = None
+    reason: Name
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.counted is None) == (self.delta is None):
+            raise PydanticCustomError("counted_or_delta", "needs either counted or delta")
+        return self
+
+
+class StatusChange(FromTheFloor):
+    """Stock became something else: quarantined, damaged, available again."""
+
+    change_no: Key
+    to: StockStatus
+    quantity: Quantity
+    uom: Uom | None = None
+    reason: Name

@@ -1,0 +1,72 @@
+"""How large a body may be, counted as it comes in, whatever its header says."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stockbridge.api.problems import problem
+
+MOST_DRAINED: Final = 8
+"""A sender that does not stop to listen gets the answer only after its body: so many limits of it are thrown away."""
+
+
+class TooLargeError(HTTPException):
+    """The body is longer than the limit."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.CONTENT_TOO_LARGE)
+
+
+class BodyLimit:
+    """Refuses bodies over a limit with 413."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app = app
+        self._limit = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting its body."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if self._declared(request) > self._limit:
+            if "expect" not in request.headers:
+                await _drain(receive, MOST_DRAINED * self._limit)
+            detail = f"The body has more than {self._limit} bytes."
+            answer = problem(request, "too_large", HTTPStatus.CONTENT_TOO_LARGE, detail)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, self._counting(receive), send)
+
+    def _declared(self, request: Request) -> int:
+        length = request.headers.get("content-length", "")
+        return int(length) if length.isdecimal() and len(length) < 20 else 0  # noqa: PLR2004 - fits 64 bits
+
+    def _counting(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                await _drain(receive, MOST_DRAINED * self._limit)
+                raise TooLargeError
+            return message
+
+        return counted
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Read on for a while, so that the sender gets to hear the answer."""
+    while most > 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return

@@ -1,0 +1,225 @@
+"""The one place where errors become HTTP: problem documents of RFC 9457. docs/problems.md lists the codes.
+
+A code `unknown_sku` is the type `/problems/unknown-sku` with the title "Unknown SKU".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg import errors as driver_errors
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from stockbridge.domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+
+RETRY_AFTER_S: Final = 1
+MOST_FAULTS: Final = 1000
+
+_SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP"}
+_DOWN: Final = (
+    driver_errors.OperationalError,
+    driver_errors.InterfaceError,
+    ConnectionError,
+    TimeoutError,
+    PoolTimeoutError,
+)
+
+_OF_STATUS: Final = {
+    HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
+    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address does not take that method."),
+    HTTPStatus.CONTENT_TOO_LARGE: ("too_large", "The body is too large."),
+}
+
+_OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
+"""Our words for pydantic's; those that begin a custom error are ours already."""
+
+_OUR_SHAPE_CODES: Final = frozenset(
+    {"reserved_word", "malformed_quantity", "malformed_time", "malformed_date", "control_character"}
+)
+
+log = structlog.get_logger(__name__)
+
+
+class ProblemFault(BaseModel):
+    """One thing that is wrong, and where (an RFC 6901 pointer into the body; `/query/...`, `/path/...` beside it)."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """A refusal or a failure, as RFC 9457 has it."""
+
+    type: str = Field(examples=["/problems/unknown-sku"])
+    title: str = Field(examples=["Unknown SKU"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["Line 2: MUG-XL is not in the catalog."])
+    instance: str = Field(examples=["/api/orders/outbound"])
+    errors: list[ProblemFault] = []
+    request_id: str
+
+
+class TooManyCommandsError(Rejected):
+    """The order has as many commands waiting as it takes."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("too_many_commands", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def not_found(what: str) -> Rejected:
+    """Say that something is not there for this tenant."""
+    return Rejected("not_found", f"There is no {what}.", status=HTTPStatus.NOT_FOUND)
+
+
+def refusal(faults: Sequence[Fault]) -> Rejected:
+    """Refuse a request for all that is wrong with it. Several kinds of faults together are `invalid_request`."""
+    codes = {fault.code for fault in faults}
+    code = codes.pop() if len(codes) == 1 else "invalid_request"
+    if len(faults) == 1:
+        detail = _in_words(faults[0])
+    else:
+        detail = f"{len(faults)} things are wrong with the request; the first: {_in_words(faults[0])}"
+    return Rejected(code, detail, faults)
+
+
+def _in_words(fault: Fault) -> str:
+    """Say a fault with the line that it is in, counted as people count."""
+    _, *path = fault.pointer.split("/")
+    match path:
+        case ["lines", index, *_] if index.isdigit():
+            place = f"Line {int(index) + 1}: "
+        case [*_, name] if name:
+            place = f"{name}: "
+        case _:
+            place = ""
+    return f"{place}{fault.detail.rstrip('.')}."
+
+
+def title_of(code: str) -> str:
+    """Write a code as a title."""
+    first, *rest = (_SPELLED.get(word, word) for word in code.split("_"))
+    return " ".join([first[:1].upper() + first[1:], *rest])
+
+
+# -- rendering -------------------------------------------------------------------------------------------------------
+
+
+def document(code: str, status: int, detail: str, faults: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """Write a problem down, without the request that it is about."""
+    return {
+        "type": f"/problems/{code.replace('_', '-')}",
+        "title": title_of(code),
+        "status": int(status),
+        "detail": detail,
+        "errors": list(faults)[:MOST_FAULTS],
+    }
+
+
+def problem(
+    request: Request, code: str, status: int, detail: str, faults: Iterable[Fault] = (), **headers: str
+) -> Response:
+    """Answer with a problem."""
+    body = document(code, status, detail, [fault.as_json() for fault in faults])
+    body |= {"instance": request.url.path, "request_id": request_id_of(request)}
+    # ASCII only: what is quoted from a bad request may hold half a character.
+    content = json.dumps(body, ensure_ascii=True).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(content, status, {**_headers_of(status), **named}, "application/problem+json")
+
+
+def _headers_of(status: int) -> dict[str, str]:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    return {}
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the request goes by in logs and answers."""
+    return cast("str", request.scope.get("state", {}).get("request_id", ""))
+
+
+def of_error(request: Request, error: Exception) -> Response:
+    """Answer with what an error is to the caller. Only our own bugs and surprises are logged with their traceback."""
+    if isinstance(error, Rejected):
+        return problem(request, error.code, error.status, error.detail, error.faults)
+    if isinstance(error, Unavailable | OutcomeUnknown) or is_database_down(error):
+        log.warning("http.unavailable", error=str(error))
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return problem(request, "unavailable", status, "Something that this needs can't be reached. Try again.")
+    log.error("http.failed", exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(request, "internal_error", status, "Something went wrong here; the log has it under the request id.")
+
+
+def is_database_down(error: BaseException) -> bool:
+    """Tell a database that can't be reached from one that refuses."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, _DOWN) or isinstance(error, OperationalError | InterfaceError)
+
+
+# -- handlers --------------------------------------------------------------------------------------------------------
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer with problems only."""
+    app.add_exception_handler(StockbridgeError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return of_error(request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, detail = _OF_STATUS.get(HTTPStatus(error.status_code), ("refused", str(error.detail)))
+    return problem(request, code, error.status_code, detail, **(error.headers or {}))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault_of(details) for details in error.errors()]
+    if unreadable := [details for details in error.errors() if details["type"] == "json_invalid"]:
+        reason = unreadable[0]["ctx"]["error"]
+        return problem(request, "malformed", HTTPStatus.BAD_REQUEST, f"The body is not JSON: {reason}.")
+    if any(fault.pointer == "" for fault in faults):
+        return problem(request, "malformed", HTTPStatus.BAD_REQUEST, "The body must be a JSON document.")
+    refused = refusal(faults)
+    return problem(request, refused.code, refused.status, refused.detail, faults)
+
+
+def _fault_of(details: Mapping[str, Any]) -> Fault:
+    where, *path = details["loc"]
+    at = pointer(path if where == "body" else (where, *path))
+    return Fault(at, code_of(details["type"]), words_of(details))
+
+
+def code_of(kind: str) -> str:
+    """Return our code for a kind of fault that pydantic found."""
+    return kind if kind in _OUR_SHAPE_CODES else _OF_SHAPE.get(kind, "invalid")
+
+
+def words_of(details: Mapping[str, Any]) -> str:
+    """Return pydantic's words for a fault, as the end of a sentence."""
+    words = str(details["msg"]).removeprefix("Value error, ")
+    return {"missing": "is missing", "extra_forbidden": "is not a field of this request"}.get(details["type"], words)
+
+
+def pointer(path: Iterable[object]) -> str:
+    """Write a path as RFC 6901 does."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

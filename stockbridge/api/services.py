@@ -1,0 +1,51 @@
+"""What the door needs of the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.records.inbox import InboxRow
+
+
+class OrderGateway(Protocol):
+    """The one thing that talks to Temporal."""
+
+    async def deliver(self, row: InboxRow, timeout_s: float) -> None:
+        """Hand a stored command to its order's workflow, and wait until it is decided.
+
+        Raises `Unavailable` or `TimeoutError`: the command is kept, and will be decided later.
+        """
+        ...
+
+    async def hear_carrier(self, tenant: str, order_ref: str) -> None:
+        """Tell an order's workflow that a carrier spoke. Best effort: never raises, the outbox tells it too."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApiServices:
+    """The door's tools. `carriers` are keyed by connection, the last part of the callback's address."""
+
+    engine: AsyncEngine
+    ledger: LedgerWriter
+    orders: OrderGateway
+    carriers: Mapping[str, CarrierPort]
+    clock: Callable[[], datetime]
+    body_limit_bytes: int
+    temporal_health: Callable[[], Awaitable[bool]]
+
+
+async def services_of(request: Request) -> ApiServices:
+    """Return the tools that the application was made with."""
+    return cast("ApiServices", request.app.state.services)
+
+
+Services = Annotated[ApiServices, Depends(services_of)]

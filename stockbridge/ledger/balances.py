@@ -1,0 +1,250 @@
+"""What the ledger says: balances now and at any past instant, the entries of a stream, what an order's postings were.
+
+Nothing here writes. Each function takes a connection under READ COMMITTED (PostgreSQL's own default) and reads with
+one statement, so no answer holds half a posting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.errors import Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import StreamKey
+from stockbridge.ledger.balance_selection import page_of_balances
+from stockbridge.ledger.instants import wait_until_settled
+from stockbridge.ledger.queries import SELECT_LINE
+from stockbridge.ledger.reading import key_of, line_of
+from stockbridge.ledger.views import (
+    DEFAULT_LIMIT,
+    Balance,
+    BalancePage,
+    BalanceQuery,
+    Basis,
+    EntryPage,
+    EntryView,
+    PostingView,
+    StockLevel,
+    Totals,
+)
+
+_NO_TOTALS: Final = 5
+_ENTRY_FIELDS: Final = tuple(field.name for field in fields(EntryView) if field.name not in {"order_ref", "line_no"})
+
+
+async def balances(connection: AsyncConnection, query: BalanceQuery) -> BalancePage:
+    """Read balances, now or as of an instant.
+
+    As of an instant by `recorded`, the answer is repeatable: every writing transaction that began at or before it has
+    ended first. Raises `Rejected` (`as_of_in_future`, `bad_cursor`), `Unavailable` where such a one doesn't end.
+    """
+    after = await _after(connection, query)
+    if query.as_of is not None:
+        await wait_until_settled(connection, query.as_of, await_writers=query.basis is Basis.RECORDED)
+    rows = (await connection.execute(page_of_balances(query, after))).all()
+    found = [_balance(row[_NO_TOTALS:]) for row in rows if row[_NO_TOTALS] is not None]
+    more = len(found) > query.limit
+    items = tuple(found[: query.limit])
+    return BalancePage(items, Totals(*rows[0][:_NO_TOTALS]), str(items[-1].stream_id) if more else None)
+
+
+async def _after(connection: AsyncConnection, query: BalanceQuery) -> StreamKey | None:
+    """Return the stream that the page before ended with."""
+    if query.cursor is None:
+        return None
+    try:
+        after = await find_stream(connection, query.tenant, UUID(query.cursor))
+    except ValueError:
+        after = None
+    if after is None:
+        raise Rejected("bad_cursor", "The cursor is not one that was given out.")
+    return after
+
+
+def _balance(row: Sequence[Any]) -> Balance:
+    stream_id, *identity, on_hand, reserved, seq = row
+    return Balance(stream_id, key_of(identity), on_hand, reserved, seq)
+
+
+_FIND_STREAM: Final = text(
+    """
+    select tenant, sku, site, location_id, kind, lot, serial_number, stock_status
+    from ledger.stream where tenant = :tenant and stream_id = :stream_id
+    """
+)
+
+
+async def find_stream(connection: AsyncConnection, tenant: str, stream_id: UUID) -> StreamKey | None:
+    """Return what a stream id names, or None where the tenant has no such stream."""
+    row = (await connection.execute(_FIND_STREAM, {"tenant": tenant, "stream_id": stream_id})).one_or_none()
+    return None if row is None else key_of(row)
+
+
+# An entry as the contract shows it. The hash before the first entry's is that of the stream's identity.
+_SELECT_ENTRY: Final = """
+select e.stream_id, s.location_id, e.seq, e.posting_id, p.reason, e.order_ref, e.line_no,
+       e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved, p.occurred_at, e.recorded_at, p.evidence, p.actor,
+       coalesce(b.hash, s.identity_hash) as previous_hash, e.hash, p.idempotency_key
+from ledger.entry e
+join ledger.posting p on p.posting_id = e.posting_id
+join ledger.stream s on s.stream_id = e.stream_id
+left join ledger.entry b on b.stream_id = e.stream_id and b.seq = e.seq - 1
+"""
+
+_STREAM_ENTRIES: Final = text(
+    _SELECT_ENTRY + "where e.stream_id = :stream_id and e.seq > :after_seq order by e.seq limit :limit"
+)
+
+
+async def stream_entries(
+    connection: AsyncConnection, tenant: str, stream_id: UUID, after_seq: int = 0, limit: int = DEFAULT_LIMIT
+) -> EntryPage | None:
+    """Read entries of a stream, from the one after `after_seq`. None where the tenant has no such stream."""
+    key = await find_stream(connection, tenant, stream_id)
+    if key is None:
+        return None
+    asked = {"stream_id": stream_id, "after_seq": after_seq, "limit": limit + 1}
+    found = [_entry(row) for row in await connection.execute(_STREAM_ENTRIES, asked)]
+    items = tuple(found[:limit])
+    return EntryPage(stream_id, key, items, items[-1].seq if len(found) > limit else None)
+
+
+def _entry(row: Row[Any]) -> EntryView:
+    said = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    shown: dict[str, Any] = {name: said[name] for name in _ENTRY_FIELDS}
+    return EntryView(**shown, order_ref=row.order_ref or None, line_no=row.line_no or None)
+
+
+# The entries of the order's postings that are for this order, or for none: those of others are their own business.
+_ORDER_ENTRIES: Final = text(
+    _SELECT_ENTRY  # noqa: S608 - constants
+    + """
+    where e.posting_id in (select posting_id from ledger.entry where tenant = :tenant and order_ref = :order_ref)
+      and e.order_ref in ('', :order_ref)
+    order by p.recorded_at, e.posting_id, s.location_id, e.stream_id, e.seq
+    """
+)
+
+
+async def order_postings(connection: AsyncConnection, tenant: str, order_ref: str) -> list[PostingView]:
+    """Read the postings with an entry for the order, in the order that they were recorded."""
+    if not order_ref:
+        return []
+    rows = await connection.execute(_ORDER_ENTRIES, {"tenant": tenant, "order_ref": order_ref})
+    return [_posting(list(group)) for _, group in groupby(rows, key=lambda row: row.posting_id)]
+
+
+def _posting(rows: list[Row[Any]]) -> PostingView:
+    first = rows[0]
+    return PostingView(
+        posting_id=first.posting_id,
+        key=first.idempotency_key,
+        reason=first.reason,
+        actor=first.actor,
+        evidence=first.evidence,
+        occurred_at=first.occurred_at,
+        recorded_at=first.recorded_at,
+        entries=tuple(_entry(row) for row in rows),
+    )
+
+
+_ORDER_LINES: Final = text(
+    SELECT_LINE + "where tenant = :tenant and order_ref = any(:order_refs) order by order_ref, line_no, ordered desc"
+).bindparams(bindparam("order_refs", type_=ARRAY(Text)))
+
+
+async def order_lines(
+    connection: AsyncConnection, tenant: str, order_refs: Sequence[str]
+) -> dict[str, list[OrderLine]]:
+    """Read the lines of orders, by line number. An order that is not known has no key in the answer.
+
+    A line that changed its sku or site is there twice: what it was has `ordered` 0, and comes after what it is.
+    """
+    rows = await connection.execute(_ORDER_LINES, {"tenant": tenant, "order_refs": list(order_refs)})
+    return _by_order(line_of(row) for row in rows)
+
+
+def _by_order(lines: Iterable[OrderLine]) -> dict[str, list[OrderLine]]:
+    return {order_ref: list(group) for order_ref, group in groupby(lines, key=lambda line: line.order_ref)}
+
+
+# What a site has of each sku: open streams only, so what is empty for ever costs nothing.
+_STOCK_LEVELS: Final = text(
+    """
+    select sku, coalesce(on_hand, 0), coalesce(reserved, 0), coalesce(available, 0), coalesce(backordered, 0),
+           coalesce(in_transit, 0), coalesce(quarantined, 0)
+    from ledger.pool
+    left join lateral (
+      select sum(t.on_hand) filter (where s.kind <> 'transit')::bigint as on_hand, sum(t.reserved)::bigint as reserved,
+             sum(t.on_hand - t.reserved)
+               filter (where s.kind <> 'transit' and s.stock_status = 'available')::bigint as available,
+             sum(t.on_hand) filter (where s.kind = 'transit')::bigint as in_transit,
+             sum(t.on_hand)
+               filter (where s.kind <> 'transit' and s.stock_status = 'quarantined')::bigint as quarantined
+      from ledger.stream s
+      cross join lateral (
+        select e.on_hand, e.reserved from ledger.entry e where e.stream_id = s.stream_id order by e.seq desc limit 1
+      ) t
+      where s.pool_id = pool.pool_id and s.open and s.kind in ('storage', 'staging', 'transit')
+    ) here on true
+    left join lateral (
+      select sum(l.backordered)::bigint as backordered
+      from ledger.order_line l where l.pool_id = pool.pool_id and l.backordered > 0
+    ) waiting on true
+    where tenant = :tenant and site = :site and sku > :after_sku
+    order by sku limit :limit
+    """
+)
+
+
+async def stock_levels(
+    connection: AsyncConnection, tenant: str, site: str, after_sku: str = "", limit: int = DEFAULT_LIMIT
+) -> list[StockLevel]:
+    """Read the levels of a site's skus, by sku, from the one after `after_sku`; at most `limit`."""
+    asked = {"tenant": tenant, "site": site, "after_sku": after_sku, "limit": limit}
+    return [StockLevel(*row) for row in await connection.execute(_STOCK_LEVELS, asked)]
+
+
+_ON_HAND_AT: Final = text(
+    """
+    select coalesce(sum(e.on_hand_delta), 0)::bigint
+    from ledger.entry e join ledger.posting p on p.posting_id = e.posting_id
+    where e.stream_id = :stream_id and p.occurred_at <= :instant
+    """
+)
+
+
+async def on_hand_at(connection: AsyncConnection, key: StreamKey, instant: datetime) -> int:
+    """Return what was on hand at an instant by `occurred_at`: what a count of that instant is compared with."""
+    asked = {"stream_id": key.stream_id, "instant": instant}
+    return int((await connection.execute(_ON_HAND_AT, asked)).scalar_one())
+
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "Balance",
+    "BalancePage",
+    "BalanceQuery",
+    "Basis",
+    "EntryPage",
+    "EntryView",
+    "PostingView",
+    "StockLevel",
+    "Totals",
+    "balances",
+    "find_stream",
+    "on_hand_at",
+    "order_lines",
+    "order_postings",
+    "stock_levels",
+    "stream_entries",
+]

@@ -1,0 +1,48 @@
+"""Sends undecided commands again until Temporal has answered: each order's first, so that they go in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+import structlog
+
+from stockbridge.domain.errors import Unavailable
+from stockbridge.ledger.writer import translated
+from stockbridge.records import inbox
+from stockbridge.workflows.dispatch import OrderGateway
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 20
+"""Orders that are talked to at the same time: a backlog must not crowd out what comes in at the door."""
+
+
+@dataclass(frozen=True)
+class InboxReplay:
+    """The loop over the inbox. `patience_s` is how long a command is the API's own to deliver."""
+
+    engine: AsyncEngine
+    orders: OrderGateway
+    patience_s: float = 6.0
+    answer_timeout_s: float = 10.0
+
+    async def round(self) -> int:
+        """Send the first waiting command of each order. Returns how many were decided."""
+        try:
+            async with self.engine.connect() as connection:
+                waiting = await inbox.undecided_heads(connection, self.patience_s, AT_ONCE)
+        except Exception as error:
+            raise translated(error) from error
+        return sum(await asyncio.gather(*(self._send(row) for row in waiting)))
+
+    async def _send(self, row: inbox.InboxRow) -> int:
+        try:
+            await self.orders.deliver(row, self.answer_timeout_s)
+        except (Unavailable, TimeoutError) as error:
+            log.info("inbox.still_undecided", key=row.key, reason=str(error))
+            return 0
+        log.info("inbox.replayed", key=row.key)
+        return 1

@@ -1,0 +1,49 @@
+"""Tells orders' workflows what others changed: served from the queue, displaced by a fact, heard of by a carrier."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stockbridge.activities.messages import OrderId
+from stockbridge.activities.standing import standing_of
+from stockbridge.domain.errors import Unavailable
+from stockbridge.ledger.writer import translated
+from stockbridge.records import outbox
+from stockbridge.workflows.dispatch import OrderGateway
+
+BATCH: Final = 100
+
+
+@dataclass(frozen=True)
+class OutboxDrain:
+    """The loop over the outbox."""
+
+    engine: AsyncEngine
+    orders: OrderGateway
+
+    async def round(self) -> int:
+        """Deliver waiting signals, oldest first. A signal may be delivered twice; it only says: go and see."""
+        try:
+            async with self.engine.connect() as connection:
+                waiting = await outbox.undelivered(connection, BATCH)
+            delivered = [i for i in await asyncio.gather(*(self._deliver(row) for row in waiting)) if i is not None]
+            if delivered:
+                async with self.engine.begin() as connection:
+                    await outbox.mark_delivered(connection, delivered)
+        except Exception as error:
+            raise translated(error) from error
+        if waiting and not delivered:
+            raise Unavailable("no signal could be delivered")
+        return len(delivered)
+
+    async def _deliver(self, row: outbox.OutboxRow) -> int | None:
+        try:
+            if await standing_of(self.engine, OrderId(tenant=row.tenant, order_ref=row.order_ref)) != "closed":
+                await self.orders.signal(row.tenant, row.order_ref, row.signal)
+        except (Unavailable, TimeoutError):
+            return None
+        return row.outbox_id

@@ -1,0 +1,203 @@
+"""The command line. Each command imports what it needs when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from stockbridge.domain.errors import StockbridgeError
+from stockbridge.runtime import signals
+from stockbridge.runtime.settings import Settings
+
+DEFAULT_DATA_DIR = Path(".stockbridge/data")
+
+app = typer.Typer(
+    name="stockbridge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="""An integration hub between a legacy ERP, a warehouse and its carriers.
+
+    [bold]stockbridge demo[/bold] tells one order's story and ends.
+    [bold]stockbridge up[/bold] runs everything on this machine until Ctrl-C.
+    Neither needs a server: PostgreSQL and Temporal come along.
+
+    In production: [bold]migrate[/bold] once for each release, then as many [bold]api[/bold],
+    [bold]worker[/bold] and [bold]relay[/bold] processes as you like. Settings come from the
+    environment; docs/deploying.md lists them.
+    """,
+)
+ledger = typer.Typer(no_args_is_help=True, help="Check, rebuild or read the stock ledger.")
+app.add_typer(ledger, name="ledger", rich_help_panel="Look after it")
+
+DataDir = Annotated[
+    Path, typer.Option(help="Where PostgreSQL and Temporal keep their data, and where the logs are.", show_default=True)
+]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks (also: STOCKBRIDGE_DEBUG=1).")] = False,
+) -> None:
+    """Take what holds for every command; children inherit it by the environment."""
+    if debug:
+        os.environ["STOCKBRIDGE_DEBUG"] = "1"
+
+
+@app.command(rich_help_panel="Look around")
+def demo() -> None:
+    """Tell one order's story, from the ERP's push to the proof of delivery, on a stack that is gone afterwards."""
+    signals.run(_runtime("demo").demo(Settings.load()))
+
+
+@app.command(rich_help_panel="Look around")
+def up(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    api_port: Annotated[int, typer.Option(help="Port of the API; the next free one if it is taken.")] = 8900,
+    erp_port: Annotated[int, typer.Option(help="Port of the sandbox ERP, likewise.")] = 8901,
+    carrier_port: Annotated[int, typer.Option(help="Port of the sandbox carrier, likewise.")] = 8902,
+) -> None:
+    """Run everything on this machine until Ctrl-C, and say where it is.
+
+    DATABASE_URL with DATABASE_ADMIN_URL, and TEMPORAL_ADDRESS, use servers of your own in place of the embedded ones.
+    What is in the data folder is there again the next time.
+    """
+    from stockbridge.runtime import up as embedded
+    from stockbridge.runtime.stack import Plan
+
+    signals.run(embedded.up(Plan(data_dir, api_port, erp_port, carrier_port), Settings.load()))
+
+
+@app.command(rich_help_panel="Run it")
+def api() -> None:
+    """Serve the HTTP API: the ERP's pushes, the carriers' callbacks, the floor and the office."""
+    signals.run(_runtime("serving").serve_api(Settings.load()))
+
+
+@app.command(rich_help_panel="Run it")
+def worker() -> None:
+    """Work on the orders: run workflows and activities for Temporal."""
+    _announcing("run_worker")
+
+
+@app.command(rich_help_panel="Run it")
+def relay() -> None:
+    """Run the loops between tables and Temporal: inbox, outbox, ERP polls, silent parcels."""
+    _announcing("run_relay")
+
+
+@app.command(rich_help_panel="Look around")
+def sandbox() -> None:
+    """Serve a legacy ERP (SOAP) and a carrier (HTTP with callbacks) to try things on. Settings: SANDBOX_..."""
+    from stockbridge.sandbox.serve import serve
+    from stockbridge.sandbox.settings import SandboxSettings
+
+    signals.run(serve(SandboxSettings(), handle_signals=False))
+
+
+@app.command(rich_help_panel="Run it")
+def migrate() -> None:
+    """Bring the schema at DATABASE_ADMIN_URL up to date, and what else a release needs to be there.
+
+    That is the limited role that DATABASE_URL names, and the search attributes at TEMPORAL_ADDRESS, where these are
+    set. Several at once are safe: one does it, the others wait and find nothing to do.
+    """
+    from stockbridge.runtime import migrating, temporal
+
+    settings = Settings.load()
+    admin_url = settings.need("database_admin_url")
+    migrating.migrate(admin_url)
+    typer.echo("The schema is up to date.")
+    if settings.database_url:
+        name, password = migrating.login_of(settings.database_url)
+        migrating.ensure_login_role(admin_url, name, password)
+        typer.echo(f"Role {name} may do what API, worker and relay must, and no more.")
+    if settings.temporal_address:
+        signals.run(temporal.prepare_external(settings.temporal_address, settings.temporal_namespace))
+        typer.echo(f"Temporal at {settings.temporal_address} knows our search attributes.")
+
+
+@ledger.command()
+def verify() -> None:
+    """Check every rule and every hash of the ledger; exit code 1 if one does not hold."""
+    _runtime("ledger_cli").verify(Settings.load())
+
+
+@ledger.command()
+def rebuild() -> None:
+    """Compute from the entries what is kept beside them, and put right what differs."""
+    _runtime("ledger_cli").rebuild(Settings.load())
+
+
+@ledger.command()
+def show(stream: Annotated[str, typer.Argument(help="The id of a stream, as the API shows it.")]) -> None:
+    """Print the entries of a stream with their balances and hashes."""
+    _runtime("ledger_cli").show(Settings.load(), stream)
+
+
+def _announcing(function: str) -> None:
+    """Run a process that says by a file that it is ready; the file of a run before does not count."""
+    from stockbridge.runtime.readiness import withdraw_ready
+
+    settings = Settings.load()
+    withdraw_ready(settings)
+    try:
+        signals.run(getattr(_runtime("serving"), function)(settings))
+    finally:
+        withdraw_ready(settings)
+
+
+def _runtime(name: str) -> Any:
+    """Import a module of this package that is too heavy to load for `--help`."""
+    return importlib.import_module(f"stockbridge.runtime.{name}")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code. What goes wrong is told in one line, unless in debug."""
+    try:
+        app(args=arguments, prog_name="stockbridge")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+    except StockbridgeError as error:
+        return _tell(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last stop: nobody above would tell it better
+        return _tell(f"{type(error).__name__}: {error}\n(a fault of ours; --debug shows where)")
+    return 0
+
+
+def _tell(message: str) -> int:
+    """Say what went wrong; return the exit code for it."""
+    if os.environ.get("STOCKBRIDGE_DEBUG", "").lower() in {"1", "true", "yes", "on"}:
+        traceback.print_exc()
+    typer.echo(f"stockbridge: {message}", err=True)
+    return 1
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave.
+
+    By `os._exit`, after everything is stopped and flushed: the Temporal SDK's threads abort the interpreter's own way
+    out now and then. So nothing here may count on `atexit`.
+    """
+    code = run(sys.argv[1:])
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads it any more
+            code = code or 1
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

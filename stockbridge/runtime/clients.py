@@ -1,0 +1,87 @@
+"""What a process talks to: PostgreSQL, Temporal, the ERP and the carrier, made from the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.runtime.codec import EncryptingCodec
+from stockbridge.runtime.settings import Settings
+
+SANDBOX: Final = "sandbox"
+"""The carrier's name, as orders name it."""
+_CONNECT_S: Final = 5
+
+
+def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
+    """Make the pool of connections of a process. A broken connection is found before it is used."""
+    return create_async_engine(
+        settings.database_sqlalchemy_url,
+        pool_size=connections,
+        max_overflow=connections,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_S},
+    )
+
+
+def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
+    """Make the pool for activities that run on threads."""
+    return create_engine(
+        settings.database_sqlalchemy_url,
+        pool_size=connections,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_S},
+    )
+
+
+def ledger_of(engine: AsyncEngine) -> LedgerWriter:
+    """Make the ledger's writer of this process, with the books of orders kept in step."""
+    return LedgerWriter(engine, OrderBookkeeping())
+
+
+async def temporal_of(settings: Settings, *, lazy: bool = False) -> Client:
+    """Connect to Temporal; `lazy` connects at the first call, so that a door can open while Temporal is down."""
+    converter = pydantic_data_converter
+    if settings.payload_key is not None:
+        codec = EncryptingCodec(settings.need("payload_key"))
+        converter = dataclasses.replace(converter, payload_codec=codec)
+    return await Client.connect(
+        settings.need("temporal_address"),
+        namespace=settings.temporal_namespace,
+        data_converter=converter,
+        lazy=lazy,
+    )
+
+
+def carrier_of(settings: Settings) -> SandboxCarrier:
+    """Make the carrier's adapter."""
+    return SandboxCarrier(
+        SandboxCarrierSettings(
+            base_url=settings.need("carrier_url"),
+            token=SecretStr(settings.need("carrier_token")),
+            secret=SecretStr(settings.need("carrier_secret")),
+            timeout_s=settings.partner_timeout_s,
+        )
+    )
+
+
+def erp_of(settings: Settings) -> SoapErp:
+    """Make the ERP's adapter."""
+    return SoapErp(
+        SoapErpSettings(
+            url=settings.need("erp_url"),
+            user=settings.need("erp_user"),
+            password=SecretStr(settings.need("erp_password")),
+            timeout_s=settings.partner_timeout_s,
+        )
+    )

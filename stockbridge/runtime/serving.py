@@ -1,0 +1,193 @@
+"""The processes of the product: the API, a worker, the relay. Each runs until it is cancelled, and leaves in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
+from stockbridge.activities.carriers import CarrierActivities
+from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.orders import OrderActivities
+from stockbridge.relay.inbox import InboxReplay
+from stockbridge.relay.loop import repeat
+from stockbridge.relay.missing_workflows import MissingWorkflows
+from stockbridge.relay.outbox import OutboxDrain
+from stockbridge.relay.silent_parcels import SilentParcels
+from stockbridge.runtime import clients, logs
+from stockbridge.runtime.readiness import announce_ready
+from stockbridge.runtime.settings import Settings
+from stockbridge.workflows import names
+from stockbridge.workflows.dispatch import OrderGateway
+from stockbridge.workflows.order_lifecycle import OrderLifecycle
+from stockbridge.workflows.return_lifecycle import ReturnLifecycle
+
+log = structlog.get_logger(__name__)
+
+ERP_THREADS: Final = 16
+DRAIN: Final = timedelta(seconds=10)
+# What workflow code imports and is deterministic: not loaded anew for each workflow.
+PASSED_THROUGH: Final = ("stockbridge", "pydantic", "pydantic_core", "structlog", "sqlalchemy", "annotated_types")
+
+
+async def serve_api(settings: Settings) -> None:
+    """Serve the HTTP API."""
+    import uvicorn
+
+    from stockbridge.api.app import create_app
+    from stockbridge.api.services import ApiServices
+    from stockbridge.runtime.bootstrapping import make_known
+
+    logs.configure(settings)
+    engine = clients.engine_of(settings, connections=20)
+    carrier = clients.carrier_of(settings)
+    client = await clients.temporal_of(settings, lazy=True)
+    gateway = OrderGateway(client, engine)
+    ledger = clients.ledger_of(engine)
+    try:
+        await make_known(engine, settings)
+        app = create_app(
+            ApiServices(
+                engine=engine,
+                ledger=ledger,
+                orders=gateway,
+                carriers={settings.need("carrier_connection"): carrier},
+                temporal_health=gateway.healthy,
+                body_limit_bytes=settings.body_limit_bytes,
+            )
+        )
+        config = uvicorn.Config(
+            app, host=settings.api_host, port=settings.api_port, log_config=None, access_log=False, lifespan="on"
+        )
+        await _serve(uvicorn.Server(config))
+    finally:
+        await ledger.drain()
+        await carrier.aclose()
+        await engine.dispose()
+
+
+async def _serve(server: Any) -> None:
+    """Serve until cancelled, then let requests in flight finish."""
+    server.capture_signals = nullcontext  # signals are the command line's business
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run workflows and activities, and let what runs finish before leaving."""
+    logs.configure(settings)
+    async with _outside(settings) as (engine, client, carrier), AsyncExitStack() as stack:
+        erp = clients.erp_of(settings)
+        stack.callback(erp.close)
+        thread_engine = clients.thread_engine_of(settings)
+        stack.callback(thread_engine.dispose)
+        threads = stack.enter_context(ThreadPoolExecutor(ERP_THREADS, thread_name_prefix="erp"))
+        ledger = clients.ledger_of(engine)
+        stack.push_async_callback(ledger.drain)
+        house = OrderActivities(engine, ledger)
+        steps: list[Callable[..., Any]] = [
+            house.load_order,
+            house.decide_next,
+            house.apply_carrier_events,
+            house.close_order,
+            house.request_attention,
+            house.cancel_from_temporal,
+        ]
+        at_carriers = CarrierActivities(engine, {clients.SANDBOX: carrier})
+        at_erp = ErpActivities(thread_engine, {settings.erp_source: erp})
+        workers = [
+            Worker(
+                client,
+                task_queue=names.ORDERS_QUEUE,
+                workflows=[OrderLifecycle, ReturnLifecycle],
+                activities=steps,
+                workflow_runner=SandboxedWorkflowRunner(
+                    restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+                ),
+                max_cached_workflows=2000,
+                max_concurrent_workflow_tasks=100,
+                max_concurrent_local_activities=200,
+                graceful_shutdown_timeout=DRAIN,
+            ),
+            Worker(
+                client,
+                task_queue=names.STOCK_QUEUE,
+                activities=steps,
+                max_concurrent_activities=50,
+                graceful_shutdown_timeout=DRAIN,
+            ),
+            Worker(
+                client,
+                task_queue=names.CARRIERS_QUEUE,
+                activities=[at_carriers.book_label, at_carriers.void_label],
+                max_concurrent_activities=50,
+                max_task_queue_activities_per_second=settings.carrier_calls_per_second,
+                graceful_shutdown_timeout=DRAIN,
+            ),
+            Worker(
+                client,
+                task_queue=names.ERP_QUEUE,
+                activities=[at_erp.tell_erp],
+                activity_executor=threads,
+                max_concurrent_activities=ERP_THREADS,
+                max_task_queue_activities_per_second=settings.erp_calls_per_second,
+                graceful_shutdown_timeout=DRAIN,
+            ),
+        ]
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        announce_ready(settings)
+        log.info("worker.ready")
+        await asyncio.Event().wait()
+
+
+async def run_relay(settings: Settings) -> None:
+    """Run the loops between tables and Temporal."""
+    logs.configure(settings)
+    async with _outside(settings) as (engine, client, carrier):
+        gateway = OrderGateway(client, engine)
+        stop = asyncio.Event()
+        silent = SilentParcels(engine, {clients.SANDBOX: carrier}, settings.silent_parcel_s)
+        loops = (
+            ("inbox", InboxReplay(engine, gateway).round, 0.5),
+            ("outbox", OutboxDrain(engine, gateway).round, 0.1),
+            ("missing_workflows", MissingWorkflows(engine, gateway).round, settings.missing_workflows_s),
+            ("silent_parcels", silent.round, min(settings.silent_parcel_s / 2, 60.0)),
+        )
+        async with asyncio.TaskGroup() as group:
+            for name, work, pause_s in loops:
+                group.create_task(repeat(name, work, pause_s, stop))
+            announce_ready(settings)
+            log.info("relay.ready")
+
+
+@asynccontextmanager
+async def _outside(settings: Settings) -> AsyncIterator[tuple[AsyncEngine, Client, Any]]:
+    """Connect to what a process works with; wait for Temporal if it is not there yet."""
+    engine = clients.engine_of(settings, connections=20)
+    carrier = clients.carrier_of(settings)
+    try:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(RuntimeError), wait=wait_exponential(0.2, 5), reraise=True
+        ):
+            with attempt:
+                client = await clients.temporal_of(settings)
+        yield engine, client, carrier
+    finally:
+        await carrier.aclose()
+        await engine.dispose()

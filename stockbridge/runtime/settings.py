@@ -1,0 +1,217 @@
+"""Every setting of Stockbridge, read from the environment.
+
+What other programs call by the same name has no prefix (`DATABASE_URL`, `TEMPORAL_ADDRESS` ...); all else begins with
+`STOCKBRIDGE_`. `docs/deploying.md` has the table; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from stockbridge.runtime.errors import SettingMissingError, StartupError
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key that is made known at start. `source` is the ERP it speaks for; None for a scanner or an office."""
+
+    tenant: str
+    source: str | None
+    key: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `tenant:source:key`; an empty source is none."""
+        tenant, source, key = (part.strip() for part in [*text.split(":", 2), "", ""][:3])
+        if not tenant or not key:
+            raise ValueError("an API key is written tenant:source:key (the source may be empty)")
+        return cls(tenant, source or None, key)
+
+    def __repr__(self) -> str:
+        return f"ApiKey(tenant={self.tenant!r}, source={self.source!r}, key='**********')"
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.source or ''}:{self.key}"
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Make one with `Settings.load()`, which says in words what is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="STOCKBRIDGE_", extra="ignore", frozen=True, populate_by_name=True)
+
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="PostgreSQL as the limited role, which API, worker and relay use",
+    )
+    database_admin_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_ADMIN_URL",
+        repr=False,
+        description="PostgreSQL as the owner of the schema; migrations only",
+    )
+    temporal_address: str | None = Field(
+        default=None,
+        validation_alias="TEMPORAL_ADDRESS",
+        description="host:port of a Temporal server; without it `up` and `demo` start one of their own",
+    )
+    temporal_namespace: str = Field(
+        default="default", validation_alias="TEMPORAL_NAMESPACE", description="Temporal namespace"
+    )
+
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on")
+    api_port: int = Field(default=8900, ge=1, le=65_535, description="Port that the API listens on")
+    body_limit_bytes: int = Field(default=1_048_576, ge=1024, description="Longest request body taken, in bytes")
+    worker_metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Port of the worker's Prometheus page; none without it"
+    )
+    relay_metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Port of the relay's Prometheus page; none without it"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address that worker and relay serve metrics on")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
+    log_format: Literal["console", "json"] = Field(default="console", description="Log lines for people or machines")
+    ready_file: str | None = Field(default=None, description="File made once the process does its work; none without")
+    debug: bool = Field(default=False, description="Show tracebacks of errors that are otherwise told in one line")
+
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+        default=(), repr=False, description="Keys made known at start: tenant:source:key, separated by commas"
+    )
+
+    erp_url: str | None = Field(default=None, description="Address of the ERP's SOAP service (its WSDL)")
+    erp_user: str | None = Field(default=None, description="User at the ERP")
+    erp_password: SecretStr | None = Field(default=None, description="Password at the ERP")
+
+    erp_source: str = Field(default="erp", description="The source, as API keys name it, whose orders this ERP is told of")
+    erp_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the ERP, over all workers")
+
+    carrier_url: str | None = Field(default=None, description="Base address of the carrier's API")
+    carrier_token: SecretStr | None = Field(default=None, description="Token for the carrier's API")
+    carrier_secret: SecretStr | None = Field(default=None, description="Secret that the carrier signs callbacks with")
+    carrier_connection: str | None = Field(
+        default=None, repr=False, description="Last part of the callback address; must be unguessable"
+    )
+
+    carrier_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the carrier, over all workers")
+    partner_timeout_s: float = Field(default=10, gt=0, description="Longest wait for an answer of ERP or carrier")
+
+    silent_parcel_s: float = Field(
+        default=3600, gt=0, description="How long a parcel may be silent before its carrier is asked"
+    )
+    missing_workflows_s: float = Field(
+        default=30, gt=0, description="How often open orders are compared with running workflows, in seconds"
+    )
+    payload_key: SecretStr | None = Field(
+        default=None, description="Encrypts what Temporal keeps: base64 of 32 bytes; off without it"
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        """Read the keys from one line of text."""
+        if isinstance(value, str):
+            return tuple(ApiKey.parse(part) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("database_url", "database_admin_url")
+    @classmethod
+    def _check_scheme(cls, value: str | None) -> str | None:
+        """Take plain PostgreSQL addresses only: which driver is used is our business."""
+        if not value:
+            return None
+        if not value.startswith(_SCHEMES):
+            raise ValueError("must begin with postgresql://")
+        return value
+
+    @field_validator(
+        "temporal_address",
+        "worker_metrics_port",
+        "relay_metrics_port",
+        "ready_file",
+        "erp_url",
+        "erp_user",
+        "carrier_url",
+        "carrier_connection",
+        "payload_key",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        """Treat an empty variable as one that is not there: compose files pass what is unset so."""
+        return None if value == "" else value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment; `overrides` come first. Raises `StartupError` with one line about each fault."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            faults = "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            raise StartupError(f"The settings do not work. {faults}") from error
+
+    def need(self, name: str) -> str:
+        """Return the setting `name` as text, or say which environment variable is missing."""
+        value = getattr(self, name)
+        if value is None:
+            field = type(self).model_fields[name]
+            raise SettingMissingError(f"{variable_of(name)} is not set ({field.description}).")
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that makes another process load these settings; what is unset is empty."""
+        return {variable_of(name): _as_text(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def database_sqlalchemy_url(self) -> str:
+        """`DATABASE_URL` as SQLAlchemy wants it."""
+        return sqlalchemy_url(self.need("database_url"))
+
+    @property
+    def database_admin_sqlalchemy_url(self) -> str:
+        """`DATABASE_ADMIN_URL` as SQLAlchemy wants it."""
+        return sqlalchemy_url(self.need("database_admin_url"))
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Name the driver in a plain PostgreSQL address: `postgresql://` becomes `postgresql+psycopg://`."""
+    _, _, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that the setting `name` is read from."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"STOCKBRIDGE_{name.upper()}"
+
+
+def variables() -> dict[str, str]:
+    """Return every environment variable that is read, and what it means."""
+    return {variable_of(name): field.description or "" for name, field in Settings.model_fields.items()}
+
+
+def _as_text(value: object) -> str:
+    """Write a setting as its environment variable has it."""
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return value.get_secret_value()
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(str(part) for part in value)
+        case _:
+            return str(value)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Name the variable that a fault of validation is about."""
+    name = str(location[0]) if location else ""
+    return variable_of(name) if name in Settings.model_fields else name

@@ -1,0 +1,124 @@
+"""In-memory stand-ins for the ports. They pass the contract suites of the real adapters, and can be told to fail."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from stockbridge.adapters.carriers.sandbox.mapping import callback_event, oldest_first
+from stockbridge.adapters.carriers.signatures import verify_timestamped
+from stockbridge.domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent
+from stockbridge.domain.erp import ErpMessage, ErpReceipt
+from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+
+
+@dataclass
+class Mishaps:
+    """What goes wrong in the next calls, one call each. `tell` and the like are `changing` calls, questions aren't."""
+
+    _next: deque[tuple[StockbridgeError, bool]] = field(default_factory=deque)
+
+    def refuse(self, code: str, text: str) -> None:
+        """Refuse the next call for good."""
+        self._next.append((Rejected(code, text), False))
+
+    def be_busy(self) -> None:
+        """Do nothing at the next call, and say so."""
+        self._next.append((Unavailable("busy"), False))
+
+    def lose_answer(self) -> None:
+        """Do what the next call asks for, and let the answer get lost."""
+        self._next.append((OutcomeUnknown("no answer"), True))
+
+    def garble_answer(self) -> None:
+        """Do nothing at the next call, and answer with what nobody can read."""
+        self._next.append((OutcomeUnknown("garbage"), False))
+
+    @contextmanager
+    def around(self, *, changing: bool) -> Iterator[None]:
+        """Let a call go wrong as planned."""
+        error, done = self._next.popleft() if self._next else (None, True)
+        if isinstance(error, OutcomeUnknown) and not changing:
+            error = Unavailable(str(error))
+        if error is not None and not done:
+            raise error
+        yield
+        if error is not None:
+            raise error
+
+
+@dataclass
+class FakeErp:
+    """An ERP that keeps what it was told, as often as it was told. `documents` are in the order of their making."""
+
+    mishaps: Mishaps = field(default_factory=Mishaps)
+    documents: list[tuple[ErpReceipt, ErpMessage]] = field(default_factory=list)
+
+    def tell(self, message: ErpMessage) -> ErpReceipt:
+        with self.mishaps.around(changing=True):
+            receipt = ErpReceipt(message.reference, f"DOC-{len(self.documents) + 1}")
+            self.documents.append((receipt, message))
+        return receipt
+
+    def find(self, reference: str) -> ErpReceipt | None:
+        with self.mishaps.around(changing=False):
+            return next((receipt for receipt, _ in self.documents if receipt.reference == reference), None)
+
+
+@dataclass
+class FakeCarrier:
+    """A carrier that books as often as it is asked. `scan` moves a parcel; callbacks are the sandbox carrier's."""
+
+    secret: str = "fake-carrier-secret"
+    mishaps: Mishaps = field(default_factory=Mishaps)
+    bookings: list[Booking] = field(default_factory=list)
+    voided: set[str] = field(default_factory=set)
+    events: list[TrackingEvent] = field(default_factory=list)
+
+    async def book(self, request: BookingRequest) -> Booking:
+        with self.mishaps.around(changing=True):
+            number = len(self.bookings) + 1
+            parcels = tuple(
+                LabeledParcel(parcel.parcel_no, f"FAKE{number:04d}{parcel.parcel_no:02d}", b"label", "text/plain")
+                for parcel in request.parcels
+            )
+            self.bookings.append(Booking(request.reference, f"B-{number}", parcels))
+        return self.bookings[-1]
+
+    async def find(self, reference: str) -> Booking | None:
+        with self.mishaps.around(changing=False):
+            live = (booking for booking in self.bookings if booking.booking_id not in self.voided)
+            return next((booking for booking in live if booking.reference == reference), None)
+
+    async def void(self, booking_id: str) -> None:
+        with self.mishaps.around(changing=True):
+            booking = next((booking for booking in self.bookings if booking.booking_id == booking_id), None)
+            if booking is None:
+                raise Rejected("carrier_unknown_booking", f"There is no booking {booking_id}.")
+            if any(event.status in PHYSICAL for event in self._events_of(_numbers(booking))):
+                raise Rejected("already_shipped", f"Booking {booking_id} is on its way.", status=409)
+            self.voided.add(booking_id)
+
+    async def track(self, tracking_numbers: Sequence[str]) -> list[TrackingEvent]:
+        with self.mishaps.around(changing=False):
+            return oldest_first(self._events_of(set(tracking_numbers)))
+
+    def verify_callback(self, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
+        verify_timestamped(body, headers, "X-Sandbox-Signature", self.secret, now)
+
+    def parse_callback(self, body: bytes) -> list[TrackingEvent]:
+        return [callback_event(body)]
+
+    def scan(self, event: TrackingEvent) -> None:
+        """Have the carrier see a parcel."""
+        self.events.append(replace(event, event_id=event.event_id or f"scan-{len(self.events) + 1}"))
+
+    def _events_of(self, numbers: set[str]) -> list[TrackingEvent]:
+        return [event for event in self.events if event.tracking_number in numbers]
+
+
+def _numbers(booking: Booking) -> set[str]:
+    return {parcel.tracking_number for parcel in booking.parcels}

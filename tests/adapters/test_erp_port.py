@@ -1,0 +1,177 @@
+"""The contract of the ERP port, held against the fake and against the SOAP adapter with the sandbox's real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from itertools import count
+from typing import Protocol, get_args
+
+import pytest
+
+from stockbridge.adapters.erp.port import ErpPort
+from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from stockbridge.domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
+from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
+
+from .conftest import Sandbox
+from .fakes import FakeErp
+
+_numbers = count(1)
+
+
+def message(kind: ErpMessageKind = "accepted") -> ErpMessage:
+    """Make a message of an order of its own, complete for its kind."""
+    number = next(_numbers)
+    gone = kind in {"shipped", "delivered"}
+    return ErpMessage(
+        reference=f"acme/SO-{number}/1",
+        order_no=f"SO-{number}",
+        number=1,
+        kind=kind,
+        revision=1,
+        occurred_at="2026-01-05T09:12:00+01:00",
+        lines=(ErpLine(1, "MUG-WHITE", 24, 24, "EA"), ErpLine(2, "DRILL", 2, 2, "EA", "L-1", ("S-1", "S-2"))),
+        shipment_no=f"SO-{number}-1" if gone else None,
+        carrier="sandbox" if kind == "shipped" else None,
+        parcels=(ErpParcel(1, "SBX000000001"),) if kind == "shipped" else (),
+        signed_by="I. Holm" if kind == "delivered" else None,
+        reason="customer" if kind in {"cancelled", "refused"} else None,
+    )
+
+
+class Erp(Protocol):
+    """An ERP behind its port, and the ways to make it misbehave at its next call."""
+
+    @property
+    def port(self) -> ErpPort: ...
+
+    async def refuse(self, code: str, text: str) -> None: ...
+    async def be_busy(self) -> None: ...
+    async def lose_answer(self) -> None: ...
+    async def garble_answer(self) -> None: ...
+
+
+class Fake:
+    def __init__(self) -> None:
+        self.port = FakeErp()
+
+    async def refuse(self, code: str, text: str) -> None:
+        self.port.mishaps.refuse(f"erp_{code.lower()}", text)
+
+    async def be_busy(self) -> None:
+        self.port.mishaps.be_busy()
+
+    async def lose_answer(self) -> None:
+        self.port.mishaps.lose_answer()
+
+    async def garble_answer(self) -> None:
+        self.port.mishaps.garble_answer()
+
+
+class Soap:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        url = str(sandbox.erp.base_url.join("/soap/orders"))
+        settings = sandbox.settings
+        self.port = SoapErp(
+            SoapErpSettings(url=url, user=settings.erp_user, password=settings.erp_password, timeout_s=5)
+        )
+
+    async def refuse(self, code: str, text: str) -> None:
+        await self._misbehave(kind="fault", code=code, message=text)
+
+    async def be_busy(self) -> None:
+        await self._misbehave(kind="busy")
+
+    async def lose_answer(self) -> None:
+        await self._misbehave(kind="timeout_after")
+
+    async def garble_answer(self) -> None:
+        await self._misbehave(kind="garbage")
+
+    async def _misbehave(self, **fault: str) -> None:
+        response = await self._sandbox.erp.post("/admin/faults", json={"count": 1, **fault})
+        response.raise_for_status()
+
+
+@pytest.fixture(params=["fake", "soap"])
+async def erp(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncIterator[Erp]:
+    if request.param == "fake":
+        yield Fake()
+        return
+    soap = Soap(sandbox)
+    yield soap
+    soap.port.close()
+
+
+def tell(erp: Erp, told: ErpMessage) -> Awaitable[ErpReceipt]:
+    return asyncio.to_thread(erp.port.tell, told)
+
+
+def find(erp: Erp, reference: str) -> Awaitable[ErpReceipt | None]:
+    return asyncio.to_thread(erp.port.find, reference)
+
+
+@pytest.mark.parametrize("kind", get_args(ErpMessageKind))
+async def test_every_kind_of_message_is_told_and_found_again_by_our_reference(erp: Erp, kind: ErpMessageKind) -> None:
+    told = message(kind)
+    receipt = await tell(erp, told)
+    assert receipt.reference == told.reference
+    assert receipt.document_no
+    assert await find(erp, told.reference) == receipt
+
+
+async def test_what_was_never_told_is_not_found(erp: Erp) -> None:
+    assert await find(erp, message().reference) is None
+
+
+async def test_what_was_told_twice_is_found_as_its_first_document(erp: Erp) -> None:
+    told = message()
+    first = await tell(erp, told)
+    second = await tell(erp, told)
+    assert second.document_no != first.document_no, "no ERP is idempotent"
+    assert await find(erp, told.reference) == first
+
+
+async def test_a_refusal_is_rejected_with_the_vendors_code_and_words_and_leaves_nothing(erp: Erp) -> None:
+    told = message()
+    await erp.refuse("CREDIT_BLOCK", "The customer is blocked.")
+    with pytest.raises(Rejected, match="The customer is blocked") as refusal:
+        await tell(erp, told)
+    assert refusal.value.code == "erp_credit_block"
+    assert await find(erp, told.reference) is None
+
+
+async def test_a_busy_erp_is_unavailable_and_did_nothing(erp: Erp) -> None:
+    told = message()
+    await erp.be_busy()
+    with pytest.raises(Unavailable):
+        await tell(erp, told)
+    assert await find(erp, told.reference) is None
+
+
+async def test_a_lost_answer_leaves_the_outcome_unknown_until_it_is_asked_for(erp: Erp) -> None:
+    told = message()
+    await erp.lose_answer()
+    with pytest.raises(OutcomeUnknown):
+        await tell(erp, told)
+    assert await find(erp, told.reference) is not None
+
+
+async def test_garbage_for_an_answer_leaves_the_outcome_unknown(erp: Erp) -> None:
+    told = message()
+    await erp.garble_answer()
+    with pytest.raises(OutcomeUnknown):
+        await tell(erp, told)
+    assert await find(erp, told.reference) is None
+
+
+async def test_a_question_that_is_not_answered_may_simply_be_asked_again(erp: Erp) -> None:
+    told = message()
+    receipt = await tell(erp, told)
+    for fail in (erp.lose_answer, erp.garble_answer, erp.be_busy):
+        await fail()
+        with pytest.raises(Unavailable):
+            await find(erp, told.reference)
+    assert await find(erp, told.reference) == receipt
