@@ -18,7 +18,6 @@ from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
-from stockbridge.ledger.writer import translated
 from stockbridge.records import events, orders, outbox, places, shipments
 
 _SENT = frozenset({"sent", "unknown"})
@@ -36,15 +35,12 @@ class CarrierActivities:
         """Book a shipment and keep its labels. A second run finds the booking by our reference."""
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
-            try:
-                before = await self._claim(step)
-                if before is not None:
-                    row, request, port = before
-                    booking = await self._find(port, row) or await self._book(port, step, request)
-                    await self._keep(step, booking)
-                return await self._work(order)
-            except Exception as error:
-                raise translated(error) from error
+            before = await self._claim(step)
+            if before is not None:
+                row, request, port = before
+                booking = await self._find(port, row) or await self._book(port, step, request)
+                await self._keep(step, booking)
+            return await self._work(order)
 
     async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
         """Mark a label as sent, unless it is done or no longer wanted. Returns the row as it was before."""
@@ -138,11 +134,8 @@ class CarrierActivities:
         """Void a label. Voiding what was never bought, or is void already, succeeds."""
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
-            try:
-                await self._void(step)
-                return await self._work(order)
-            except Exception as error:
-                raise translated(error) from error
+            await self._void(step)
+            return await self._work(order)
 
     async def _void(self, step: m.CarrierStep) -> None:
         async with self._engine.begin() as connection:

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-import structlog
 
 from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import attention_row, erp_lines, refresh_status

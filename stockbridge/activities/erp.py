@@ -16,7 +16,6 @@ from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
-from stockbridge.ledger.writer import translated
 from stockbridge.records import feed
 
 
@@ -31,10 +30,7 @@ class ErpActivities:
     def tell_erp(self, step: m.ErpStep) -> None:
         """Tell the ERP a message of the feed. A second run asks by our reference before it sends again."""
         with as_failures():
-            try:
-                self._tell(step)
-            except Exception as error:
-                raise translated(error) from error
+            self._tell(step)
 
     def _tell(self, step: m.ErpStep) -> None:
         with self._engine.begin() as connection:
@@ -81,7 +77,7 @@ def _message(row: Mapping[str, Any]) -> ErpMessage:
         order_no=row["order_no"],
         number=row["number"],
         kind=row["kind"],
-        revision=payload.get("revision") or row["revision"],
+        revision=payload["revision"],
         occurred_at=payload.get("occurred_at") or row["created_at"].isoformat(),
         lines=tuple(_line(line) for line in payload.get("lines", ())),
         shipment_no=payload.get("shipment_no"),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from temporalio.exceptions import ApplicationError
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError
+from stockbridge.ledger.writer import translating
 
 NEVER_RETRIED = ("Rejected", "InvariantViolated")
 
@@ -19,7 +20,8 @@ def as_failures() -> Iterator[None]:
     The type is the error's name in our tree; a refusal's details carry its code and words.
     """
     try:
-        yield
+        with translating():
+            yield
     except Rejected as error:
         raise ApplicationError(error.detail, error.as_json(), type="Rejected", non_retryable=True) from error
     except InvariantViolated as error:

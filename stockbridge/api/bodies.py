@@ -5,13 +5,15 @@ What may be said to an order is in `domain/commands.py`: the inbox keeps it.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from stockbridge.domain.commands import (
+    Country,
     Day,
     Flag,
     FromTheFloor,
@@ -21,27 +23,31 @@ from stockbridge.domain.commands import (
     Lot,
     Measure,
     Name,
+    PostalCode,
     Quantity,
     Serial,
     Shape,
-    ShipTo,
+    Street,
     Text,
     Uom,
 )
 from stockbridge.domain.stock import StockStatus
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def _time_zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in _time_zones():
         raise ValueError("is not a time zone such as Europe/Berlin")
-    return ZoneInfo(value).key
+    return value
 
 
 Gtin = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{12,14})$")]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
-LocationType = Literal[
-    "site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"
-]
+LocationType = Literal["site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"]
 
 
 class Packaging(Shape):
@@ -81,10 +87,18 @@ class Capacity(Shape):
     max_weight_g: Measure | None = None
 
 
-class SiteAddress(ShipTo):
-    """Where parcels are sent from."""
+class SiteAddress(Shape):
+    """Where parcels are sent from. Without a name, the site's own stands in."""
 
-    name: Name | None = None  # type: ignore[assignment] - the site's own name stands in
+    name: Name | None = None
+    company: Name | None = None
+    street: Street
+    postal_code: PostalCode
+    city: Name
+    state: Name | None = None
+    country: Country
+    phone: Name | None = None
+    email: Name | None = None
 
 
 class Location(Shape):
@@ -163,7 +177,7 @@ class Move(FromTheFloor):
     uom: Uom | None = None
     source: MovedFrom = Field(alias="from")
     to: MovedTo
-    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1)] = ()
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=100)] = ()
     reason: Name | None = None
 
 

@@ -19,7 +19,7 @@ class TooLargeError(HTTPException):
     """The body is longer than the limit."""
 
     def __init__(self) -> None:
-        super().__init__(HTTPStatus.CONTENT_TOO_LARGE)
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class BodyLimit:
@@ -39,7 +39,7 @@ class BodyLimit:
             if "expect" not in request.headers:
                 await _drain(receive, MOST_DRAINED * self._limit)
             detail = f"The body has more than {self._limit} bytes."
-            answer = problem(request, "too_large", HTTPStatus.CONTENT_TOO_LARGE, detail)
+            answer = problem(request, "too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
             await answer(scope, receive, send)
             return
         await self._app(scope, self._counting(receive), send)

@@ -11,8 +11,8 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel
 
-from stockbridge.domain.errors import Fault
 from stockbridge.api.problems import refusal
+from stockbridge.domain.errors import Fault
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -31,7 +31,9 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = None
 
 
-def cut(rows: Sequence[Row], limit: int, position: Callable[[Row], Sequence[object]]) -> tuple[Sequence[Row], str | None]:
+def cut(
+    rows: Sequence[Row], limit: int, position: Callable[[Row], Sequence[object]]
+) -> tuple[Sequence[Row], str | None]:
     """Cut a page off rows of which one more was read than it holds."""
     if len(rows) <= limit:
         return rows, None
@@ -63,3 +65,11 @@ def _is_plain(part: object) -> bool:
 def bad_cursor() -> Exception:
     """Say that a cursor is none of ours."""
     return refusal([Fault("/query/cursor", "bad_cursor", "is not a cursor that was given out")])
+
+
+def instant_of(text: str) -> datetime:
+    """Read a time out of a cursor."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise bad_cursor() from None

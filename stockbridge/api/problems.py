@@ -38,7 +38,7 @@ _OF_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address does not take that method."),
-    HTTPStatus.CONTENT_TOO_LARGE: ("too_large", "The body is too large."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
 }
 
 _OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
@@ -128,15 +128,19 @@ def document(code: str, status: int, detail: str, faults: Iterable[Mapping[str, 
 
 
 def problem(
-    request: Request, code: str, status: int, detail: str, faults: Iterable[Fault] = (), **headers: str
+    request: Request,
+    code: str,
+    status: int,
+    detail: str,
+    faults: Iterable[Fault] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a problem."""
     body = document(code, status, detail, [fault.as_json() for fault in faults])
     body |= {"instance": request.url.path, "request_id": request_id_of(request)}
     # ASCII only: what is quoted from a bad request may hold half a character.
     content = json.dumps(body, ensure_ascii=True).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(content, status, {**_headers_of(status), **named}, "application/problem+json")
+    return Response(content, status, {**_headers_of(status), **(headers or {})}, "application/problem+json")
 
 
 def _headers_of(status: int) -> dict[str, str]:
@@ -188,7 +192,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, detail = _OF_STATUS.get(HTTPStatus(error.status_code), ("refused", str(error.detail)))
-    return problem(request, code, error.status_code, detail, **(error.headers or {}))
+    return problem(request, code, error.status_code, detail, headers=error.headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -1,5 +1,7 @@
-"""A body as it was sent, so that all its faults come in one answer: those of its shape, and those that only the
-catalog or the order can tell. Checks read the parts that are readable, and settle for the whole at the end."""
+"""A body as it was sent, so that all its faults come in one answer: of its shape, by the catalog, by the order.
+
+Checks read the parts that are readable, and settle for the whole at the end.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +59,16 @@ class Part:
         return Fault(self.at(name), code, detail)
 
 
-@dataclass(frozen=True)
 class Said(Generic[Body]):
-    """A body of a shape: whole, or with faults. FastAPI documents it as the shape itself."""
+    """A body of a shape: whole, or with faults. FastAPI documents it as the shape itself.
 
-    body: Body | None
-    part: Part
-    faults: tuple[Fault, ...]
+    It is no dataclass: pydantic would take it for the shape.
+    """
+
+    def __init__(self, body: Body | None, part: Part, faults: tuple[Fault, ...] = ()) -> None:
+        self.body = body
+        self.part = part
+        self.faults = faults
 
     def settle(self, faults: Iterable[Fault] = ()) -> Body:
         """Return the body if nothing is wrong with it. Raises `Rejected` with all that is, what was found here too."""
@@ -75,7 +80,8 @@ class Said(Generic[Body]):
     @classmethod
     def read(cls, raw: Any, validate: ValidatorFunctionWrapHandler) -> Said[Body]:
         """Read what was sent, keeping what is wrong with it."""
-        body, faults = None, ()
+        body = None
+        faults: tuple[Fault, ...] = ()
         try:
             body = validate(raw)
         except ValidationError as error:
@@ -116,7 +122,7 @@ def _path(raw: Any, loc: Sequence[int | str]) -> Iterator[int | str]:
 
 
 def canonical(content: Any) -> str:
-    """Write content so that the same, differently written, is the same text: `2`, `"2"` and `"2.0"` are one quantity."""
+    """Write content so that the same is the same text: `2`, `"2"` and `"2.0"` are one quantity."""
     return json.dumps(_plain(content), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
@@ -30,6 +30,11 @@ class OrderGateway(Protocol):
         ...
 
 
+def utc_now() -> datetime:
+    """Return what time it is."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class ApiServices:
     """The door's tools. `carriers` are keyed by connection, the last part of the callback's address."""
@@ -38,9 +43,9 @@ class ApiServices:
     ledger: LedgerWriter
     orders: OrderGateway
     carriers: Mapping[str, CarrierPort]
-    clock: Callable[[], datetime]
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
+    clock: Callable[[], datetime] = utc_now
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -81,6 +81,9 @@ LineNo = Annotated[int, Field(ge=1, le=999_999, strict=True)]
 Quantity = Annotated[int | Annotated[str, StringConstraints(max_length=32)], BeforeValidator(_a_number)]
 Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+Street = Annotated[tuple[Name, ...], Field(min_length=1, max_length=4)]
+PostalCode = Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_one_line)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Flag = Annotated[bool, Field(strict=True)]
 Measure = Annotated[int, Field(gt=0, le=10**9, strict=True)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_rfc_3339), AfterValidator(_believable)]
@@ -113,11 +116,11 @@ class ShipTo(Shape):
 
     name: Name
     company: Name | None = None
-    street: Annotated[tuple[Name, ...], Field(min_length=1, max_length=4)]
-    postal_code: Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_one_line)]
+    street: Street
+    postal_code: PostalCode
     city: Name
     state: Name | None = None
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    country: Country
     phone: Name | None = None
     email: Name | None = None
 

@@ -7,12 +7,13 @@ book when the request is accepted and dropped when it is refused, so one bad req
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, PlaceKind, PoolKey, StockStatus, StreamKey
 
@@ -25,20 +26,38 @@ Holder = tuple[str, int]
 NOBODY: Holder = ("", 0)
 
 
+class NotLoaded(Exception):  # noqa: N818 - a turn of the loop, not an error
+    """A rule needs what was not read with the batch: then it is read, and the batch is decided again."""
+
+    def __init__(self, *, queues: Iterable[UUID] = (), holders: Iterable[UUID] = ()) -> None:
+        super().__init__()
+        self.queues = frozenset(queues)
+        self.holders = frozenset(holders)
+
+
+@dataclass(slots=True)
+class Tail:
+    """A stream's latest entry, which the next one chains to."""
+
+    seq: int
+    on_hand: int
+    reserved: int
+    hash: bytes
+    recorded_at: datetime | None
+    was_open: bool
+
+
 @dataclass(slots=True)
 class Stream:
-    """A stream's tail: its balances, and what its next entry chains to."""
+    """A stream, with its balances as they are after all drafts applied so far. `tail` is None until it is read."""
 
     key: StreamKey
     stream_id: UUID
-    seq: int = 0
     on_hand: int = 0
     reserved: int = 0
-    tail_hash: bytes = b""
-    recorded_at: datetime | None = None
     expires_on: date | None = None
+    tail: Tail | None = None
     stored: bool = False
-    was_open: bool = False
 
     @property
     def allocatable(self) -> bool:
@@ -47,14 +66,21 @@ class Stream:
 
     @classmethod
     def new(cls, key: StreamKey) -> Stream:
-        """Make the empty stream of a key; its first entry chains to the identity."""
-        return cls(key=key, stream_id=key.stream_id, tail_hash=key.identity_hash)
+        """Make the stream of a key that was not read: it is empty, or closed, or its balance decides nothing."""
+        return cls(key, key.stream_id)
 
 
 class Book:
-    """Streams, order lines, holds and queues, as they are after all drafts applied so far."""
+    """Streams, order lines, holds and queues, as they are after all drafts applied so far.
 
-    def __init__(self) -> None:
+    `locked` are the pools whose streams and lines it may change. Of some of them it has the whole queue, of some
+    everyone who holds something.
+    """
+
+    def __init__(self, locked: Collection[UUID], queues: Collection[UUID], holders: Collection[UUID]) -> None:
+        self.locked = frozenset(locked)
+        self.queues = frozenset(queues)
+        self.holders = frozenset(holders)
         self.streams: dict[UUID, Stream] = {}
         self.allocatable: dict[UUID, list[Stream]] = defaultdict(list)
         self.lines: dict[LineKey, OrderLine] = {}
@@ -81,6 +107,16 @@ class Book:
         self.add_line(line)
         self.stored_lines.add(line_key(line))
 
+    def need_queue(self, pool_id: UUID) -> None:
+        """Insist that all who wait in the pool are known."""
+        if pool_id not in self.queues:
+            raise NotLoaded(queues=self.locked)
+
+    def need_holders(self, pool_id: UUID) -> None:
+        """Insist that all who hold something in the pool are known."""
+        if pool_id not in self.holders:
+            raise NotLoaded(holders=[pool_id])
+
     def add_hold(self, tenant: str, holder: Holder, stream_id: UUID, quantity: int) -> None:
         """Raise (or lower) what an order line holds in a stream."""
         held = self.holds[tenant, *holder]
@@ -104,6 +140,10 @@ class _Bucket:
     label: str
 
 
+Entry = tuple[Stream, Holder, int, int]
+"""A net change of a stream in the name of a holder: on_hand and reserved."""
+
+
 @dataclass
 class Draft:
     """What one request changes: deltas by stream and line, and order lines as they will be."""
@@ -117,6 +157,8 @@ class Draft:
     freed_pools: set[UUID] = field(default_factory=set)
     served: set[str] = field(default_factory=set)
     displaced: set[str] = field(default_factory=set)
+    reason: str | None = None
+    """Why the posting exists, where only the rule can tell."""
     unaccounted: list[tuple[str, str, int]] = field(default_factory=list)
     """What left though the ledger never had it: sku, site, quantity."""
 
@@ -188,7 +230,9 @@ class Draft:
         pool_id = line_key(line)[3]
         found: list[tuple[Stream, int]] = []
         for stream_id in base.keys() | self._by_holder.get(holder, set()):
-            stream = self.book.streams.get(stream_id) or self.new_streams[stream_id]
+            stream = self.book.streams.get(stream_id) or self.new_streams.get(stream_id)
+            if stream is None:  # of a pool that this batch does not touch: the line had another sku there
+                continue
             change = self.deltas.get((stream_id, holder))
             quantity = base.get(stream_id, 0) + (change[1] if change else 0)
             if quantity > 0 and stream.key.place.kind in kinds and stream.key.pool.pool_id == pool_id:
@@ -211,41 +255,50 @@ class Draft:
             self.freed_pools.add(stream.key.pool.pool_id)
 
     def queue(self, line: OrderLine, quantity: int) -> None:
-        """Let part of a line's demand wait, at the place of the posting that accepts it."""
-        if not line.backordered:
+        """Let part of a line's demand wait, at the place of the posting that accepts it, or where it waited before."""
+        known = self.book.lines.get(line_key(line))
+        if known is None or not known.backordered:
             self.newly_queued.add(line_key(line))
         line.backordered += quantity
 
-    def entries(self) -> list[tuple[Stream, Holder, int, int]]:
+    def entries(self) -> list[Entry]:
         """Return the net entries, what frees before what takes, so that each entry's balances hold on their own."""
         net = [
             (self.book.streams.get(stream_id) or self.new_streams[stream_id], holder, change[0], change[1])
             for (stream_id, holder), change in self.deltas.items()
             if change[0] or change[1]
         ]
-        return sorted(net, key=lambda e: _rank(e[2], e[3])) if len(net) > 1 else net
+        return sorted(net, key=_taken) if len(net) > 1 else net
 
     def lines_changed(self) -> list[OrderLine]:
         """Return the order lines that are new, or differ from what the book has."""
         return [line for key, line in self.changed.items() if self.book.lines.get(key) != line]
 
 
-def _rank(on_hand: int, reserved: int) -> int:
-    """Order the entries of a posting: free a hold, bring stock, take stock away, promise."""
-    if reserved < 0:
-        return 0
-    if on_hand > 0:
-        return 1
-    return 2 if on_hand < 0 else 3
+def _taken(entry: Entry) -> int:
+    """Say how much of what is free an entry takes. Sorted by it, `reserved <= on_hand` holds after each entry."""
+    return entry[3] - entry[2]
 
 
-def apply(draft: Draft, entries: Iterable[tuple[Stream, Holder, int, int]]) -> None:
-    """Make an accepted draft the book's state. The caller has advanced the streams' tails entry by entry."""
+def apply(draft: Draft, entries: Iterable[Entry]) -> None:
+    """Make an accepted draft the book's state."""
     book = draft.book
+    _insist_on_locks(draft, entries)
     for stream in draft.new_streams.values():
         book.add_stream(stream)
     for line in draft.changed.values():
         book.add_line(line)
-    for stream, holder, _, reserved in entries:
+    for stream, holder, on_hand, reserved in entries:
+        stream.on_hand += on_hand
+        stream.reserved += reserved
         if reserved:
             book.add_hold(draft.tenant, holder, stream.stream_id, reserved)
+
+
+def _insist_on_locks(draft: Draft, entries: Iterable[Entry]) -> None:
+    """Refuse to write in a pool that is not locked: what was read there may be past."""
+    locked = draft.book.locked
+    unlocked = {stream.key.pool.sku for stream, *_ in entries if stream.key.pool.pool_id not in locked}
+    unlocked |= {line.sku for line in draft.lines_changed() if line_key(line)[3] not in locked}
+    if unlocked:
+        raise InvariantViolated(f"the request changes pools that it does not name: {', '.join(sorted(unlocked))}")

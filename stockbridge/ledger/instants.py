@@ -15,20 +15,16 @@ PATIENCE_S: Final = 5.0
 _FIRST_LOOK_S: Final = 0.002
 _LONGEST_LOOK_S: Final = 0.1
 
-# A writer has a transaction id from its first row lock on, and reads the clock after its last. So whoever may still
-# commit something recorded at or before an instant that has passed is running now, with an id.
-_RUNNING: Final = text(
+# A writer locks its pools, and reads the clock after the last lock. So whoever may still commit something recorded at
+# or before an instant that has passed holds a lock on the pools' table now. (A snapshot's list of running transactions
+# would not do: it leaves out those that began after the last one that ended.)
+_WRITING: Final = text(
     """
-    select clock_timestamp() < :instant as in_future,
-           array(select x::text from pg_snapshot_xip(pg_current_snapshot()) as x
-                 where x is distinct from pg_current_xact_id_if_assigned()) as running
-    """
-)
-
-_STILL_RUNNING: Final = text(
-    """
-    select array(select x from unnest(cast(:running as text[])) as x
-                 where pg_xact_status(x::xid8) = 'in progress')
+    select clock_timestamp() < :instant,
+           array(select virtualtransaction from pg_locks
+                 where locktype = 'relation' and relation = 'ledger.pool'::regclass and mode = 'RowShareLock'
+                   and database = (select oid from pg_database where datname = current_database())
+                   and granted and pid is distinct from pg_backend_pid())
     """
 )
 
@@ -37,16 +33,25 @@ async def wait_until_settled(connection: AsyncConnection, instant: datetime, *, 
     """Return when nothing recorded at or before `instant` can still be committed.
 
     The next statement on the connection (READ COMMITTED) then sees the instant whole. Raises `Rejected` with code
-    `as_of_in_future` for an instant later than the database's clock, `Unavailable` if a transaction doesn't end.
+    `as_of_in_future` for an instant later than the database's clock, `Unavailable` if a writer doesn't end.
     """
-    in_future, running = (await connection.execute(_RUNNING, {"instant": instant})).one()
+    in_future, writing = await _look(connection, instant)
     if in_future:
         raise Rejected("as_of_in_future", "as_of is later than now: what will be then is not known yet.")
-    patience, look = PATIENCE_S, _FIRST_LOOK_S
-    while await_writers and running:
-        running = await connection.scalar(_STILL_RUNNING, {"running": running})
-        if running and patience <= 0:
+    if await_writers:
+        await _wait_for(connection, instant, writing)
+
+
+async def _wait_for(connection: AsyncConnection, instant: datetime, writing: frozenset[str]) -> None:
+    patience, pause = PATIENCE_S, _FIRST_LOOK_S
+    while writing:
+        if patience <= 0:
             raise Unavailable("A transaction that began before as_of has not ended yet.")
-        if running:
-            await asyncio.sleep(look)
-            patience, look = patience - look, min(2 * look, _LONGEST_LOOK_S)
+        await asyncio.sleep(pause)
+        patience, pause = patience - pause, min(2 * pause, _LONGEST_LOOK_S)
+        writing &= (await _look(connection, instant))[1]
+
+
+async def _look(connection: AsyncConnection, instant: datetime) -> tuple[bool, frozenset[str]]:
+    in_future, writing = (await connection.execute(_WRITING, {"instant": instant})).one()
+    return in_future, frozenset(writing)

@@ -7,7 +7,7 @@ from typing import Any
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place, PlaceKind, StockStatus, StreamKey
-from stockbridge.ledger.book import Stream
+from stockbridge.ledger.book import Stream, Tail
 
 
 def key_of(row: Sequence[Any]) -> StreamKey:
@@ -20,18 +20,15 @@ def key_of(row: Sequence[Any]) -> StreamKey:
 def stream_of(row: Sequence[Any]) -> Stream:
     """Read a stream with its tail, as the writer's queries select it."""
     stream_id, *identity = row[:9]
-    identity_hash, was_open, expires_on, seq, on_hand, reserved, tail_hash, recorded_at = row[9:]
+    was_open, expires_on, seq, on_hand, reserved, tail_hash, recorded_at = row[9:]
     return Stream(
         key=key_of(identity),
         stream_id=stream_id,
-        seq=seq or 0,
-        on_hand=on_hand or 0,
-        reserved=reserved or 0,
-        tail_hash=bytes(tail_hash or identity_hash),
-        recorded_at=recorded_at,
+        on_hand=on_hand,
+        reserved=reserved,
         expires_on=expires_on,
+        tail=Tail(seq, on_hand, reserved, tail_hash, recorded_at, was_open),
         stored=True,
-        was_open=was_open,
     )
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
+from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import (
     Evidence,
     Place,
@@ -83,11 +84,11 @@ _CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "staging"})
 
 def _said(value: Any) -> dict[str, Any]:
     """Return the fields of a request, or of a part of one, that are not at their defaults."""
-    return {name: said for name, default in _defaults(type(value)) if (said := getattr(value, name)) != default}
+    return {name: said for name, default in _defaults(value.__class__) if (said := getattr(value, name)) != default}
 
 
 @cache
-def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((field.name, field.default) for field in fields(kind) if field.name not in _CIRCUMSTANCES)
 
 
@@ -101,6 +102,12 @@ def _plain(value: Any) -> Any:
 _encoded = json.JSONEncoder(default=_plain, separators=(",", ":"), sort_keys=True).encode
 
 
+def _insist(quantity: int | None, least: int) -> None:
+    """Refuse a quantity that no caller may let through: stock would move backwards."""
+    if quantity is not None and quantity < least:
+        raise InvariantViolated(f"a quantity of {quantity} was let through to the ledger")
+
+
 @dataclass(frozen=True)
 class ReceivedLine:
     """What arrived of a sku. With serial numbers, as many as the quantity."""
@@ -111,6 +118,9 @@ class ReceivedLine:
     expires_on: date | None = None
     serial_numbers: tuple[str, ...] = ()
     stock_status: StockStatus = StockStatus.AVAILABLE
+
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +152,9 @@ class Demand:
     uom: str
     factor: int = 1
     lot: str = ""
+
+    def __post_init__(self) -> None:
+        _insist(self.ordered, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +202,9 @@ class LineQuantity:
     quantity: int | None
     lot: str = ""
     serial_numbers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,6 +348,9 @@ class MoveStock(_BucketRequest):
     to: Place
     quantity: int
 
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeStockStatus(_BucketRequest):
@@ -341,6 +360,9 @@ class ChangeStockStatus(_BucketRequest):
 
     to: StockStatus
     quantity: int
+
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

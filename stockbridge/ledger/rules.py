@@ -6,6 +6,7 @@ Reserve and release, pick and put back, issue and return live side by side and l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial, singledispatch
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from stockbridge.domain.allocation import first_expiry_first, take
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import (
+    PHYSICAL,
     Place,
     PlaceKind,
     PoolKey,
@@ -24,7 +26,7 @@ from stockbridge.domain.stock import (
     supplier,
     transit,
 )
-from stockbridge.ledger.book import NOBODY, Draft, LineKey, Stream, line_key
+from stockbridge.ledger.book import Draft, LineKey, Stream, line_key
 from stockbridge.ledger.requests import (
     AdjustStock,
     AmendOrder,
@@ -48,6 +50,8 @@ STAGING: Final = frozenset({PlaceKind.STAGING})
 
 Answer = dict[str, Any]
 
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
 
 def decide(request: Request, draft: Draft) -> Answer:
     """Fill the draft with what the request does, serve whoever waits for what it freed, and answer.
@@ -70,7 +74,11 @@ def _decide(request: Request, draft: Draft) -> Answer:
 @_decide.register
 def _receive(request: ReceiveStock, draft: Draft) -> Answer:
     source = supplier(request.place.site)
-    for line in request.lines:
+    for index, line in enumerate(request.lines):
+        if line.serial_numbers and len(set(line.serial_numbers)) != line.quantity:
+            detail = f"{line.quantity} of {line.sku} came with {len(set(line.serial_numbers))} serial numbers."
+            fault = Fault(f"/lines/{index}/serial_numbers", "serials_do_not_match", detail)
+            raise Rejected(fault.code, detail, [fault])
         for serial in line.serial_numbers or ("",):
             quantity = 1 if serial else line.quantity
             to = draft.stream(StreamKey(request.tenant, line.sku, request.place, line.lot, serial, line.stock_status))
@@ -91,35 +99,39 @@ def _receive(request: ReceiveStock, draft: Draft) -> Answer:
 def _amend(request: AmendOrder, draft: Draft) -> Answer:
     """Act on the difference to what was last accepted: first what frees, then what takes, netted into one posting."""
     wanted = {_key(request, demand): demand for demand in request.lines}
-    gone = [line for line in draft.lines_of(request.order_ref) if line_key(line) not in wanted]
+    known = draft.lines_of(request.order_ref)
+    draft.reason = "amendment" if known else "reservation"
     faults: list[Fault] = []
-    for line in gone:
-        _collect(faults, request, line.line_no, partial(_lower, draft, line, line.ordered))
+    for line in known:
+        if line_key(line) not in wanted:
+            _collect(faults, request, line.line_no, partial(_lower, draft, line, line.ordered))
     for key, demand in wanted.items():
-        known = draft.line(key)
-        if known is not None:
-            known.priority, known.shortage_policy = request.priority, request.shortage_policy
-            known.uom, known.factor = demand.uom, demand.factor
-            if demand.ordered < known.ordered:
-                _collect(faults, request, demand.line_no, partial(_lower, draft, known, known.ordered - demand.ordered))
-            if demand.lot != known.lot:
-                _change_lot(draft, known, demand.lot)
+        _collect(faults, request, demand.line_no, partial(_take_terms, draft, draft.line(key), request, demand))
+    if not faults:
+        for key, demand in wanted.items():
+            line = draft.line(key) or draft.add_line(_new_line(request, demand))
+            _collect(faults, request, demand.line_no, partial(_raise, draft, line, demand.ordered - line.ordered))
     if faults:
-        raise Rejected(faults[0].code, faults[0].detail, faults, status=_status(faults[0].code))
-    for key, demand in wanted.items():
-        line = draft.line(key) or draft.add_line(_new_line(request, demand))
-        _collect(faults, request, demand.line_no, partial(_raise, draft, line, demand.ordered - line.ordered))
-    if faults:
-        raise Rejected(faults[0].code, _shortage_detail(faults), faults)
+        raise _refusal(faults)
     return {"lines": [_quantities(line) for line in draft.lines_of(request.order_ref)]}
 
 
-def _shortage_detail(faults: list[Fault]) -> str:
-    return faults[0].detail if len(faults) == 1 else f"{len(faults)} lines can't be met in full."
+def _refusal(faults: list[Fault]) -> Rejected:
+    detail = faults[0].detail if len(faults) == 1 else f"{len(faults)} lines can't be met."
+    return Rejected(faults[0].code, detail, faults, status=409 if faults[0].code == "already_shipped" else 422)
 
 
-def _status(code: str) -> int:
-    return 409 if code == "already_shipped" else 422
+def _take_terms(draft: Draft, line: OrderLine | None, request: AmendOrder, demand: Demand) -> None:
+    """Bring a known line to the new terms, as far as that frees stock; what it lacks then is taken afterwards."""
+    if line is None:
+        return
+    line.priority, line.shortage_policy = request.priority, request.shortage_policy
+    line.uom, line.factor = demand.uom, demand.factor
+    _forget_cancelled(line, line.ordered - demand.ordered)
+    if demand.lot != line.lot:
+        _change_lot(draft, line, demand.lot)
+    if demand.ordered < line.ordered:
+        _lower(draft, line, line.ordered - demand.ordered)
 
 
 def _key(request: AmendOrder, demand: Demand) -> LineKey:
@@ -157,11 +169,19 @@ def _raise(draft: Draft, line: OrderLine, quantity: int) -> None:
     if quantity <= 0:
         return
     line.ordered += quantity
-    back = min(quantity, line.to_put_back)
+    back = min(quantity, _to_take_back(draft, line))
     line.to_put_back -= back
     line.reserved += back
     line.picked += back
     _short(draft, line, quantity - back - _reserve(draft, line, quantity - back))
+
+
+def _to_take_back(draft: Draft, line: OrderLine) -> int:
+    """Count what lies in staging, no longer wanted, of the lot that is wanted now."""
+    if not line.to_put_back or not line.lot:
+        return line.to_put_back
+    held = sum(held for stream, held in draft.holds(line, STAGING) if stream.key.lot == line.lot)
+    return max(0, min(line.to_put_back, held - line.picked))
 
 
 def _short(draft: Draft, line: OrderLine, quantity: int) -> None:
@@ -211,10 +231,17 @@ def _lower(draft: Draft, line: OrderLine, quantity: int) -> None:
             f"Line {line.line_no}: {line.shipped} of {line.sku} have left; the least that can be ordered is that.",
             status=409,
         )
-    line.ordered -= quantity
-    undo = min(quantity, line.cancelled)
-    line.cancelled -= undo
-    _give_up(draft, line, quantity - undo)
+    forgotten = _forget_cancelled(line, quantity)
+    line.ordered -= quantity - forgotten
+    _give_up(draft, line, quantity - forgotten)
+
+
+def _forget_cancelled(line: OrderLine, quantity: int) -> int:
+    """Take demand away that was cancelled already, as far as there is any. Returns how much."""
+    forgotten = min(max(quantity, 0), line.cancelled)
+    line.cancelled -= forgotten
+    line.ordered -= forgotten
+    return forgotten
 
 
 def _give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
@@ -230,32 +257,36 @@ def _give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
 
 
 def _change_lot(draft: Draft, line: OrderLine, lot: str) -> None:
-    """Move a line's demand to a lot that the customer names: what is held of others becomes new demand."""
+    """Move a line's demand to the lot that the customer names now: what it holds of others is demand to be met again.
+
+    What waited for another lot may be met at once; so the demand leaves the line here, and `_raise` brings it back.
+    """
     line.lot = lot
-    if not lot:
-        return
-    holder = (line.order_ref, line.line_no)
-    for stream, held in draft.holds(line):
+    again = line.backordered
+    line.backordered = 0
+    for stream, held in draft.holds(line) if lot else ():
         if stream.key.lot == lot:
             continue
+        wanted = held
         if stream.key.place.kind is PlaceKind.STAGING:
-            held = min(held, line.picked)  # noqa: PLW2901 - the rest is to be put back already
-            line.picked -= held
-            line.to_put_back += held
+            wanted = min(held, line.picked)  # the rest is to be put back already
+            line.picked -= wanted
+            line.to_put_back += wanted
         else:
-            draft.move(stream, 0, -held, holder)
-        line.reserved -= held
-        _short(draft, line, held - _reserve(draft, line, held))
+            draft.move(stream, 0, -held, (line.order_ref, line.line_no))
+        line.reserved -= wanted
+        again += wanted
+    line.ordered -= again
 
 
 @_decide.register
 def _cancel(request: CancelLines, draft: Draft) -> Answer:
-    for asked in request.lines:
+    for index, asked in enumerate(request.lines):
         line = _line(request, asked, draft)
         possible = line.backordered if request.only_backordered else line.unshipped
         quantity = possible if asked.quantity is None else asked.quantity
         if quantity > possible:
-            raise _too_much(asked, "cancel", quantity, possible, "not_cancellable")
+            raise _too_much(index, asked, "cancel", quantity, possible, "not_cancellable")
         _give_up(draft, line, quantity)
         line.cancelled += quantity
     return {"lines": [_quantities(line) for line in draft.lines_of(request.order_ref)]}
@@ -269,9 +300,9 @@ def _line(request: Any, asked: LineQuantity, draft: Draft) -> OrderLine:
     return line
 
 
-def _too_much(asked: LineQuantity, verb: str, quantity: int, possible: int, code: str) -> Rejected:
+def _too_much(index: int, asked: LineQuantity, verb: str, quantity: int, possible: int, code: str) -> Rejected:
     detail = f"Line {asked.line_no}: {quantity} of {asked.sku} to {verb}, but only {possible} are left to {verb}."
-    return Rejected(code, detail, [Fault(f"/lines/{asked.line_no}/quantity", code, detail)])
+    return Rejected(code, detail, [Fault(f"/lines/{index}/quantity", code, detail)])
 
 
 def _quantities(line: OrderLine) -> dict[str, Any]:
@@ -286,10 +317,7 @@ def _pick(request: ConfirmPick, draft: Draft) -> Answer:
     for index, asked in enumerate(request.lines):
         line = _line(request, asked, draft)
         if (asked.quantity or 0) > line.unpicked:
-            refusal = _too_much(asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
-            raise Rejected(
-                refusal.code, refusal.detail, [Fault(f"/lines/{index}/quantity", refusal.code, refusal.detail)]
-            )
+            raise _too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
         _pick_line(draft, line, asked, request.staging_of(line.site))
     if request.short:
         for asked in request.lines:
@@ -348,6 +376,11 @@ def _matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[
     ]
 
 
+def _of(asked: LineQuantity) -> PickedLine:
+    """Ask for the same lot and serial numbers, wherever they are."""
+    return PickedLine(0, "", "", None, asked.lot, asked.serial_numbers)
+
+
 def _reallocate(
     draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, own: Iterable[UUID]
 ) -> list[tuple[Stream, int]]:
@@ -386,23 +419,23 @@ def _set_aside_the_rest(draft: Draft, line: OrderLine, asked: PickedLine) -> Non
         draft.move(aside, held, 0)
         line.reserved -= held
         missing = held - _reserve(draft, line, held, excluding=stream.stream_id)
-        if line.shortage_policy == ShortagePolicy.BACKORDER:
-            line.backordered += missing  # at its old place: it was promised before
-        else:
+        if line.shortage_policy == ShortagePolicy.PARTIAL:
             line.cancelled += missing
+        else:
+            line.backordered += missing  # at its old place: it was promised before
 
 
 @_decide.register
 def _put_back(request: PutBack, draft: Draft) -> Answer:
-    for asked in request.lines:
+    for index, asked in enumerate(request.lines):
         line = _line(request, asked, draft)
         quantity = line.to_put_back if asked.quantity is None else asked.quantity
         if quantity > line.to_put_back:
-            raise _too_much(asked, "put back", quantity, line.to_put_back, "more_than_to_put_back")
+            raise _too_much(index, asked, "put back", quantity, line.to_put_back, "more_than_to_put_back")
         if asked.place is None:
             raise InvariantViolated("a put-back names the bin")
         line.to_put_back -= quantity
-        for stream, held in _matching(draft.holds(line, STAGING), PickedLine(0, "", "", None, asked.lot)):
+        for stream, held in _matching(draft.holds(line, STAGING), _of(asked)):
             part = min(held, quantity)
             if part:
                 key = stream.key
@@ -419,23 +452,40 @@ def _put_back(request: PutBack, draft: Draft) -> Answer:
 @_decide.register
 def _move(request: MoveStock, draft: Draft) -> Answer:
     stream = draft.stream(request.stream)
-    _need_on_hand(draft, stream, request.quantity)
     key = stream.key
+    if request.to.site != key.place.site:
+        raise Rejected("other_site", f"{request.to.location_id} is at another site: that is a transfer.", status=409)
+    _need_on_hand(draft, stream, request.quantity)
     to = draft.stream(StreamKey(key.tenant, key.sku, request.to, key.lot, key.serial_number, key.stock_status))
     to.expires_on = stream.expires_on
-    quantity = min(request.quantity, draft.free(stream))
-    draft.move(stream, -quantity, 0)
-    draft.move(to, quantity, 0)
-    for line, held in _holders(draft, stream):
-        part = min(held, request.quantity - quantity)
-        if part:
-            draft.move(stream, -part, -part, (line.order_ref, line.line_no))
-            draft.move(to, part, part, (line.order_ref, line.line_no))
-            quantity += part
+    free = min(request.quantity, draft.free(stream))
+    draft.move(stream, -free, 0)
+    draft.move(to, free, 0)
+    if free < request.quantity:
+        _move_holds(draft, stream, to, request.quantity - free)
     return {"moved": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
 
 
+def _move_holds(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
+    """Move what is promised, its reservations with it."""
+    if stream.key.place.kind is not to.key.place.kind:
+        raise Rejected("held_stock", "What is promised goes to staging by a pick, and back by a put-back.", status=409)
+    for line, held in _holders(draft, stream):
+        part = min(held, quantity)
+        if part:
+            draft.move(stream, -part, -part, (line.order_ref, line.line_no))
+            draft.move(to, part, part, (line.order_ref, line.line_no))
+            quantity -= part
+
+
+def _need_physical(stream: Stream) -> None:
+    """Refuse to count or restate what is outside the house: it changes by what happens to its order."""
+    if stream.key.place.kind not in PHYSICAL:
+        raise Rejected("virtual_location", f"{stream.key.place.location_id} is not a place in a warehouse.")
+
+
 def _need_on_hand(draft: Draft, stream: Stream, quantity: int) -> None:
+    _need_physical(stream)
     if quantity > draft.on_hand(stream):
         place = stream.key.place.location_id
         raise Rejected(
@@ -464,6 +514,7 @@ def _change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
 @_decide.register
 def _adjust(request: AdjustStock, draft: Draft) -> Answer:
     stream = draft.stream(request.stream)
+    _need_physical(stream)
     if draft.on_hand(stream) + request.delta < 0:
         raise Rejected(
             "count_outdated",
@@ -473,6 +524,8 @@ def _adjust(request: AdjustStock, draft: Draft) -> Answer:
     _displace(draft, stream, -request.delta - draft.free(stream))
     key = stream.key
     other = draft.stream(StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
+    if key.serial_number and draft.on_hand(other) < request.delta:
+        raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
     draft.move(stream, request.delta, 0)
     draft.move(other, -request.delta, 0)
     return {"delta": request.delta, "stream_id": str(stream.stream_id), "on_hand": draft.on_hand(stream)}
@@ -480,12 +533,13 @@ def _adjust(request: AdjustStock, draft: Draft) -> Answer:
 
 def _holders(draft: Draft, stream: Stream) -> list[tuple[OrderLine, int]]:
     """Return who holds what in a stream, the latest promise first."""
+    draft.book.need_holders(stream.key.pool.pool_id)
     found = []
     for line in draft.lines_in(stream.key.pool.pool_id):
         held = sum(q for s, q in draft.holds(line) if s is stream)
         if held:
             found.append((line, held))
-    return sorted(found, key=lambda f: (f[0].queued_at is not None, f[0].queued_at, f[0].order_ref), reverse=True)
+    return sorted(found, key=lambda f: (f[0].queued_at or _EVER, f[0].order_ref, f[0].line_no), reverse=True)
 
 
 def _displace(draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | None = None) -> int:
@@ -494,14 +548,14 @@ def _displace(draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | 
     A displaced hold is reserved elsewhere, else it goes back to the queue with its old place.
     """
     gone = 0
-    for line, held in _holders(draft, stream):
+    for line, held in _holders(draft, stream) if quantity > 0 else ():
         part = min(held, quantity - gone)
         if part <= 0 or line is keep:
             continue
         draft.move(stream, 0, -part, (line.order_ref, line.line_no))
         gone += part
         if stream.key.place.kind is PlaceKind.STAGING:
-            unwanted = min(part, max(0, line.to_put_back - (held - part)))
+            unwanted = min(part, line.to_put_back)
             line.to_put_back -= unwanted
             line.picked -= part - unwanted
             part -= unwanted
@@ -521,7 +575,8 @@ def _issue(request: IssueGoods, draft: Draft) -> Answer:
         to = transit(request.shipment_no, line.site)
         missing = _issue_own(draft, line, to, asked)
         missing = _issue_free(draft, line, to, missing)
-        missing = _issue_others(draft, line, to, missing)
+        if missing:
+            missing = _issue_others(draft, line, to, missing)
         if missing:
             _issue_unaccounted(draft, line, to, missing)
     return {"lines": [_quantities(line) for line in draft.lines_of(request.order_ref)]}
@@ -541,7 +596,7 @@ def _leave(draft: Draft, line: OrderLine, stream: Stream, to: Place, quantity: i
 def _issue_own(draft: Draft, line: OrderLine, to: Place, asked: LineQuantity) -> int:
     """Issue from the line's own hold: what is in staging first. Returns what is still missing."""
     quantity = asked.quantity or 0
-    wanted = PickedLine(0, "", "", None, asked.lot, asked.serial_numbers)
+    wanted = _of(asked)
     for kinds in (STAGING, BINS):
         holds = draft.holds(line, kinds)
         named = _matching(holds, wanted)
@@ -587,6 +642,7 @@ def _issue_free(draft: Draft, line: OrderLine, to: Place, quantity: int) -> int:
 def _issue_others(draft: Draft, line: OrderLine, to: Place, quantity: int) -> int:
     """Take what others hold, unpicked before picked: the goods have left, so those promises can't be kept here."""
     pool_id = line_key(line)[3]
+    draft.book.need_holders(pool_id)
     physical = [s for s in draft.book.streams.values() if s.key.pool.pool_id == pool_id and draft.reserved(s)]
     for kind in (PlaceKind.STORAGE, PlaceKind.STAGING):
         for stream in (s for s in physical if s.key.place.kind is kind):
@@ -611,7 +667,8 @@ def _deliver(request: DeliverParcel, draft: Draft) -> Answer:
     for asked in request.lines:
         line = _line(request, asked, draft)
         to = customer(request.order_ref, request.order_site)
-        quantity = asked.quantity or 0
+        underway = line.shipped - line.delivered
+        quantity = underway if asked.quantity is None else min(asked.quantity, underway)
         for stream, part in _underway(draft, request, asked, f"transit/{request.shipment_no}"):
             part = min(part, quantity)  # noqa: PLW2901 - the part that is wanted
             if part:
@@ -634,7 +691,7 @@ def _underway(draft: Draft, request: Request, asked: LineQuantity, location_id: 
         and stream.key.place.location_id == location_id
         and draft.on_hand(stream) > 0
     ]
-    wanted = PickedLine(0, "", "", None, asked.lot, asked.serial_numbers)
+    wanted = _of(asked)
     named = _matching(here, wanted)
     return named + [hold for hold in here if hold not in named]
 
@@ -684,6 +741,7 @@ def _come_back(
 def _serve_queues(draft: Draft) -> None:
     """Give freed stock to whoever waits for it, in the order of their places, in this very posting."""
     for pool_id in sorted(draft.freed_pools):
+        draft.book.need_queue(pool_id)
         for line in _waiting(draft, pool_id):
             got = _reserve(draft, line, line.backordered)
             line.backordered -= got
@@ -704,6 +762,3 @@ def _waiting(draft: Draft, pool_id: UUID) -> list[OrderLine]:
             line.line_no,
         ),
     )
-
-
-__all__ = ["NOBODY", "Answer", "decide"]

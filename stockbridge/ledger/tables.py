@@ -54,7 +54,8 @@ pool = Table(
     _name("tenant"),
     _name("site"),
     _name("sku"),
-    UniqueConstraint("tenant", "site", "sku"),
+    # In this order it also serves reads of a sku at every site.
+    UniqueConstraint("tenant", "sku", "site"),
     comment="All streams of a sku at a site. Its row is the lock that every writer takes first, in one sorted order",
 )
 
@@ -98,8 +99,8 @@ stream = Table(
         unique=True,
         postgresql_where=text("open and serial_number <> '' and kind <> 'supplier'"),
     ),
-    # Serves allocation, current balances and reports: the streams of a pool that hold something.
-    Index("ix_stream_open_in_pool", "pool_id", postgresql_where=text("open")),
+    # Serves allocation, balances and reports. By kind, so that what was delivered long ago does not lie in the way.
+    Index("ix_stream_pool", "pool_id", "kind", "open"),
     Index("ix_stream_location", "tenant", "location_id"),
     comment="One stock bucket: the unit of ordering and hash-chaining. Identity only",
 )
@@ -152,13 +153,14 @@ entry = Table(
     CheckConstraint("floor = 0 or reserved = 0", name="only_physical_stock_is_reserved"),
     CheckConstraint("not serial or (on_hand <= 1 and on_hand >= -1)", name="a_serial_is_one_unit"),
     CheckConstraint("(order_ref = '') = (line_no = 0)", name="order_and_line_together"),
+    no_control_characters("order_ref"),
     CheckConstraint("octet_length(hash) = 32", name="hash_is_sha256"),
     # I8: net, one entry for a line and stream of a posting. Also serves a posting's entries.
     Index("uq_entry_net_per_line", "posting_id", "stream_id", "order_ref", "line_no", unique=True),
     # Serves what an order holds, and its timeline.
     Index("ix_entry_order", "tenant", "order_ref", "line_no", postgresql_where=text("order_ref <> ''")),
     # Serves balances as of an instant.
-    Index("ix_entry_as_of", "stream_id", "recorded_at"),
+    Index("ix_entry_as_of", "stream_id", "recorded_at", "seq"),
     comment="One immutable row of a stream: the deltas and the balances after it. The latest entry is the state",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.records.tables import discrepancy
@@ -27,3 +27,14 @@ async def add(
             posting_id=posting_id,
         )
     )
+
+
+async def by_kind(connection: AsyncConnection, tenant: str) -> dict[str, int]:
+    """Count a tenant's discrepancies by kind."""
+    query = (
+        select(discrepancy.c.kind, func.count())
+        .where(discrepancy.c.tenant == tenant)
+        .group_by(discrepancy.c.kind)
+        .order_by(discrepancy.c.kind)
+    )
+    return {kind: int(count) for kind, count in await connection.execute(query)}

@@ -1,4 +1,4 @@
-"""The inbox: every command is a row here before Temporal is called, and commands of an order are decided in their order.
+"""The inbox: every command is a row here before Temporal is called; an order's commands are decided in their order.
 
 A row is queued until it is accepted or refused, in the transaction of what it caused. The same key again is the same
 row, but after a refusal it is a new attempt.

@@ -17,15 +17,18 @@ Message = dict[str, Any]
 async def append(
     connection: AsyncConnection, tenant: str, order_ref: str, kind: ErpMessageKind, payload: Mapping[str, Any]
 ) -> int:
-    """Put a message at the end of an order's feed. The caller holds the order's lock, or this takes it."""
-    number = (
+    """Put a message at the end of an order's feed. The caller holds the order's lock, or this takes it.
+
+    The revision that the message is about is the order's now, not when the ERP can be reached.
+    """
+    number, revision = (
         await connection.execute(
             update(orders)
             .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
             .values(next_erp_number=orders.c.next_erp_number + 1)
-            .returning(orders.c.next_erp_number - 1)
+            .returning(orders.c.next_erp_number - 1, orders.c.revision)
         )
-    ).scalar_one()
+    ).one()
     await connection.execute(
         insert(erp_message).values(
             tenant=tenant,
@@ -33,7 +36,7 @@ async def append(
             number=number,
             kind=kind,
             reference=f"{tenant}/{order_ref}/{number}",
-            payload=dict(payload),
+            payload={"revision": revision, **payload},
             state="intended",
         )
     )

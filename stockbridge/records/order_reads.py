@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, literal_column, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.records.tables import inbox, order_revision, orders, parcel, shipment
@@ -133,7 +133,7 @@ async def first_pushes(connection: AsyncConnection, tenant: str, order_refs: Seq
     readable = or_(inbox.c.state == "queued", inbox.c.payload.has_key(ANSWERED_202))
     query = (
         select(*_SAID)
-        .distinct(inbox.c.order_ref)
+        .ext(distinct_on(inbox.c.order_ref))
         .where(
             inbox.c.tenant == tenant,
             inbox.c.order_ref.in_(order_refs),
@@ -161,7 +161,7 @@ async def _first_of_each(
 ) -> dict[str, Said]:
     query = (
         select(*_SAID)
-        .distinct(inbox.c.order_ref)
+        .ext(distinct_on(inbox.c.order_ref))
         .where(inbox.c.tenant == tenant, inbox.c.order_ref.in_(order_refs), inbox.c.state == state)
         .order_by(inbox.c.order_ref, inbox.c.inbox_id.desc() if newest else inbox.c.inbox_id)
     )

@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.domain.errors import Unavailable
-from stockbridge.ledger.writer import translated
+from stockbridge.ledger.writer import translating
 from stockbridge.records import inbox
 from stockbridge.workflows.dispatch import OrderGateway
 
@@ -31,11 +31,9 @@ class InboxReplay:
 
     async def round(self) -> int:
         """Send the first waiting command of each order. Returns how many were decided."""
-        try:
+        with translating():
             async with self.engine.connect() as connection:
                 waiting = await inbox.undecided_heads(connection, self.patience_s, AT_ONCE)
-        except Exception as error:
-            raise translated(error) from error
         return sum(await asyncio.gather(*(self._send(row) for row in waiting)))
 
     async def _send(self, row: inbox.InboxRow) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.activities.messages import OrderId
-from stockbridge.ledger.writer import translated
+from stockbridge.ledger.writer import translating
 from stockbridge.records import orders
 from stockbridge.workflows import names
 from stockbridge.workflows.dispatch import OrderGateway
@@ -31,11 +31,9 @@ class MissingWorkflows:
         running = await self.orders.running()
         after = ("", "")
         while True:
-            try:
+            with translating():
                 async with self.engine.connect() as connection:
                     page = await orders.open_orders(connection, PAGE, after)
-            except Exception as error:
-                raise translated(error) from error
             for row in page:
                 if names.order_workflow(row["tenant"], row["order_ref"]) not in running:
                     log.info("workflow.started_again", order_ref=row["order_ref"])

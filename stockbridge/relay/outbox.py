@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stockbridge.activities.messages import OrderId
 from stockbridge.activities.standing import standing_of
 from stockbridge.domain.errors import Unavailable
-from stockbridge.ledger.writer import translated
+from stockbridge.ledger.writer import translating
 from stockbridge.records import outbox
 from stockbridge.workflows.dispatch import OrderGateway
 
@@ -27,15 +27,13 @@ class OutboxDrain:
 
     async def round(self) -> int:
         """Deliver waiting signals, oldest first. A signal may be delivered twice; it only says: go and see."""
-        try:
+        with translating():
             async with self.engine.connect() as connection:
                 waiting = await outbox.undelivered(connection, BATCH)
             delivered = [i for i in await asyncio.gather(*(self._deliver(row) for row in waiting)) if i is not None]
             if delivered:
                 async with self.engine.begin() as connection:
                     await outbox.mark_delivered(connection, delivered)
-        except Exception as error:
-            raise translated(error) from error
         if waiting and not delivered:
             raise Unavailable("no signal could be delivered")
         return len(delivered)

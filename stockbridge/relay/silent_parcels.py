@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.adapters.carriers.port import CarrierPort
-from stockbridge.ledger.writer import translated
+from stockbridge.ledger.writer import translating
 from stockbridge.records import events, shipments
 
 log = structlog.get_logger(__name__)
@@ -32,11 +32,9 @@ class SilentParcels:
 
     async def round(self) -> int:
         """Ask about the parcels that were silent the longest. Returns how many events were new."""
-        try:
+        with translating():
             async with self.engine.connect() as connection:
                 silent = await shipments.silent_parcels(connection, self.silent_for_s, BATCH)
-        except Exception as error:
-            raise translated(error) from error
         by_carrier: dict[tuple[str, str], list[str]] = defaultdict(list)
         for parcel in silent:
             by_carrier[parcel["tenant"], parcel["carrier"]].append(parcel["tracking_number"])
@@ -47,13 +45,11 @@ class SilentParcels:
         if port is None:
             return 0
         heard = await port.track(numbers)
-        try:
+        with translating():
             async with self.engine.begin() as connection:
                 name = await events.connection_of(connection, tenant, carrier)
                 new = [await events.store(connection, name, carrier, tenant, event, "poll") for event in heard]
                 await events.asked(connection, tenant, numbers)
-        except Exception as error:
-            raise translated(error) from error
         if any(new):
             log.info("silent_parcels.heard", carrier=carrier, events=sum(map(bool, new)))
         return 0

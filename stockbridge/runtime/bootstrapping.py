@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from stockbridge.domain.errors import Unavailable
-from stockbridge.ledger.writer import translated
+from stockbridge.ledger.writer import translating
 from stockbridge.records import keys
 from stockbridge.runtime.clients import SANDBOX
 from stockbridge.runtime.settings import Settings
@@ -22,7 +22,7 @@ async def make_known(engine: AsyncEngine, settings: Settings) -> None:
 
 
 async def _write(engine: AsyncEngine, settings: Settings) -> None:
-    try:
+    with translating():
         async with engine.begin() as connection:
             for key in settings.api_keys:
                 await keys.register_key(connection, tenant=key.tenant, source=key.source, key=key.key)
@@ -33,5 +33,3 @@ async def _write(engine: AsyncEngine, settings: Settings) -> None:
                     carrier=SANDBOX,
                     tenant=settings.api_keys[0].tenant,
                 )
-    except Exception as error:
-        raise translated(error) from error

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -53,9 +54,18 @@ def options(
 
 
 @app.command(rich_help_panel="Look around")
-def demo() -> None:
-    """Tell one order's story, from the ERP's push to the proof of delivery, on a stack that is gone afterwards."""
-    signals.run(_runtime("demo").demo(Settings.load()))
+def demo(
+    orders: Annotated[int, typer.Option(min=20, max=5000, help="How many orders the ERP pushes.")] = 25,
+    seed: Annotated[int, typer.Option(help="Another seed is another story; the same one is the same.")] = 2026,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the data and the logs, and say where.")] = False,
+) -> None:
+    """Tell the story of some orders, from push to proof of delivery, on a stack that is gone afterwards.
+
+    Every line is a promise that is checked when it is told; the exit code is 1 if one did not hold.
+    """
+    from stockbridge.runtime.demo import demo as told
+
+    signals.run(told(Settings.load(), orders=orders, seed=seed, keep=keep))
 
 
 @app.command(rich_help_panel="Look around")
@@ -79,19 +89,25 @@ def up(
 @app.command(rich_help_panel="Run it")
 def api() -> None:
     """Serve the HTTP API: the ERP's pushes, the carriers' callbacks, the floor and the office."""
-    signals.run(_runtime("serving").serve_api(Settings.load()))
+    from stockbridge.runtime.serving import serve_api
+
+    signals.run(serve_api(Settings.load()))
 
 
 @app.command(rich_help_panel="Run it")
 def worker() -> None:
     """Work on the orders: run workflows and activities for Temporal."""
-    _announcing("run_worker")
+    from stockbridge.runtime.serving import run_worker
+
+    _run_announcing(run_worker)
 
 
 @app.command(rich_help_panel="Run it")
 def relay() -> None:
     """Run the loops between tables and Temporal: inbox, outbox, ERP polls, silent parcels."""
-    _announcing("run_relay")
+    from stockbridge.runtime.serving import run_relay
+
+    _run_announcing(run_relay)
 
 
 @app.command(rich_help_panel="Look around")
@@ -128,36 +144,37 @@ def migrate() -> None:
 @ledger.command()
 def verify() -> None:
     """Check every rule and every hash of the ledger; exit code 1 if one does not hold."""
-    _runtime("ledger_cli").verify(Settings.load())
+    from stockbridge.runtime import ledger_cli
+
+    ledger_cli.verify(Settings.load())
 
 
 @ledger.command()
 def rebuild() -> None:
     """Compute from the entries what is kept beside them, and put right what differs."""
-    _runtime("ledger_cli").rebuild(Settings.load())
+    from stockbridge.runtime import ledger_cli
+
+    ledger_cli.rebuild(Settings.load())
 
 
 @ledger.command()
 def show(stream: Annotated[str, typer.Argument(help="The id of a stream, as the API shows it.")]) -> None:
     """Print the entries of a stream with their balances and hashes."""
-    _runtime("ledger_cli").show(Settings.load(), stream)
+    from stockbridge.runtime import ledger_cli
+
+    ledger_cli.show(Settings.load(), stream)
 
 
-def _announcing(function: str) -> None:
+def _run_announcing(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a process that says by a file that it is ready; the file of a run before does not count."""
     from stockbridge.runtime.readiness import withdraw_ready
 
     settings = Settings.load()
     withdraw_ready(settings)
     try:
-        signals.run(getattr(_runtime("serving"), function)(settings))
+        signals.run(work(settings))
     finally:
         withdraw_ready(settings)
-
-
-def _runtime(name: str) -> Any:
-    """Import a module of this package that is too heavy to load for `--help`."""
-    return importlib.import_module(f"stockbridge.runtime.{name}")
 
 
 def run(arguments: list[str]) -> int:

@@ -43,7 +43,13 @@ class ApiKey:
 class Settings(BaseSettings):
     """The settings of one process. Make one with `Settings.load()`, which says in words what is wrong."""
 
-    model_config = SettingsConfigDict(env_prefix="STOCKBRIDGE_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STOCKBRIDGE_",
+        env_ignore_empty=True,  # compose files pass what is unset as an empty variable
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
 
     database_url: str | None = Field(
         default=None,
@@ -89,7 +95,9 @@ class Settings(BaseSettings):
     erp_user: str | None = Field(default=None, description="User at the ERP")
     erp_password: SecretStr | None = Field(default=None, description="Password at the ERP")
 
-    erp_source: str = Field(default="erp", description="The source, as API keys name it, whose orders this ERP is told of")
+    erp_source: str = Field(
+        default="erp", description="The source, as API keys name it, whose orders this ERP is told of"
+    )
     erp_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the ERP, over all workers")
 
     carrier_url: str | None = Field(default=None, description="Base address of the carrier's API")
@@ -124,28 +132,9 @@ class Settings(BaseSettings):
     @classmethod
     def _check_scheme(cls, value: str | None) -> str | None:
         """Take plain PostgreSQL addresses only: which driver is used is our business."""
-        if not value:
-            return None
-        if not value.startswith(_SCHEMES):
+        if value is not None and not value.startswith(_SCHEMES):
             raise ValueError("must begin with postgresql://")
         return value
-
-    @field_validator(
-        "temporal_address",
-        "worker_metrics_port",
-        "relay_metrics_port",
-        "ready_file",
-        "erp_url",
-        "erp_user",
-        "carrier_url",
-        "carrier_connection",
-        "payload_key",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
-        """Treat an empty variable as one that is not there: compose files pass what is unset so."""
-        return None if value == "" else value
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

@@ -103,7 +103,7 @@ async def _download(report: Report) -> Path | None:
 
 def _program_in(folder: Path) -> Path | None:
     """Return the program that was put into `folder`, under whatever name."""
-    return next((path for path in folder.iterdir() if os.access(path, os.X_OK)), None)
+    return next((path for path in folder.iterdir() if path.is_file() and os.access(path, os.X_OK)), None)
 
 
 async def _build(report: Report) -> Path | None:

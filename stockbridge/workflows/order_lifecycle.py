@@ -82,7 +82,7 @@ class OrderLifecycle:
             workflow.continue_as_new(self._order)
 
     async def _recover(self, error: BaseException) -> None:
-        """Cancel the order where its workflow was cancelled; else wait for a person. Never fail: the hold has an owner."""
+        """Cancel the order where its workflow was cancelled; else wait for a person: a hold must have an owner."""
         if is_cancelled_exception(error):
             await self._in_turn(lambda: self._house(OrderActivities.cancel_from_temporal, self._order))
         elif isinstance(error, ActivityError):
@@ -227,7 +227,7 @@ class OrderLifecycle:
         return next((step for step in self._now.carrier_steps if step.step_id not in self._blocked), None)
 
     async def _ask_for_a_person(self, step: str, who: str, error: ActivityError, actions: tuple[str, ...]) -> None:
-        """Flag the order, and leave the step until a person has decided. The workflow itself never fails over it."""
+        """Flag the order, and leave the step until a person has decided. The workflow never fails over it."""
         if is_cancelled_exception(error):
             raise error
         self._blocked.add(step)

@@ -47,7 +47,7 @@ LEDGER_AWAY: Final = Remote(
 """PostgreSQL is away: wait for it, for ever."""
 
 ERP: Final = Remote(
-    start_to_close_timeout=timedelta(seconds=60),
+    start_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1),
         backoff_coefficient=1.7,
@@ -58,7 +58,7 @@ ERP: Final = Remote(
 """An ERP may be down for days; the warehouse goes on, and the ERP catches up."""
 
 CARRIER: Final = Remote(
-    start_to_close_timeout=timedelta(seconds=60),
+    start_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=500),
         backoff_coefficient=1.7,

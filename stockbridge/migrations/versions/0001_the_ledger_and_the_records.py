@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("site", sa.String(), nullable=False),
         sa.Column("sku", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("pool_id", name=op.f("pk_pool")),
-        sa.UniqueConstraint("tenant", "site", "sku", name=op.f("uq_pool_tenant_site_sku")),
+        sa.UniqueConstraint("tenant", "sku", "site", name=op.f("uq_pool_tenant_sku_site")),
         schema="ledger",
         comment="All streams of a sku at a site. Its row is the lock that every writer takes first, in one sorted order",
     )
@@ -172,9 +172,7 @@ def upgrade() -> None:
         comment="One stock bucket: the unit of ordering and hash-chaining. Identity only",
     )
     op.create_index("ix_stream_location", "stream", ["tenant", "location_id"], unique=False, schema="ledger")
-    op.create_index(
-        "ix_stream_open_in_pool", "stream", ["pool_id"], unique=False, schema="ledger", postgresql_where=sa.text("open")
-    )
+    op.create_index("ix_stream_pool", "stream", ["pool_id", "kind", "open"], unique=False, schema="ledger")
     op.create_index(
         "uq_stream_serial_in_one_place",
         "stream",
@@ -202,6 +200,7 @@ def upgrade() -> None:
         ),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("(order_ref = '') = (line_no = 0)", name=op.f("ck_entry_order_and_line_together")),
+        sa.CheckConstraint("order_ref !~ '[[:cntrl:]]'", name=op.f("ck_entry_order_ref_one_line")),
         sa.CheckConstraint("floor = 0 or reserved = 0", name=op.f("ck_entry_only_physical_stock_is_reserved")),
         sa.CheckConstraint("floor = 1 or reserved <= on_hand", name=op.f("ck_entry_never_oversold")),
         sa.CheckConstraint(
@@ -217,7 +216,7 @@ def upgrade() -> None:
         schema="ledger",
         comment="One immutable row of a stream: the deltas and the balances after it. The latest entry is the state",
     )
-    op.create_index("ix_entry_as_of", "entry", ["stream_id", "recorded_at"], unique=False, schema="ledger")
+    op.create_index("ix_entry_as_of", "entry", ["stream_id", "recorded_at", "seq"], unique=False, schema="ledger")
     op.create_index(
         "ix_entry_order",
         "entry",
@@ -756,7 +755,7 @@ def downgrade() -> None:
         schema="ledger",
         postgresql_where=sa.text("open and serial_number <> '' and kind <> 'supplier'"),
     )
-    op.drop_index("ix_stream_open_in_pool", table_name="stream", schema="ledger", postgresql_where=sa.text("open"))
+    op.drop_index("ix_stream_pool", table_name="stream", schema="ledger")
     op.drop_index("ix_stream_location", table_name="stream", schema="ledger")
     op.drop_table("stream", schema="ledger")
     op.drop_index(

@@ -1,0 +1,69 @@
+"""The door, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CollectorRegistry
+
+from stockbridge.api import (
+    callbacks,
+    floor,
+    health,
+    inbound,
+    inventory,
+    ledger,
+    locations,
+    orders,
+    problems,
+    products,
+    stock,
+)
+from stockbridge.api.auth import Authenticator
+from stockbridge.api.limits import BodyLimit
+from stockbridge.api.observing import Observed, RequestMetrics
+from stockbridge.api.problems import Problem
+from stockbridge.api.services import ApiServices
+
+_ABOUT = """
+The hub between a legacy ERP, a warehouse and its carriers.
+
+Every write has a natural key in its body: the same again gives the same answer (200), the same key with other content
+is 409. Quantities in answers are whole numbers in base units. Errors are problem documents (RFC 9457); a body is
+checked whole, and all its faults come in one answer.
+"""
+
+
+def create_app(services: ApiServices) -> FastAPI:
+    """Make the application. It opens nothing of its own: whoever made the services closes them."""
+    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url="/docs", redoc_url=None)
+    registry = CollectorRegistry()
+    app.state.services = services
+    app.state.authenticator = Authenticator(services.engine)
+    app.state.registry = registry
+    app.state.waiting = health.WaitingMetrics(registry)
+    # The inbound orders come before the orders: their address would else be an order's number.
+    for area in (health, products, locations, inbound, orders, floor, inventory, stock, ledger, callbacks):
+        app.include_router(area.router)
+    app.include_router(orders.one)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
+    app.add_middleware(Observed, metrics=RequestMetrics(registry))
+    return app
+
+
+class _Door(FastAPI):
+    """FastAPI with a description that has the problem document, which every refusal is."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API."""
+        if self.openapi_schema is None:
+            described = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=self.routes
+            )
+            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            described["components"]["schemas"] |= {**schema.pop("$defs", {}), "Problem": schema}
+            self.openapi_schema = described
+        return self.openapi_schema

@@ -1,0 +1,123 @@
+"""How a command of an order is kept, decided and answered: the inbox row first, then Temporal, then the row again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api.problems import TooManyCommandsError
+from stockbridge.api.services import ApiServices
+from stockbridge.domain.commands import CommandKind
+from stockbridge.domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
+from stockbridge.records import inbox, order_reads
+from stockbridge.records.inbox import InboxRow
+
+WAIT_S: Final = 5.0
+"""How long a caller waits for a decision; after it, the answer is 202."""
+
+MOST_WAITING: Final = 10
+"""As many commands of an order may wait at once as its workflow takes updates."""
+
+_GRACE_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it is kept. `digest` is of what was asked."""
+
+    tenant: str
+    order_ref: str
+    kind: CommandKind
+    key: str
+    digest: bytes
+    actor: str
+
+    async def came_before(self, connection: AsyncConnection) -> InboxRow | None:
+        """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
+
+        Its checks aren't made again: the catalog may have moved on, its answer has not.
+        """
+        known = await order_reads.last_of_key(connection, self.tenant, self.order_ref, self.key)
+        if known is None or known[1] == "refused":
+            return None
+        inbox_id, _, digest = known
+        if digest != self.digest:
+            raise Conflict(f"{self.key} came before with other content.")
+        return await inbox.get(connection, inbox_id)
+
+    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
+        """Put the command into the inbox. Raises `TooManyCommandsError`."""
+        waiting = await order_reads.count_undecided(connection, self.tenant, self.order_ref)
+        if waiting >= MOST_WAITING:
+            raise TooManyCommandsError(f"{waiting} commands of the order wait for a decision. Try again.")
+        row, _new = await inbox.put(
+            connection,
+            tenant=self.tenant,
+            order_ref=self.order_ref,
+            kind=self.kind,
+            key=self.key,
+            digest=self.digest,
+            payload=payload,
+            actor=self.actor,
+        )
+        return row
+
+
+async def have_decided(services: ApiServices, row: InboxRow) -> InboxRow:
+    """Have a kept command decided, for as long as its caller waits. Raises the refusal where it is refused.
+
+    A row that comes back undecided is marked: its sender hears 202, so what becomes of it must stay readable.
+    """
+    if row.state == "queued":
+        await _deliver(services, row)
+        row = await _read_or_mark(services, row.inbox_id)
+    if row.state == "refused":
+        raise Rejected.from_json(row.answer or {})
+    return row
+
+
+async def _deliver(services: ApiServices, row: InboxRow) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S + _GRACE_S):
+            await services.orders.deliver(row, WAIT_S)
+    except (Unavailable, OutcomeUnknown, TimeoutError) as error:
+        log.warning("command.kept", key=row.key, attempt=row.attempt, reason=str(error) or type(error).__name__)
+
+
+async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:
+    async with services.engine.begin() as connection:
+        row = await inbox.get(connection, inbox_id)
+        if row.state == "queued" and not await order_reads.mark_answered_202(connection, inbox_id):
+            row = await inbox.get(connection, inbox_id)
+    return row
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A command after its caller has waited. `repeated` says that it was accepted before."""
+
+    row: InboxRow
+    repeated: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in a word of the contract."""
+        return str((self.row.answer or {}).get("outcome", "done")) if self.row.state == "accepted" else "queued"
+
+    def status_code(self, first: int) -> int:
+        """Return 202 for what waits, 200 for what was accepted before, else what the first acceptance is."""
+        if self.row.state == "queued":
+            return 202
+        return 200 if self.repeated else first
+
+
+async def decide(services: ApiServices, row: InboxRow) -> Decided:
+    """Have a kept command decided."""
+    return Decided(await have_decided(services, row), repeated=row.state == "accepted")

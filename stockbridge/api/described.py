@@ -1,0 +1,46 @@
+"""What the OpenAPI document says of answers that are no 200."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+
+
+REFUSALS: Final[Responses] = {
+    401: _problem("No API key, or a wrong one"),
+    404: _problem("Not there for this tenant"),
+    422: _problem("Refused, with the reasons"),
+    503: _problem("Something can't be reached; try again after `Retry-After`"),
+}
+"""What any call may be answered with."""
+
+WRITES: Final[Responses] = {
+    400: _problem("Malformed"),
+    403: _problem("Not allowed"),
+    409: _problem("The same key came before with other content, or the state forbids it"),
+    413: _problem("The body is too large"),
+    415: _problem("The body is not JSON"),
+    429: _problem("Too many commands of this order wait; try again after `Retry-After`"),
+}
+
+
+def same_again(shape: type[BaseModel], *statuses: int) -> Responses:
+    """Describe a write whose repetition is answered 200 with the same, and maybe 202 before it is decided."""
+    described: Responses = {200: {"model": shape, "description": "The same came before"}}
+    for status in statuses:
+        described[status] = {"model": shape, "description": _SUCCESSES[status]}
+    return {**described, **WRITES, **REFUSALS}
+
+
+_SUCCESSES: Final = {
+    201: "Done",
+    202: "Kept; it is not decided yet. The same again tells what became of it",
+}

@@ -1,0 +1,202 @@
+"""Examples for the OpenAPI document: those of the contract."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Example = dict[str, Any]
+
+PRODUCT: Final[Example] = {
+    "sku": "MUG-WHITE",
+    "description": "White mug",
+    "base_uom": "EA",
+    "packagings": [{"uom": "CASE", "factor": 12, "gtin": "09506000134369"}],
+    "tracking": "none",
+    "shelf_life_days": None,
+    "weight_g": 350,
+    "length_mm": 100,
+    "width_mm": 90,
+    "height_mm": 110,
+}
+
+ADDRESS: Final[Example] = {
+    "name": "Ida Holm",
+    "company": None,
+    "street": ["Kehrwieder 2"],
+    "postal_code": "20457",
+    "city": "Hamburg",
+    "state": None,
+    "country": "DE",
+    "phone": None,
+    "email": None,
+}
+
+SITE: Final[Example] = {
+    "location_id": "HAM",
+    "type": "site",
+    "time_zone": "Europe/Berlin",
+    "address": {**ADDRESS, "name": "Stockbridge Hamburg", "street": ["Am Sandtorkai 1"]},
+}
+
+BIN: Final[Example] = {
+    "location_id": "HAM-A-01-03",
+    "site": "HAM",
+    "parent": "HAM-A-01",
+    "type": "bin",
+    "capacity": {"max_units": 400},
+}
+
+INBOUND: Final[Example] = {
+    "po_no": "PO-88",
+    "site": "HAM",
+    "supplier": "ACME",
+    "lines": [{"line_no": 1, "sku": "MUG-WHITE", "quantity": 10, "uom": "CASE"}],
+}
+
+RECEIPT: Final[Example] = {
+    "receipt_no": "GR-1",
+    "location_id": "HAM-A-01-03",
+    "occurred_at": "2026-11-20T09:12:00+01:00",
+    "lines": [
+        {
+            "line_no": 1,
+            "quantity": 10,
+            "uom": "CASE",
+            "lot": "L-2607",
+            "expires_on": "2027-07-31",
+            "serial_numbers": [],
+            "stock_status": "available",
+        }
+    ],
+}
+
+PUSH: Final[Example] = {
+    "order_no": "SO-10293",
+    "revision": 1,
+    "site": "HAM",
+    "ordered_at": "2026-11-20T14:03:00+01:00",
+    "priority": 0,
+    "shortage_policy": "backorder",
+    "customer_no": "C-778",
+    "requested_delivery": "2026-11-24",
+    "carrier": "sandbox",
+    "service_level": "ground",
+    "note": None,
+    "ship_to": ADDRESS,
+    "lines": [
+        {
+            "line_no": 1,
+            "sku": "MUG-WHITE",
+            "quantity": 2,
+            "uom": "CASE",
+            "unit_price": {"amount": "4.25", "currency": "EUR"},
+            "site": None,
+            "lot": None,
+        }
+    ],
+}
+
+PUSHED: Final[Example] = {
+    "order_no": "SO-10293",
+    "revision": 1,
+    "outcome": "accepted",
+    "status": "reserved",
+    "needs_attention": False,
+    "workflow_id": "order/acme/SO-10293",
+    "lines": [
+        {
+            "line_no": 1,
+            "sku": "MUG-WHITE",
+            "site": "HAM",
+            "lot": None,
+            "uom": "CASE",
+            "factor": 12,
+            "ordered": 24,
+            "reserved": 24,
+            "backordered": 0,
+            "picked": 0,
+            "to_put_back": 0,
+            "shipped": 0,
+            "delivered": 0,
+            "returned": 0,
+            "cancelled": 0,
+        }
+    ],
+}
+
+PICK: Final[Example] = {
+    "pick_no": "P-1",
+    "lines": [
+        {
+            "line_no": 1,
+            "quantity": 2,
+            "uom": "CASE",
+            "location_id": "HAM-A-01-03",
+            "lot": "L-2607",
+            "serial_numbers": [],
+        }
+    ],
+    "short": False,
+}
+
+PUT_BACK: Final[Example] = {
+    "put_back_no": "B-1",
+    "lines": [{"line_no": 1, "quantity": 1, "uom": "CASE", "location_id": "HAM-A-01-03"}],
+}
+
+SHIP: Final[Example] = {
+    "shipment_no": "SO-10293-1",
+    "handed_over": False,
+    "parcels": [
+        {
+            "weight_g": 5400,
+            "length_mm": 400,
+            "width_mm": 300,
+            "height_mm": 200,
+            "lines": [{"line_no": 1, "quantity": 24}],
+        }
+    ],
+}
+
+HAND_OVER: Final[Example] = {"handover_no": "H-1", "occurred_at": "2026-11-20T17:30:00+01:00"}
+
+CANCEL: Final[Example] = {"cancel_no": "X-1", "reason": "customer", "lines": None}
+
+RETURN: Final[Example] = {
+    "return_no": "R-1",
+    "location_id": "HAM-RET",
+    "lines": [{"line_no": 1, "quantity": 3, "lot": "L-2607", "serial_numbers": [], "condition": "inspection"}],
+}
+
+OPERATOR_ACT: Final[Example] = {
+    "act_no": "O-1",
+    "verb": "retry_step",
+    "by": "Mads",
+    "reason": "the carrier's contract is renewed",
+    "target": "label/SO-10293-1/1",
+}
+
+MOVE: Final[Example] = {
+    "move_no": "M-1",
+    "sku": "MUG-WHITE",
+    "quantity": 12,
+    "uom": "EA",
+    "from": {"location_id": "HAM-A-01-03", "lot": "L-2607", "stock_status": "available"},
+    "to": {"location_id": "HAM-A-01-04"},
+    "serial_numbers": [],
+    "reason": None,
+}
+
+ADJUSTMENT: Final[Example] = {
+    "adjustment_no": "A-1",
+    "location_id": "HAM-A-01-03",
+    "sku": "MUG-WHITE",
+    "lot": None,
+    "stock_status": "available",
+    "counted": 118,
+    "counted_at": "2026-11-20T18:00:00+01:00",
+    "reason": "cycle_count",
+    "note": "two broken",
+}
+
+STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quantity": 12, "reason": "leaking"}

@@ -1,0 +1,413 @@
+"""What the floor and the office do to an order: pick, put back, cancel, ship, hand over, take back, unstick."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+from fastapi import APIRouter, Body, Depends, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.deciding import WAIT_S, Command, Decided, decide
+from stockbridge.api.described import same_again
+from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
+from stockbridge.api.paging import Utc
+from stockbridge.api.problems import not_found
+from stockbridge.api.resolving import Faults, Known, Rank, read_known, resolve_line
+from stockbridge.api.said import Part, Said, asked, digest
+from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
+from stockbridge.domain.commands import (
+    Cancel,
+    CommandKind,
+    HandOver,
+    Key,
+    OperatorAct,
+    Pick,
+    PutBackDone,
+    Return,
+    Ship,
+)
+from stockbridge.domain.errors import Conflict, Fault
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PlaceKind
+from stockbridge.records import catalog, inbox, order_reads
+from stockbridge.records.inbox import InboxRow
+from stockbridge.records.keys import ApiKey
+
+router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+
+Told = TypeVar("Told", bound=BaseModel)
+
+Resolved = tuple[list[Fault], dict[str, Any]]
+"""What is wrong with a command, and what its payload gains: quantities in base units, and what they are of."""
+
+Resolver = Callable[[AsyncConnection, FoundOrder, Part], Awaitable[Resolved]]
+
+_POLL_S: Final = (0.02, 0.25)
+"""How soon a label is looked for again: at first, and at last."""
+
+
+@dataclass(frozen=True)
+class Telling(Generic[Told]):
+    """A command that is told to an order: its kind, how its key is made of its body, and what resolves it."""
+
+    kind: CommandKind
+    key: Callable[[Told], str]
+    resolve: Resolver
+    more: tuple[tuple[str, str], ...] = ()
+    """What the payload and the digest gain from the address."""
+
+
+@dataclass(frozen=True)
+class Answered(Generic[Told]):
+    """A command after its caller has waited, the order, and its body."""
+
+    order: FoundOrder
+    body: Told
+    decided: Decided
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Where commands are told: the order as the address names it, and who speaks."""
+
+    services: ApiServices
+    caller: ApiKey
+    named: NamedOrder
+
+    async def tell(self, telling: Telling[Told], said: Said[Told]) -> Answered[Told]:
+        """Check a command, keep it, and have it decided. Raises `Rejected` with all that is wrong with it."""
+        async with self.services.engine.begin() as connection:
+            order = await self.named.find(connection)
+            body = said.body
+            if body is None:
+                faults, _ = await telling.resolve(connection, order, said.part)
+                raise AssertionError(said.settle(faults))
+            command = self._command(order, telling, body)
+            row = await command.came_before(connection)
+            if row is None:
+                faults, more = await telling.resolve(connection, order, said.part)
+                said.settle(faults)
+                payload = {**body.model_dump(mode="json"), **dict(telling.more), **more}
+                row = await command.keep(connection, payload)
+        return Answered(order, body, await decide(self.services, row))
+
+    def _command(self, order: FoundOrder, telling: Telling[Told], body: Told) -> Command:
+        actor = getattr(body, "actor", None) or getattr(body, "by", None)
+        return Command(
+            tenant=order.tenant,
+            order_ref=order.order_ref,
+            kind=telling.kind,
+            key=f"{_KEY_WORDS[telling.kind]}/{order.order_ref}/{telling.key(body)}",
+            digest=digest("\n".join((asked(body), *(value for _, value in telling.more)))),
+            actor=actor_of(self.caller, actor),
+        )
+
+    async def view(self, answered: Answered[Any], response: Response) -> CommandAnswer:
+        """Answer with the order as it is now."""
+        response.status_code = answered.decided.status_code(200)
+        async with self.services.engine.connect() as connection:
+            view = await read_view(connection, await self.named.find(connection))
+        return CommandAnswer(**dict(view), outcome=answered.decided.outcome)
+
+
+_KEY_WORDS: Final[dict[CommandKind, str]] = {
+    "submit": "push",
+    "cancel": "cancel",
+    "confirm_pick": "pick",
+    "put_back": "put_back",
+    "ship": "ship",
+    "hand_over": "hand_over",
+    "return": "return",
+    "operate": "operate",
+}
+
+
+async def _counter(services: Services, caller: Caller, named: OrderAt) -> Counter:
+    return Counter(services, caller, named)
+
+
+At = Annotated[Counter, Depends(_counter)]
+
+
+# -- lines of an order ------------------------------------------------------------------------------------------------
+
+
+def _lines(rank: Rank) -> Resolver:
+    """Resolve a body that names lines of the order."""
+
+    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+        faults = Faults()
+        parts = list(part.parts("lines"))
+        known = await read_known(connection, order.tenant, await order.lines(connection), parts)
+        resolved = [resolve_line(faults, line, known, rank) for line in parts]
+        return faults.found, {"resolved": resolved} if parts else {}
+
+    return resolve
+
+
+def _picked(rank: Rank) -> Resolver:
+    """Resolve lines that came from a shelf, with the serial numbers of each unit."""
+
+    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+        faults = Faults()
+        parts = list(part.parts("lines"))
+        known = await read_known(connection, order.tenant, await order.lines(connection), parts)
+        resolved = [_with_serials(faults, line, known, rank) for line in parts]
+        return faults.found, {"resolved": resolved}
+
+    return resolve
+
+
+def _with_serials(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+    line = resolve_line(faults, part, known, rank)
+    if line is not None:
+        faults.serials(part, known.products[line["sku"]], line["quantity"])
+    return line
+
+
+async def _nothing(_connection: AsyncConnection, _order: FoundOrder, _part: Part) -> Resolved:
+    return [], {}
+
+
+# -- picks, put-backs, cancels ----------------------------------------------------------------------------------------
+
+PICK: Final = Telling[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
+PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _lines(lambda line: line.to_put_back))
+CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _lines(lambda line: line.unshipped))
+OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _nothing)
+
+
+@router.post("/picks", responses=same_again(CommandAnswer, 202))
+async def confirm_pick(
+    at: At, response: Response, said: Annotated[Said[Pick], Body(examples=[examples.PICK])]
+) -> CommandAnswer:
+    """Confirm what was picked. With `short`, the rest was not found: it is made up for elsewhere, by policy."""
+    return await at.view(await at.tell(PICK, said), response)
+
+
+@router.post("/put-backs", responses=same_again(CommandAnswer, 202))
+async def put_back(
+    at: At, response: Response, said: Annotated[Said[PutBackDone], Body(examples=[examples.PUT_BACK])]
+) -> CommandAnswer:
+    """Confirm what went back from staging to its bin."""
+    return await at.view(await at.tell(PUT_BACK, said), response)
+
+
+@router.post("/cancel", tags=["orders"], responses=same_again(CommandAnswer, 202))
+async def cancel_order(
+    at: At, response: Response, said: Annotated[Said[Cancel], Body(examples=[examples.CANCEL])]
+) -> CommandAnswer:
+    """Cancel an order, or lines of it; what has left stays shipped."""
+    return await at.view(await at.tell(CANCEL, said), response)
+
+
+@router.post("/operator-acts", tags=["operators"], responses=same_again(CommandAnswer, 202))
+async def operate(
+    at: At, response: Response, said: Annotated[Said[OperatorAct], Body(examples=[examples.OPERATOR_ACT])]
+) -> CommandAnswer:
+    """Decide what the hub can't: one of the actions that the order's `attention` names."""
+    return await at.view(await at.tell(OPERATE, said), response)
+
+
+# -- shipments --------------------------------------------------------------------------------------------------------
+
+
+async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+    """Resolve what is in each parcel, and check that no other order's shipment has the number."""
+    faults = Faults()
+    boxes = list(part.parts("parcels"))
+    known = await read_known(connection, order.tenant, await order.lines(connection), ())
+    resolved = [
+        [resolve_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
+    ]
+    taken_by = await order_reads.order_of_shipment(connection, order.tenant, part.get("shipment_no") or "")
+    if taken_by not in {None, order.order_ref}:
+        raise Conflict(f"Shipment number {part.get('shipment_no')} is taken by another order.")
+    return faults.found, {"resolved": resolved} if boxes else {}
+
+
+SHIP: Final = Telling[Ship]("ship", lambda body: body.shipment_no, _parcels)
+
+
+@router.post("/shipments", status_code=201, responses=same_again(ShipmentView, 202))
+async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(examples=[examples.SHIP])]) -> ShipmentView:
+    """Book and label a shipment; 202 while it has no label: it gets one when the carrier is back."""
+    deadline = asyncio.get_running_loop().time() + WAIT_S
+    answered = await at.tell(SHIP, said)
+    shipment = await _labeled(at.services, answered, deadline)
+    response.status_code = answered.decided.status_code(201)
+    if shipment is None:
+        return _booked(answered.order, answered.body.shipment_no, answered.decided.row.payload)
+    if not _is_labeled(shipment):
+        response.status_code = 202
+    return shipment
+
+
+async def _labeled(services: ApiServices, answered: Answered[Ship], deadline: float) -> ShipmentView | None:
+    """Read the shipment, waiting for its labels as long as its caller does, and nobody is needed for them."""
+    pause, longest = _POLL_S
+    while True:
+        async with services.engine.connect() as connection:
+            shipment = await read_shipment(connection, answered.order, answered.body.shipment_no)
+            stuck = await _needs_attention(connection, answered.order)
+        late = asyncio.get_running_loop().time() + pause > deadline
+        if shipment is None or _is_labeled(shipment) or stuck or late:
+            return shipment
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, longest)
+
+
+async def _needs_attention(connection: AsyncConnection, order: FoundOrder) -> bool:
+    row = (await order_reads.find(connection, order.tenant, [order.order_ref])).get(order.order_ref)
+    return row is not None and bool(row["needs_attention"])
+
+
+def _is_labeled(shipment: ShipmentView) -> bool:
+    return all(parcel.tracking_number is not None for parcel in shipment.parcels)
+
+
+def _booked(order: FoundOrder, shipment_no: str, command: Mapping[str, Any]) -> ShipmentView:
+    """Return a shipment whose command waits: as it was asked for, without numbers."""
+    row = order.row or (order.push.payload if order.push else {})
+    return ShipmentView(
+        shipment_no=shipment_no,
+        carrier=row["carrier"],
+        service_level=row["service_level"],
+        tracking_status="pending",
+        handed_over_at=None,
+        delivered_at=None,
+        proof_of_delivery=None,
+        parcels=[
+            ParcelView(
+                parcel_no=number,
+                tracking_number=None,
+                tracking_status="pending",
+                label_url=None,
+                lines=[parcel_line(line) for line in lines],
+            )
+            for number, lines in enumerate(command.get("resolved", ()), 1)
+        ],
+    )
+
+
+@router.post("/shipments/{shipment_no}/handover", responses=same_again(ShipmentView, 202))
+async def hand_over(
+    at: At,
+    response: Response,
+    shipment_no: Annotated[Key, Path()],
+    said: Annotated[Said[HandOver], Body(examples=[examples.HAND_OVER])],
+) -> ShipmentView:
+    """Say that a shipment's parcels were given to the carrier: the goods have left."""
+    telling = Telling[HandOver](
+        "hand_over",
+        lambda body: f"{shipment_no}/{body.handover_no}",
+        _shipment_is_there(shipment_no),
+        (("shipment_no", shipment_no),),
+    )
+    answered = await at.tell(telling, said)
+    response.status_code = answered.decided.status_code(200)
+    async with at.services.engine.connect() as connection:
+        shipment = await read_shipment(connection, answered.order, shipment_no)
+        booking = await _waiting_booking(connection, answered.order, shipment_no)
+    return shipment or _booked(answered.order, shipment_no, booking.payload if booking else {})
+
+
+def _shipment_is_there(shipment_no: str) -> Resolver:
+    """Check that the order has a shipment, or that its booking waits for a decision, as the hand-over then will."""
+
+    async def resolve(connection: AsyncConnection, order: FoundOrder, _part: Part) -> Resolved:
+        known = await read_shipment(connection, order, shipment_no)
+        if known is None and await _waiting_booking(connection, order, shipment_no) is None:
+            raise not_found(f"shipment {shipment_no} of {order.order_no}")
+        return [], {}
+
+    return resolve
+
+
+async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow | None:
+    key = f"{_KEY_WORDS['ship']}/{order.order_ref}/{shipment_no}"
+    waiting = await inbox.undecided(connection, order.tenant, order.order_ref)
+    return next((row for row in waiting if row.key == key), None)
+
+
+# -- returns ----------------------------------------------------------------------------------------------------------
+
+
+class ReturnedLineView(BaseModel):
+    """What came back of a line, in base units."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    lot: str | None
+    serial_numbers: list[str]
+    condition: str
+
+
+class ReturnView(BaseModel):
+    """A return."""
+
+    return_no: str
+    order_no: str
+    outcome: str
+    location_id: str
+    occurred_at: Utc | None
+    lines: list[ReturnedLineView]
+
+
+async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+    """Resolve what came back, and where it was put."""
+    faults, more = await _picked(_returnable)(connection, order, part)
+    condition = [{**line, "condition": _condition(told)} for line, told in _pairs(more, part)]
+    location_id = part.get("location_id")
+    known = await catalog.locations(connection, order.tenant, {location_id} if location_id else ())
+    found = known.get(location_id)
+    if location_id is not None and found is None:
+        faults.append(part.fault("location_id", "unknown_location", f"There is no location {location_id}"))
+    elif found is not None and (found.type == "site" or found.place.kind is PlaceKind.STAGING):
+        faults.append(part.fault("location_id", "not_for_stock", f"{location_id} is not for returned goods"))
+    return faults, {"resolved": condition}
+
+
+def _returnable(line: OrderLine) -> int:
+    return line.shipped - line.returned
+
+
+def _pairs(more: dict[str, Any], part: Part) -> list[tuple[dict[str, Any], Part]]:
+    told = zip(more["resolved"], part.parts("lines"), strict=True)
+    return [(line, said) for line, said in told if line is not None]
+
+
+def _condition(part: Part) -> str:
+    return str(part.get("condition") or "inspection")
+
+
+RETURN: Final = Telling[Return]("return", lambda body: body.return_no, _returned)
+
+
+@router.post("/returns", status_code=201, responses=same_again(ReturnView, 202))
+async def take_back(
+    at: At, response: Response, said: Annotated[Said[Return], Body(examples=[examples.RETURN])]
+) -> ReturnView:
+    """Take goods back. More than was delivered (for a shipment returned to sender: than was sent) is refused."""
+    answered = await at.tell(RETURN, said)
+    response.status_code = answered.decided.status_code(201)
+    body = answered.body
+    return ReturnView(
+        return_no=body.return_no,
+        order_no=answered.order.order_no,
+        outcome=answered.decided.outcome,
+        location_id=body.location_id,
+        occurred_at=body.occurred_at,
+        lines=[
+            ReturnedLineView.model_validate({**line, "lot": line["lot"] or None})
+            for line in answered.decided.row.payload["resolved"]
+        ],
+    )

@@ -1,0 +1,308 @@
+"""Stock in: what is expected, and what arrived of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.bodies import Inbound, Receipt
+from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
+from stockbridge.api.problems import not_found, refusal
+from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.said import Part, Said, asked, digest
+from stockbridge.api.services import ApiServices, Services
+from stockbridge.domain.commands import Key
+from stockbridge.domain.errors import Fault
+from stockbridge.domain.stock import Evidence, StockStatus
+from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
+from stockbridge.ledger.writer import Attachment, Outcome
+from stockbridge.records import catalog, inbound
+from stockbridge.records.catalog import Location, Product
+from stockbridge.records.inbound import InboundLine, InboundOrder
+from stockbridge.records.keys import ApiKey
+
+router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+
+
+class InboundLineView(BaseModel):
+    """What is expected of a sku, and what of it has arrived, in base units."""
+
+    line_no: int
+    sku: str
+    uom: str
+    factor: int
+    expected: int
+    received: int
+
+
+class InboundView(BaseModel):
+    """An inbound order: `expected`, `partly_received` or `received`."""
+
+    po_no: str
+    site: str
+    supplier: str
+    status: str
+    lines: list[InboundLineView]
+    created_at: Utc
+
+
+@router.post("", status_code=201, responses=same_again(InboundView))
+async def add_inbound(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    said: Annotated[Said[Inbound], Body(examples=[examples.INBOUND])],
+) -> InboundView:
+    """Announce what a supplier is going to send."""
+    async with services.engine.begin() as connection:
+        if said.body is None or not await _came_before(connection, caller.tenant, said.body):
+            faults, lines = await _resolve(connection, caller.tenant, said.part)
+            await _add(connection, caller.tenant, said.settle(faults), lines)
+            response.status_code = 201
+        else:
+            response.status_code = 200
+        order = await _found(connection, caller.tenant, said.settle().po_no)
+    return _view(order)
+
+
+async def _came_before(connection: AsyncConnection, tenant: str, body: Inbound) -> bool:
+    """Say whether the same came before; other content under the number is told by `add`."""
+    return await inbound.digest_of(connection, tenant, body.po_no) == digest(asked(body))
+
+
+async def _add(connection: AsyncConnection, tenant: str, body: Inbound, lines: list[dict[str, Any]]) -> None:
+    await inbound.add(
+        connection,
+        tenant=tenant,
+        po_no=body.po_no,
+        site=body.site,
+        supplier=body.supplier,
+        digest=digest(asked(body)),
+        lines=lines,
+    )
+
+
+async def _resolve(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], list[dict[str, Any]]]:
+    """Return what is wrong with an announcement by the catalog, and its lines in base units."""
+    faults = Faults()
+    lines = list(part.parts("lines"))
+    products = await catalog.products(connection, tenant, named(lines, "sku"))
+    site = part.get("site")
+    if site is not None and site not in await catalog.sites_with_staging(connection, tenant, [site]):
+        faults.add(part, "site", "unknown_site", f"There is no site {site}")
+    faults.duplicate_lines(lines)
+    resolved = [_expected(faults, line, products) for line in lines]
+    return faults.found, [line for line in resolved if line is not None]
+
+
+def _expected(faults: Faults, part: Part, products: dict[str, Product]) -> dict[str, Any] | None:
+    product = known_product(faults, part, products)
+    factor = faults.factor(part, product) if product else None
+    if product is None or factor is None:
+        return None
+    return {
+        "line_no": part.get("line_no"),
+        "sku": product.sku,
+        "uom": part.get("uom") or product.units.base_uom,
+        "factor": factor,
+        "expected": faults.base_units(part, product, factor=factor),
+    }
+
+
+@router.get("", responses=REFUSALS)
+async def list_inbound(
+    services: Services, caller: Caller, limit: Limit = 100, cursor: Cursor = None
+) -> Page[InboundView]:
+    """List inbound orders by number."""
+    after = position(cursor, 1) or [""]
+    async with services.engine.connect() as connection:
+        rows = await inbound.list_orders(connection, caller.tenant, after[0], limit + 1)
+    items, following = cut(rows, limit, lambda order: [order.po_no])
+    return Page(items=[_view(order) for order in items], next=following)
+
+
+@router.get("/{po_no}", responses=REFUSALS)
+async def get_inbound(services: Services, caller: Caller, po_no: Annotated[Key, Path()]) -> InboundView:
+    """Return an inbound order."""
+    async with services.engine.connect() as connection:
+        return _view(await _found(connection, caller.tenant, po_no))
+
+
+async def _found(connection: AsyncConnection, tenant: str, po_no: str) -> InboundOrder:
+    order = await inbound.get(connection, tenant, po_no)
+    if order is None:
+        raise not_found(f"inbound order {po_no}")
+    return order
+
+
+def _view(order: InboundOrder) -> InboundView:
+    lines = [InboundLineView.model_validate(line, from_attributes=True) for line in order.lines]
+    if all(line.received >= line.expected for line in lines):
+        status = "received"
+    else:
+        status = "partly_received" if any(line.received for line in lines) else "expected"
+    return InboundView(
+        po_no=order.po_no,
+        site=order.site,
+        supplier=order.supplier,
+        status=status,
+        lines=lines,
+        created_at=order.created_at,
+    )
+
+
+# -- receipts --------------------------------------------------------------------------------------------------------
+
+
+class ReceivedView(BaseModel):
+    """What arrived of a line, in base units."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    lot: str | None
+    expires_on: str | None
+    serial_numbers: list[str]
+    stock_status: StockStatus
+
+
+class ReceiptView(BaseModel):
+    """A receipt."""
+
+    receipt_no: str
+    po_no: str
+    location_id: str
+    posting_id: str
+    recorded_at: Utc
+    lines: list[ReceivedView]
+
+
+@router.post("/{po_no}/receipts", status_code=201, responses=same_again(ReceiptView))
+async def receive(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    po_no: Annotated[Key, Path()],
+    said: Annotated[Said[Receipt], Body(examples=[examples.RECEIPT])],
+) -> ReceiptView:
+    """Take stock in. More than is still expected is refused, unless `allow_over` says that it is meant."""
+    async with services.engine.connect() as connection:
+        order = await _found(connection, caller.tenant, po_no)
+        receiving = await _receiving(connection, caller.tenant, order, said.part)
+    body = said.settle(receiving.faults.found)
+    outcome = await _post(services, caller, receiving, body)
+    response.status_code = 200 if outcome.replayed else 201
+    return _receipt(po_no, body, receiving.lines, outcome)
+
+
+@dataclass
+class _Receiving:
+    """A receipt on its way into the ledger."""
+
+    order: InboundOrder
+    faults: Faults
+    location: Location | None
+    lines: list[dict[str, Any]]
+
+    def over(self, expected: dict[int, tuple[int, int]]) -> list[Fault]:
+        """Say which lines bring more than is still expected."""
+        brought: dict[int, int] = defaultdict(int)
+        faults = []
+        for index, line in enumerate(self.lines):
+            brought[line["line_no"]] += line["quantity"]
+            wanted, received = expected[line["line_no"]]
+            if received + brought[line["line_no"]] > wanted:
+                missing, sku = max(0, wanted - received), line["sku"]
+                detail = f"{missing} of {sku} are still expected, not {brought[line['line_no']]}"
+                faults.append(Fault(f"/lines/{index}/quantity", "over_receipt", detail))
+        return faults
+
+    def attachment(self, tenant: str, *, allow_over: bool) -> Attachment:
+        """Return what commits with the posting: how much has arrived, compared under the lines' locks."""
+
+        async def count(connection: AsyncConnection, _outcome: Outcome) -> None:
+            expected = await inbound.lock_received(connection, tenant, self.order.po_no)
+            if not allow_over and (faults := self.over(expected)):
+                raise refusal(faults)
+            for line in self.lines:
+                await inbound.add_received(connection, tenant, self.order.po_no, line["line_no"], line["quantity"])
+
+        return count
+
+
+async def _receiving(connection: AsyncConnection, tenant: str, order: InboundOrder, part: Part) -> _Receiving:
+    """Check a receipt by the order and the catalog."""
+    faults = Faults()
+    parts = list(part.parts("lines"))
+    lines = {line.line_no: line for line in order.lines}
+    products = await catalog.products(connection, tenant, {line.sku for line in order.lines})
+    known = await catalog.locations(connection, tenant, named([part], "location_id"))
+    location = faults.stock_location(part, "location_id", known, order.site)
+    resolved = [_received(faults, line, lines, products) for line in parts]
+    return _Receiving(order, faults, location, [line for line in resolved if line is not None])
+
+
+def _received(
+    faults: Faults, part: Part, lines: dict[int, InboundLine], products: dict[str, Product]
+) -> dict[str, Any] | None:
+    line_no = part.get("line_no")
+    if line_no is None:
+        return None
+    line = lines.get(line_no)
+    if line is None:
+        faults.add(part, "line_no", "unknown_line", f"The inbound order has no line {line_no}")
+        return None
+    product = products[line.sku]
+    factor = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
+    quantity = faults.base_units(part, product, factor=factor)
+    faults.serials(part, product, quantity)
+    if product.tracking == "lot" and part.readable("lot") and part.get("lot") is None:
+        faults.add(part, "lot", "lot_required", f"{line.sku} is tracked by lots: name the lot")
+    return {"line_no": line_no, "sku": line.sku, "quantity": quantity}
+
+
+async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt) -> Outcome:
+    assert receiving.location is not None
+    request = ReceiveStock(
+        tenant=caller.tenant,
+        key=f"receipt/{receiving.order.po_no}/{body.receipt_no}",
+        actor=actor_of(caller, body.actor),
+        evidence=Evidence.SCANNED if body.device else Evidence.CONFIRMED,
+        occurred_at=body.occurred_at,
+        asked=asked(body),
+        place=receiving.location.place,
+        lines=tuple(
+            ReceivedLine(
+                sku=line["sku"],
+                quantity=line["quantity"],
+                lot=told.lot or "",
+                expires_on=told.expires_on,
+                serial_numbers=told.serial_numbers,
+                stock_status=told.stock_status,
+            )
+            for line, told in zip(receiving.lines, body.lines, strict=True)
+        ),
+    )
+    return await services.ledger.post(request, receiving.attachment(caller.tenant, allow_over=body.allow_over))
+
+
+def _receipt(po_no: str, body: Receipt, lines: list[dict[str, Any]], outcome: Outcome) -> ReceiptView:
+    return ReceiptView(
+        receipt_no=body.receipt_no,
+        po_no=po_no,
+        location_id=body.location_id,
+        posting_id=str(outcome.posting_id),
+        recorded_at=outcome.recorded_at,
+        lines=[
+            ReceivedView(**line, **told.model_dump(mode="json", exclude={"line_no", "quantity", "uom"}))
+            for line, told in zip(lines, body.lines, strict=True)
+        ],
+    )

@@ -1,0 +1,139 @@
+"""Orders: the ERP's push, and what can be read of an order."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query, Response
+
+from stockbridge.api import examples, timeline
+from stockbridge.api.auth import BEARER, Caller, Door
+from stockbridge.api.deciding import decide
+from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.finding import OrderAt
+from stockbridge.api.paging import Cursor, Limit, Page, cut, instant_of, position
+from stockbridge.api.problems import not_found
+from stockbridge.api.pushing import take_in
+from stockbridge.api.said import Said
+from stockbridge.api.services import Services
+from stockbridge.api.timeline import TimelineItem
+from stockbridge.api.views import (
+    OrderListItem,
+    OrderView,
+    PushAnswer,
+    ShipmentView,
+    queued_push_answer,
+    read_items,
+    read_push_answer,
+    read_shipment,
+    read_view,
+)
+from stockbridge.domain.commands import Instant, Key, Push
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.orders import OrderStatus
+from stockbridge.records import order_reads
+from stockbridge.records.order_reads import OrderFilter
+
+router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Door, dependencies=[BEARER])
+one = APIRouter(prefix="/api/orders/{order_no}", tags=["orders"], route_class=Door, dependencies=[BEARER])
+
+
+@router.post("/outbound", status_code=201, responses=same_again(PushAnswer, 202))
+async def push_order(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    said: Annotated[Said[Push], Body(examples=[examples.PUSH])],
+) -> PushAnswer:
+    """Push the whole order as it should be now. 200 where it was amended or known, 202 where it waits."""
+    pushed = await take_in(services, caller, said)
+    outcome = "unchanged"
+    response.status_code = 200
+    if pushed.row is not None:
+        decided = await decide(services, pushed.row)
+        outcome = "unchanged" if decided.repeated else decided.outcome
+        response.status_code = decided.status_code(201 if outcome == "accepted" else 200)
+    async with services.engine.connect() as connection:
+        answer = await read_push_answer(connection, caller.tenant, pushed.order_ref, outcome)
+    if answer is None and outcome == "queued":
+        push = said.settle()
+        return queued_push_answer(caller.tenant, pushed.order_ref, push.order_no, push.revision)
+    if answer is None:
+        raise InvariantViolated(f"{pushed.order_ref} was accepted, but is not there")
+    return answer
+
+
+@router.get("", responses=REFUSALS)
+async def list_orders(
+    services: Services,
+    caller: Caller,
+    status: Annotated[OrderStatus | None, Query()] = None,
+    needs_attention: Annotated[bool | None, Query()] = None,
+    updated_since: Annotated[Instant | None, Query()] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[OrderListItem]:
+    """List accepted orders by their time of change, oldest first."""
+    after = position(cursor, 2)
+    wanted = OrderFilter(
+        status=status,
+        needs_attention=needs_attention,
+        updated_since=updated_since,
+        source=caller.source,
+        after=(instant_of(after[0]), after[1]) if after else None,
+        limit=limit + 1,
+    )
+    async with services.engine.connect() as connection:
+        rows = await order_reads.page(connection, caller.tenant, wanted)
+        kept, following = cut(rows, limit, lambda row: [row["updated_at"].isoformat(), row["order_ref"]])
+        return Page(items=await read_items(connection, caller.tenant, kept), next=following)
+
+
+@one.get("", responses=REFUSALS)
+async def get_order(services: Services, named: OrderAt) -> OrderView:
+    """Return an order; `received` while its first push waits, `refused` where that was refused after a 202."""
+    async with services.engine.connect() as connection:
+        return await read_view(connection, await named.find(connection))
+
+
+@one.get("/timeline", responses=REFUSALS)
+async def get_timeline(
+    services: Services, named: OrderAt, limit: Limit = 500, cursor: Cursor = None
+) -> Page[TimelineItem]:
+    """Tell an order's story: pushes, postings, ERP messages, carrier events and what people did."""
+    after = position(cursor, 1)
+    async with services.engine.connect() as connection:
+        items = await timeline.read(connection, await named.find(connection))
+    return timeline.page(items, after[0] if after else "0", limit)
+
+
+@one.get("/shipments/{shipment_no}", tags=["floor"], responses=REFUSALS)
+async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotated[Key, Path()]) -> ShipmentView:
+    """Return a shipment of an order."""
+    async with services.engine.connect() as connection:
+        found = await read_shipment(connection, await named.find(connection), shipment_no)
+    if found is None:
+        raise not_found(f"shipment {shipment_no} of {named.order_no}")
+    return found
+
+
+@one.get(
+    "/shipments/{shipment_no}/parcels/{parcel_no}/label",
+    tags=["floor"],
+    response_class=Response,
+    responses=REFUSALS | {200: {"content": {"application/pdf": {}}, "description": "The carrier's own document"}},
+)
+async def get_label(
+    services: Services,
+    named: OrderAt,
+    shipment_no: Annotated[Key, Path()],
+    parcel_no: Annotated[int, Path(ge=1, le=1000)],
+) -> Response:
+    """Return a parcel's label, ready to print."""
+    async with services.engine.connect() as connection:
+        order = await named.find(connection)
+        label = await order_reads.label(connection, order.tenant, order.order_ref, shipment_no, parcel_no)
+    if label is None:
+        raise not_found(f"label of parcel {parcel_no} of {shipment_no}")
+    content, media_type = label
+    return Response(content, media_type=media_type)

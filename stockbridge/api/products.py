@@ -1,0 +1,96 @@
+"""Products: what can be ordered and counted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door
+from stockbridge.api.bodies import Packaging, Product
+from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.paging import Cursor, Limit, Page, cut, position
+from stockbridge.api.problems import not_found
+from stockbridge.api.said import Said
+from stockbridge.api.services import Services
+from stockbridge.domain.commands import Key
+from stockbridge.domain.errors import Conflict
+from stockbridge.ledger.balances import BalanceQuery, balances
+from stockbridge.records import catalog
+from stockbridge.records.catalog import Row, Written
+
+router = APIRouter(prefix="/api/products", tags=["master data"], route_class=Door, dependencies=[BEARER])
+
+
+class ProductView(BaseModel):
+    """A product as it is now."""
+
+    sku: str
+    description: str
+    base_uom: str
+    packagings: list[Packaging]
+    tracking: str
+    shelf_life_days: int | None
+    weight_g: int | None
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+
+
+@router.post("", status_code=201, responses=same_again(ProductView))
+async def put_product(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    said: Annotated[Said[Product], Body(examples=[examples.PRODUCT])],
+) -> ProductView:
+    """Make a product known, or bring it to this. What stock is counted by can't change while there is any."""
+    body = said.settle()
+    row = {"tenant": caller.tenant, **body.model_dump(mode="json")}
+    async with services.engine.begin() as connection:
+        written = await catalog.write_product(connection, row, _checking(connection, row))
+    response.status_code = 201 if written is Written.NEW else 200
+    return _view(row)
+
+
+def _checking(connection: AsyncConnection, new: Row) -> catalog.Check:
+    async def check(known: Row) -> None:
+        changed = [name for name in ("base_uom", "tracking") if known[name] != new[name]]
+        if changed and await _has_stock(connection, new["tenant"], new["sku"]):
+            raise Conflict(f"{new['sku']} has stock: its {' and '.join(changed)} can't change.", code="has_stock")
+
+    return check
+
+
+async def _has_stock(connection: AsyncConnection, tenant: str, sku: str) -> bool:
+    page = await balances(connection, BalanceQuery(tenant=tenant, sku=sku, limit=1))
+    return bool(page.items) or page.totals.in_transit > 0
+
+
+@router.get("", responses=REFUSALS)
+async def list_products(
+    services: Services, caller: Caller, limit: Limit = 100, cursor: Cursor = None
+) -> Page[ProductView]:
+    """List products by sku."""
+    after = position(cursor, 1) or [""]
+    async with services.engine.connect() as connection:
+        rows = await catalog.list_products(connection, caller.tenant, after[0], limit + 1)
+    items, following = cut(rows, limit, lambda row: [row["sku"]])
+    return Page(items=[_view(row) for row in items], next=following)
+
+
+@router.get("/{sku}", responses=REFUSALS)
+async def get_product(services: Services, caller: Caller, sku: Annotated[Key, Path()]) -> ProductView:
+    """Return a product."""
+    async with services.engine.connect() as connection:
+        row = await catalog.get_product(connection, caller.tenant, sku)
+    if row is None:
+        raise not_found(f"product {sku}")
+    return _view(row)
+
+
+def _view(row: dict[str, Any]) -> ProductView:
+    return ProductView.model_validate({name: row[name] for name in ProductView.model_fields})

@@ -1,0 +1,229 @@
+"""From what a body says in its own units to what the ledger counts: catalog, factors, places. Every fault is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api.said import Part
+from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PlaceKind
+from stockbridge.domain.units import to_base
+from stockbridge.records import catalog
+from stockbridge.records.catalog import Location, Product
+
+
+@dataclass
+class Faults:
+    """What is wrong with a request, as it is found."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def add(self, part: Part, name: str, code: str, detail: str) -> None:
+        """Note what is wrong with a field."""
+        self.found.append(part.fault(name, code, detail))
+
+    def base_units(
+        self, part: Part, product: Product, *, factor: int | None = None, name: str = "quantity"
+    ) -> int | None:
+        """Return a quantity in base units by a factor, or by the product's own. None where that can't be told."""
+        factor = self.factor(part, product) if factor is None else factor
+        said = part.get(name)
+        if factor is None or said is None:
+            return None
+        try:
+            return to_base(said, factor)
+        except Rejected as refusal:
+            self.add(part, name, refusal.code, refusal.detail)
+            return None
+
+    def factor(self, part: Part, product: Product) -> int | None:
+        """Return how many base units the named packaging holds."""
+        if not part.readable("uom"):
+            return None
+        try:
+            return product.units.factor(part.get("uom"))
+        except Rejected as refusal:
+            self.add(part, "uom", refusal.code, refusal.detail)
+            return None
+
+    def serials(self, part: Part, product: Product, quantity: int | None) -> None:
+        """Check that there is one serial number for each unit of a sku that has them, and each once."""
+        if not part.readable("serial_numbers") or quantity is None:
+            return
+        serials = part.get("serial_numbers") or []
+        if len(set(serials)) != len(serials):
+            self.add(part, "serial_numbers", "duplicate_serial", "names a serial number twice")
+        elif product.tracking == "serial" and len(serials) != quantity:
+            detail = f"{quantity} units need as many serial numbers; {len(serials)} are named"
+            self.add(part, "serial_numbers", "serial_count", detail)
+        elif product.tracking != "serial" and serials:
+            self.add(part, "serial_numbers", "serial_count", f"{product.sku} has no serial numbers")
+
+    def stock_location(
+        self,
+        part: Part,
+        name: str,
+        known: Mapping[str, Location],
+        site: str | None = None,
+        *,
+        staging: bool = False,
+    ) -> Location | None:
+        """Return a named location where stock may lie: one in a site; with `staging`, where picked goods lie, too."""
+        location_id = part.get(name)
+        if location_id is None:
+            return None
+        found = known.get(location_id)
+        if found is None:
+            self.add(part, name, "unknown_location", f"There is no location {location_id}")
+        elif site is not None and found.site != site:
+            self.add(part, name, "unknown_location", f"{location_id} is not in {site}")
+        elif found.type == "site":
+            self.add(part, name, "not_for_stock", f"{location_id} is a site: name a location in it")
+        elif found.place.kind is PlaceKind.STAGING and not staging:
+            self.add(part, name, "not_for_stock", f"{location_id} is for picked goods")
+        else:
+            return found
+        return None
+
+    def duplicate_lines(self, parts: Iterable[Part]) -> None:
+        """Check that each line number comes once."""
+        seen = set()
+        for part in parts:
+            number = part.get("line_no")
+            if number in seen:
+                self.add(part, "line_no", "duplicate_line", f"Line number {number} comes twice")
+            elif number is not None:
+                seen.add(number)
+
+
+def named(parts: Iterable[Part], name: str) -> set[str]:
+    """Collect what the parts name."""
+    return {value for part in parts if isinstance(value := part.get(name), str)}
+
+
+# -- the ERP's push --------------------------------------------------------------------------------------------------
+
+
+async def resolve_push(
+    connection: AsyncConnection, tenant: str, push: Part, known: Collection[OrderLine]
+) -> tuple[list[Fault], list[dict[str, Any]]]:
+    """Return what is wrong with a push by the catalog, and its lines in base units."""
+    faults = Faults()
+    lines = list(push.parts("lines"))
+    products = await catalog.products(connection, tenant, named(lines, "sku"))
+    sites = await catalog.sites_with_staging(connection, tenant, named([push, *lines], "site"))
+    frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
+    for part in (push, *lines):
+        _check_site(faults, part, sites)
+    faults.duplicate_lines(lines)
+    resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
+    return faults.found, [line for line in resolved if line is not None]
+
+
+def _check_site(faults: Faults, part: Part, sites: Mapping[str, bool]) -> None:
+    site = part.get("site")
+    if site is None:
+        return
+    if site not in sites:
+        faults.add(part, "site", "unknown_site", f"There is no site {site}")
+    elif not sites[site]:
+        faults.add(part, "site", "no_staging", f"{site} has no staging location, so nothing can be shipped from it")
+
+
+def _push_line(
+    faults: Faults,
+    part: Part,
+    site: str | None,
+    products: Mapping[str, Product],
+    frozen: Mapping[tuple[int, str, str], int],
+) -> dict[str, Any] | None:
+    """Return a demand of the ledger. A line keeps the factor that it was accepted with, unless its unit changes."""
+    product = known_product(faults, part, products)
+    if product is None or not part.readable("uom"):
+        return None
+    uom = part.get("uom") or product.units.base_uom
+    factor = frozen.get((part.get("line_no"), product.sku, uom)) if part.readable("line_no") else None
+    factor = faults.factor(part, product) if factor is None else factor
+    quantity = None if factor is None else faults.base_units(part, product, factor=factor)
+    if part.get("lot") is not None and product.tracking == "none":
+        faults.add(part, "lot", "lot_not_tracked", f"{product.sku} is not tracked by lots")
+    return {
+        "line_no": part.get("line_no"),
+        "sku": product.sku,
+        "site": part.get("site") or site,
+        "ordered": quantity,
+        "uom": uom,
+        "factor": factor,
+        "lot": part.get("lot") or "",
+    }
+
+
+def known_product(faults: Faults, part: Part, products: Mapping[str, Product]) -> Product | None:
+    """Return the product that a part names."""
+    sku = part.get("sku")
+    if sku is None:
+        return None
+    if sku not in products:
+        faults.add(part, "sku", "unknown_sku", f"{sku} is not in the catalog")
+    return products.get(sku)
+
+
+# -- what is said of an order's lines --------------------------------------------------------------------------------
+
+Rank = Callable[[OrderLine], int]
+"""How much of a line a command can be about: of two lines with one number, the one with more is meant."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the checks of a command know: the order's lines, their products, the named locations."""
+
+    lines: Collection[OrderLine]
+    products: Mapping[str, Product]
+    locations: Mapping[str, Location]
+
+    def line(self, line_no: int, rank: Rank) -> OrderLine | None:
+        """Return a line by its number."""
+        found = [line for line in self.lines if line.line_no == line_no]
+        return max(found, key=lambda line: (rank(line) > 0, line.ordered > 0), default=None)
+
+
+async def read_known(
+    connection: AsyncConnection, tenant: str, lines: Collection[OrderLine], parts: Iterable[Part]
+) -> Known:
+    """Read what the checks must know."""
+    location_ids = named(parts, "location_id")
+    return Known(
+        lines,
+        await catalog.products(connection, tenant, {line.sku for line in lines}),
+        await catalog.locations(connection, tenant, location_ids),
+    )
+
+
+def resolve_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+    """Return what is said of an order's line: its sku and site, base units, where, and which lot and serials."""
+    line_no = part.get("line_no")
+    if line_no is None:
+        return None
+    line = known.line(line_no, rank)
+    if line is None:
+        faults.add(part, "line_no", "unknown_line", f"The order has no line {line_no}")
+        return None
+    product = known.products[line.sku]
+    frozen = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
+    quantity = faults.base_units(part, product, factor=frozen)
+    faults.stock_location(part, "location_id", known.locations, line.site)
+    return {
+        "line_no": line_no,
+        "sku": line.sku,
+        "site": line.site,
+        "quantity": quantity,
+        "location_id": part.get("location_id"),
+        "lot": part.get("lot") or "",
+        "serial_numbers": part.get("serial_numbers") or [],
+    }

@@ -1,0 +1,298 @@
+"""What is done to stock that is no order's: move, adjust, change its status. Each is one posting under its number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.bodies import Adjustment, Move, StatusChange
+from stockbridge.api.described import same_again
+from stockbridge.api.ledger import StreamView, stream_view
+from stockbridge.api.paging import Utc
+from stockbridge.api.problems import not_found
+from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.said import Part, Said, asked
+from stockbridge.api.services import ApiServices, Services
+from stockbridge.domain.commands import FromTheFloor
+from stockbridge.domain.errors import Conflict, Fault, Rejected
+from stockbridge.domain.stock import PHYSICAL, Evidence, StreamKey
+from stockbridge.domain.units import to_base
+from stockbridge.ledger.balances import find_stream, on_hand_at
+from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, MoveStock
+from stockbridge.ledger.writer import Outcome
+from stockbridge.records import catalog, people
+from stockbridge.records.catalog import Location, Product
+from stockbridge.records.keys import ApiKey
+
+router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
+
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""How far ahead of ours a floor's clock may be."""
+
+
+def _common(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
+    """Return what every posting is told: whose it is, who did it, how we know, and what was asked."""
+    return {
+        "tenant": caller.tenant,
+        "actor": actor_of(caller, body.actor),
+        "evidence": Evidence.SCANNED if body.device else Evidence.CONFIRMED,
+        "asked": asked(body),
+    }
+
+
+# -- moves -----------------------------------------------------------------------------------------------------------
+
+
+class MoveView(BaseModel):
+    """A move inside a site, in base units."""
+
+    move_no: str
+    posting_id: UUID
+    sku: str
+    quantity: int
+    from_location_id: str
+    to_location_id: str
+    recorded_at: Utc
+
+
+@router.post("/move", status_code=201, responses=same_again(MoveView))
+async def move(
+    services: Services, caller: Caller, response: Response, said: Annotated[Said[Move], Body(examples=[examples.MOVE])]
+) -> MoveView:
+    """Say that stock went to another location of its site. Free units go first, then reservations go along."""
+    async with services.engine.connect() as connection:
+        faults, moved = await _resolve_move(connection, caller.tenant, said.part)
+    body = said.settle(faults)
+    requests = _move_requests(caller, body, *moved)
+    outcomes = [await services.ledger.post(request) for request in requests]
+    response.status_code = 200 if all(outcome.replayed for outcome in outcomes) else 201
+    return MoveView(
+        move_no=body.move_no,
+        posting_id=_posted(outcomes[0]),
+        sku=body.sku,
+        quantity=moved[2],
+        from_location_id=body.source.location_id,
+        to_location_id=body.to.location_id,
+        recorded_at=outcomes[0].recorded_at,
+    )
+
+
+Moved = tuple[Location, Location, int]
+
+
+async def _resolve_move(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], Any]:
+    """Return what is wrong with a move by the catalog, and where it goes from and to with how much."""
+    faults = Faults()
+    source, target = part.part("from"), part.part("to")
+    known = await catalog.locations(connection, tenant, named([source, target], "location_id"))
+    places = [faults.stock_location(end, "location_id", known, staging=True) for end in (source, target)]
+    product = known_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
+    quantity = faults.base_units(part, product) if product else None
+    if product:
+        faults.serials(part, product, quantity)
+        _check_lot(faults, source, product)
+    if not faults.found and None not in places:
+        _check_ends(faults, target, *(place for place in places if place is not None))
+    return faults.found, (*places, quantity)
+
+
+def _check_lot(faults: Faults, part: Part, product: Product) -> None:
+    if product.tracking == "lot" and part.readable("lot") and part.get("lot") is None:
+        faults.add(part, "lot", "lot_required", f"{product.sku} is tracked by lots: name the lot")
+
+
+def _check_ends(faults: Faults, target: Part, source_place: Location, target_place: Location) -> None:
+    if source_place.site != target_place.site:
+        detail = f"{source_place.location_id} and {target_place.location_id} are in different sites: make a transfer."
+        raise Conflict(detail, code="transfer_between_sites")
+    if source_place == target_place:
+        faults.add(target, "location_id", "same_location", "is where the stock lies already")
+
+
+def _move_requests(caller: ApiKey, body: Move, source: Location, target: Location, quantity: int) -> list[MoveStock]:
+    """Return one posting, or one for each serial number: each serial is a stream of its own."""
+    stream = StreamKey(caller.tenant, body.sku, source.place, body.source.lot or "", "", body.source.stock_status)
+    whole = MoveStock(
+        **_common(caller, body),
+        key=f"move/{body.move_no}",
+        occurred_at=body.occurred_at,
+        stream=stream,
+        to=target.place,
+        quantity=quantity,
+    )
+    if not body.serial_numbers:
+        return [whole]
+    return [
+        replace(whole, key=f"{whole.key}/{serial}", stream=replace(stream, serial_number=serial), quantity=1)
+        for serial in body.serial_numbers
+    ]
+
+
+# -- adjustments -----------------------------------------------------------------------------------------------------
+
+
+class AdjustmentView(BaseModel):
+    """An adjustment: the difference that was posted, and what is on hand after it, in base units."""
+
+    adjustment_no: str
+    posting_id: UUID | None
+    stream: StreamView
+    delta: int
+    on_hand: int
+    recorded_at: Utc
+
+
+@router.post("/adjustments", status_code=201, responses=same_again(AdjustmentView))
+async def adjust(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    said: Annotated[Said[Adjustment], Body(examples=[examples.ADJUSTMENT])],
+) -> AdjustmentView:
+    """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made."""
+    async with services.engine.connect() as connection:
+        faults, location, quantity = await _resolve_adjustment(services, connection, caller.tenant, said.part)
+        body = said.settle(faults)
+        assert location is not None
+        assert quantity is not None
+        stream = StreamKey(
+            caller.tenant, body.sku, location.place, body.lot or "", body.serial_number or "", body.stock_status
+        )
+        at = body.counted_at or body.occurred_at or services.clock()
+        delta = quantity if body.counted is None else quantity - await on_hand_at(connection, stream, at)
+    outcome = await _adjust(services, caller, body, stream, delta, at)
+    response.status_code = 200 if outcome.replayed else 201
+    return AdjustmentView(
+        adjustment_no=body.adjustment_no,
+        posting_id=outcome.posting_id,
+        stream=stream_view(stream),
+        delta=outcome.answer["delta"],
+        on_hand=outcome.answer["on_hand"],
+        recorded_at=outcome.recorded_at,
+    )
+
+
+async def _resolve_adjustment(
+    services: ApiServices, connection: AsyncConnection, tenant: str, part: Part
+) -> tuple[list[Fault], Location | None, int | None]:
+    """Return what is wrong with an adjustment by the catalog, where it is, and the count or difference."""
+    faults = Faults()
+    known = await catalog.locations(connection, tenant, named([part], "location_id"))
+    location = faults.stock_location(part, "location_id", known, staging=True)
+    product = known_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
+    counted_at = part.get("counted_at")
+    if counted_at and datetime.fromisoformat(counted_at) > services.clock() + CLOCKS_DIFFER:
+        faults.add(part, "counted_at", "time_in_future", "is later than now")
+    if product is None:
+        return faults.found, location, None
+    _check_lot(faults, part, product)
+    if product.tracking == "serial" and part.readable("serial_number") and part.get("serial_number") is None:
+        faults.add(part, "serial_number", "serial_count", f"{product.sku} is tracked by serial numbers: name it")
+    return faults.found, location, _difference(faults, part, product)
+
+
+def _difference(faults: Faults, part: Part, product: Product) -> int | None:
+    """Return the count, which may be zero, or the difference, which may be below it, in base units."""
+    name = "counted" if part.get("counted") is not None else "delta"
+    said, factor = part.get(name), faults.factor(part, product)
+    if said is None or factor is None:
+        return None
+    negative = name == "delta" and Decimal(said) < 0
+    try:
+        quantity = to_base(str(said).removeprefix("-") if negative else said, factor, zero_allowed=name == "counted")
+    except Rejected as refused:
+        faults.add(part, name, refused.code, refused.detail)
+        return None
+    return -quantity if negative else quantity
+
+
+async def _adjust(
+    services: ApiServices, caller: ApiKey, body: Adjustment, stream: StreamKey, delta: int, at: datetime
+) -> Outcome:
+    request = AdjustStock(
+        **_common(caller, body),
+        key=f"adjustment/{body.adjustment_no}",
+        occurred_at=at if body.counted_at or body.occurred_at else None,
+        stream=stream,
+        delta=delta,
+        cause=body.reason,
+    )
+
+    async def keep_note(connection: AsyncConnection, _outcome: Outcome) -> None:
+        if body.note is not None:
+            note_id = people.note_id(caller.tenant, request.key)
+            await people.keep(connection, note_id, caller.tenant, {"note": body.note})
+
+    return await services.ledger.post(request, keep_note)
+
+
+# -- status ----------------------------------------------------------------------------------------------------------
+
+
+class StatusChangeView(BaseModel):
+    """A change of status, in base units."""
+
+    change_no: str
+    posting_id: UUID
+    quantity: int
+    from_stream: StreamView
+    to_stream: StreamView
+    recorded_at: Utc
+
+
+@router.put("/{stream_id}/status", responses=same_again(StatusChangeView))
+async def change_status(
+    services: Services,
+    caller: Caller,
+    stream_id: Annotated[UUID, Path()],
+    said: Annotated[Said[StatusChange], Body(examples=[examples.STATUS_CHANGE])],
+) -> StatusChangeView:
+    """Say that stock became something else. Free units go first, then holds have to give way."""
+    async with services.engine.connect() as connection:
+        stream = await find_stream(connection, caller.tenant, stream_id)
+        if stream is None:
+            raise not_found(f"stream {stream_id}")
+        faults, quantity = await _resolve_change(connection, stream, said.part)
+    body = said.settle(faults)
+    request = ChangeStockStatus(
+        **_common(caller, body),
+        key=f"status/{body.change_no}",
+        occurred_at=body.occurred_at,
+        stream=stream,
+        to=body.to,
+        quantity=quantity or 0,
+    )
+    outcome = await services.ledger.post(replace(request, asked=f"{stream_id}\n{request.asked}"))
+    return StatusChangeView(
+        change_no=body.change_no,
+        posting_id=_posted(outcome),
+        quantity=request.quantity,
+        from_stream=stream_view(stream),
+        to_stream=stream_view(replace(stream, stock_status=body.to)),
+        recorded_at=outcome.recorded_at,
+    )
+
+
+async def _resolve_change(connection: AsyncConnection, stream: StreamKey, part: Part) -> tuple[list[Fault], int | None]:
+    faults = Faults()
+    if stream.place.kind not in PHYSICAL:
+        raise Conflict(f"{stream.place.location_id} is no place in the house.", code="virtual_location")
+    if part.get("to") == stream.stock_status.value:
+        faults.add(part, "to", "same_status", f"The stock is {stream.stock_status.value} already")
+    product = (await catalog.products(connection, stream.tenant, [stream.sku]))[stream.sku]
+    return faults.found, faults.base_units(part, product)
+
+
+def _posted(outcome: Outcome) -> UUID:
+    """Return the id of a posting that moved something."""
+    assert outcome.posting_id is not None
+    return outcome.posting_id

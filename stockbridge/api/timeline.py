@@ -1,0 +1,208 @@
+"""An order's story, merged from the records and the ledger, in the order in which it was written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api.finding import FoundOrder
+from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
+from stockbridge.api.problems import document
+from stockbridge.ledger.balances import EntryView, PostingView, order_postings
+from stockbridge.records import story
+
+Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
+
+_RANK: Final = {kind: rank for rank, kind in enumerate(("push", "operator", "carrier_event", "posting", "erp_message"))}
+
+
+class TimelineItem(BaseModel):
+    """One thing that was said or happened. `operator` is whatever a person or the floor told the order."""
+
+    occurred_at: Utc | None
+    recorded_at: Utc
+    kind: Kind
+    summary: str
+    actor: str | None
+    evidence: str | None
+    data: dict[str, Any]
+
+
+async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineItem]:
+    """Read the whole story of an order."""
+    name = (connection, order.tenant, order.order_ref)
+    items = [
+        *map(_command, await story.commands(*name)),
+        *map(_posting, await order_postings(*name)),
+        *map(_erp_message, await story.erp_messages(*name)),
+        *map(_carrier_event, await story.carrier_events(*name)),
+    ]
+    return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
+
+
+def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[TimelineItem]:
+    """Cut a page off the story: it only ever grows at its end."""
+    if not after.isdecimal():
+        raise bad_cursor()
+    start = int(after)
+    end = start + limit
+    return Page(items=list(items[start:end]), next=cursor(end) if end < len(items) else None)
+
+
+# -- commands --------------------------------------------------------------------------------------------------------
+
+
+def _command(row: story.Row) -> TimelineItem:
+    payload = row["payload"]
+    return TimelineItem(
+        occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row["received_at"],
+        recorded_at=row["received_at"],
+        kind="push" if row["kind"] == "submit" else "operator",
+        summary=f"{_WORDS[row['kind']](payload)}: {_became(row)}",
+        actor=row["actor"],
+        evidence=None,
+        data={
+            "command": row["kind"],
+            "key": row["key"],
+            "attempt": row["attempt"],
+            "state": row["state"],
+            "outcome": (row["answer"] or {}).get("outcome"),
+            "problem": _problem(row),
+            "decided_at": row["decided_at"],
+            "revision": payload.get("revision"),
+            "device": payload.get("device"),
+        },
+    )
+
+
+_WORDS: Final = {
+    "submit": lambda payload: f"Revision {payload['revision']} pushed",
+    "cancel": lambda payload: f"Cancel {payload['cancel_no']} ({payload['reason']})",
+    "confirm_pick": lambda payload: f"Pick {payload['pick_no']}{' (short)' if payload.get('short') else ''}",
+    "put_back": lambda payload: f"Put-back {payload['put_back_no']}",
+    "ship": lambda payload: f"Shipment {payload['shipment_no']} asked for",
+    "hand_over": lambda payload: f"Hand-over {payload['handover_no']} of {payload['shipment_no']}",
+    "return": lambda payload: f"Return {payload['return_no']}",
+    "operate": lambda payload: f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']})",
+}
+
+
+def _became(row: story.Row) -> str:
+    if row["state"] == "refused":
+        return f"refused, {row['answer']['detail']}"
+    if row["state"] == "queued":
+        return "waits for a decision"
+    return str((row["answer"] or {}).get("outcome", "done"))
+
+
+def _problem(row: story.Row) -> dict[str, Any] | None:
+    if row["state"] != "refused":
+        return None
+    answer = row["answer"]
+    return document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+# -- postings --------------------------------------------------------------------------------------------------------
+
+
+def _posting(posting: PostingView) -> TimelineItem:
+    return TimelineItem(
+        occurred_at=posting.occurred_at,
+        recorded_at=posting.recorded_at,
+        kind="posting",
+        summary=f"{posting.reason.replace('_', ' ').capitalize()}: {_moves(posting.entries)}",
+        actor=posting.actor,
+        evidence=posting.evidence,
+        data={
+            "posting_id": posting.posting_id,
+            "reason": posting.reason,
+            "key": posting.key,
+            "entries": [_entry(entry) for entry in posting.entries],
+        },
+    )
+
+
+def _moves(entries: Iterable[EntryView]) -> str:
+    """Say what a posting did, place by place."""
+    return ", ".join(
+        " ".join(
+            (entry.location_id, *_signed(entry.on_hand_delta, "on hand"), *_signed(entry.reserved_delta, "reserved"))
+        )
+        for entry in entries
+    )
+
+
+def _signed(delta: int, word: str) -> list[str]:
+    return [f"{delta:+d} {word}"] if delta else []
+
+
+def _entry(entry: EntryView) -> dict[str, Any]:
+    return {
+        "stream_id": entry.stream_id,
+        "location_id": entry.location_id,
+        "seq": entry.seq,
+        "line_no": entry.line_no,
+        "on_hand_delta": entry.on_hand_delta,
+        "reserved_delta": entry.reserved_delta,
+        "on_hand": entry.on_hand,
+        "reserved": entry.reserved,
+    }
+
+
+# -- what others were told, and told us ------------------------------------------------------------------------------
+
+
+def _erp_message(row: story.Row) -> TimelineItem:
+    told = {"done": f"told, document {row['document_no']}", "skipped": "skipped"}.get(row["state"], "waits")
+    return TimelineItem(
+        occurred_at=row["done_at"] or row["created_at"],
+        recorded_at=row["created_at"],
+        kind="erp_message",
+        summary=f"ERP message {row['number']}, {row['kind']}: {told}",
+        actor=None,
+        evidence=None,
+        data={
+            name: row[name]
+            for name in (
+                *(
+                    "number",
+                    "kind",
+                    "reference",
+                    "state",
+                    "document_no",
+                    "attempts",
+                    "last_error",
+                    "done_at",
+                    "payload",
+                ),
+            )
+        },
+    )
+
+
+def _carrier_event(row: story.Row) -> TimelineItem:
+    place = f" in {row['location']}" if row["location"] else ""
+    signed = f", signed by {row['signed_by']}" if row["signed_by"] else ""
+    return TimelineItem(
+        occurred_at=row["occurred_at"],
+        recorded_at=row["received_at"],
+        kind="carrier_event",
+        summary=f"{row['carrier']} says {row['status'].replace('_', ' ')} of {row['tracking_number']}{place}{signed}",
+        actor=row["carrier"],
+        evidence=None,
+        data={
+            name: row[name]
+            for name in (
+                *("event_id", "tracking_number", "status", "vendor_status", "location", "signed_by", "heard_by"),
+                *("shipment_no", "parcel_no", "applied_at", "effect"),
+            )
+        },
+    )

@@ -1,0 +1,390 @@
+"""An order as the door shows it: put together from the records (what was said) and the ledger (where each unit is)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api.examples import PUSHED
+from stockbridge.api.finding import FoundOrder
+from stockbridge.api.paging import Utc
+from stockbridge.api.problems import Problem, document
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.orders import OrderLine, OrderStatus
+from stockbridge.ledger.balances import order_lines
+from stockbridge.records import order_reads, people, shipments
+from stockbridge.records.order_reads import Order, Said
+from stockbridge.workflows.names import order_workflow
+
+
+class LineView(BaseModel):
+    """An order line: what is wanted, and where each unit of it is, in base units."""
+
+    line_no: int
+    sku: str
+    site: str
+    lot: str | None
+    uom: str
+    factor: int
+    ordered: int
+    reserved: int
+    backordered: int
+    picked: int
+    to_put_back: int
+    shipped: int
+    delivered: int
+    returned: int
+    cancelled: int
+
+
+class PushAnswer(BaseModel):
+    """What became of a push, and the order as it is now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PUSHED]})
+
+    order_no: str
+    revision: int
+    outcome: str
+    status: OrderStatus
+    needs_attention: bool
+    workflow_id: str
+    lines: list[LineView]
+
+
+class ParcelLineView(BaseModel):
+    """What is in a parcel, in base units."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    lot: str | None = None
+    serial_numbers: list[str] = []
+
+
+class ParcelView(BaseModel):
+    """A parcel. It has no number and no label while the carrier has not answered."""
+
+    parcel_no: int
+    tracking_number: str | None
+    tracking_status: str
+    label_url: str | None
+    lines: list[ParcelLineView]
+
+
+class ShipmentView(BaseModel):
+    """A shipment with its parcels."""
+
+    shipment_no: str
+    carrier: str
+    service_level: str
+    tracking_status: str
+    handed_over_at: Utc | None
+    parcels: list[ParcelView]
+    delivered_at: Utc | None
+    proof_of_delivery: dict[str, Any] | None
+    cancelled_at: Utc | None = None
+
+
+class AttentionView(BaseModel):
+    """What is stuck, since when, and which named actions unstick it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reason: str
+    since: str | None = None
+    actions: list[str] = []
+
+
+class PendingView(BaseModel):
+    """A command that waits for its decision."""
+
+    command: str
+    key: str
+    revision: int | None
+    since: Utc
+
+
+class RefusalView(Problem):
+    """The last refusal, as its sender heard it, or would have."""
+
+    instance: str = ""
+    request_id: str = ""
+    command: str
+    key: str
+    refused_at: Utc | None
+
+
+class OrderListItem(BaseModel):
+    """An order without its shipments."""
+
+    order_no: str
+    source: str
+    revision: int
+    status: OrderStatus
+    needs_attention: bool
+    workflow_id: str
+    site: str
+    carrier: str
+    service_level: str
+    priority: int
+    shortage_policy: str
+    customer_no: str | None
+    requested_delivery: date | None
+    ship_to: dict[str, Any] | None
+    note: str | None
+    lines: list[LineView]
+    attention: AttentionView | None
+    pending: PendingView | None
+    last_refusal: RefusalView | None
+    ordered_at: Utc
+    created_at: Utc
+    updated_at: Utc
+    closed_at: Utc | None
+
+
+class OrderView(OrderListItem):
+    """An order."""
+
+    shipments: list[ShipmentView]
+
+
+class CommandAnswer(OrderView):
+    """What became of a command, and the order as it is now."""
+
+    outcome: str
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
+    """Read the short view of an accepted order; None where it is not accepted."""
+    row = (await order_reads.find(connection, tenant, [order_ref])).get(order_ref)
+    if row is None:
+        return None
+    lines = (await order_lines(connection, tenant, [order_ref])).get(order_ref, [])
+    return PushAnswer(
+        order_no=row["order_no"],
+        revision=row["revision"],
+        outcome=outcome,
+        status=row["status"],
+        needs_attention=row["needs_attention"],
+        workflow_id=order_workflow(tenant, order_ref),
+        lines=_lines(lines),
+    )
+
+
+def queued_push_answer(tenant: str, order_ref: str, order_no: str, revision: int) -> PushAnswer:
+    """Return the view of a first push that is not decided yet."""
+    return PushAnswer(
+        order_no=order_no,
+        revision=revision,
+        outcome="queued",
+        status=OrderStatus.RECEIVED,
+        needs_attention=False,
+        workflow_id=order_workflow(tenant, order_ref),
+        lines=[],
+    )
+
+
+async def read_view(connection: AsyncConnection, order: FoundOrder) -> OrderView:
+    """Read the whole view of an order."""
+    if order.row is None:
+        return await _unaccepted(connection, order)
+    (item,) = await read_items(connection, order.tenant, [order.row])
+    return OrderView(**dict(item), shipments=await read_shipments(connection, order))
+
+
+async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Order]) -> list[OrderListItem]:
+    """Read the views of accepted orders, without shipments."""
+    order_refs = [row["order_ref"] for row in rows]
+    if not order_refs:
+        return []
+    lines = await order_lines(connection, tenant, order_refs)
+    pending = await order_reads.pending(connection, tenant, order_refs)
+    refused = await order_reads.last_refused(connection, tenant, order_refs)
+    contents = await order_reads.contents(connection, tenant, order_refs)
+    note_ids = {ref: UUID(told["note_id"]) for ref, told in contents.items() if told.get("note_id")}
+    known = await people.read(connection, tenant, {*(row["address_id"] for row in rows), *note_ids.values()})
+    return [
+        OrderListItem(
+            **{name: row[name] for name in _OF_ROW},
+            workflow_id=order_workflow(tenant, ref),
+            ship_to=_ship_to(known.get(row["address_id"])),
+            note=_note(known, note_ids.get(ref)),
+            lines=_lines(lines.get(ref, [])),
+            pending=_pending(pending.get(ref)),
+            last_refusal=_refusal(refused.get(ref)),
+        )
+        for row in rows
+        for ref in (row["order_ref"],)
+    ]
+
+
+_OF_ROW = (
+    "order_no",
+    "source",
+    "revision",
+    "status",
+    "needs_attention",
+    "attention",
+    "site",
+    "carrier",
+    "service_level",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "ordered_at",
+    "created_at",
+    "updated_at",
+    "closed_at",
+)
+
+
+async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderView:
+    """Show a first push that waits, or was refused after its sender was told to wait."""
+    push = order.push
+    if push is None:
+        raise InvariantViolated(f"{order.order_ref} was found, but was never pushed")
+    payload = push.payload
+    ids = {UUID(payload[name]) for name in ("address_id", "note_id") if payload.get(name)}
+    known = await people.read(connection, order.tenant, ids)
+    pending = await order_reads.pending(connection, order.tenant, [order.order_ref])
+    refused = await order_reads.last_refused(connection, order.tenant, [order.order_ref])
+    return OrderView(
+        **{name: payload.get(name) for name in _OF_PUSH},
+        source=order.source,
+        status=OrderStatus.RECEIVED if push.state == "queued" else OrderStatus.REFUSED,
+        needs_attention=False,
+        attention=None,
+        workflow_id=order_workflow(order.tenant, order.order_ref),
+        ship_to=_ship_to(known.get(UUID(payload["address_id"]))),
+        note=_note(known, UUID(payload["note_id"]) if payload.get("note_id") else None),
+        lines=[],
+        shipments=[],
+        pending=_pending(pending.get(order.order_ref)),
+        last_refusal=_refusal(refused.get(order.order_ref)),
+        created_at=push.received_at,
+        updated_at=push.decided_at or push.received_at,
+        closed_at=push.decided_at,
+    )
+
+
+_OF_PUSH = (
+    "order_no",
+    "revision",
+    "site",
+    "carrier",
+    "service_level",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "ordered_at",
+)
+
+
+async def read_shipments(connection: AsyncConnection, order: FoundOrder) -> list[ShipmentView]:
+    """Read an order's shipments, as they were made."""
+    rows = await shipments.of_order(connection, order.tenant, order.order_ref)
+    if not rows:
+        return []
+    boxes = defaultdict(list)
+    for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
+        boxes[box["shipment_no"]].append(box)
+    return [_shipment(row, boxes[row["shipment_no"]], order.order_no) for row in rows]
+
+
+async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> ShipmentView | None:
+    """Read one shipment of an order."""
+    every = await read_shipments(connection, order)
+    return next((shipment for shipment in every if shipment.shipment_no == shipment_no), None)
+
+
+# -- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(lines: Iterable[OrderLine]) -> list[LineView]:
+    """Show lines by number. What a line was before its sku or site changed is shown only while it holds something."""
+    lines = list(lines)
+    wanted = {line.line_no for line in lines if line.ordered}
+    shown = [line for line in lines if line.ordered or line.to_put_back or line.line_no not in wanted]
+    shown.sort(key=lambda line: (line.line_no, line.ordered > 0))
+    return [
+        LineView(
+            line_no=line.line_no,
+            sku=line.sku,
+            site=line.site,
+            lot=line.lot or None,
+            uom=line.uom,
+            factor=line.factor,
+            **line.quantities(),
+        )
+        for line in shown
+    ]
+
+
+def _ship_to(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return who an order goes to; None once it is erased."""
+    return None if data is None else dict(data["ship_to"])
+
+
+def _note(known: Mapping[UUID, Mapping[str, Any]], note_id: UUID | None) -> str | None:
+    return None if note_id is None else known.get(note_id, {}).get("note")
+
+
+def _pending(said: Said | None) -> PendingView | None:
+    if said is None:
+        return None
+    return PendingView(command=said.kind, key=said.key, revision=said.payload.get("revision"), since=said.received_at)
+
+
+def _refusal(said: Said | None) -> RefusalView | None:
+    if said is None or said.answer is None:
+        return None
+    answer = said.answer
+    told = document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
+    return RefusalView(**told, command=said.kind, key=said.key, refused_at=said.decided_at)
+
+
+def _shipment(row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], order_no: str) -> ShipmentView:
+    return ShipmentView(
+        shipment_no=row["shipment_no"],
+        carrier=row["carrier"],
+        service_level=row["service_level"],
+        tracking_status=row["tracking_status"],
+        handed_over_at=row["handed_over_at"],
+        delivered_at=row["delivered_at"],
+        proof_of_delivery=row["proof_of_delivery"],
+        cancelled_at=row["dissolved_at"],
+        parcels=[_parcel(box, f"/api/orders/{order_no}/shipments/{row['shipment_no']}") for box in boxes],
+    )
+
+
+def _parcel(box: Mapping[str, Any], shipment_url: str) -> ParcelView:
+    labeled = box["tracking_number"] is not None
+    return ParcelView(
+        parcel_no=box["parcel_no"],
+        tracking_number=box["tracking_number"],
+        tracking_status=box["tracking_status"],
+        label_url=f"{shipment_url}/parcels/{box['parcel_no']}/label" if labeled else None,
+        lines=[parcel_line(line) for line in box["lines"]],
+    )
+
+
+def parcel_line(line: Mapping[str, Any]) -> ParcelLineView:
+    """Show what is in a parcel of a line."""
+    return ParcelLineView(
+        line_no=line["line_no"],
+        sku=line["sku"],
+        quantity=line["quantity"],
+        lot=line.get("lot") or None,
+        serial_numbers=line.get("serial_numbers") or [],
+    )

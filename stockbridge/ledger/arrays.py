@@ -1,0 +1,31 @@
+"""Columns of many rows as PostgreSQL array literals: a bulk insert is then one statement of a pipeline.
+
+COPY can't be pipelined, and psycopg's own lists take several times as long to write down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def columns(rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> tuple[str, ...]:
+    """Return one array literal for each column. `texts` are the positions of those that hold free text."""
+    by_column = zip(*rows, strict=True)
+    return tuple(array_of_texts(c) if i in texts else array_of_plain(c) for i, c in enumerate(by_column))
+
+
+def array_of_plain(values: Iterable[Any]) -> str:
+    """Write numbers, ids, hex, booleans or instants down: what needs no quotes. None is NULL."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def array_of_texts(values: Iterable[str]) -> str:
+    """Write texts down, each in quotes."""
+    return "{" + ",".join([_quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

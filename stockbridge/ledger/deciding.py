@@ -1,0 +1,136 @@
+"""Deciding the requests of a batch in turn, each over what the ones before it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from stockbridge.domain.errors import Conflict, StockbridgeError
+from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.book import Book, Draft, Entry, apply, line_key
+from stockbridge.ledger.loading import Loaded, Posted
+from stockbridge.ledger.outcomes import Outcome
+from stockbridge.ledger.requests import Request
+from stockbridge.ledger.rules import decide
+
+TICK: Final = timedelta(microseconds=1)
+
+
+class Asked(Protocol):
+    """A request with its digest."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked."""
+        ...
+
+    @property
+    def digest(self) -> bytes:
+        """The request's digest."""
+        ...
+
+
+@dataclass(slots=True)
+class Decision:
+    """An accepted request: what it changes. `posting_id` is None where there is nothing to post.
+
+    `recorded_at` and `answer` become final, and `rows` are made, when the entries are chained.
+    """
+
+    request: Request
+    digest: bytes
+    posting_id: UUID | None
+    recorded_at: datetime
+    reason: str
+    answer: dict[str, Any]
+    draft: Draft
+    entries: list[Entry]
+    lines: list[OrderLine]
+    text: str = ""
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def outcome(self) -> Outcome:
+        """Return what became of the request."""
+        return Outcome(
+            request=self.request,
+            posting_id=self.posting_id,
+            recorded_at=self.recorded_at,
+            answer=self.answer,
+            lines=tuple(self.lines),
+            served=frozenset(self.draft.served),
+            displaced=frozenset(self.draft.displaced),
+            unaccounted=tuple(self.draft.unaccounted),
+        )
+
+
+@dataclass(slots=True)
+class Repeat:
+    """A request that was posted before: in an earlier transaction, or earlier in the same batch."""
+
+    request: Request
+    of: Posted | Decision
+
+    def outcome(self) -> Outcome:
+        """Return what became of the request the first time, though the world moved on."""
+        first = self.of
+        answer = json.loads(first.answer) if isinstance(first, Posted) else first.answer
+        return Outcome(self.request, first.posting_id, first.recorded_at, answer, replayed=True)
+
+
+Verdict = Decision | Repeat | StockbridgeError
+
+
+def decide_batch(batch: Sequence[Asked], loaded: Loaded) -> tuple[Book, list[Verdict]]:
+    """Decide each request, accepted or not, in turn. Raises `NotLoaded` where a rule needs more."""
+    book = loaded.book()
+    posted: dict[tuple[str, str], Posted | Decision] = dict(loaded.posted)
+    verdicts: list[Verdict] = []
+    for number, asked in enumerate(batch):
+        key = (asked.request.tenant, asked.request.key)
+        try:
+            verdict = _decide(asked, book, posted.get(key), loaded.clock + number * TICK)
+        except StockbridgeError as refusal:
+            verdicts.append(refusal)
+            continue
+        if isinstance(verdict, Decision) and verdict.posting_id is not None:
+            posted[key] = verdict
+        verdicts.append(verdict)
+    return book, verdicts
+
+
+def _decide(asked: Asked, book: Book, first: Posted | Decision | None, now: datetime) -> Verdict:
+    request = asked.request
+    if first is not None:
+        if first.digest != asked.digest:
+            raise Conflict(f"{request.key} was posted before with other content.")
+        return Repeat(request, first)
+    draft = Draft(book, request.tenant)
+    answer = decide(request, draft)
+    entries, lines = draft.entries(), draft.lines_changed()
+    posting_id = uuid7() if entries or _moved(book, lines) else None
+    _take_places(draft, lines, now)
+    apply(draft, entries)
+    reason = draft.reason or request.posting_reason()
+    return Decision(request, asked.digest, posting_id, now, reason, answer, draft, entries, lines)
+
+
+def _moved(book: Book, lines: list[OrderLine]) -> bool:
+    """Say whether demand changed, though no stock did (all backordered, say)."""
+    return any(
+        known is None or known.quantities() != line.quantities()
+        for line in lines
+        for known in (book.lines.get(line_key(line)),)
+    )
+
+
+def _take_places(draft: Draft, lines: list[OrderLine], now: datetime) -> None:
+    """Give new demand its place in the queue: the time of the posting that first accepts it."""
+    for line in lines:
+        if line.queued_at is None or line_key(line) in draft.newly_queued:
+            line.queued_at = now

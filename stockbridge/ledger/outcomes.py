@@ -1,0 +1,31 @@
+"""What becomes of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.requests import Request
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an accepted request.
+
+    `posting_id` is None where there was nothing to post. `lines` are the order lines that it changed, also of other
+    orders, whose names are in `served` (they got stock) and `displaced` (a fact took it). `unaccounted` is what left
+    though the ledger never had it: sku, site, quantity.
+    """
+
+    request: Request
+    posting_id: UUID | None
+    recorded_at: datetime
+    answer: dict[str, Any]
+    replayed: bool = False
+    lines: tuple[OrderLine, ...] = ()
+    served: frozenset[str] = frozenset()
+    displaced: frozenset[str] = frozenset()
+    unaccounted: tuple[tuple[str, str, int], ...] = ()

@@ -1,0 +1,60 @@
+"""The door on real PostgreSQL and a real ledger. Commands are decided at once, without Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from stockbridge.api.app import create_app
+from stockbridge.api.services import ApiServices
+from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.records import keys
+
+from .door import DirectGateway, Door
+
+SECRET = "sandbox-carrier-secret"
+
+
+@pytest.fixture
+async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
+    """The API, as a tenant's default ERP uses it. The tenant's connection to the sandbox carrier has its own name."""
+    ledger = LedgerWriter(engine, OrderBookkeeping())
+    gateway = DirectGateway(engine, ledger)
+    settings = SandboxCarrierSettings(
+        base_url="http://127.0.0.1:9", token=SecretStr("token"), secret=SecretStr(SECRET), timeout_s=1
+    )
+    carrier = SandboxCarrier(settings)
+    async with engine.begin() as connection:
+        await keys.register_key(connection, tenant=tenant, source="erp", key=f"key-{tenant}")
+        await keys.register_connection(connection, name=tenant, carrier="sandbox", tenant=tenant)
+
+    async def temporal_answers() -> bool:
+        return not gateway.down
+
+    app = create_app(
+        ApiServices(
+            engine=engine,
+            ledger=ledger,
+            orders=gateway,
+            carriers={tenant: carrier},
+            body_limit_bytes=64 * 1024,
+            temporal_health=temporal_answers,
+        )
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
+        yield Door(http, engine, gateway, tenant, f"key-{tenant}")
+    await carrier.aclose()
+
+
+@pytest.fixture
+async def shop(door: Door) -> Door:
+    """The door, with a site and products."""
+    await door.open()
+    return door

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+
+from stockbridge.domain.errors import Rejected
+from stockbridge.domain.stock import StockStatus
+
+from .warehouse import BIN, Warehouse
+
+
+async def _picked(warehouse: Warehouse, quantity: int = 4) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 10))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", quantity)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MUG", quantity))
+
+
+async def _shipped(warehouse: Warehouse) -> None:
+    await _picked(warehouse)
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 4)))
+
+
+async def test_goods_leave_staging_for_transit_and_their_hold_ends(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+
+    assert await warehouse.state("MUG") == {"A-01": (6, 0), "transit/SH-1": (4, 0), "supplier/HAM": (-10, 0)}
+    line = await warehouse.line("SO-1")
+    assert (line.reserved, line.picked, line.shipped) == (0, 0, 4)
+
+
+async def test_a_delivery_is_a_movement_to_the_customer(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MUG", 3)))
+
+    state = await warehouse.state("MUG")
+    assert (state["transit/SH-1"], state["customer/SO-1"]) == ((1, 0), (3, 0))
+    assert (await warehouse.line("SO-1")).delivered == 3
+
+
+async def test_no_more_is_delivered_than_is_underway(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MUG", 9)))
+
+    assert (await warehouse.line("SO-1")).delivered == 4
+
+
+async def test_what_is_not_picked_may_leave_too(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 10))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 4)))
+
+    assert (await warehouse.state("MUG"))["A-01"] == (6, 0)
+    assert (await warehouse.line("SO-1")).shipped == 4
+
+
+async def test_goods_beyond_the_hold_come_from_free_stock(warehouse: Warehouse) -> None:
+    await _picked(warehouse)
+
+    outcome = await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 6)))
+
+    line = await warehouse.line("SO-1")
+    assert (line.ordered, line.shipped) == (6, 6)
+    assert (await warehouse.state("MUG"))["A-01"] == (4, 0)
+    assert not outcome.unaccounted
+
+
+async def test_goods_beyond_free_stock_displace_unpicked_holds_then_picked_ones(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 10))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 3)))
+    await warehouse.post(warehouse.order("SO-3", (1, "MUG", 3)))
+    await warehouse.post(warehouse.pick("SO-3", 1, "MUG", 3))
+
+    outcome = await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 8)))
+
+    assert outcome.displaced == {"SO-2", "SO-3"}
+    assert (await warehouse.line("SO-2")).backordered == 3
+    line = await warehouse.line("SO-3")
+    assert (line.reserved, line.picked, line.backordered) == (2, 2, 1)
+
+
+async def test_what_the_ledger_never_had_comes_from_the_adjustment_place(warehouse: Warehouse) -> None:
+    await _picked(warehouse)
+
+    outcome = await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 13)))
+
+    assert outcome.unaccounted == (("MUG", "HAM", 3),)
+    assert await warehouse.state("MUG") == {
+        "transit/SH-1": (13, 0),
+        "adjustment/HAM": (-3, 0),
+        "supplier/HAM": (-10, 0),
+    }
+
+
+async def test_goods_that_left_though_they_waited_are_waited_for_no_more(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 2))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 5)))
+
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 5)))
+
+    line = await warehouse.line("SO-1")
+    assert (line.ordered, line.shipped, line.backordered) == (5, 5, 0)
+
+
+async def test_unwanted_goods_in_staging_may_leave_as_well(warehouse: Warehouse) -> None:
+    await _picked(warehouse)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3)))
+
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 4)))
+
+    line = await warehouse.line("SO-1")
+    assert (line.ordered, line.shipped, line.to_put_back) == (4, 4, 0)
+
+
+async def test_goods_come_back_from_the_customer_for_inspection(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MUG", 4)))
+
+    await warehouse.post(warehouse.give_back("SO-1", 1, "MUG", 3))
+
+    state = await warehouse.state("MUG")
+    assert (state["customer/SO-1"], state["RET/inspection"]) == ((1, 0), (3, 0))
+    line = await warehouse.line("SO-1")
+    assert (line.shipped, line.delivered, line.returned) == (4, 4, 3)
+
+
+async def test_no_more_comes_back_than_was_delivered(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MUG", 3)))
+    await warehouse.post(warehouse.give_back("SO-1", 1, "MUG", 2))
+
+    with pytest.raises(Rejected, match="only 1 can come back") as refusal:
+        await warehouse.post(warehouse.give_back("SO-1", 1, "MUG", 2))
+    assert refusal.value.code == "over_return"
+
+
+async def test_goods_sent_back_undelivered_are_cancelled(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+
+    await warehouse.post(warehouse.give_back("SO-1", 1, "MUG", 4, shipment_no="SH-1"))
+
+    line = await warehouse.line("SO-1")
+    assert (line.shipped, line.cancelled) == (0, 4)
+    assert (await warehouse.state("MUG"))["RET/inspection"] == (4, 0)
+
+
+async def test_goods_that_come_back_available_serve_who_waits(warehouse: Warehouse) -> None:
+    await _shipped(warehouse)
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 8)))
+
+    outcome = await warehouse.post(warehouse.give_back("SO-1", 1, "MUG", 2, condition=StockStatus.AVAILABLE, place=BIN))
+
+    assert outcome.served == {"SO-2"}
+    assert (await warehouse.line("SO-2")).reserved == 8
+
+
+async def test_the_lots_that_left_are_the_lots_that_arrive(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MILK", 3, lot="A"))
+    await warehouse.post(warehouse.receipt("MILK", 3, lot="B"))
+    await warehouse.post(warehouse.order("SO-1", (1, "MILK", 5)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MILK", 5))
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MILK", 5)))
+    await warehouse.post(warehouse.deliver("SO-1", "SH-1", (1, "MILK", 5)))
+
+    state = await warehouse.state("MILK")
+    assert (state["customer/SO-1/A"], state["customer/SO-1/B"]) == ((3, 0), (2, 0))

@@ -1,0 +1,343 @@
+"""Damage done to a copy of a ledger by a superuser, with the triggers off; verify finds it and says where."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from stockbridge.domain.stock import StockStatus
+from stockbridge.ledger.verification import Report, rebuild, verify
+from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.runtime import ledger_cli
+from stockbridge.runtime.migrating import migrate
+from stockbridge.runtime.services import BackingServices
+from stockbridge.runtime.settings import Settings, sqlalchemy_url
+
+from .warehouse import BIN, OTHER_BIN, Warehouse
+
+TENANT = "acme"
+
+
+def _named(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def story(database: BackingServices) -> AsyncIterator[str]:
+    """A database of its own, with a story in its ledger; closed, so that it can be copied."""
+    name = f"story_{uuid4().hex[:8]}"
+    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    url = _named(database.database_admin_url, name)
+    migrate(url)
+    engine = create_async_engine(sqlalchemy_url(url))
+    await _tell(Warehouse(LedgerWriter(engine), engine, TENANT))
+    await engine.dispose()
+    yield name
+
+
+async def _tell(warehouse: Warehouse) -> None:
+    for request in (
+        warehouse.receipt("MUG", 20),
+        warehouse.receipt("MUG", 5, OTHER_BIN),
+        warehouse.receipt("PHONE", 2, serials=("S1", "S2")),
+        warehouse.order("SO-1", (1, "MUG", 8), (2, "PHONE", 1)),
+        warehouse.order("SO-2", (1, "MUG", 30)),
+        warehouse.order("SO-1", (1, "MUG", 6), (2, "PHONE", 1)),
+        warehouse.pick("SO-1", 1, "MUG", 6),
+        warehouse.pick("SO-1", 2, "PHONE", 1),
+        warehouse.issue("SO-1", "SH-1", (1, "MUG", 6), (2, "PHONE", 1)),
+        warehouse.deliver("SO-1", "SH-1", (1, "MUG", 6)),
+        warehouse.give_back("SO-1", 1, "MUG", 2),
+        warehouse.restate("MUG", 2, StockStatus.DAMAGED),
+        warehouse.adjust("MUG", 3),
+        warehouse.order("SO-2", (1, "MUG", 11)),
+        warehouse.pick("SO-2", 1, "MUG", 5, place=BIN, short=True),
+        warehouse.order("SO-3", (1, "CUP", 4)),
+        warehouse.receipt("PLATE", 5),
+        warehouse.order("SO-4", (1, "PLATE", 2)),
+    ):
+        await warehouse.post(request)
+
+
+@dataclass
+class Copy:
+    """A copy of the story that may be damaged."""
+
+    url: str
+
+    def damage(self, *statements: str) -> None:
+        """Run statements as a superuser with the triggers off."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("set session_replication_role = replica")
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[call-overload]
+
+    def one(self, query: str) -> tuple[object, ...]:
+        """Return one row."""
+        with psycopg.connect(self.url) as connection:
+            row: tuple[object, ...] | None = connection.execute(query).fetchone()  # type: ignore[call-overload]
+        assert row is not None
+        return row
+
+    def mug(self) -> UUID:
+        """Return the stream of mugs in the first bin, the busiest."""
+        return Warehouse.stream(Warehouse(None, None, TENANT), "MUG").stream_id  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def copy(database: BackingServices, story: str) -> Iterator[Copy]:
+    name = f"copy_{uuid4().hex[:8]}"
+    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
+        create = sql.SQL("create database {} template {}")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(story)))
+    yield Copy(_named(database.database_admin_url, name))
+    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _places(report: Report) -> set[tuple[UUID | None, int | None]]:
+    return {(finding.stream_id, finding.seq) for finding in report.findings}
+
+
+def _rules(report: Report) -> set[str]:
+    return {finding.rule for finding in report.findings}
+
+
+def test_an_undamaged_ledger_is_verified(copy: Copy) -> None:
+    parts: list[float] = []
+    report = verify(copy.url, lambda _part, done: parts.append(done))
+
+    assert report.findings == []
+    assert str(report).startswith(f"ledger verified: {report.entries} entries in {report.streams} streams, ")
+    assert (report.postings, report.entries > 30, parts[-1]) == (18, True, 1.0)
+
+
+@pytest.mark.parametrize("column", ["on_hand_delta", "reserved_delta", "on_hand", "reserved"])
+def test_a_changed_quantity_is_found(copy: Copy, column: str) -> None:
+    copy.damage(f"update ledger.entry set {column} = {column} + 1 where stream_id = '{copy.mug()}' and seq = 4")
+
+    report = verify(copy.url)
+
+    assert (copy.mug(), 4) in _places(report)
+    assert {"I2", "I6"} <= _rules(report)
+
+
+def test_a_changed_quantity_with_all_balances_after_it_is_found(copy: Copy) -> None:
+    copy.damage(
+        f"update ledger.entry set on_hand_delta = on_hand_delta + 1 where stream_id = '{copy.mug()}' and seq = 1",
+        f"update ledger.entry set on_hand = on_hand + 1 where stream_id = '{copy.mug()}'",
+    )
+
+    report = verify(copy.url)
+
+    assert (copy.mug(), 1) in _places(report)
+    assert "I4" in _rules(report)
+
+
+def test_an_entry_that_was_deleted_in_the_middle_is_found(copy: Copy) -> None:
+    copy.damage(f"delete from ledger.entry where stream_id = '{copy.mug()}' and seq = 4")
+
+    report = verify(copy.url)
+
+    assert (copy.mug(), 4) in _places(report)
+    assert any("missing" in finding.words for finding in report.findings)
+
+
+@pytest.mark.parametrize("reason", ["reservation", "goods_receipt", "pick"])
+def test_the_last_entry_of_a_stream_is_missed_when_it_was_deleted(copy: Copy, reason: str) -> None:
+    stream_id, seq = copy.one(
+        f"""select stream_id, seq from ledger.entry e join ledger.posting p using (posting_id)
+            where reason = '{reason}'
+              and not exists (select from ledger.entry l where l.stream_id = e.stream_id and l.seq > e.seq) limit 1"""
+    )
+    copy.damage(f"delete from ledger.entry where stream_id = '{stream_id}' and seq = {seq}")
+
+    assert (stream_id, seq) in _places(verify(copy.url))
+
+
+def test_a_deleted_posting_is_found(copy: Copy) -> None:
+    stream_id, seq, posting_id = copy.one("select stream_id, seq, posting_id from ledger.entry order by 1, 2 limit 1")
+    copy.damage(f"delete from ledger.posting where posting_id = '{posting_id}'")
+
+    assert (stream_id, seq) in _places(verify(copy.url))
+
+
+def test_a_swapped_pair_is_found(copy: Copy) -> None:
+    mug = copy.mug()
+    copy.damage(
+        f"update ledger.entry set seq = 1000 where stream_id = '{mug}' and seq = 3",
+        f"update ledger.entry set seq = 3 where stream_id = '{mug}' and seq = 4",
+        f"update ledger.entry set seq = 4 where stream_id = '{mug}' and seq = 1000",
+    )
+
+    assert {(mug, 3), (mug, 4)} <= _places(verify(copy.url))
+
+
+def test_an_entry_that_was_put_in_by_hand_is_found(copy: Copy) -> None:
+    mug = copy.mug()
+    copy.damage(
+        f"""insert into ledger.entry
+            select stream_id, seq + 1, posting_id, tenant, '', 0, 1, 0, on_hand + 1, reserved, floor, serial,
+                   recorded_at, sha256('x')
+            from ledger.entry where stream_id = '{mug}' order by seq desc limit 1"""
+    )
+    (seq,) = copy.one(f"select max(seq) from ledger.entry where stream_id = '{mug}'")
+
+    report = verify(copy.url)
+
+    assert (mug, seq) in _places(report)
+    assert any("put in" in finding.words for finding in report.findings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sku = 'OTHER'",
+        "location_id = 'Z-99'",
+        "lot = 'L-1'",
+        "stock_status = 'quarantined'",
+        "tenant = 'rival'",
+        "site = 'X'",
+    ],
+)
+def test_a_relabeled_stream_is_found(copy: Copy, change: str) -> None:
+    copy.damage(f"update ledger.stream set {change} where stream_id = '{copy.mug()}'")
+
+    report = verify(copy.url)
+
+    assert (copy.mug(), 1) in _places(report)
+    assert "I6" in _rules(report)
+
+
+def test_a_relabeled_stream_with_a_new_identity_hash_is_found(copy: Copy) -> None:
+    copy.damage(
+        f"update ledger.stream set sku = 'OTHER' where stream_id = '{copy.mug()}'",
+        f"""update ledger.stream set identity_hash = sha256(convert_to(concat_ws(E'\\n', 'stream', tenant, sku, site,
+            location_id, kind, lot, serial_number, stock_status), 'UTF8')) where stream_id = '{copy.mug()}'""",
+    )
+
+    assert (copy.mug(), 1) in _places(verify(copy.url))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "idempotency_key = 'another'",
+        "actor = 'nobody'",
+        "reason = 'pick'",
+        "evidence = 'inferred'",
+        "answer = '{}'",
+        "answer = 'no json'",
+        "request_digest = sha256('x')",
+        "occurred_at = occurred_at - interval '1 day'",
+        "recorded_at = recorded_at - interval '1 us'",
+        "tenant = 'rival'",
+    ],
+)
+def test_an_edited_posting_is_found(copy: Copy, change: str) -> None:
+    mug = copy.mug()
+    copy.damage(
+        f"""update ledger.posting set {change}
+            where posting_id = (select posting_id from ledger.entry where stream_id = '{mug}' and seq = 3)"""
+    )
+
+    report = verify(copy.url)
+
+    assert (mug, 3) in _places(report)
+    assert "I6" in _rules(report)
+
+
+def test_a_stream_without_entries_is_found(copy: Copy) -> None:
+    copy.damage(f"delete from ledger.entry where stream_id = '{copy.mug()}'")
+
+    assert any(f.stream_id == copy.mug() and "no entry" in f.words for f in verify(copy.url).findings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "reserved = reserved - 1, cancelled = cancelled + 1, picked = least(picked, reserved - 1)",
+        "to_put_back = to_put_back + 1",
+        "ordered = ordered + 1, shipped = shipped + 1",
+        "returned = returned - 1",
+        "delivered = delivered - 1",
+    ],
+)
+def test_a_line_that_does_not_say_what_its_entries_do_is_found(copy: Copy, change: str) -> None:
+    order = "SO-1" if any(word in change for word in ("shipped", "returned", "delivered")) else "SO-2"
+    copy.damage(f"update ledger.order_line set {change} where order_ref = '{order}' and sku = 'MUG'")
+
+    report = verify(copy.url)
+
+    assert _rules(report) == {"I7"}
+    assert all(order in finding.words for finding in report.findings)
+
+
+def test_a_line_that_is_gone_is_found(copy: Copy) -> None:
+    copy.damage("delete from ledger.order_line where order_ref = 'SO-2'")
+
+    assert "I7" in _rules(verify(copy.url))
+
+
+def test_an_amendment_that_released_what_it_took_again_is_found(copy: Copy) -> None:
+    copy.damage("update ledger.posting set reason = 'amendment' where reason = 'pick'")
+
+    assert "I8" in _rules(verify(copy.url))
+
+
+def test_a_flag_that_contradicts_the_balance_is_found_and_put_right(copy: Copy) -> None:
+    copy.damage("update ledger.stream set open = not open where serial_number = ''")
+    assert {finding.rule for finding in verify(copy.url).findings} == {"I2"}
+
+    streams, differences = rebuild(copy.url)
+
+    assert 0 < len(differences) < streams
+    assert not any(difference.balance_differs for difference in differences)
+    assert verify(copy.url).findings == []
+
+
+def test_a_rebuild_finds_a_balance_that_its_deltas_do_not_add_up_to(copy: Copy) -> None:
+    copy.damage(
+        f"""update ledger.entry set on_hand = on_hand + 1
+            where stream_id = '{copy.mug()}'
+              and seq = (select max(seq) from ledger.entry where stream_id = '{copy.mug()}')"""
+    )
+
+    _, differences = rebuild(copy.url)
+
+    assert [(difference.stream_id, difference.balance_differs) for difference in differences] == [(copy.mug(), True)]
+
+
+def test_the_command_says_what_it_found_and_where(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings.model_construct(database_url=copy.url)
+    ledger_cli.verify(settings)
+    assert "ledger verified: " in capsys.readouterr().out
+
+    copy.damage(f"update ledger.entry set reserved = reserved + 1 where stream_id = '{copy.mug()}' and seq = 4")
+    with pytest.raises(ledger_cli.typer.Exit) as leaving:
+        ledger_cli.verify(settings)
+
+    assert leaving.value.exit_code == 1
+    said = capsys.readouterr().out
+    assert f"stream {copy.mug()}, entry 4" in said
+    assert "findings in" in said
+
+
+async def test_a_ledger_at_work_is_verified_without_findings(warehouse: Warehouse, database: BackingServices) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 50))
+    working = asyncio.gather(*(warehouse.post(warehouse.order(f"SO-{n}", (1, "MUG", 1))) for n in range(100)))
+
+    report = await asyncio.to_thread(verify, database.database_url)
+    await working
+
+    assert report.findings == []

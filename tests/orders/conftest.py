@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stockbridge.runtime import clients, serving
+from stockbridge.runtime.services import BackingServices
+from stockbridge.runtime.settings import Settings
+from stockbridge.sandbox.serve import running
+from stockbridge.sandbox.settings import SandboxSettings
+from stockbridge.workflows.dispatch import OrderGateway
+
+from .hub import Hub
+from .partners import Partners
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Partners]:
+    """A legacy ERP and a carrier. Callbacks find no hub here: polling hears of everything."""
+    given = SandboxSettings(
+        erp_port=0,
+        carrier_port=0,
+        data_dir=tmp_path_factory.mktemp("sandbox"),
+        erp_unknown_orders="accept",
+        scan_interval_s=0.05,
+        hub_url="http://127.0.0.1:9",
+    )
+    async with running(given) as urls, Partners.at(urls.erp, urls.carrier, given) as at:
+        yield at
+
+
+@pytest.fixture(scope="session")
+def settings(services: BackingServices, partners: Partners) -> Settings:
+    return Settings(
+        database_url=services.database_url,
+        temporal_address=services.temporal_address,
+        erp_url=f"{partners.erp_url}/soap/orders",
+        erp_user=partners.settings.erp_user,
+        erp_password=partners.settings.erp_password,
+        carrier_url=partners.carrier_url,
+        carrier_token=partners.settings.carrier_token,
+        carrier_secret=partners.settings.carrier_secret,
+        carrier_connection="sandbox",
+        silent_parcel_s=0.3,
+        missing_workflows_s=2,
+        partner_timeout_s=3,
+        log_level="error",
+    )
+
+
+@asynccontextmanager
+async def process(main: Callable[[Settings], Awaitable[None]], settings: Settings) -> AsyncIterator[None]:
+    """Run one of the product's processes in this one."""
+    task = asyncio.ensure_future(main(settings))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def relay(settings: Settings) -> AsyncIterator[None]:
+    async with process(serving.run_relay, settings):
+        yield
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def worker(settings: Settings, relay: None) -> AsyncIterator[None]:  # noqa: ARG001 - runs beside it
+    async with process(serving.run_worker, settings):
+        yield
+
+
+@pytest_asyncio.fixture
+async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
+    client = await clients.temporal_of(settings)
+    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), tenant)
+    await hub.open_site()
+    return hub
+
+
+class CrashingWorker:
+    """A worker in a process of its own that dies where it is told to, and is started again at once."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._environment = {**os.environ, **settings.environment(), "CRASH_DIR": str(folder)}
+        self._folder = folder
+        self._log = folder / "worker.log"
+        self.killed = 0
+
+    def arm(self, point: str, order_ref: str) -> None:
+        (self._folder / point).write_text(order_ref)
+
+    def armed(self) -> list[str]:
+        return [path.name for path in self._folder.iterdir() if not path.suffix]
+
+    async def keep_running(self) -> None:
+        script = Path(__file__).with_name("crashing_worker.py")
+        while True:
+            with self._log.open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, str(script), env=self._environment, stdout=log, stderr=log
+                )
+            try:
+                await process.wait()
+                self.killed += 1
+            except asyncio.CancelledError:
+                process.kill()
+                await process.wait()
+                raise
+
+
+@pytest_asyncio.fixture
+async def crashing_worker(settings: Settings, relay: None, tmp_path: Path) -> AsyncIterator[CrashingWorker]:  # noqa: ARG001
+    crashing = CrashingWorker(settings, tmp_path)
+    task: asyncio.Task[Any] = asyncio.create_task(crashing.keep_running())
+    yield crashing
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,96 @@
+"""A worker that is killed (-9) at a named point of an order's life, once. Run by the test, never imported by it.
+
+The folder CRASH_DIR holds a file for each point, named for it, with the order that it is for. The process that comes
+to the point first removes the file and kills itself; the next one passes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.activities.carriers import CarrierActivities
+from stockbridge.activities.deciding import Deciding
+from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.tracking import Tracking
+from stockbridge.runtime import serving, signals
+from stockbridge.runtime.settings import Settings
+
+ARMED = Path(os.environ["CRASH_DIR"])
+
+
+def die_at(point: str, order_ref: str) -> None:
+    armed = ARMED / point
+    if armed.exists() and armed.read_text() == order_ref:
+        armed.rename(armed.with_suffix(".fired"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around(owner: type, name: str, before: Callable[..., None] | None, after: Callable[..., None] | None) -> None:
+    """Wrap an asynchronous method."""
+    inner = getattr(owner, name)
+
+    async def wrapped(self: Any, *args: Any) -> Any:
+        if before:
+            before(*args)
+        result = await inner(self, *args)
+        if after:
+            after(*args)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def at_decision(row: Any, *_: Any) -> None:
+    die_at(f"before {row.kind} is decided", row.order_ref)
+
+
+def at_decided(row: Any, *_: Any) -> None:
+    die_at(f"after {row.kind} is decided", row.order_ref)
+
+
+def before_commit(_connection: Any, outcomes: Any) -> None:
+    for outcome in outcomes:
+        for order_ref in outcome.request.orders():
+            die_at(f"before {outcome.request.posting_reason()} commits", order_ref)
+
+
+def before_booking(_port: Any, step: Any, *_: Any) -> None:
+    die_at("before the carrier is asked", step.order_ref)
+
+
+def after_booking(_port: Any, step: Any, *_: Any) -> None:
+    die_at("after the carrier has booked", step.order_ref)
+
+
+def after_keeping(step: Any, *_: Any) -> None:
+    die_at("after the label is kept", step.order_ref)
+
+
+def after_events(order: Any) -> None:
+    die_at("after events are applied", order.order_ref)
+
+
+def wrap_erp() -> None:
+    inner = ErpActivities._send
+
+    def wrapped(self: Any, port: Any, step: Any, row: Any) -> Any:
+        die_at(f"before the ERP is told {step.kind}", step.order_ref)
+        receipt = inner(self, port, step, row)
+        die_at(f"after the ERP was told {step.kind}", step.order_ref)
+        return receipt
+
+    ErpActivities._send = wrapped  # type: ignore[method-assign]
+
+
+around(Deciding, "decide", at_decision, at_decided)
+around(OrderBookkeeping, "write", None, before_commit)
+around(CarrierActivities, "_book", before_booking, after_booking)
+around(CarrierActivities, "_keep", None, after_keeping)
+around(Tracking, "apply_all", None, after_events)
+wrap_erp()
+signals.run(serving.run_worker(Settings.load()))

@@ -1,0 +1,56 @@
+"""The sandbox's own side: what its ERP and its carrier have, and how they misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from stockbridge.sandbox.settings import SandboxSettings
+
+
+@dataclass
+class Partners:
+    """The ERP and the carrier, by their admin doors."""
+
+    erp_url: str
+    carrier_url: str
+    settings: SandboxSettings
+    http: httpx.AsyncClient
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, erp_url: str, carrier_url: str, settings: SandboxSettings) -> AsyncIterator[Self]:
+        async with httpx.AsyncClient(timeout=10) as http:
+            yield cls(erp_url, carrier_url, settings, http)
+
+    async def documents(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
+        """What the ERP made of our messages: of this tenant, for many tests use the same ERP."""
+        found = (await self.http.get(f"{self.erp_url}/admin/documents", params={"order_no": order_no})).json()
+        return [document for document in found if document["reference"].startswith(f"{tenant}/")]
+
+    async def bookings(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
+        found = (await self.http.get(f"{self.carrier_url}/admin/shipments")).json()
+        return [booking for booking in found if booking["reference"].startswith(f"{tenant}/{order_no}/")]
+
+    async def collect(self, tracking_numbers: list[str]) -> None:
+        for number in tracking_numbers:
+            (await self.http.post(f"{self.carrier_url}/admin/parcels/{number}/collect")).raise_for_status()
+
+    async def scan(self, tracking_number: str, status: str) -> None:
+        url = f"{self.carrier_url}/admin/parcels/{tracking_number}/scan"
+        (await self.http.post(url, json={"status": status})).raise_for_status()
+
+    async def erp_fault(self, kind: str, **fields: Any) -> None:
+        (await self.http.post(f"{self.erp_url}/admin/faults", json={"kind": kind, **fields})).raise_for_status()
+
+    async def carrier_fault(self, kind: str, **fields: Any) -> None:
+        (await self.http.post(f"{self.carrier_url}/admin/faults", json={"kind": kind, **fields})).raise_for_status()
+
+    async def behave(self) -> None:
+        """Clear every fault."""
+        for url in (self.erp_url, self.carrier_url):
+            (await self.http.delete(f"{url}/admin/faults")).raise_for_status()

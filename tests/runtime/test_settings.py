@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from stockbridge.runtime.errors import SettingMissingError, StartupError
+from stockbridge.runtime.settings import ApiKey, Settings, sqlalchemy_url, variable_of, variables
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_well_known_names_have_no_prefix_and_all_others_have() -> None:
+    bare = {name for name in variables() if not name.startswith("STOCKBRIDGE_")}
+    assert bare == {"DATABASE_URL", "DATABASE_ADMIN_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
+
+
+def test_keys_are_read_from_one_line_and_may_have_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_API_KEYS", "demo:erp:a:b, demo::scan")
+    assert Settings.load().api_keys == (ApiKey("demo", "erp", "a:b"), ApiKey("demo", None, "scan"))
+
+
+@pytest.mark.parametrize("text", ["demo", "demo:erp", ":erp:key", "demo:erp:"])
+def test_a_key_that_is_not_whole_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_API_KEYS", text)
+    with pytest.raises(StartupError, match=r"STOCKBRIDGE_API_KEYS: .*tenant:source:key"):
+        Settings.load()
+
+
+def test_a_database_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://db/x")
+    with pytest.raises(StartupError, match=r"DATABASE_URL: .*must begin with postgresql://"):
+        Settings.load()
+
+
+def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_API_PORT", "none")
+    monkeypatch.setenv("STOCKBRIDGE_LOG_LEVEL", "loud")
+    with pytest.raises(StartupError, match=r"(?s)STOCKBRIDGE_API_PORT: .*STOCKBRIDGE_LOG_LEVEL: "):
+        Settings.load()
+
+
+def test_a_setting_that_is_needed_and_missing_is_named() -> None:
+    with pytest.raises(SettingMissingError, match=r"STOCKBRIDGE_ERP_URL is not set \(Address of the ERP"):
+        Settings.load().need("erp_url")
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = Settings.load()
+    for name in variables():
+        monkeypatch.setenv(name, "")
+    assert Settings.load() == bare
+
+
+def test_another_process_reads_the_same_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(
+        api_keys="demo:erp:k1,demo::k2",
+        database_url="postgresql://app:secret@db/stockbridge",
+        erp_password="p w,d",
+        worker_metrics_port=9001,
+        debug=True,
+    )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load() == settings
+
+
+def test_no_secret_is_in_what_is_printed() -> None:
+    settings = Settings.load(
+        api_keys="demo:erp:secret-1",
+        database_url="postgresql://app:secret-2@db/stockbridge",
+        database_admin_url="postgresql://postgres:secret-3@db/stockbridge",
+        erp_password="secret-4",
+        carrier_token="secret-5",
+        carrier_secret="secret-6",
+        carrier_connection="secret-7",
+    )
+    assert "secret-" not in repr(settings) + str(settings) + repr(settings.api_keys)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(variables().values())
+    assert variable_of("api_port") == "STOCKBRIDGE_API_PORT"
+
+
+@pytest.mark.parametrize("plain", ["postgresql://a:b@c/d?host=/run", "postgres://a:b@c/d?host=/run"])
+def test_the_driver_is_named_for_sqlalchemy_only(plain: str) -> None:
+    assert sqlalchemy_url(plain) == "postgresql+psycopg://a:b@c/d?host=/run"
