@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
@@ -49,7 +50,7 @@ def ledger_of(engine: AsyncEngine) -> LedgerWriter:
     return LedgerWriter(engine, OrderBookkeeping())
 
 
-async def temporal_of(settings: Settings, *, lazy: bool = False) -> Client:
+async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool = False) -> Client:
     """Connect to Temporal; `lazy` connects at the first call, so that a door can open while Temporal is down."""
     converter = pydantic_data_converter
     if settings.payload_key is not None:
@@ -60,7 +61,14 @@ async def temporal_of(settings: Settings, *, lazy: bool = False) -> Client:
         namespace=settings.temporal_namespace,
         data_converter=converter,
         lazy=lazy,
+        runtime=_telling_metrics(settings) if metrics and settings.worker_metrics_port else None,
     )
+
+
+def _telling_metrics(settings: Settings) -> Runtime:
+    """Serve what the SDK counts (polls, latencies, failures) on a Prometheus page."""
+    address = f"{settings.metrics_host}:{settings.worker_metrics_port}"
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
 
 
 def carrier_of(settings: Settings) -> SandboxCarrier:

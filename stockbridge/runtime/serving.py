@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -34,7 +34,7 @@ from stockbridge.workflows.return_lifecycle import ReturnLifecycle
 
 log = structlog.get_logger(__name__)
 
-ERP_THREADS: Final = 16
+ERP_THREADS: Final = 8
 DRAIN: Final = timedelta(seconds=10)
 # What workflow code imports and is deterministic: not loaded anew for each workflow.
 PASSED_THROUGH: Final = ("stockbridge", "pydantic", "pydantic_core", "structlog", "sqlalchemy", "annotated_types")
@@ -89,71 +89,86 @@ async def _serve(server: Any) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Run workflows and activities, and let what runs finish before leaving."""
+    """Run workflows and activities, and let what runs finish before leaving.
+
+    `STOCKBRIDGE_WORKER_QUEUES` says which: calls to a slow ERP in a process of their own take no time from orders.
+    """
     logs.configure(settings)
-    async with _outside(settings) as (engine, client, carrier), AsyncExitStack() as stack:
-        erp = clients.erp_of(settings)
-        stack.callback(erp.close)
-        thread_engine = clients.thread_engine_of(settings)
-        stack.callback(thread_engine.dispose)
-        threads = stack.enter_context(ThreadPoolExecutor(ERP_THREADS, thread_name_prefix="erp"))
+    async with _outside(settings, metrics=True) as (engine, client, carrier), AsyncExitStack() as stack:
         ledger = clients.ledger_of(engine)
         stack.push_async_callback(ledger.drain)
-        house = OrderActivities(engine, ledger)
-        steps: list[Callable[..., Any]] = [
-            house.load_order,
-            house.decide_next,
-            house.apply_carrier_events,
-            house.close_order,
-            house.request_attention,
-            house.cancel_from_temporal,
-        ]
-        at_carriers = CarrierActivities(engine, {clients.SANDBOX: carrier})
-        at_erp = ErpActivities(thread_engine, {settings.erp_source: erp})
-        workers = [
-            Worker(
-                client,
-                task_queue=names.ORDERS_QUEUE,
-                workflows=[OrderLifecycle, ReturnLifecycle],
-                activities=steps,
-                workflow_runner=SandboxedWorkflowRunner(
-                    restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-                ),
-                max_cached_workflows=2000,
-                max_concurrent_workflow_tasks=100,
-                max_concurrent_local_activities=200,
-                graceful_shutdown_timeout=DRAIN,
+        house = _house_steps(OrderActivities(engine, ledger))
+        makers: dict[str, Callable[[], Worker]] = {
+            names.ORDERS_QUEUE: lambda: _orders_worker(client, house),
+            names.STOCK_QUEUE: lambda: Worker(
+                client, task_queue=names.STOCK_QUEUE, activities=house, graceful_shutdown_timeout=DRAIN
             ),
-            Worker(
-                client,
-                task_queue=names.STOCK_QUEUE,
-                activities=steps,
-                max_concurrent_activities=50,
-                graceful_shutdown_timeout=DRAIN,
+            names.CARRIERS_QUEUE: lambda: _carriers_worker(
+                client, CarrierActivities(engine, {clients.SANDBOX: carrier}), settings
             ),
-            Worker(
-                client,
-                task_queue=names.CARRIERS_QUEUE,
-                activities=[at_carriers.book_label, at_carriers.void_label],
-                max_concurrent_activities=50,
-                max_task_queue_activities_per_second=settings.carrier_calls_per_second,
-                graceful_shutdown_timeout=DRAIN,
-            ),
-            Worker(
-                client,
-                task_queue=names.ERP_QUEUE,
-                activities=[at_erp.tell_erp],
-                activity_executor=threads,
-                max_concurrent_activities=ERP_THREADS,
-                max_task_queue_activities_per_second=settings.erp_calls_per_second,
-                graceful_shutdown_timeout=DRAIN,
-            ),
-        ]
-        for worker in workers:
-            await stack.enter_async_context(worker)
+            names.ERP_QUEUE: lambda: _erp_worker(client, stack, settings),
+        }
+        for queue in settings.worker_queues:
+            await stack.enter_async_context(makers[queue]())
         announce_ready(settings)
-        log.info("worker.ready")
+        log.info("worker.ready", queues=settings.worker_queues)
         await asyncio.Event().wait()
+
+
+def _house_steps(house: OrderActivities) -> list[Callable[..., Any]]:
+    return [
+        house.load_order,
+        house.decide_next,
+        house.apply_carrier_events,
+        house.close_order,
+        house.request_attention,
+        house.cancel_from_temporal,
+    ]
+
+
+def _orders_worker(client: Client, steps: list[Callable[..., Any]]) -> Worker:
+    return Worker(
+        client,
+        task_queue=names.ORDERS_QUEUE,
+        workflows=[OrderLifecycle, ReturnLifecycle],
+        activities=steps,
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_cached_workflows=2000,
+        max_concurrent_workflow_tasks=100,
+        max_concurrent_local_activities=200,
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
+def _carriers_worker(client: Client, carriers: CarrierActivities, settings: Settings) -> Worker:
+    return Worker(
+        client,
+        task_queue=names.CARRIERS_QUEUE,
+        activities=[carriers.book_label, carriers.void_label],
+        max_concurrent_activities=50,
+        max_task_queue_activities_per_second=settings.carrier_calls_per_second,
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
+def _erp_worker(client: Client, stack: AsyncExitStack, settings: Settings) -> Worker:
+    """Make the worker for the ERP, whose calls block: they have threads and connections of their own."""
+    erp = clients.erp_of(settings)
+    stack.callback(erp.close)
+    engine = clients.thread_engine_of(settings, connections=ERP_THREADS)
+    stack.callback(engine.dispose)
+    threads = stack.enter_context(ThreadPoolExecutor(ERP_THREADS, thread_name_prefix="erp"))
+    return Worker(
+        client,
+        task_queue=names.ERP_QUEUE,
+        activities=[ErpActivities(engine, {settings.erp_source: erp}).tell_erp],
+        activity_executor=threads,
+        max_concurrent_activities=ERP_THREADS,
+        max_task_queue_activities_per_second=settings.erp_calls_per_second,
+        graceful_shutdown_timeout=DRAIN,
+    )
 
 
 async def run_relay(settings: Settings) -> None:
@@ -177,7 +192,7 @@ async def run_relay(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _outside(settings: Settings) -> AsyncIterator[tuple[AsyncEngine, Client, Any]]:
+async def _outside(settings: Settings, *, metrics: bool = False) -> AsyncIterator[tuple[AsyncEngine, Client, Any]]:
     """Connect to what a process works with; wait for Temporal if it is not there yet."""
     engine = clients.engine_of(settings, connections=20)
     carrier = clients.carrier_of(settings)
@@ -186,7 +201,7 @@ async def _outside(settings: Settings) -> AsyncIterator[tuple[AsyncEngine, Clien
             retry=retry_if_exception_type(RuntimeError), wait=wait_exponential(0.2, 5), reraise=True
         ):
             with attempt:
-                client = await clients.temporal_of(settings)
+                client = await clients.temporal_of(settings, metrics=metrics)
         yield engine, client, carrier
     finally:
         await carrier.aclose()

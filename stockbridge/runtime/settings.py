@@ -75,13 +75,14 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on")
     api_port: int = Field(default=8900, ge=1, le=65_535, description="Port that the API listens on")
     body_limit_bytes: int = Field(default=1_048_576, ge=1024, description="Longest request body taken, in bytes")
+    worker_queues: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("orders", "stock", "erp", "carriers"),
+        description="What a worker works on, separated by commas: orders, stock, erp, carriers",
+    )
     worker_metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="Port of the worker's Prometheus page; none without it"
     )
-    relay_metrics_port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Port of the relay's Prometheus page; none without it"
-    )
-    metrics_host: str = Field(default="127.0.0.1", description="Address that worker and relay serve metrics on")
+    metrics_host: str = Field(default="127.0.0.1", description="Address that the worker serves metrics on")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
     log_format: Literal["console", "json"] = Field(default="console", description="Log lines for people or machines")
     ready_file: str | None = Field(default=None, description="File made once the process does its work; none without")
@@ -127,6 +128,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(ApiKey.parse(part) for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("worker_queues", mode="before")
+    @classmethod
+    def _split_queues(cls, value: Any) -> Any:
+        """Read the queues from one line of text, and know each of them."""
+        queues = tuple(q.strip() for q in value.split(",") if q.strip()) if isinstance(value, str) else value
+        unknown = [queue for queue in queues if queue not in {"orders", "stock", "erp", "carriers"}]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: there are orders, stock, erp and carriers")
+        return queues
 
     @field_validator("database_url", "database_admin_url")
     @classmethod

@@ -107,6 +107,10 @@ async def embedded_stack(
             )
 
 
+OUTSIDE = ("erp", "carriers")
+"""What a second worker does, so that calls outside take no time from orders."""
+
+
 @dataclass(frozen=True)
 class Ports:
     """The ports of this run."""
@@ -163,13 +167,16 @@ def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[P
     sandbox_env = _sandbox_environment(folder / "sandbox", settings, ports, plan)
     return [
         Part(_command("sandbox", sandbox_env), new_log(folder, "sandbox"), _answering(*sandbox_health)),
-        _announcing_part("worker", settings, folder),
-        _announcing_part("relay", settings, folder),
+        _announcing_part(
+            "worker", "worker", settings.model_copy(update={"worker_queues": ("orders", "stock")}), folder
+        ),
+        _announcing_part("worker", "partners", settings.model_copy(update={"worker_queues": OUTSIDE}), folder),
+        _announcing_part("relay", "relay", settings, folder),
         Part(_command("api", settings.environment()), new_log(folder, "api"), _answering(f"{ports.api_url}/readyz")),
     ]
 
 
-def _announcing_part(name: str, settings: Settings, folder: Path) -> Part:
+def _announcing_part(command: str, name: str, settings: Settings, folder: Path) -> Part:
     """Return a process that says by a file that it is ready."""
     ready = folder / "run" / f"{name}.ready"
     ready.unlink(missing_ok=True)
@@ -178,13 +185,13 @@ def _announcing_part(name: str, settings: Settings, folder: Path) -> Part:
         return ready.exists()
 
     environment = settings.model_copy(update={"ready_file": str(ready)}).environment()
-    return Part(_command(name, environment), new_log(folder, name), announced)
+    return Part(_command(command, environment, name), new_log(folder, name), announced)
 
 
-def _command(name: str, environment: dict[str, str]) -> Command:
+def _command(command: str, environment: dict[str, str], name: str = "") -> Command:
     """Return how one of our own commands is run."""
-    argv = (sys.executable, "-m", "stockbridge.runtime.cli", name)
-    return Command(name, argv, env={"PYTHONUNBUFFERED": "1", **environment}, stop_limit_s=20)
+    argv = (sys.executable, "-m", "stockbridge.runtime.cli", command)
+    return Command(name or command, argv, env={"PYTHONUNBUFFERED": "1", **environment}, stop_limit_s=20)
 
 
 def _sandbox_environment(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> dict[str, str]:

@@ -147,6 +147,6 @@ def test_the_deploying_page_has_every_setting_as_it_is() -> None:
 def row_of(name: str) -> str:
     """Return the row of the settings table for one setting."""
     field = Settings.model_fields[name]
-    plain = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-    default = "" if field.default in (None, ()) else f"`{plain}`"
+    plain = Settings.model_construct().environment()[variable_of(name)]
+    default = f"`{plain}`" if plain else ""
     return f"| `{variable_of(name)}` | {default} | {field.description} |"

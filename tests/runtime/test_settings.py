@@ -58,8 +58,8 @@ def test_another_process_reads_the_same_from_the_environment(monkeypatch: pytest
     settings = Settings.load(
         api_keys="demo:erp:k1,demo::k2",
         database_url="postgresql://app:secret@db/stockbridge",
-        erp_password="p w,d",
         worker_metrics_port=9001,
+        erp_password="p w,d",
         debug=True,
     )
     for name, value in settings.environment().items():

@@ -1,0 +1,35 @@
+"""Run every benchmark; `python -m bench [part ...] [--seconds N]` runs those that are named."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import tempfile
+from pathlib import Path
+
+from bench import ledger
+from bench.report import Report
+from stockbridge.runtime.services import backing_services
+
+RESULT = Path("build/bench.json")
+
+
+async def main(parts: list[str], seconds: float) -> None:
+    report = Report()
+    if "ledger" in parts:
+        with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
+            async with backing_services(Path(folder), temporal=False) as services:
+                await ledger.run(report, services, seconds)
+    if "orders" in parts and importlib.util.find_spec("bench.orders"):
+        await importlib.import_module("bench.orders").run(report)
+    report.show()
+    report.write(RESULT)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["ledger", "orders"], help="ledger, orders")
+    parser.add_argument("--seconds", type=float, default=ledger.SECONDS, help="how long each load lasts")
+    given = parser.parse_args()
+    asyncio.run(main(given.parts, given.seconds))

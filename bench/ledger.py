@@ -1,0 +1,153 @@
+"""The ledger: reservations beside the usual design, amendments, verification, balances."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bench import usual
+from bench.report import Load, Report, console, load
+from stockbridge.domain.stock import Place
+from stockbridge.ledger.balances import BalanceQuery, balances
+from stockbridge.ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
+from stockbridge.ledger.verification import verify
+from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.runtime.services import BackingServices
+from stockbridge.runtime.settings import sqlalchemy_url
+
+CLIENTS = (1, 32, 256)
+SECONDS = 5.0
+POOL_SIZE = 20
+SITE = "HAM"
+TENANT = "bench"
+HOT = "HOT"
+SKUS = [f"SKU-{number:04}" for number in range(1000)]
+
+
+@dataclass
+class Bench:
+    """The connections, the writer, and numbers that were not used before."""
+
+    engine: AsyncEngine
+    writer: LedgerWriter
+    report: Report
+    number: count[int] = field(default_factory=count)
+    dice: random.Random = field(default_factory=lambda: random.Random(7))
+
+    async def reserve(self, sku: str) -> None:
+        await self.writer.post(order(f"SO-{next(self.number)}", 1, sku))
+
+    async def reserve_as_usual(self, sku: str) -> None:
+        await usual.reserve(self.engine, f"SO-{next(self.number)}", sku, 1)
+
+
+def order(order_ref: str, revision: int, sku: str, quantity: int = 1) -> AmendOrder:
+    """Make a revision of an order with one line."""
+    return AmendOrder(
+        tenant=TENANT,
+        key=f"order/{order_ref}/{revision}",
+        actor="bench",
+        order_ref=order_ref,
+        priority=0,
+        shortage_policy="backorder",
+        lines=(Demand(1, sku, SITE, quantity, "EA"),),
+        former=() if revision == 1 else ((SITE, sku),),
+    )
+
+
+async def run(report: Report, services: BackingServices, seconds: float = SECONDS) -> None:
+    """Measure everything about the ledger."""
+    owner = create_async_engine(sqlalchemy_url(services.database_admin_url))
+    async with owner.begin() as connection:
+        await connection.execute(text("create schema if not exists usual"))
+        await connection.execute(text("grant all on schema usual to stockbridge_app"))
+    await owner.dispose()
+    engine = create_async_engine(sqlalchemy_url(services.database_url), pool_size=POOL_SIZE, max_overflow=0)
+    bench = Bench(engine, LedgerWriter(engine), report)
+    await usual.prepare(engine, [HOT, *SKUS])
+    await _stock_up(bench.writer)
+    gc.collect()
+    gc.freeze()
+    await reservations(bench, seconds)
+    await amendments(bench, seconds)
+    await reads(bench, seconds)
+    await engine.dispose()
+    report.add_rate("verify", (await asyncio.to_thread(_verified, services.database_url)).rate)
+
+
+async def _stock_up(writer: LedgerWriter) -> None:
+    await asyncio.gather(
+        *(
+            writer.post(
+                ReceiveStock(
+                    tenant=TENANT,
+                    key=f"receipt/{sku}",
+                    actor="bench",
+                    place=Place("A-01", SITE),
+                    lines=(ReceivedLine(sku, 10**12),),
+                )
+            )
+            for sku in [HOT, *SKUS]
+        )
+    )
+
+
+async def reservations(bench: Bench, seconds: float) -> None:
+    """Reserve one unit for a new order: on one hot sku, and spread over a thousand."""
+    for name, skus in (("reserve_hot", [HOT]), ("reserve_spread", SKUS)):
+        for clients in CLIENTS:
+            baseline = await load(
+                lambda *_, skus=skus: bench.reserve_as_usual(bench.dice.choice(skus)), clients, seconds
+            )
+            ours = await load(lambda *_, skus=skus: bench.reserve(bench.dice.choice(skus)), clients, seconds)
+            bench.report.add(name, ours, baseline)
+
+
+async def amendments(bench: Bench, seconds: float) -> None:
+    """Amend orders that hold a hot sku up and down, each client its own."""
+    orders = [f"AM-{number}" for number in range(max(CLIENTS))]
+    await asyncio.gather(*(bench.writer.post(order(order_ref, 1, HOT, 5)) for order_ref in orders))
+    revisions = dict.fromkeys(orders, 1)
+
+    async def amend(client: int, _count: int) -> None:
+        revisions[orders[client]] += 1
+        revision = revisions[orders[client]]
+        await bench.writer.post(order(orders[client], revision, HOT, 5 + revision % 3))
+
+    for clients in CLIENTS:
+        bench.report.add("amend_hot", await load(amend, clients, seconds))
+
+
+async def reads(bench: Bench, seconds: float) -> None:
+    """Read the balances of a sku, now and as of an instant of the past minute."""
+    began = datetime.now(UTC)
+
+    async def read(as_of: datetime | None) -> None:
+        query = BalanceQuery(tenant=TENANT, sku=bench.dice.choice(SKUS), as_of=as_of)
+        async with bench.engine.connect() as connection:
+            await balances(connection, query)
+
+    def then() -> datetime:
+        return began - timedelta(seconds=bench.dice.uniform(0, 30))
+
+    asked: dict[str, Any] = {"balance_now": lambda *_: read(None), "balance_as_of": lambda *_: read(then())}
+    for name, ask in asked.items():
+        for clients in (1, 32):
+            measured: Load = await load(ask, clients, seconds / 2)
+            bench.report.add(name, measured)
+
+
+def _verified(database_url: str) -> Any:
+    report = verify(database_url)
+    console.print(str(report), highlight=False)
+    if report.findings:
+        raise RuntimeError(str(report.findings[0]))
+    return report
