@@ -62,7 +62,7 @@ async def hear_carrier(
 
 async def _account(services: ApiServices, carrier: str, name: str) -> CarrierConnection:
     if name in services.carriers:
-        async with services.engine.connect() as connection:
+        async with services.reading() as connection:
             account = await keys.find_connection(connection, name)
         if account is not None and account.carrier == carrier:
             return account

@@ -48,15 +48,26 @@ class Command:
         if known is None or known[1] == "refused":
             return None
         inbox_id, _, digest = known
+        return await self.repeated(connection, inbox_id, digest)
+
+    async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow:
+        """Return the row of a command that came before. Raises `Conflict` where it has other content."""
         if digest != self.digest:
             raise Conflict(f"{self.key} came before with other content.")
         return await inbox.get(connection, inbox_id)
 
     async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
         """Put the command into the inbox. Raises `TooManyCommandsError`."""
-        waiting = await order_reads.count_undecided(connection, self.tenant, self.order_ref)
+        self.check_queue(await order_reads.count_undecided(connection, self.tenant, self.order_ref))
+        return await self.put(connection, payload)
+
+    def check_queue(self, waiting: int) -> None:
+        """Raise `TooManyCommandsError` where as many commands of the order wait as may."""
         if waiting >= MOST_WAITING:
             raise TooManyCommandsError(f"{waiting} commands of the order wait for a decision. Try again.")
+
+    async def put(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
+        """Put the command into the inbox, however many wait there."""
         row, _new = await inbox.put(
             connection,
             tenant=self.tenant,
@@ -92,11 +103,11 @@ async def _deliver(services: ApiServices, row: InboxRow) -> None:
 
 
 async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:
-    async with services.engine.begin() as connection:
+    async with services.reading() as connection:
         row = await inbox.get(connection, inbox_id)
-        if row.state == "queued" and not await order_reads.mark_answered_202(connection, inbox_id):
-            row = await inbox.get(connection, inbox_id)
-    return row
+        if row.state != "queued" or await order_reads.mark_answered_202(connection, inbox_id):
+            return row
+        return await inbox.get(connection, inbox_id)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Counter:
     async def view(self, answered: Answered[Any], response: Response) -> CommandAnswer:
         """Answer with the order as it is now."""
         response.status_code = answered.decided.status_code(200)
-        async with self.services.engine.connect() as connection:
+        async with self.services.reading() as connection:
             view = await read_view(connection, await self.named.find(connection))
         return CommandAnswer(**dict(view), outcome=answered.decided.outcome)
 
@@ -254,9 +254,9 @@ async def _labeled(services: ApiServices, answered: Answered[Ship], deadline: fl
     """Read the shipment, waiting for its labels as long as its caller does, and nobody is needed for them."""
     pause, longest = _POLL_S
     while True:
-        async with services.engine.connect() as connection:
+        async with services.reading() as connection:
             shipment = await read_shipment(connection, answered.order, answered.body.shipment_no)
-            stuck = await _needs_attention(connection, answered.order)
+            stuck = await _is_stuck(connection, answered.order, answered.body.shipment_no)
         late = asyncio.get_running_loop().time() + pause > deadline
         if shipment is None or _is_labeled(shipment) or stuck or late:
             return shipment
@@ -264,9 +264,11 @@ async def _labeled(services: ApiServices, answered: Answered[Ship], deadline: fl
         pause = min(2 * pause, longest)
 
 
-async def _needs_attention(connection: AsyncConnection, order: FoundOrder) -> bool:
+async def _is_stuck(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> bool:
+    """Say whether a person is needed before the shipment gets its labels."""
     row = (await order_reads.find(connection, order.tenant, [order.order_ref])).get(order.order_ref)
-    return row is not None and bool(row["needs_attention"])
+    attention = (row["attention"] if row else None) or {}
+    return str(attention.get("step")).startswith(f"label/{shipment_no}/")
 
 
 def _is_labeled(shipment: ShipmentView) -> bool:
@@ -313,7 +315,7 @@ async def hand_over(
     )
     answered = await at.tell(telling, said)
     response.status_code = answered.decided.status_code(200)
-    async with at.services.engine.connect() as connection:
+    async with at.services.reading() as connection:
         shipment = await read_shipment(connection, answered.order, shipment_no)
         booking = await _waiting_booking(connection, answered.order, shipment_no)
     return shipment or _booked(answered.order, shipment_no, booking.payload if booking else {})

@@ -58,7 +58,7 @@ async def _holds(check: Awaitable[bool]) -> bool:
 
 
 async def _database_answers(services: ApiServices) -> bool:
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         return (await connection.execute(text("select true"))).scalar_one() is True
 
 
@@ -90,6 +90,6 @@ class WaitingMetrics:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(services: Services, request: Request) -> Response:
     """Return Prometheus' text format."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         request.app.state.waiting.set(await gauges.read(connection))
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

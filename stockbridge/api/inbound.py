@@ -123,7 +123,7 @@ async def list_inbound(
 ) -> Page[InboundView]:
     """List inbound orders by number."""
     after = position(cursor, 1) or [""]
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         rows = await inbound.list_orders(connection, caller.tenant, after[0], limit + 1)
     items, following = cut(rows, limit, lambda order: [order.po_no])
     return Page(items=[_view(order) for order in items], next=following)
@@ -132,7 +132,7 @@ async def list_inbound(
 @router.get("/{po_no}", responses=REFUSALS)
 async def get_inbound(services: Services, caller: Caller, po_no: Annotated[Key, Path()]) -> InboundView:
     """Return an inbound order."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         return _view(await _found(connection, caller.tenant, po_no))
 
 
@@ -194,7 +194,7 @@ async def receive(
     said: Annotated[Said[Receipt], Body(examples=[examples.RECEIPT])],
 ) -> ReceiptView:
     """Take stock in. More than is still expected is refused, unless `allow_over` says that it is meant."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         order = await _found(connection, caller.tenant, po_no)
         receiving = await _receiving(connection, caller.tenant, order, said.part)
     body = said.settle(receiving.faults.found)

@@ -16,7 +16,7 @@ from stockbridge.api.described import REFUSALS
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.services import Services
-from stockbridge.domain.commands import Instant, Key, Lot, Uom
+from stockbridge.domain.commands import Instant, Key, Lot, Name, Uom
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.balances import (
@@ -111,9 +111,7 @@ async def get_inventory(
     services: Services,
     caller: Caller,
     asked: AskedFor,
-    location: Annotated[
-        str | None, Query(max_length=200, description="A location with all below it, or a virtual place")
-    ] = None,
+    location: Annotated[Name | None, Query(description="A location with all below it, or a virtual place")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> InventoryPage:

@@ -70,7 +70,7 @@ async def get_entries(
 ) -> EntriesPage:
     """Return the entries of a stream."""
     after = after_seq if cursor is None else cursor
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         page = await stream_entries(connection, caller.tenant, stream_id, after, limit)
     if page is None:
         raise not_found(f"stream {stream_id}")

@@ -114,7 +114,7 @@ async def list_locations(
 ) -> Page[LocationView]:
     """List locations by id."""
     after = position(cursor, 1) or [""]
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         rows = await catalog.list_locations(connection, caller.tenant, site, after[0], limit + 1)
     items, following = cut(rows, limit, lambda row: [row["location_id"]])
     return Page(items=[_view(row) for row in items], next=following)
@@ -123,7 +123,7 @@ async def list_locations(
 @router.get("/{location_id}", responses=REFUSALS)
 async def get_location(services: Services, caller: Caller, location_id: Annotated[Key, Path()]) -> LocationView:
     """Return a location."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         row = await catalog.get_location(connection, caller.tenant, location_id)
     if row is None:
         raise not_found(f"location {location_id}")

@@ -53,7 +53,7 @@ async def push_order(
         decided = await decide(services, pushed.row)
         outcome = "unchanged" if decided.repeated else decided.outcome
         response.status_code = decided.status_code(201 if outcome == "accepted" else 200)
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         answer = await read_push_answer(connection, caller.tenant, pushed.order_ref, outcome)
     if answer is None and outcome == "queued":
         push = said.settle()
@@ -83,7 +83,7 @@ async def list_orders(
         after=(instant_of(after[0]), after[1]) if after else None,
         limit=limit + 1,
     )
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         rows = await order_reads.page(connection, caller.tenant, wanted)
         kept, following = cut(rows, limit, lambda row: [row["updated_at"].isoformat(), row["order_ref"]])
         return Page(items=await read_items(connection, caller.tenant, kept), next=following)
@@ -92,7 +92,7 @@ async def list_orders(
 @one.get("", responses=REFUSALS)
 async def get_order(services: Services, named: OrderAt) -> OrderView:
     """Return an order; `received` while its first push waits, `refused` where that was refused after a 202."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         return await read_view(connection, await named.find(connection))
 
 
@@ -102,7 +102,7 @@ async def get_timeline(
 ) -> Page[TimelineItem]:
     """Tell an order's story: pushes, postings, ERP messages, carrier events and what people did."""
     after = position(cursor, 1)
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         items = await timeline.read(connection, await named.find(connection))
     return timeline.page(items, after[0] if after else "0", limit)
 
@@ -110,7 +110,7 @@ async def get_timeline(
 @one.get("/shipments/{shipment_no}", tags=["floor"], responses=REFUSALS)
 async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotated[Key, Path()]) -> ShipmentView:
     """Return a shipment of an order."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         found = await read_shipment(connection, await named.find(connection), shipment_no)
     if found is None:
         raise not_found(f"shipment {shipment_no} of {named.order_no}")
@@ -130,7 +130,7 @@ async def get_label(
     parcel_no: Annotated[int, Path(ge=1, le=1000)],
 ) -> Response:
     """Return a parcel's label, ready to print."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         order = await named.find(connection)
         label = await order_reads.label(connection, order.tenant, order.order_ref, shipment_no, parcel_no)
     if label is None:

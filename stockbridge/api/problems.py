@@ -45,7 +45,15 @@ _OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 """Our words for pydantic's; those that begin a custom error are ours already."""
 
 _OUR_SHAPE_CODES: Final = frozenset(
-    {"reserved_word", "malformed_quantity", "malformed_time", "malformed_date", "control_character"}
+    {
+        "control_character",
+        "counted_or_delta",
+        "duplicate_uom",
+        "malformed_date",
+        "malformed_quantity",
+        "malformed_time",
+        "reserved_word",
+    }
 )
 
 log = structlog.get_logger(__name__)

@@ -76,7 +76,7 @@ async def list_products(
 ) -> Page[ProductView]:
     """List products by sku."""
     after = position(cursor, 1) or [""]
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         rows = await catalog.list_products(connection, caller.tenant, after[0], limit + 1)
     items, following = cut(rows, limit, lambda row: [row["sku"]])
     return Page(items=[_view(row) for row in items], next=following)
@@ -85,7 +85,7 @@ async def list_products(
 @router.get("/{sku}", responses=REFUSALS)
 async def get_product(services: Services, caller: Caller, sku: Annotated[Key, Path()]) -> ProductView:
     """Return a product."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         row = await catalog.get_product(connection, caller.tenant, sku)
     if row is None:
         raise not_found(f"product {sku}")

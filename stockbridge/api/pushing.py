@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,17 +10,18 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.deciding import Command
+from stockbridge.api.problems import refusal
 from stockbridge.api.resolving import named, resolve_push
 from stockbridge.api.said import Part, Said, canonical, digest
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import Push
 from stockbridge.domain.errors import Conflict, Fault, Rejected
-from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.balances import order_lines
 from stockbridge.records import catalog, keys, order_reads, people
+from stockbridge.records.catalog import Product
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
-from stockbridge.records.order_reads import Order
+from stockbridge.records.order_reads import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})
@@ -39,12 +40,25 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
     if caller.source is None:
         raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", status=403)
     async with services.engine.begin() as connection:
+        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
         push = said.body
         if push is None:
-            faults, _ = await _resolve(connection, caller.tenant, said.part, ())
+            faults, _ = await resolve_push(connection, caller.tenant, said.part, products, ())
+            await _check_carrier(connection, caller.tenant, said.part, faults)
             said.settle(faults)
             raise AssertionError("a body that can't be read has faults")
-        return await _Taking(connection, caller, push, said.part).take()
+        return await _Taking(connection, caller, push, said.part, products).take()
+
+
+async def _check_carrier(connection: AsyncConnection, tenant: str, part: Part, faults: list[Fault]) -> None:
+    carrier = part.get("carrier")
+    if carrier is not None and not await keys.has_carrier(connection, tenant, carrier):
+        faults.append(_unknown_carrier(part))
+
+
+def _unknown_carrier(part: Part) -> Fault:
+    detail = f"There is no connection to a carrier {part.get('carrier')}"
+    return part.fault("carrier", "unknown_carrier", detail)
 
 
 @dataclass(frozen=True)
@@ -55,26 +69,32 @@ class _Taking:
     caller: ApiKey
     push: Push
     part: Part
+    products: Mapping[str, Product]
 
     async def take(self) -> Pushed:
-        ref = self.caller.order_ref(self.push.order_no)
-        command = await self._command(ref)
-        order = (await order_reads.find(self.connection, self.caller.tenant, [ref])).get(ref)
-        if order is not None and await self._is_known(order, command):
-            return Pushed(ref, None)
-        if row := await command.came_before(self.connection):
-            return Pushed(ref, row)
-        lines = (await order_lines(self.connection, self.caller.tenant, [ref])).get(ref, []) if order else []
-        faults, resolved = await _resolve(self.connection, self.caller.tenant, self.part, lines)
-        Said(self.push, self.part).settle(faults)
-        return Pushed(ref, await command.keep(self.connection, await self._payload(order, resolved)))
+        command = self._command()
+        order = await order_reads.standing(
+            self.connection,
+            tenant=command.tenant,
+            order_ref=command.order_ref,
+            revision=self.push.revision,
+            key=command.key,
+            carrier=self.push.carrier,
+        )
+        if self._is_known(order, command.digest):
+            return Pushed(command.order_ref, None)
+        if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
+            row = await command.repeated(self.connection, order.last_inbox_id, order.last_digest or b"")
+            return Pushed(command.order_ref, row)
+        resolved = await self._resolve(order, command.order_ref)
+        command.check_queue(order.undecided)
+        return Pushed(command.order_ref, await command.put(self.connection, await self._payload(order, resolved)))
 
-    async def _command(self, order_ref: str) -> Command:
-        tenant = self.caller.tenant
-        products = await catalog.products(self.connection, tenant, named(self.part.parts("lines"), "sku"))
-        base_uoms = {sku: product.units.base_uom for sku, product in products.items()}
+    def _command(self) -> Command:
+        order_ref = self.caller.order_ref(self.push.order_no)
+        base_uoms = {sku: product.units.base_uom for sku, product in self.products.items()}
         return Command(
-            tenant=tenant,
+            tenant=self.caller.tenant,
             order_ref=order_ref,
             kind="submit",
             key=f"push/{order_ref}/{self.push.revision}",
@@ -82,21 +102,32 @@ class _Taking:
             actor=self.caller.source or "",
         )
 
-    async def _is_known(self, order: Order, command: Command) -> bool:
+    def _is_known(self, order: Standing, asked: bytes) -> bool:
         """Say whether the revision was accepted before. Raises where it comes too late, or with other content."""
-        revision, tenant = self.push.revision, self.caller.tenant
-        known = await order_reads.digest_of_revision(self.connection, tenant, command.order_ref, revision)
-        if known is not None and known != command.digest:
-            raise Conflict(f"Revision {revision} of {self.push.order_no} came before with other content.")
-        if known is not None:
+        revision = self.push.revision
+        if order.known_digest is not None:
+            if order.known_digest != asked:
+                raise Conflict(f"Revision {revision} of {self.push.order_no} came before with other content.")
             return True
-        if revision < order["revision"]:
-            raise Conflict(f"Revision {order['revision']} was accepted already.", code="stale_revision")
-        if order["closed_at"] is not None:
+        if order.revision is not None and revision < order.revision:
+            raise Conflict(f"Revision {order.revision} was accepted already.", code="stale_revision")
+        if order.closed:
             raise Conflict("The order is closed; it takes no new revision.", code="order_closed")
         return False
 
-    async def _payload(self, order: Order | None, resolved: list[dict[str, Any]]) -> dict[str, Any]:
+    async def _resolve(self, order: Standing, order_ref: str) -> list[dict[str, Any]]:
+        """Return the push's lines in base units. Raises `Rejected` with all that is wrong with it by the catalog."""
+        tenant = self.caller.tenant
+        accepted = order.revision is not None
+        known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
+        faults, resolved = await resolve_push(self.connection, tenant, self.part, self.products, known)
+        if not order.has_carrier:
+            faults.append(_unknown_carrier(self.part))
+        if faults:
+            raise refusal(faults)
+        return resolved
+
+    async def _payload(self, order: Standing, resolved: list[dict[str, Any]]) -> dict[str, Any]:
         """Return what the inbox keeps: people's data is kept apart, under ids."""
         payload = self.push.model_dump(mode="json", exclude=set(_NOT_STORED))
         return {
@@ -107,13 +138,11 @@ class _Taking:
             "note_id": await self._note_id(),
         }
 
-    async def _address_id(self, order: Order | None) -> UUID:
+    async def _address_id(self, order: Standing) -> UUID:
         """Keep the address. The one that the order has stays under its id: a new id means a new label."""
         data = {"ship_to": self.push.ship_to.model_dump(mode="json")}
-        if order is not None:
-            known = await people.read(self.connection, self.caller.tenant, [order["address_id"]])
-            if known.get(order["address_id"]) == data:
-                return UUID(str(order["address_id"]))
+        if order.address_id is not None and order.address == data:
+            return order.address_id
         return await self._keep(data)
 
     async def _note_id(self) -> str | None:
@@ -137,14 +166,3 @@ def content_of(push: Push, base_uoms: dict[str, str]) -> str:
         for line in content["lines"]
     ]
     return canonical({**content, "lines": sorted(lines, key=lambda line: line["line_no"])})
-
-
-async def _resolve(
-    connection: AsyncConnection, tenant: str, part: Part, known: Collection[OrderLine]
-) -> tuple[list[Fault], list[dict[str, Any]]]:
-    """Return what is wrong with a push by the catalog and the carriers, and its lines in base units."""
-    faults, resolved = await resolve_push(connection, tenant, part, known)
-    carrier = part.get("carrier")
-    if carrier is not None and not await keys.has_carrier(connection, tenant, carrier):
-        faults.append(part.fault("carrier", "unknown_carrier", f"There is no connection to a carrier {carrier}"))
-    return faults, resolved

@@ -110,12 +110,15 @@ def named(parts: Iterable[Part], name: str) -> set[str]:
 
 
 async def resolve_push(
-    connection: AsyncConnection, tenant: str, push: Part, known: Collection[OrderLine]
+    connection: AsyncConnection,
+    tenant: str,
+    push: Part,
+    products: Mapping[str, Product],
+    known: Collection[OrderLine],
 ) -> tuple[list[Fault], list[dict[str, Any]]]:
     """Return what is wrong with a push by the catalog, and its lines in base units."""
     faults = Faults()
     lines = list(push.parts("lines"))
-    products = await catalog.products(connection, tenant, named(lines, "sku"))
     sites = await catalog.sites_with_staging(connection, tenant, named([push, *lines], "site"))
     frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
     for part in (push, *lines):

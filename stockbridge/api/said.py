@@ -96,12 +96,15 @@ class Said(Generic[Body]):
 
 
 def _faults(raw: Any, errors: Sequence[ErrorDetails]) -> Iterator[Fault]:
-    """Turn pydantic's errors into faults, one for each place: of several ways to be wrong, the first one is told."""
-    seen = set()
+    """Turn pydantic's errors into faults, one for each place: of several ways to be wrong, the first one is told.
+
+    A list is told to be too short where its items are wrong; the items say it better.
+    """
+    found: dict[str, ErrorDetails] = {}
     for details in errors:
-        at = pointer(_path(raw, details["loc"]))
-        if at not in seen:
-            seen.add(at)
+        found.setdefault(pointer(_path(raw, details["loc"])), details)
+    for at, details in found.items():
+        if not (details["type"] == "too_short" and any(other.startswith(f"{at}/") for other in found)):
             yield Fault(at, code_of(details["type"]), words_of(details))
 
 

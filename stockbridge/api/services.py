@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.ledger.writer import LedgerWriter
@@ -46,6 +47,14 @@ class ApiServices:
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
     clock: Callable[[], datetime] = utc_now
+
+    def reading(self) -> AsyncConnection:
+        """Return a connection for statements that each stand alone: none of them opens a transaction."""
+        return self._autocommit.connect()
+
+    @cached_property
+    def _autocommit(self) -> AsyncEngine:
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -69,7 +69,7 @@ async def move(
     services: Services, caller: Caller, response: Response, said: Annotated[Said[Move], Body(examples=[examples.MOVE])]
 ) -> MoveView:
     """Say that stock went to another location of its site. Free units go first, then reservations go along."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         faults, moved = await _resolve_move(connection, caller.tenant, said.part)
     body = said.settle(faults)
     requests = _move_requests(caller, body, *moved)
@@ -159,7 +159,7 @@ async def adjust(
     said: Annotated[Said[Adjustment], Body(examples=[examples.ADJUSTMENT])],
 ) -> AdjustmentView:
     """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         faults, location, quantity = await _resolve_adjustment(services, connection, caller.tenant, said.part)
         body = said.settle(faults)
         assert location is not None
@@ -257,7 +257,7 @@ async def change_status(
     said: Annotated[Said[StatusChange], Body(examples=[examples.STATUS_CHANGE])],
 ) -> StatusChangeView:
     """Say that stock became something else. Free units go first, then holds have to give way."""
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         stream = await find_stream(connection, caller.tenant, stream_id)
         if stream is None:
             raise not_found(f"stream {stream_id}")

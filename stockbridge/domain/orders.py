@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
 
 
@@ -75,11 +76,11 @@ class OrderLine:
 
     def quantities(self) -> dict[str, int]:
         """Return the nine quantities by name, in the order that a view shows them."""
-        return {name: getattr(self, name) for name in QUANTITIES}
+        return dict(zip(QUANTITIES, _quantities(self), strict=True))
 
-    def as_row(self) -> dict[str, Any]:
-        """Return all fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    def as_row(self) -> tuple[Any, ...]:
+        """Return all fields, in their order."""
+        return _fields(self)
 
 
 QUANTITIES: Final = (
@@ -93,6 +94,9 @@ QUANTITIES: Final = (
     "returned",
     "cancelled",
 )
+
+_quantities: Final = attrgetter(*QUANTITIES)
+_fields: Final = attrgetter(*(field.name for field in fields(OrderLine)))
 
 
 def status_of(lines: Iterable[OrderLine], labeled: dict[int, int]) -> OrderStatus:

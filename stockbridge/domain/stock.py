@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -84,11 +84,12 @@ class PoolKey:
     @cached_property
     def pool_id(self) -> UUID:
         """The pool's id, derived from its identity."""
-        return _pool_id(self.tenant, self.site, self.sku)
+        return pool_id_of(self.tenant, self.site, self.sku)
 
 
-@cache
-def _pool_id(tenant: str, site: str, sku: str) -> UUID:
+@lru_cache(maxsize=1 << 17)
+def pool_id_of(tenant: str, site: str, sku: str) -> UUID:
+    """Derive a pool's id from its identity."""
     return UUID(bytes=sha256(f"pool\n{tenant}\n{site}\n{sku}".encode()).digest()[:16])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Table, func, literal, select, update
+from sqlalchemy import Table, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,17 +57,31 @@ class Location:
 # -- products --------------------------------------------------------------------------------------------------------
 
 
+# Made once: every push asks for its products and sites.
+_PRODUCTS: Final = text(
+    "select sku, tracking, base_uom, packagings from records.product where tenant = :tenant and sku = any(:skus)"
+)
+
+
 async def products(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, Product]:
     """Return those of the skus that are in the catalog."""
     if not skus:
         return {}
-    columns = (product.c.sku, product.c.tracking, product.c.base_uom, product.c.packagings)
-    query = select(*columns).where(product.c.tenant == tenant, product.c.sku.in_(sorted(skus)))
     found = {}
-    for sku, tracking, base_uom, packagings in await connection.execute(query):
+    for sku, tracking, base_uom, packagings in await connection.execute(
+        _PRODUCTS, {"tenant": tenant, "skus": sorted(skus)}
+    ):
         factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
         found[sku] = Product(sku, tracking, ProductUnits(sku, base_uom, factors))
     return found
+
+
+async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:
+    """Return what a base unit of each of the skus weighs in grams, where the catalog knows."""
+    query = select(product.c.sku, product.c.weight_g).where(
+        product.c.tenant == tenant, product.c.sku.in_(sorted(skus)), product.c.weight_g.is_not(None)
+    )
+    return {row.sku: row.weight_g for row in await connection.execute(query)}
 
 
 async def write_product(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
@@ -101,16 +115,20 @@ async def locations(connection: AsyncConnection, tenant: str, location_ids: Coll
     return {row.location_id: Location(*row) for row in await connection.execute(query)}
 
 
+_SITES: Final = text(
+    """
+    select location_id, exists (
+      select from records.location s where s.tenant = :tenant and s.site = l.location_id and s.type = 'staging'
+    )
+    from records.location l where tenant = :tenant and type = 'site' and location_id = any(:sites)
+    """
+)
+
+
 async def sites_with_staging(connection: AsyncConnection, tenant: str, sites: Collection[str]) -> dict[str, bool]:
     """Return those of the sites that exist, each with whether it has a staging location."""
-    staging = location.alias("staging")
-    has_staging = select(staging.c.location_id).where(
-        staging.c.tenant == tenant, staging.c.site == location.c.location_id, staging.c.type == "staging"
-    )
-    query = select(location.c.location_id, has_staging.exists()).where(
-        location.c.tenant == tenant, location.c.type == "site", location.c.location_id.in_(sorted(sites))
-    )
-    return {site: bool(staged) for site, staged in await connection.execute(query)}
+    found = await connection.execute(_SITES, {"tenant": tenant, "sites": sorted(sites)})
+    return {site: bool(staged) for site, staged in found}
 
 
 async def subtree(connection: AsyncConnection, tenant: str, location_id: str) -> list[str]:

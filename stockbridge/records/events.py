@@ -9,20 +9,43 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.carriers import TrackingEvent
-from stockbridge.records import outbox
+from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from stockbridge.records import orders, outbox, shipments, tracking
 from stockbridge.records.tables import carrier_connection, carrier_event, parcel
 
 
 async def store(
     connection: AsyncConnection, connection_name: str, carrier: str, tenant: str, event: TrackingEvent, heard_by: str
 ) -> str | None:
-    """Store an event once, matched to its parcel where that is known; the outbox tells the order's workflow.
+    """Store an event once, and let it act: what moves no stock at once, else through its order's workflow.
 
-    Returns the order_ref where the event is new and its parcel known, else None: a duplicate, or one that is kept
-    until its tracking number appears.
+    Returns the order_ref that must hear of it. An event of a parcel that is not known is kept until its tracking number
+    appears. One at a time for an order: its row is locked.
     """
     owner = await _owner(connection, tenant, event.tracking_number)
+    if owner is not None:
+        await orders.lock(connection, [(tenant, owner["order_ref"])])
+    new = await _insert(connection, connection_name, carrier, tenant, event, heard_by, owner)
+    if owner is None:
+        return None
+    await _heard_of(connection, tenant, event.tracking_number)
+    missed = new is None and await match(connection, tenant, owner, event.tracking_number)
+    if missed or (new is not None and not await _applied_at_once(connection, tenant, owner, new, event.status)):
+        await outbox.put(connection, tenant, owner["order_ref"], "carrier_event")
+        return str(owner["order_ref"])
+    return None
+
+
+async def _insert(
+    connection: AsyncConnection,
+    connection_name: str,
+    carrier: str,
+    tenant: str,
+    event: TrackingEvent,
+    heard_by: str,
+    owner: dict[str, Any] | None,
+) -> int | None:
+    """Write an event, unless it is there. Returns its id if it is new."""
     statement = (
         insert(carrier_event)
         .values(
@@ -42,12 +65,20 @@ async def store(
         .on_conflict_do_nothing()
         .returning(carrier_event.c.carrier_event_id)
     )
-    new = (await connection.execute(statement)).scalar_one_or_none()
-    await _heard_of(connection, tenant, event.tracking_number)
-    if new is None or owner is None:
-        return None
-    await outbox.put(connection, tenant, owner["order_ref"], "carrier_event")
-    return str(owner["order_ref"])
+    carrier_event_id: int | None = (await connection.execute(statement)).scalar_one_or_none()
+    return carrier_event_id
+
+
+async def _applied_at_once(
+    connection: AsyncConnection, tenant: str, owner: dict[str, Any], carrier_event_id: int, status: TrackingStatus
+) -> bool:
+    """Apply an event that moves no stock. Says no where it does, or where the shipment was cancelled."""
+    row = await shipments.get(connection, tenant, owner["order_ref"], owner["shipment_no"])
+    box = await shipments.get_parcel(connection, tenant, **owner)
+    if row is None or row["dissolved_at"] is not None or tracking.moves_stock(status, row, box):
+        return False
+    await mark_applied(connection, carrier_event_id, await tracking.advance(connection, box, status))
+    return True
 
 
 async def _owner(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any] | None:

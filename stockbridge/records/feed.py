@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from stockbridge.records.tables import erp_message, orders, parcel
+from stockbridge.records.tables import carrier_step, erp_message, orders, parcel
 
 _FINAL = ("done", "skipped")
 
@@ -25,7 +25,37 @@ def claim(connection: Connection, tenant: str, order_ref: str, number: int) -> d
     connection.execute(
         update(erp_message).where(*_this(tenant, order_ref, number)).values(state="sent", attempts=row["attempts"] + 1)
     )
-    return {**row, "parcels": _parcels(connection, row)}
+    return {**row, "parcels": _parcels(connection, row), "label_is_to_come": _label_is_to_come(connection, row)}
+
+
+def next_waiting(connection: Connection, tenant: str, order_ref: str, after: int) -> tuple[int, str] | None:
+    """Return number and kind of the feed's next message that is not done, if it comes behind `after`."""
+    query = (
+        select(erp_message.c.number, erp_message.c.kind)
+        .where(
+            erp_message.c.tenant == tenant,
+            erp_message.c.order_ref == order_ref,
+            erp_message.c.state.not_in(_FINAL),
+        )
+        .order_by(erp_message.c.number)
+        .limit(1)
+    )
+    found = connection.execute(query).one_or_none()
+    return (found.number, found.kind) if found and found.number > after else None
+
+
+def _label_is_to_come(connection: Connection, row: dict[str, Any]) -> bool:
+    """Say whether the message tells of a shipment that the carrier has not answered for."""
+    if row["kind"] != "shipped":
+        return False
+    query = select(carrier_step.c.step_id).where(
+        carrier_step.c.tenant == row["tenant"],
+        carrier_step.c.order_ref == row["order_ref"],
+        carrier_step.c.shipment_no == row["payload"]["shipment_no"],
+        carrier_step.c.kind == "label",
+        carrier_step.c.state.in_(("intended", "sent", "unknown")),
+    )
+    return connection.execute(query).first() is not None
 
 
 def _parcels(connection: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
@@ -108,6 +108,21 @@ async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
     return _row(dict(found))
 
 
+async def first_undecided(connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int) -> InboxRow:
+    """Return the order's first undecided command up to this one; without one, this one."""
+    query = (
+        select(inbox)
+        .where(
+            inbox.c.tenant == tenant,
+            inbox.c.order_ref == order_ref,
+            or_(inbox.c.inbox_id == inbox_id, and_(inbox.c.state == "queued", inbox.c.inbox_id < inbox_id)),
+        )
+        .order_by(inbox.c.state != "queued", inbox.c.inbox_id)
+        .limit(1)
+    )
+    return _row(dict((await connection.execute(query)).mappings().one()))
+
+
 async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
     """Return the commands of an order that wait for a decision, in their order."""
     query = (
@@ -122,7 +137,7 @@ async def undecided_heads(connection: AsyncConnection, older_than_s: float, limi
     """Return the first undecided command of each order, for those that have waited this long: the relay's work."""
     query = (
         select(inbox)
-        .distinct(inbox.c.tenant, inbox.c.order_ref)
+        .ext(distinct_on(inbox.c.tenant, inbox.c.order_ref))
         .where(inbox.c.state == "queued", inbox.c.received_at < func.now() - text(f"interval '{older_than_s} s'"))
         .order_by(inbox.c.tenant, inbox.c.order_ref, inbox.c.inbox_id)
         .limit(limit)

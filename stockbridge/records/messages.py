@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, func, insert, select, update
@@ -29,26 +29,54 @@ async def append(
             .returning(orders.c.next_erp_number - 1, orders.c.revision)
         )
     ).one()
-    await connection.execute(
-        insert(erp_message).values(
-            tenant=tenant,
-            order_ref=order_ref,
-            number=number,
-            kind=kind,
-            reference=f"{tenant}/{order_ref}/{number}",
-            payload={"revision": revision, **payload},
-            state="intended",
-        )
-    )
+    await connection.execute(insert(erp_message).values(_row(tenant, order_ref, number, revision, kind, payload)))
     return int(number)
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> Message:
+Said = tuple[ErpMessageKind, Mapping[str, Any]]
+"""What the ERP is to hear, and what of it."""
+
+
+async def begin(connection: AsyncConnection, tenant: str, order_ref: str, revision: int, first: Sequence[Said]) -> None:
+    """Write the first messages of an order that is new: its row already counts them."""
+    rows = [_row(tenant, order_ref, number, revision, *said) for number, said in enumerate(first, 1)]
+    await connection.execute(insert(erp_message).values(rows))
+
+
+def _row(
+    tenant: str, order_ref: str, number: int, revision: int, kind: ErpMessageKind, payload: Mapping[str, Any]
+) -> Message:
+    return {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "number": number,
+        "kind": kind,
+        "reference": f"{tenant}/{order_ref}/{number}",
+        "payload": {"revision": revision, **payload},
+        "state": "intended",
+    }
+
+
+async def renew(connection: AsyncConnection, message: Message) -> None:
+    """Let a message that is not done be told in its place as one that the ERP can't know yet: under a new reference."""
+    await connection.execute(
+        update(erp_message)
+        .where(
+            erp_message.c.tenant == message["tenant"],
+            erp_message.c.order_ref == message["order_ref"],
+            erp_message.c.number == message["number"],
+        )
+        .values(reference=f"{message['reference']}+", state="intended", attempts=0, last_error=None)
+    )
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> Message | None:
     """Return a message by its number."""
     query = select(erp_message).where(
         erp_message.c.tenant == tenant, erp_message.c.order_ref == order_ref, erp_message.c.number == number
     )
-    return dict((await connection.execute(query)).mappings().one())
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
 
 
 async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Message]:

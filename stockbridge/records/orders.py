@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import func, insert, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Conflict, Rejected
@@ -22,7 +22,7 @@ async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order
     return dict(found) if found else None
 
 
-async def lock(connection: AsyncConnection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Order]:
+async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Order]:
     """Lock the rows of orders, in one sorted order, and return those that exist."""
     query = (
         select(orders)
@@ -47,6 +47,21 @@ async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, *
         .values(**fields, updated_at=func.clock_timestamp())
     )
     await connection.execute(statement)
+
+
+async def set_statuses(connection: AsyncConnection, tenant: str, statuses: Mapping[str, str]) -> None:
+    """Bring orders to their statuses, by order_ref; their time of change moves along."""
+    given = {"tenant": tenant, "refs": list(statuses), "statuses": list(statuses.values())}
+    await connection.execute(_SET_STATUSES, given)
+
+
+_SET_STATUSES: Final = text(
+    """
+    update records.orders o set status = n.status, updated_at = clock_timestamp()
+    from unnest(cast(:refs as text[]), cast(:statuses as text[])) as n (order_ref, status)
+    where o.tenant = :tenant and o.order_ref = n.order_ref
+    """
+)
 
 
 def check_revision(order: Order | None, revision: int) -> None:

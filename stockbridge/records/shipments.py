@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.records.tables import carrier_step, parcel, shipment
@@ -49,6 +49,38 @@ async def parcels_of(connection: AsyncConnection, tenant: str, order_refs: Seque
         .order_by(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no)
     )
     return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def get_parcel(
+    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int
+) -> Parcel:
+    """Return a parcel, without its label."""
+    boxes = await parcels_of(connection, tenant, [order_ref])
+    return next(box for box in boxes if (box["shipment_no"], box["parcel_no"]) == (shipment_no, parcel_no))
+
+
+async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
+    """Return what is in the parcels of orders that are labeled and were not handed over."""
+    query = (
+        select(parcel.c.order_ref, parcel.c.lines)
+        .join(shipment, _its_shipment())
+        .where(
+            parcel.c.tenant == tenant,
+            parcel.c.order_ref.in_(order_refs),
+            parcel.c.tracking_number.is_not(None),
+            shipment.c.handed_over_at.is_(None),
+            shipment.c.dissolved_at.is_(None),
+        )
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _its_shipment() -> ColumnElement[bool]:
+    return and_(
+        shipment.c.tenant == parcel.c.tenant,
+        shipment.c.order_ref == parcel.c.order_ref,
+        shipment.c.shipment_no == parcel.c.shipment_no,
+    )
 
 
 async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
@@ -102,6 +134,23 @@ async def get_step(
     return dict((await connection.execute(query.with_for_update() if locked else query)).mappings().one())
 
 
+async def is_withdrawn(connection: AsyncConnection, label: Step) -> bool:
+    """Say whether a label was to be voided, or bought again since, or its shipment was dissolved."""
+    query = select(carrier_step.c.step_id).where(
+        carrier_step.c.tenant == label["tenant"],
+        carrier_step.c.order_ref == label["order_ref"],
+        carrier_step.c.shipment_no == label["shipment_no"],
+        or_(
+            carrier_step.c.version > label["version"],
+            and_(carrier_step.c.version == label["version"], carrier_step.c.kind == "void"),
+        ),
+    )
+    if (await connection.execute(query)).first() is not None:
+        return True
+    row = await get(connection, label["tenant"], label["order_ref"], label["shipment_no"])
+    return row is None or row["dissolved_at"] is not None
+
+
 async def intend(
     connection: AsyncConnection, tenant: str, order_ref: str, kind: str, shipment_no: str, version: int
 ) -> None:
@@ -138,17 +187,10 @@ async def move_step(
 
 async def silent_parcels(connection: AsyncConnection, silent_for_s: float, limit: int) -> list[Parcel]:
     """Return parcels on their way that nothing was heard of for a while, the longest silent first."""
-    from sqlalchemy import text  # one use: an interval from a setting
-
     heard = func.coalesce(parcel.c.last_heard_at, shipment.c.created_at)
     query = (
         select(parcel.c.tenant, parcel.c.order_ref, parcel.c.tracking_number, shipment.c.carrier)
-        .join(
-            shipment,
-            (shipment.c.tenant == parcel.c.tenant)
-            & (shipment.c.order_ref == parcel.c.order_ref)
-            & (shipment.c.shipment_no == parcel.c.shipment_no),
-        )
+        .join(shipment, _its_shipment())
         .where(
             parcel.c.tracking_number.is_not(None),
             parcel.c.delivered_at.is_(None),

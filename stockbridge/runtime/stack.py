@@ -209,6 +209,8 @@ def _sandbox_environment(folder: Path, settings: Settings, ports: Ports, plan: P
         "SANDBOX_CARRIER_TOKEN": settings.need("carrier_token"),
         "SANDBOX_CARRIER_SECRET": settings.need("carrier_secret"),
         "SANDBOX_CARRIER_CONNECTION": settings.need("carrier_connection"),
+        # Whoever tries things out pushes orders past the ERP; it must not refuse to hear of them.
+        "SANDBOX_ERP_UNKNOWN_ORDERS": "accept",
     }
     if plan.scan_interval_s is not None:
         environment["SANDBOX_SCAN_INTERVAL_S"] = str(plan.scan_interval_s)

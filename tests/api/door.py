@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -34,7 +34,7 @@ class DirectGateway:
 
     async def deliver(self, row: InboxRow, timeout_s: float) -> None:
         if self.down:
-            raise Unavailable("Temporal is down.")
+            raise Unavailable(f"Temporal is down; {timeout_s} s are of no use.")
         await self.decide_all(row.tenant, row.order_ref)
 
     async def hear_carrier(self, tenant: str, order_ref: str) -> None:
@@ -69,7 +69,6 @@ class Door:
     gateway: DirectGateway
     tenant: str
     key: str
-    reference: dict[str, Any] = field(default_factory=dict)
 
     def headers(self, key: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {key or self.key}"}
@@ -109,7 +108,11 @@ class Door:
         """Receive stock into a bin."""
         lines = [{"line_no": 1, "sku": sku, "quantity": quantity}]
         await self.made("/api/orders/inbound", {"po_no": po_no, "site": "HAM", "supplier": "ACME", "lines": lines})
-        receipt = {"receipt_no": f"{po_no}-R", "location_id": "HAM-A-1", "lines": [{"line_no": 1, "quantity": quantity}]}
+        receipt = {
+            "receipt_no": f"{po_no}-R",
+            "location_id": "HAM-A-1",
+            "lines": [{"line_no": 1, "quantity": quantity}],
+        }
         receipt["lines"][0].update(line)
         return await self.made(f"/api/orders/inbound/{po_no}/receipts", receipt)
 
@@ -133,7 +136,9 @@ def product(sku: str, tracking: str = "none", **fields: Any) -> dict[str, Any]:
     return {"sku": sku, "description": sku, "base_uom": "EA", "packagings": [], "tracking": tracking, **fields}
 
 
-def push(order_no: str = "SO-1", revision: int = 1, lines: Sequence[dict[str, Any]] = (), **fields: Any) -> dict[str, Any]:
+def push(
+    order_no: str = "SO-1", revision: int = 1, lines: Sequence[dict[str, Any]] = (), **fields: Any
+) -> dict[str, Any]:
     body = copy.deepcopy(examples.PUSH)
     body |= {"order_no": order_no, "revision": revision, **fields}
     if lines:

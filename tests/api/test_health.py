@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -34,7 +36,7 @@ async def test_metrics_tell_what_waits(shop: Door) -> None:
 
 
 @pytest.fixture
-async def orphan(door: Door):
+async def orphan() -> AsyncIterator[httpx.AsyncClient]:
     """The door of a process whose PostgreSQL is gone."""
     engine = create_async_engine("postgresql+psycopg://nobody@127.0.0.1:9/nothing", connect_args={"connect_timeout": 1})
     ledger = LedgerWriter(engine)

@@ -119,7 +119,10 @@ async def test_a_shortage_refuses_the_whole_push_by_policy_and_it_may_be_sent_ag
         ({"lines": [line(), line()]}, ("/lines/1/line_no", "duplicate_line")),
         ({"lines": [line(lot="L-1")]}, ("/lines/0/lot", "lot_not_tracked")),
         ({"lines": [line(line_no=0)]}, ("/lines/0/line_no", "invalid")),
-        ({"lines": [line(unit_price={"amount": "4,25", "currency": "EUR"})]}, ("/lines/0/unit_price/amount", "invalid")),
+        (
+            {"lines": [line(unit_price={"amount": "4,25", "currency": "EUR"})]},
+            ("/lines/0/unit_price/amount", "invalid"),
+        ),
         ({"lines": []}, None),
         ({"site": "CPH"}, ("/site", "unknown_site")),
         ({"carrier": "pigeon"}, ("/carrier", "unknown_carrier")),
@@ -192,7 +195,12 @@ async def test_a_queued_amendment_shows_what_was_accepted_last(stocked: Door) ->
     stocked.gateway.down = True
     answer = await stocked.post("/api/orders/outbound", push(revision=2, lines=[line(quantity=3)]))
     told = answer.json()
-    assert (answer.status_code, told["outcome"], told["revision"], told["lines"][0]["ordered"]) == (202, "queued", 1, 24)
+    assert (answer.status_code, told["outcome"], told["revision"], told["lines"][0]["ordered"]) == (
+        202,
+        "queued",
+        1,
+        24,
+    )
 
 
 async def test_a_push_refused_after_its_sender_was_told_to_wait_stays_readable(stocked: Door) -> None:

@@ -1,0 +1,47 @@
+"""What an order is, and what is still to be done for it, as the records have it: all in one look."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
+_READ: Final = text(
+    """
+    select o.*,
+      (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no)
+                                 order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
+       from records.carrier_step s
+       where s.tenant = o.tenant and s.order_ref = o.order_ref and s.state in ('intended', 'sent', 'unknown')
+         and not (s.kind = 'label' and exists (
+           select from records.carrier_step v
+           where v.tenant = s.tenant and v.order_ref = s.order_ref and v.shipment_no = s.shipment_no
+             and v.version = s.version and v.kind = 'void' and v.state in ('intended', 'sent', 'unknown')))
+      ) as carrier_steps,
+      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind) order by m.number), '[]')
+       from records.erp_message m
+       where m.tenant = o.tenant and m.order_ref = o.order_ref and m.state not in ('done', 'skipped')
+      ) as erp_steps,
+      (select coalesce(jsonb_agg(p.tracking_number order by p.shipment_no, p.parcel_no), '[]')
+       from records.parcel p
+       where p.tenant = o.tenant and p.order_ref = o.order_ref and p.tracking_number is not null
+      ) as tracking_numbers,
+      exists (select from records.carrier_event e
+              where e.tenant = o.tenant and e.order_ref = o.order_ref and e.applied_at is null) as heard,
+      exists (select from records.inbox i
+              where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided
+    from records.orders o
+    where o.tenant = :tenant and o.order_ref = :order_ref
+    """
+)
+
+
+async def read(connection: AsyncConnection, tenant: str, order_ref: str) -> dict[str, Any] | None:
+    """Return an order's row, its open `carrier_steps` and `erp_steps`, its `tracking_numbers`, and what waits.
+
+    `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
+    """
+    found = (await connection.execute(_READ, {"tenant": tenant, "order_ref": order_ref})).mappings().one_or_none()
+    return dict(found) if found else None

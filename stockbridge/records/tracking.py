@@ -1,0 +1,45 @@
+"""How far parcels are: a parcel's status moves along its partial order only, a shipment's is its slowest parcel's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.carriers import PHYSICAL, TrackingStatus, advances
+from stockbridge.records import shipments
+from stockbridge.records.shipments import Parcel, Shipment
+
+
+def moves_stock(status: TrackingStatus, shipment: Shipment, box: Parcel) -> bool:
+    """Say whether a scan proves a movement that the ledger may not have: that the parcel left, or arrived."""
+    if status is TrackingStatus.DELIVERED:
+        return box["delivered_at"] is None
+    return status in PHYSICAL and shipment["handed_over_at"] is None
+
+
+async def advance(connection: AsyncConnection, box: Parcel, status: TrackingStatus) -> str:
+    """Move a parcel to a status, if that is further than it is. Returns what changed. The order's row is locked."""
+    owner = (box["tenant"], box["order_ref"])
+    boxes = [
+        other
+        for other in await shipments.parcels_of(connection, owner[0], [owner[1]])
+        if other["shipment_no"] == box["shipment_no"]
+    ]
+    known = {other["parcel_no"]: TrackingStatus(other["tracking_status"]) for other in boxes}
+    before = known[box["parcel_no"]]
+    if not advances(before, status):
+        return f"nothing: {before} is further"
+    known[box["parcel_no"]] = status
+    await shipments.set_parcel(connection, *owner, box["shipment_no"], box["parcel_no"], tracking_status=status.value)
+    await shipments.set_fields(connection, *owner, box["shipment_no"], tracking_status=least(known.values()).value)
+    return f"{before} -> {status}"
+
+
+def least(statuses: Iterable[TrackingStatus]) -> TrackingStatus:
+    """Return the least advanced of the statuses."""
+    found, *rest = statuses
+    for status in rest:
+        if advances(status, found):
+            found = status
+    return found

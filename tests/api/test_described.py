@@ -1,0 +1,166 @@
+"""What the OpenAPI document and the page of problems say is what the code does."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import stockbridge
+from stockbridge.api import bodies, examples, problems
+from stockbridge.domain import commands
+
+from .door import Door, push
+
+PACKAGE = Path(stockbridge.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "problems.md"
+AREAS = ("domain", "ledger", "records", "activities", "relay", "api")
+
+# Where a code stands in a call, by the name that is called; what else takes codes calls these.
+POSITIONS = {
+    "Rejected": 0,
+    "__init__": 0,
+    "Fault": 1,
+    "fault": 1,
+    "PydanticCustomError": 0,
+    "problem": 1,
+    "_too_much": 5,
+}
+AT_THE_DOOR = {"add": 2}
+# Raised by a carrier's adapter, and told at the door.
+CALLBACKS = {"invalid_signature", "stale_signature", "malformed"}
+
+
+def codes_in(path: Path, positions: dict[str, int]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            position = positions.get(name)
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            if position is not None and position < len(node.args):
+                named.append(node.args[position])
+            for value in named:
+                if (
+                    isinstance(value, ast.Constant)
+                    and isinstance(value.value, str)
+                    and re.fullmatch("[a-z_]+", value.value)
+                ):
+                    yield value.value
+
+
+def used_codes() -> set[str]:
+    found = set(CALLBACKS)
+    for area in AREAS:
+        for path in (PACKAGE / area).rglob("*.py"):
+            found |= set(codes_in(path, POSITIONS | AT_THE_DOOR if area == "api" else POSITIONS))
+    found |= {code for code, _ in problems._OF_STATUS.values()}
+    found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
+    return found - {"code"}
+
+
+def test_every_code_is_on_the_page_of_problems_and_no_other() -> None:
+    page = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert used_codes() - page == set(), "not on the page"
+    assert page - used_codes() == set(), "on the page, but never used"
+
+
+def test_codes_are_written_as_titles_that_people_read() -> None:
+    assert problems.title_of("unknown_sku") == "Unknown SKU"
+    assert problems.title_of("order_closed") == "Order closed"
+
+
+@pytest.mark.parametrize(
+    ("shape", "example"),
+    [
+        (bodies.Product, examples.PRODUCT),
+        (bodies.Location, examples.SITE),
+        (bodies.Location, examples.BIN),
+        (bodies.Inbound, examples.INBOUND),
+        (bodies.Receipt, examples.RECEIPT),
+        (commands.Push, examples.PUSH),
+        (commands.Pick, examples.PICK),
+        (commands.PutBackDone, examples.PUT_BACK),
+        (commands.Ship, examples.SHIP),
+        (commands.HandOver, examples.HAND_OVER),
+        (commands.Cancel, examples.CANCEL),
+        (commands.Return, examples.RETURN),
+        (commands.OperatorAct, examples.OPERATOR_ACT),
+        (bodies.Move, examples.MOVE),
+        (bodies.Adjustment, examples.ADJUSTMENT),
+        (bodies.StatusChange, examples.STATUS_CHANGE),
+    ],
+)
+def test_each_example_is_taken(shape: type, example: dict) -> None:
+    shape.model_validate(json.loads(json.dumps(example)))
+
+
+async def test_the_description_names_every_address_of_the_contract(door: Door) -> None:
+    described = (await door.http.get("/openapi.json")).json()
+    calls = {(method, path) for path, methods in described["paths"].items() for method in methods}
+    assert calls >= {
+        ("post", "/api/products"),
+        ("get", "/api/products"),
+        ("get", "/api/products/{sku}"),
+        ("post", "/api/locations"),
+        ("get", "/api/locations"),
+        ("get", "/api/locations/{location_id}"),
+        ("get", "/api/locations/{location_id}/inventory"),
+        ("post", "/api/orders/inbound"),
+        ("get", "/api/orders/inbound"),
+        ("get", "/api/orders/inbound/{po_no}"),
+        ("post", "/api/orders/inbound/{po_no}/receipts"),
+        ("post", "/api/orders/outbound"),
+        ("get", "/api/orders"),
+        ("get", "/api/orders/{order_no}"),
+        ("get", "/api/orders/{order_no}/timeline"),
+        ("post", "/api/orders/{order_no}/picks"),
+        ("post", "/api/orders/{order_no}/put-backs"),
+        ("post", "/api/orders/{order_no}/shipments"),
+        ("post", "/api/orders/{order_no}/shipments/{shipment_no}/handover"),
+        ("post", "/api/orders/{order_no}/cancel"),
+        ("post", "/api/orders/{order_no}/returns"),
+        ("post", "/api/orders/{order_no}/operator-acts"),
+        ("post", "/api/callbacks/carriers/{carrier}/{connection}"),
+        ("get", "/api/inventory"),
+        ("post", "/api/inventory/move"),
+        ("post", "/api/inventory/adjustments"),
+        ("put", "/api/inventory/{stream_id}/status"),
+        ("get", "/api/ledger/streams/{stream_id}/entries"),
+        ("get", "/api/reports/stock-levels"),
+        ("get", "/healthz"),
+        ("get", "/readyz"),
+    }
+    assert (await door.http.get("/docs")).status_code == 200
+
+
+async def test_a_body_is_described_as_its_shape_with_an_example(door: Door) -> None:
+    described = (await door.http.get("/openapi.json")).json()
+    body = described["paths"]["/api/orders/outbound"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"]["examples"][0]["order_no"] == "SO-10293"
+    schema = {**body["schema"], "components": described["components"]}
+    jsonschema.validate(examples.PUSH, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**examples.PUSH, "colour": "red"}, schema)
+
+
+async def test_answers_are_as_described(shop: Door) -> None:
+    await shop.stock()
+    described = (await shop.http.get("/openapi.json")).json()
+
+    def check(path: str, method: str, answer: object, status: int, media_type: str = "application/json") -> None:
+        told = described["paths"][path][method]["responses"][str(status)]["content"][media_type]["schema"]
+        jsonschema.validate(answer, {**told, "components": described["components"]})
+
+    pushed = await shop.post("/api/orders/outbound", push())
+    check("/api/orders/outbound", "post", pushed.json(), 201)
+    view = await shop.get("/api/orders/SO-1")
+    check("/api/orders/{order_no}", "get", view.json(), 200)
+    check("/api/orders/{order_no}/timeline", "get", (await shop.get("/api/orders/SO-1/timeline")).json(), 200)
+    refused = await shop.post("/api/orders/outbound", push(site="CPH"))
+    check("/api/orders/outbound", "post", refused.json(), 422, "application/problem+json")
+    check("/api/inventory", "get", (await shop.get("/api/inventory")).json(), 200)
