@@ -1,4 +1,4 @@
-"""Units of measure at the edge: from a quantity in a packaging to whole base units. The ledger counts in nothing else."""
+"""Units of measure at the edge: from a packaging to whole base units. The ledger counts in nothing else."""
 
 from __future__ import annotations
 

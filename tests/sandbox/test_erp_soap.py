@@ -161,7 +161,11 @@ async def test_the_wsdl_is_served_with_its_address_and_zeep_speaks_it(sandbox: A
             )
             with pytest.raises(zeep.exceptions.Fault) as fault:
                 client.service.GetStock({**credentials, "Password": "guess"})
-            return booked, str(client.service._binding_options["address"]), str(fault.value.code)  # noqa: SLF001  # no other way to see it
+            return (
+                booked,
+                str(client.service._binding_options["address"]),
+                str(fault.value.code),
+            )  # no other way to see it
 
     booked, address, fault_code = await asyncio.to_thread(speak)
     (document,) = await sandbox.documents(order_no)

@@ -48,6 +48,8 @@ class Checks:
 
     def failed(self, chapter: str, error: BaseException) -> None:
         """Cross a chapter that could not be told to its end."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         self.that(held=False, promise=f"{chapter}: told to its end", found=f"{type(error).__name__}: {error}")
 
 

@@ -43,6 +43,11 @@ class Display:
         """Print a remark."""
         self._print(f"[dim]{escape(text)}[/dim]")
 
+    def report(self, text: str) -> None:
+        """Print what is going on, and show it for as long as it takes."""
+        self.say(text)
+        self.doing(text)
+
     def doing(self, text: str) -> None:
         """Show what is going on, where somebody watches."""
         self._progress.update(self._task, description=escape(text))

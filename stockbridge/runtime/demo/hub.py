@@ -111,6 +111,16 @@ class Hub:
         """Read what of a kind is in an order's timeline."""
         return [item for item in await self.every(f"/api/orders/{order_no}/timeline") if item["kind"] == kind]
 
+    async def entries(self, stream_id: str) -> list[Json]:
+        """Read all entries of a stream of the ledger, in their order."""
+        entries: list[Json] = []
+        while True:
+            after = entries[-1]["seq"] if entries else 0
+            page = (await self.get(f"/api/ledger/streams/{stream_id}/entries", after_seq=after)).accepted
+            entries += page["items"]
+            if page["next"] is None:
+                return entries
+
     async def level(self, site: str, sku: str) -> Json:
         """Read the stock level of a sku."""
         levels = await self.every("/api/reports/stock-levels", site=site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -35,20 +36,33 @@ class PromiseBrokenError(StockbridgeError):
     """The story was told, and something that was promised in it did not hold."""
 
 
+class InterruptedStoryError(StockbridgeError):
+    """The story was not told to its end, so it proves nothing."""
+
+
 async def demo(settings: Settings, *, orders: int = ORDERS, seed: int = SEED, keep: bool = False) -> None:
     """Tell the story on a fresh stack. Raises `PromiseBrokenError` at its end if a promise did not hold.
 
     The same seed tells the same story. `keep` leaves the data folder, with all logs, where it is.
     """
+    try:
+        checks = await _perform(settings, make_world(seed, orders), keep=keep)
+    except asyncio.CancelledError:
+        raise InterruptedStoryError("The story was interrupted; everything is stopped.") from None
+    if checks.broken:
+        raise PromiseBrokenError("This did not hold: " + "; ".join(checks.broken))
+
+
+async def _perform(settings: Settings, world: World, *, keep: bool) -> Checks:
+    """Set the stage, have the story told, and clear the stage, whatever happens."""
     began = time.monotonic()
     with (
         _folder(keep=keep) as folder,
         Display(Console(), len(story.CHAPTERS)) as display,
     ):
         checks = Checks(display)
-        world = make_world(seed, orders)
         plan = Plan(folder, api_port=None, erp_port=None, carrier_port=None, scan_interval_s=_SCAN_INTERVAL_S)
-        async with embedded_stack(plan, settings=_own(settings), report=display.doing) as stack:
+        async with embedded_stack(plan, settings=_own(settings), report=display.report) as stack:
             display.say(f"Everything is up in {time.monotonic() - began:.0f} s. {_watch_at(stack)}")
             async with _tale(stack, world, checks) as tale:
                 await story.tell(tale)
@@ -57,8 +71,7 @@ async def demo(settings: Settings, *, orders: int = ORDERS, seed: int = SEED, ke
         display.say(f"{checks.kept} promises kept, {len(checks.broken)} broken, in {time.monotonic() - began:.0f} s.")
         if keep:
             display.say(f"The data and the logs are in {folder}.")
-    if checks.broken:
-        raise PromiseBrokenError("This did not hold: " + "; ".join(checks.broken))
+    return checks
 
 
 @contextmanager

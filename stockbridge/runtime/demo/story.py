@@ -1,4 +1,4 @@
-"""The story, chapter by chapter. Each is told even if one before it went wrong: what else holds is worth knowing."""
+"""The story, chapter by chapter. A promise that does not hold does not stop it; a chapter that breaks off does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
     ("Stock arrives for those who wait", waiting.stock_arrives_for_those_who_wait),
     ("A picker finds too little", waiting.a_picker_finds_too_little),
     ("Parcels leave and arrive", delivering.parcels_leave_and_arrive),
-    ("An order is cancelled when its label is bought already", regretting.an_order_is_cancelled_late),
+    ("Minds change when labels are bought already", regretting.minds_change_late),
     ("The ERP goes down for a while", catching_up.the_erp_goes_down),
     ("Goods come back", regretting.goods_come_back),
     ("Everything settles", settling.everything_settles),
@@ -43,3 +43,4 @@ async def tell(tale: Tale) -> None:
                 await chapter(tale)
             except Exception as error:  # noqa: BLE001 - whatever it is, the chapter's promises did not hold
                 tale.checks.failed(title, error)
+                return

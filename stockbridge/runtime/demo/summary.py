@@ -26,7 +26,7 @@ async def sum_up(tale: Tale, stack: EmbeddedStack) -> None:
     items = [item for story in told for item in story]
     rows = [
         *_rows("orders", Counter(order["status"] for order in orders)),
-        *_rows("postings", {**_reasons(items), "all, with receipts": report.postings}),
+        *_rows("postings", {**_reasons(items), "total, with receipts": report.postings}),
         *_rows("ERP messages", Counter(_of(items, "erp_message", "kind"))),
         *_rows("callbacks", Counter(call["state"] for call in await tale.carrier.callbacks())),
         *_rows("carrier events", Counter(f"heard by {way}" for way in _of(items, "carrier_event", "heard_by"))),
@@ -37,7 +37,7 @@ async def sum_up(tale: Tale, stack: EmbeddedStack) -> None:
 
 
 def _rows(of: str, counted: Mapping[str, int]) -> Rows:
-    return [(of, which.replace("_", " "), str(count)) for which, count in counted.items()]
+    return [(of, which.replace("_", " "), str(count)) for which, count in sorted(counted.items())]
 
 
 def _of(items: list[Json], kind: str, name: str) -> Iterable[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stockbridge.runtime.demo.checks import Checks, watch
-from stockbridge.runtime.demo.hub import Hub, UnexpectedAnswerError
+from stockbridge.runtime.demo.hub import Hub, UnexpectedAnswerError, side_by_side
 from stockbridge.runtime.demo.partners import Carrier, Erp
 from stockbridge.runtime.demo.world import SITE, Json, World
 
@@ -23,12 +23,14 @@ class Tale:
     # -- the floor's daily work: each of it may be told twice --------------------------------------------------------
 
     async def pick(self, order_no: str) -> Json:
-        """Pick all that an order holds in bins."""
+        """Pick all that an order holds in bins, if anything."""
         lines = [
             {"line_no": line["line_no"], "quantity": line["reserved"] - line["picked"]}
             for line in (await self.hub.order(order_no))["lines"]
             if line["reserved"] > line["picked"]
         ]
+        if not lines:
+            return await self.hub.order(order_no)
         body = {"pick_no": f"P-{order_no}", "lines": lines, "device": "scanner-7"}
         return (await self.hub.tell_order(order_no, "picks", body)).accepted
 
@@ -82,9 +84,18 @@ class Tale:
         messages = await self.hub.timeline(order_no, "erp_message")
         return [item["data"]["reference"] for item in sorted(messages, key=lambda item: item["data"]["number"])]
 
-    async def booked(self, order_no: str) -> list[str]:
-        """Return the references of the documents that the ERP booked for an order, in the order of their making."""
-        return [document["reference"] for document in await self.erp.documents(order_no=order_no)]
+    async def fed_and_booked(self, order_nos: list[str]) -> dict[str, tuple[list[str], list[str]]]:
+        """Return each order's ERP messages beside the documents that the ERP made of them, by their references."""
+        feeds = await side_by_side(self.fed(order_no) for order_no in order_nos)
+        booked: dict[str, list[str]] = {order_no: [] for order_no in order_nos}
+        for document in await self.erp.documents():
+            booked.setdefault(document["order_no"], []).append(document["reference"])
+        return {order_no: (feed, booked[order_no]) for order_no, feed in zip(order_nos, feeds, strict=True)}
+
+    async def behind(self, order_nos: list[str]) -> dict[str, tuple[int, int]]:
+        """Return how many messages and documents there are of orders where they aren't the same, in the same order."""
+        found = await self.fed_and_booked(order_nos)
+        return {order_no: (len(fed), len(booked)) for order_no, (fed, booked) in found.items() if fed != booked}
 
     async def bin_of(self, order_no: str, line_no: int) -> str:
         """Return the bin that an order line holds most in."""

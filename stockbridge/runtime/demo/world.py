@@ -60,6 +60,16 @@ _CITIES: Final = (
 )
 
 
+NEW_HOME: Final[Json] = {
+    "name": "Ida Holm",
+    "street": ["Sandtorkai 30"],
+    "postal_code": "20457",
+    "city": "Hamburg",
+    "country": "DE",
+}
+"""Where a customer moves to, in the middle of an order."""
+
+
 @dataclass(frozen=True)
 class Item:
     """A sku: how many are in a case, what one weighs and costs, and whether its lots are traced."""
@@ -155,7 +165,7 @@ def make_world(seed: int, orders: int) -> World:
     scarce, awaited, scattered, rare, *plenty = items
     cast = _cast(draw, items)
     others = tuple(_other(draw, number, plenty) for number in range(10 + 1, 10 + 1 + orders - len(list(cast))))
-    return World(items, tuple(_stocks(draw, items, 1 + orders // 200)), scarce, awaited, scattered, rare, cast, others)
+    return World(items, tuple(_stocks(draw, items, 1 + orders // 100)), scarce, awaited, scattered, rare, cast, others)
 
 
 def _items(draw: Random) -> tuple[Item, ...]:

@@ -8,17 +8,10 @@ from typing import Final
 
 from stockbridge.runtime.demo.hub import Answer
 from stockbridge.runtime.demo.tale import Tale
-from stockbridge.runtime.demo.world import Item, Json, line_of, revised, with_lines, without_line
+from stockbridge.runtime.demo.world import NEW_HOME, Item, Json, line_of, revised, with_lines, without_line
 
 _TOO_MANY: Final = 1_000_000
 _NEVER_SENT: Final = 2
-_NEW_HOME: Final = {
-    "name": "Ida Holm",
-    "street": ["Sandtorkai 30"],
-    "postal_code": "20457",
-    "city": "Hamburg",
-    "country": "DE",
-}
 
 
 @dataclass(frozen=True)
@@ -33,14 +26,15 @@ class _Kind:
 async def customers_change_their_minds(tale: Tale) -> None:
     """Amend one order in every way; then ask for what can't be had, and for what has been overtaken."""
     order = {**tale.world.cast.amended, "revision": _NEVER_SENT}
-    for kind in _kinds(tale.world.plenty):
+    wanted = {line["sku"] for line in order["lines"]}
+    for kind in _kinds(*(item for item in tale.world.plenty if item.sku not in wanted)):
         order = await _amend(tale, order, kind)
     await _amend_too_late(tale, order)
     await _ask_for_too_much(tale)
 
 
-def _kinds(plenty: tuple[Item, ...]) -> tuple[_Kind, ...]:
-    one, other, another = plenty[0], plenty[1], plenty[2]
+def _kinds(one: Item, other: Item, another: Item, *_more: Item) -> tuple[_Kind, ...]:
+    """Return the amendments in the order that they come in, with three items that the order has not."""
     return (
         _Kind("more of a line", lambda order: _with_quantity(order, 1, 3), 1),
         _Kind("less of a line", lambda order: _with_quantity(order, 2, 4), 1),
@@ -53,7 +47,7 @@ def _kinds(plenty: tuple[Item, ...]) -> tuple[_Kind, ...]:
             1,
         ),
         _Kind("a price, a note and a date", _with_other_words, 0),
-        _Kind("another address", lambda order: revised(order, ship_to=_NEW_HOME), 0),
+        _Kind("another address", lambda order: revised(order, ship_to=NEW_HOME), 0),
     )
 
 

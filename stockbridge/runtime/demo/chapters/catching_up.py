@@ -20,11 +20,11 @@ async def the_erp_goes_down(tale: Tale) -> None:
     cast = tale.world.cast
     played = [cast.amended, cast.strict, cast.holder, cast.early, cast.waiting, cast.last, cast.short, cast.missing]
     order_nos = [*(order["order_no"] for order in played), *others[:-_LEFT_FOR_LATER]]
-    await watch(lambda: _behind(tale, order_nos), lambda behind: not behind)
+    await watch(lambda: tale.behind(order_nos), lambda behind: not behind)
     async with tale.erp.misbehaving("down"):
         before = len(await tale.erp.documents())
         await side_by_side(tale.dispatch(order_no) for order_no in order_nos)
-        arrived, seen = await tale.all_delivered(order_nos, _A_MINUTE)
+        arrived, seen = await tale.all_delivered(order_nos, _a_while(order_nos))
         missed = len(await tale.erp.documents()) == before
         tale.checks.that(
             arrived and missed,
@@ -35,19 +35,14 @@ async def the_erp_goes_down(tale: Tale) -> None:
     await _lose_answers(tale, others[-_LEFT_FOR_LATER:])
 
 
-async def _behind(tale: Tale, order_nos: list[str]) -> dict[str, tuple[int, int]]:
-    """Return the orders whose documents aren't the messages of their feed, one for one and in order."""
-    behind = {}
-    for order_no in order_nos:
-        fed, booked = await tale.fed(order_no), await tale.booked(order_no)
-        if fed != booked:
-            behind[order_no] = (len(fed), len(booked))
-    return behind
+def _a_while(order_nos: list[str]) -> float:
+    """Return how long it may take with so many orders, in seconds."""
+    return _A_MINUTE + len(order_nos)
 
 
 async def _check_caught_up(tale: Tale, order_nos: list[str]) -> None:
-    held, behind, took_s = await watch(lambda: _behind(tale, order_nos), lambda behind: not behind, _A_MINUTE)
-    messages = sum([len(await tale.fed(order_no)) for order_no in order_nos])
+    held, behind, took_s = await watch(lambda: tale.behind(order_nos), lambda behind: not behind, _a_while(order_nos))
+    messages = sum(len(feed) for feed, _ in (await tale.fed_and_booked(order_nos)).values())
     tale.checks.that(
         held,
         f"It is back, and catches up in {took_s:.0f} s: {messages} messages, a document for each, each order in order",
@@ -59,8 +54,8 @@ async def _lose_answers(tale: Tale, order_nos: list[str]) -> None:
     """Let the ERP do its work, and hang up before it has said so."""
     async with tale.erp.misbehaving("timeout_after", operation="ReportShipment", count=len(order_nos)):
         await side_by_side(tale.dispatch(order_no) for order_no in order_nos)
-        arrived, seen = await tale.all_delivered(order_nos, _A_MINUTE)
-        held, behind, _ = await watch(lambda: _behind(tale, order_nos), lambda behind: not behind, _A_MINUTE)
+        arrived, seen = await tale.all_delivered(order_nos, _a_while(order_nos))
+        held, behind, _ = await watch(lambda: tale.behind(order_nos), lambda behind: not behind, _a_while(order_nos))
     unheard = [
         item["data"]["attempts"]
         for order_no in order_nos

@@ -1,14 +1,56 @@
-"""An order is cancelled when its label is bought already; and goods come back."""
+"""Orders are amended and cancelled when their labels are bought already; and goods come back."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from stockbridge.runtime.demo.checks import watch
 from stockbridge.runtime.demo.hub import Answer
 from stockbridge.runtime.demo.tale import Tale
-from stockbridge.runtime.demo.world import BINS, RETURNS, Json
+from stockbridge.runtime.demo.world import BINS, NEW_HOME, RETURNS, Json, with_lines
+
+_FEWER: Final = 2
 
 
-async def an_order_is_cancelled_late(tale: Tale) -> None:
+async def minds_change_late(tale: Tale) -> None:
+    """Change and cancel orders whose goods are packed, and whose labels are bought."""
+    await _move_house(tale)
+    await _cancel(tale)
+
+
+async def _move_house(tale: Tale) -> None:
+    """Amend a labeled order to less, and to another address: another label, and the rest goes back to its bin."""
+    order = tale.world.cast.early
+    order_no, (line,) = order["order_no"], order["lines"]
+    await tale.pick(order_no)
+    old = await tale.label(order_no)
+    less = {**line, "quantity": line["quantity"] - _FEWER}
+    await tale.erp.push_one({**with_lines(order, less), "ship_to": NEW_HOME})
+    view = await tale.hub.order(order_no)
+    await _put_back(tale, order_no, view)
+    new = await tale.label(order_no)
+    standing = [await _label_status(tale, number) for number in (old, new)]
+    tale.checks.that(
+        view["lines"][0]["to_put_back"] == _FEWER and standing == ["voided", "booked"],
+        f"{order_no} is labeled, then moves house and wants {_FEWER} less: label {old} is voided, {new} bought instead",
+        f"{view['lines']}, {old} and {new} are {standing}",
+    )
+
+
+async def _label_status(tale: Tale, tracking_number: str) -> str:
+    """Return what the carrier thinks of a label."""
+    bookings = await tale.carrier.shipments()
+    return next(
+        (
+            str(booking["status"])
+            for booking in bookings
+            if any(parcel["tracking_number"] == tracking_number for parcel in booking["parcels"])
+        ),
+        "unknown",
+    )
+
+
+async def _cancel(tale: Tale) -> None:
     """Cancel a labeled order: the label is voided, and its goods go back to a bin and are anybody's again."""
     order = tale.world.cast.regretted
     order_no = order["order_no"]
@@ -27,18 +69,10 @@ async def _available(tale: Tale, order: Json) -> dict[str, int]:
 
 
 async def _check_void(tale: Tale, order_no: str, tracking_number: str) -> None:
-    async def look() -> list[str]:
-        bookings = await tale.carrier.shipments()
-        return [
-            booking["status"]
-            for booking in bookings
-            if any(parcel["tracking_number"] == tracking_number for parcel in booking["parcels"])
-        ]
-
     await tale.checks.soon(
         f"{order_no} is cancelled after its label {tracking_number} was bought: the carrier voids it",
-        look,
-        lambda statuses: statuses == ["voided"],
+        lambda: _label_status(tale, tracking_number),
+        lambda status: status == "voided",
     )
 
 
@@ -56,7 +90,7 @@ async def _put_back(tale: Tale, order_no: str, view: Json) -> None:
     lines = [
         {"line_no": line["line_no"], "quantity": line["to_put_back"], "location_id": BINS[-1]} for line in view["lines"]
     ]
-    (await tale.hub.tell_order(order_no, "put-backs", {"put_back_no": "B-1", "lines": lines})).accepted  # noqa: B018
+    (await tale.hub.tell_order(order_no, "put-backs", {"put_back_no": f"B-{order_no}", "lines": lines})).accepted  # noqa: B018
 
 
 async def _check_closed(tale: Tale, order: Json, before: dict[str, int]) -> None:

@@ -55,17 +55,13 @@ async def _check_messages(tale: Tale, orders: list[Json]) -> None:
     """Compare the ERP's whole book with all feeds."""
     order_nos = [order["order_no"] for order in orders]
 
-    async def look() -> tuple[int, list[str]]:
-        feeds = await side_by_side(tale.fed(order_no) for order_no in order_nos)
-        booked: dict[str, list[str]] = {order_no: [] for order_no in order_nos}
-        for document in await tale.erp.documents():
-            booked.setdefault(document["order_no"], []).append(document["reference"])
-        wrong = [order_no for order_no, feed in zip(order_nos, feeds, strict=True) if booked.pop(order_no) != feed]
-        return sum(map(len, feeds)), [*wrong, *booked]
-
-    held, (messages, wrong), _ = await watch(look, lambda seen: not seen[1])
+    held, behind, _ = await watch(lambda: tale.behind(order_nos), lambda behind: not behind)
+    documents = len(await tale.erp.documents())
+    messages = sum(len(feed) for feed, _ in (await tale.fed_and_booked(order_nos)).values())
     tale.checks.that(
-        held, f"The ERP has heard of everything: {messages} messages, a document for each, none doubled", wrong
+        held and messages == documents,
+        f"The ERP has heard of everything: {messages} messages, a document for each, none doubled",
+        f"{messages} messages, {documents} documents, {behind}",
     )
 
 

@@ -1,0 +1,71 @@
+"""The real thing: the command, its whole stack, and nothing of it left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stockbridge.runtime.demo.story import CHAPTERS
+from stockbridge.runtime.processes import MARK
+
+LIMIT_S = 240
+
+
+def start_demo(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "stockbridge.runtime.cli", "demo", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+
+
+def left_in(folder: Path) -> list[str]:
+    """Name the files, and the processes of a stack, that are still there."""
+    processes = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK, "").startswith(str(folder)):
+                processes.append(str(process))
+        except psutil.Error:
+            continue
+    return [*map(str, folder.iterdir()), *processes]
+
+
+def test_every_promise_of_the_story_holds(tmp_path: Path) -> None:
+    demo = start_demo(tmp_path, "--orders", "20")
+
+    page, _ = demo.communicate(timeout=LIMIT_S)
+
+    assert demo.returncode == 0, page
+    assert "✗" not in page
+    assert [f"\n{number}. {title}\n" in page for number, (title, _) in enumerate(CHAPTERS, 1)] == [True] * len(CHAPTERS)
+    assert re.search(r"✓ ledger verified: \d+ entries", page)
+    assert re.search(r"Watch every order at http://127\.0\.0\.1:\d+", page)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_story_leaves_nothing_and_proves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    demo = start_demo(tmp_path)
+    assert demo.stdout is not None
+    while "✓" not in (line := demo.stdout.readline()):
+        assert line, "the story ended before its first promise"
+
+    began = time.monotonic()
+    demo.send_signal(number)
+    page, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 1
+    assert "interrupted" in page
+    assert time.monotonic() - began < 30
+    assert left_in(tmp_path) == []
