@@ -26,6 +26,7 @@ from stockbridge.runtime.settings import sqlalchemy_url
 CLIENTS = (1, 32, 256)
 SECONDS = 5.0
 POOL_SIZE = 20
+ORDERS = 16 * max(CLIENTS)
 SITE = "HAM"
 TENANT = "bench"
 HOT = "HOT"
@@ -112,15 +113,16 @@ async def reservations(bench: Bench, seconds: float) -> None:
 
 
 async def amendments(bench: Bench, seconds: float) -> None:
-    """Amend orders that hold a hot sku up and down, each client its own."""
-    orders = [f"AM-{number}" for number in range(max(CLIENTS))]
+    """Amend orders that hold a hot sku up and down, each client its own in turn."""
+    orders = [f"AM-{number}" for number in range(ORDERS)]
     await asyncio.gather(*(bench.writer.post(order(order_ref, 1, HOT, 5)) for order_ref in orders))
     revisions = dict.fromkeys(orders, 1)
 
-    async def amend(client: int, _count: int) -> None:
-        revisions[orders[client]] += 1
-        revision = revisions[orders[client]]
-        await bench.writer.post(order(orders[client], revision, HOT, 5 + revision % 3))
+    async def amend(client: int, count: int) -> None:
+        order_ref = orders[(client + count * max(CLIENTS)) % ORDERS]
+        revisions[order_ref] += 1
+        revision = revisions[order_ref]
+        await bench.writer.post(order(order_ref, revision, HOT, 5 + revision % 3))
 
     for clients in CLIENTS:
         bench.report.add("amend_hot", await load(amend, clients, seconds))

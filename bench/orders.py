@@ -25,7 +25,7 @@ from stockbridge.runtime.settings import Settings
 from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 from stockbridge.workflows import names
 
-PUSHES = {1: 150, 32: 800}
+PUSHES = {1: 200, 32: 600}
 LIVES = {1: 10, 32: 64}
 SKUS = 100
 SHIP_TO = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
@@ -67,7 +67,7 @@ class _Hub:
 
     async def _say(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self._http.post(f"{self._stack.api_url}/api/{path}", json=body)
-        if answer.status_code not in {200, 201}:
+        if answer.status_code not in {200, 201, 202}:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
         return dict(answer.json())
 

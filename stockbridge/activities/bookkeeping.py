@@ -6,8 +6,8 @@ Also for orders that it was not about: one that was served from the queue, and o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,54 +16,61 @@ from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import discrepancies, messages, orders, outbox, shipments
 
+HOLD_STEP: Final = "hold"
+"""What a person is needed for where a fact took what an order held."""
+
+OrderName = tuple[str, str]
+"""A tenant, and an order_ref in it."""
+
 
 class OrderBookkeeping:
     """The ledger's companion: keeps orders' status, attention, ERP feed and outbox in step with the ledger."""
 
-    async def write(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
-        """Bring every order that a batch touched to its status, and tell those that others' postings touched."""
+    async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Collection[OrderName]:
+        """Lock every order that a batch is about or touched, and return those that were there before it."""
+        about = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.request.orders()}
         touched = {(line.tenant, line.order_ref) for outcome in outcomes for line in outcome.lines}
-        known = await orders.lock(connection, sorted(touched)) if touched else {}
+        return (await orders.lock(connection, about | touched)).keys() if about or touched else ()
+
+    async def write(
+        self, connection: AsyncConnection, outcomes: Sequence[Outcome], prepared: Collection[OrderName]
+    ) -> None:
+        """Bring the orders of a batch to their status, and tell those that others' postings touched.
+
+        An order that is new in this batch came with its status.
+        """
         for outcome in outcomes:
-            await _tell_served(connection, outcome, known.keys())
-            await _tell_displaced(connection, outcome, known.keys())
+            await _tell_served(connection, outcome, prepared)
+            await _tell_displaced(connection, outcome, prepared)
             for sku, site, quantity in outcome.unaccounted:
                 await discrepancies.add(
                     connection, outcome.request.tenant, "unaccounted_issue", sku, site, quantity, outcome.posting_id
                 )
-        await refresh_status(connection, known)
+        await refresh_status(connection, prepared)
 
 
-async def refresh_status(connection: AsyncConnection, known: dict[tuple[str, str], dict[str, Any]]) -> None:
+async def refresh_status(connection: AsyncConnection, names: Collection[OrderName]) -> None:
     """Compute the status of orders, whose rows the caller has locked, from their lines and labels."""
     by_tenant: dict[str, list[str]] = defaultdict(list)
-    for tenant, order_ref in known:
+    for tenant, order_ref in names:
         by_tenant[tenant].append(order_ref)
     for tenant, order_refs in by_tenant.items():
         lines = await order_lines(connection, tenant, order_refs)
         labeled = await _labeled(connection, tenant, order_refs)
-        for order_ref in order_refs:
-            status = status_of(lines.get(order_ref, ()), labeled.get(order_ref, {}))
-            await orders.set_fields(connection, tenant, order_ref, status=status.value)
+        statuses = {ref: status_of(lines.get(ref, ()), labeled[ref]).value for ref in order_refs}
+        await orders.set_statuses(connection, tenant, statuses)
 
 
 async def _labeled(connection: AsyncConnection, tenant: str, order_refs: list[str]) -> dict[str, dict[int, int]]:
     """Sum what is labeled and not handed over, by order and line."""
-    gone = set()
-    parcels = await shipments.parcels_of(connection, tenant, order_refs)
-    for order_ref in {p["order_ref"] for p in parcels}:
-        for row in await shipments.of_order(connection, tenant, order_ref):
-            if row["handed_over_at"] or row["dissolved_at"]:
-                gone.add((order_ref, row["shipment_no"]))
     labeled: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for box in parcels:
-        if box["tracking_number"] and (box["order_ref"], box["shipment_no"]) not in gone:
-            for line in box["lines"]:
-                labeled[box["order_ref"]][line["line_no"]] += line["quantity"]
+    for box in await shipments.waiting_parcels(connection, tenant, order_refs):
+        for line in box["lines"]:
+            labeled[box["order_ref"]][line["line_no"]] += line["quantity"]
     return labeled
 
 
-async def _tell_served(connection: AsyncConnection, outcome: Outcome, known: Iterable[tuple[str, str]]) -> None:
+async def _tell_served(connection: AsyncConnection, outcome: Outcome, known: Collection[OrderName]) -> None:
     """Tell orders that got stock from their place in the queue, and their ERP."""
     tenant = outcome.request.tenant
     about = set(outcome.request.orders())
@@ -74,7 +81,7 @@ async def _tell_served(connection: AsyncConnection, outcome: Outcome, known: Ite
             await outbox.put(connection, tenant, order_ref, "stock_allocated")
 
 
-async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: Iterable[tuple[str, str]]) -> None:
+async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: Collection[OrderName]) -> None:
     """Tell orders whose hold had to give way to a fact; a person must look at them."""
     tenant = outcome.request.tenant
     for order_ref in sorted(outcome.displaced):
@@ -90,7 +97,7 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
                 f"Stock that it held is gone ({outcome.request.posting_reason().replace('_', ' ')}); "
                 "what could not be reserved elsewhere waits in the queue at its old place.",
                 ("accept_short", "release_hold", "retry_step"),
-                "hold",
+                HOLD_STEP,
                 outcome.recorded_at.isoformat(),
             ),
         )

@@ -6,7 +6,7 @@ A step that may have been carried out unheard is asked for by reference before i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
@@ -20,7 +20,8 @@ from stockbridge.domain.carriers import Address, Booking, BookingRequest, Parcel
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
 from stockbridge.records import events, orders, outbox, places, shipments
 
-_SENT = frozenset({"sent", "unknown"})
+_SENT: Final = frozenset({"sent", "unknown"})
+_OPEN: Final = _SENT | {"intended"}
 
 
 class CarrierActivities:
@@ -47,7 +48,10 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(step.tenant, step.order_ref)])
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row["state"] not in {"intended", "sent", "unknown"}:
+            if row["state"] not in _OPEN:
+                return None
+            if await shipments.is_withdrawn(connection, row):
+                await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
                 return None
             request, carrier = await self._request(connection, step, row)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
@@ -109,6 +113,10 @@ class CarrierActivities:
             await shipments.move_step(
                 connection, step.tenant, step.order_ref, step.step_id, "done", booking_id=booking.booking_id
             )
+            if await shipments.is_withdrawn(
+                connection, await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id)
+            ):
+                return  # the void that is intended finds the booking here
             for labeled in booking.parcels:
                 await shipments.set_parcel(
                     connection,
@@ -127,7 +135,7 @@ class CarrierActivities:
                 }
                 if await events.match(connection, step.tenant, owner, labeled.tracking_number):
                     await outbox.put(connection, step.tenant, step.order_ref, "carrier_event")
-            await refresh_status(connection, await orders.lock(connection, [(step.tenant, step.order_ref)]))
+            await refresh_status(connection, [(step.tenant, step.order_ref)])
 
     @activity.defn
     async def void_label(self, step: m.CarrierStep) -> m.OrderWork:
@@ -139,8 +147,9 @@ class CarrierActivities:
 
     async def _void(self, step: m.CarrierStep) -> None:
         async with self._engine.begin() as connection:
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row["state"] not in {"intended", "sent", "unknown"}:
+            if row["state"] not in _OPEN:
                 return
             label_id = f"label/{row['shipment_no']}/{row['version']}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
@@ -155,9 +164,10 @@ class CarrierActivities:
             await self._ask_void(port, step, booking_id)
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
             await shipments.move_step(connection, step.tenant, step.order_ref, label_id, state, booking_id=booking_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
-            await refresh_status(connection, await orders.lock(connection, [(step.tenant, step.order_ref)]))
+            await refresh_status(connection, [(step.tenant, step.order_ref)])
 
     async def _ask_void(self, port: CarrierPort, step: m.CarrierStep, booking_id: str) -> None:
         try:

@@ -5,9 +5,9 @@ A command is decided once. Whoever comes second (a retry, a second worker) finds
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -15,10 +15,11 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import attention_row, erp_lines, refresh_status
+from stockbridge.activities.bookkeeping import HOLD_STEP, attention_row, erp_lines
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.errors import InvariantViolated, Rejected
-from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.erp import ErpMessageKind
+from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
+from stockbridge.domain.orders import OrderLine, status_of
 from stockbridge.domain.stock import Evidence, StockStatus
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import (
@@ -33,8 +34,8 @@ from stockbridge.ledger.requests import (
     ReturnedLine,
     ReturnGoods,
 )
-from stockbridge.ledger.writer import LedgerWriter, Outcome, translated
-from stockbridge.records import inbox, messages, orders, places, shipments
+from stockbridge.ledger.writer import LedgerWriter, Outcome, translating
+from stockbridge.records import catalog, first_push, inbox, messages, orders, places, shipments
 from stockbridge.records.inbox import InboxRow
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,8 @@ class Deciding:
     async def decide(self, row: InboxRow) -> None:
         """Accept or refuse a command. Raises `Unavailable` while PostgreSQL can't be reached; the row then waits."""
         try:
-            await self._rules[row.kind](row)
+            with translating():
+                await self._rules[row.kind](row)
         except inbox.AlreadyDecided:
             return
         except Rejected as refusal:
@@ -74,24 +76,29 @@ class Deciding:
     async def _refuse(self, row: InboxRow, refusal: Rejected) -> None:
         """Keep a refusal. The ERP is told of a revision that an order of its own did not take."""
         try:
-            async with self._engine.begin() as connection:
-                known = await orders.lock(connection, [(row.tenant, row.order_ref)])
-                await inbox.refuse(connection, row.inbox_id, refusal)
-                if known and row.kind == "submit":
-                    lines = erp_lines(await self._lines(connection, row), "ordered")
-                    payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
-                    await messages.append(connection, row.tenant, row.order_ref, "refused", payload)
+            with translating():
+                await self._write_refusal(row, refusal)
         except inbox.AlreadyDecided:
             return
-        except Exception as error:
-            raise translated(error) from error
+        except InvariantViolated as bug:
+            # The row must not be lost over our bug: it waits, is tried again, and shows as pending in Temporal.
+            log.exception("command.not_decided", key=row.key)
+            raise Unavailable(f"{row.key} can't be decided: {bug}") from bug
+
+    async def _write_refusal(self, row: InboxRow, refusal: Rejected) -> None:
+        async with self._engine.begin() as connection:
+            known = await orders.lock(connection, [(row.tenant, row.order_ref)])
+            await inbox.refuse(connection, row.inbox_id, refusal)
+            if known and row.kind == "submit":
+                lines = erp_lines(await self._lines(connection, row), "ordered")
+                payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
+                await messages.append(connection, row.tenant, row.order_ref, "refused", payload)
 
     # -- the ERP's push ------------------------------------------------------------------------------------------
 
     async def _submit(self, row: InboxRow) -> None:
         push = row.payload
         async with self._engine.connect() as connection:
-            orders.check_revision(await orders.get(connection, row.tenant, row.order_ref), push["revision"])
             former = await self._lines(connection, row)
         request = AmendOrder(
             tenant=row.tenant,
@@ -105,47 +112,53 @@ class Deciding:
         )
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-            await self._accept_revision(connection, row, outcome)
+            await (self._amend(connection, row) if former else self._begin(connection, row, outcome))
 
         await self._ledger.post(request, attach)
 
-    async def _accept_revision(self, connection: AsyncConnection, row: InboxRow, outcome: Outcome) -> None:
-        """Keep the revision, compared under the order's lock, with the ERP messages that follow from it."""
-        push, order = row.payload, OrderId(tenant=row.tenant, order_ref=row.order_ref)
-        known = (await orders.lock(connection, [(row.tenant, row.order_ref)])).get((row.tenant, row.order_ref))
-        orders.check_revision(known, push["revision"])
-        fields = _order_fields(push)
-        if known is None:
-            await orders.insert_new(connection, _new_order(row, fields))
-        else:
-            await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
+    async def _begin(self, connection: AsyncConnection, row: InboxRow, outcome: Outcome) -> None:
+        """Write a new order, with its status and what the ERP is to hear first."""
+        push = row.payload
+        lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
+        said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines)])
+        new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {"status": status_of(lines, {}).value}
+        answer = {"outcome": "accepted"}
+        if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
+            raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
+
+    async def _amend(self, connection: AsyncConnection, row: InboxRow) -> None:
+        """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
+        known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+        orders.check_revision(known, row.payload["revision"])
+        fields = _order_fields(row.payload)
+        await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
         await orders.add_revision(
             connection,
             row.tenant,
             row.order_ref,
-            push["revision"],
+            row.payload["revision"],
             row.digest,
-            {k: v for k, v in push.items() if k not in {"ship_to", "note"}},
-            UUID(push["address_id"]),
+            _content(row.payload),
+            fields["address_id"],
         )
         lines = await self._lines(connection, row)
-        wanted = [x for x in lines if x.ordered] or lines
-        await self._tell(connection, row, "accepted" if known is None else "amended", wanted)
-        if known is None:
-            await self._tell(connection, row, "reserved", [x for x in lines if x.reserved])
-            await self._tell(connection, row, "backordered", [x for x in lines if x.backordered])
-        else:
-            await parcels.fit(connection, order, lines, relabel=_relabel(known, fields))
-            await refresh_status(connection, await orders.lock(connection, [(row.tenant, row.order_ref)]))
-        await inbox.accept(connection, row.inbox_id, {"outcome": "accepted" if known is None else "amended"})
-        del outcome
-
-    async def _tell(self, connection: AsyncConnection, row: InboxRow, kind: Any, lines: list[OrderLine]) -> None:
-        """Put a message about lines into the ERP feed, if there are any."""
-        if lines:
-            quantity = {"accepted": "ordered", "amended": "reserved", "returned": "returned"}.get(kind, kind)
-            payload = {"lines": erp_lines(lines, quantity)}
+        for kind, payload in _said([("amended", [x for x in lines if x.ordered] or lines)]):
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        relabel = await self._reads_otherwise(connection, known, fields)
+        await parcels.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, relabel=relabel)
+        if known["needs_attention"] and (known["attention"] or {}).get("step") != HOLD_STEP:
+            await self._clear_attention(connection, row)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
+
+    async def _reads_otherwise(self, connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> bool:
+        """Say whether what a label says has changed: the address, the carrier or the service."""
+        if any(known[name] != fields[name] for name in ("carrier", "service_level")):
+            return True
+        if known["address_id"] == fields["address_id"]:
+            return False
+        before = await orders.get_address(connection, known["address_id"])
+        after = await orders.get_address(connection, fields["address_id"])
+        return before.get("ship_to") != after.get("ship_to")
 
     async def _lines(self, connection: AsyncConnection, row: InboxRow) -> list[OrderLine]:
         return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
@@ -169,19 +182,20 @@ class Deciding:
             await orders.lock(connection, [(row.tenant, row.order_ref)])
             lines = await self._lines(connection, row)
             about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
-            await self._tell(connection, row, "cancelled", [x for x in lines if x.line_no in about and x.cancelled])
+            for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):
+                await messages.append(connection, row.tenant, row.order_ref, kind, payload)
             await parcels.fit(connection, order, lines, relabel=False)
             await self._clear_attention(connection, row)
             await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
         await self._ledger.post(request, attach)
 
-    async def _open(self, connection: AsyncConnection, row: InboxRow) -> Order:
+    async def _open(self, connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:
         """Return the order, if it is there and open."""
         order = await orders.get(connection, row.tenant, row.order_ref)
         if order is None:
             raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
-        if order["closed_at"] is not None and row.kind != "return":
+        if order["closed_at"] is not None and not or_closed:
             raise Rejected("order_closed", "The order is closed.", status=409)
         return order
 
@@ -189,9 +203,10 @@ class Deciding:
 
     async def _confirm_pick(self, row: InboxRow) -> None:
         async with self._engine.connect() as connection:
-            await self._open(connection, row)
             picked = await self._picked_lines(connection, row)
             inferred = await self._was_inferred(connection, row, picked)
+            if not inferred:
+                await self._open(connection, row)
             staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
         if inferred:
             await self._accept_alone(row, "unchanged")
@@ -272,9 +287,9 @@ class Deciding:
                 await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
             return
         async with self._engine.connect() as connection:
-            order = await self._open(connection, row)
+            await self._open(connection, row)
             boxes = await self._boxes(connection, row)
-        request = self._issue_request(row, row.payload["shipment_no"], boxes, order["site"])
+        request = self._issue_request(row, row.payload["shipment_no"], boxes)
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
             await self._make_shipment(connection, row, boxes)
@@ -307,6 +322,8 @@ class Deciding:
         site = {content["site"] for box in boxes for content in box["lines"]}
         if len(site) > 1:
             raise Rejected("several_sites", "A shipment leaves from one site; make one shipment for each.")
+        skus = {content["sku"] for box in boxes for content in box["lines"]}
+        weights = await catalog.weights(connection, row.tenant, skus)
         await shipments.add(
             connection,
             {
@@ -318,15 +335,15 @@ class Deciding:
                 "service_level": order["service_level"],
                 "tracking_status": "pending",
             },
-            [_parcel_row(row, number, box) for number, box in enumerate(boxes, 1)],
+            [_parcel_row(row, number, box, weights) for number, box in enumerate(boxes, 1)],
         )
         await shipments.intend(connection, row.tenant, row.order_ref, "label", shipment_no, 1)
 
     async def _hand_over(self, row: InboxRow) -> None:
         shipment_no = row.payload["shipment_no"]
         async with self._engine.connect() as connection:
-            order = await self._open(connection, row)
             known = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
+            await self._open(connection, row, or_closed=known is not None)
             if known is None:
                 raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
             if known["dissolved_at"]:
@@ -335,16 +352,17 @@ class Deciding:
         if known["handed_over_at"]:
             await self._accept_alone(row, "unchanged")
             return
-        request = self._issue_request(
-            row, shipment_no, [box for box in boxes if box["shipment_no"] == shipment_no], order["site"]
-        )
+        request = self._issue_request(row, shipment_no, [box for box in boxes if box["shipment_no"] == shipment_no])
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
             await self._handed_over(connection, row, shipment_no, outcome)
 
-        await self._ledger.post(request, attach)
+        try:
+            await self._ledger.post(request, attach)
+        except Conflict:  # a scan proved meanwhile that it left
+            await self._accept_alone(row, "unchanged")
 
-    def _issue_request(self, row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]], _site: str) -> IssueGoods:
+    def _issue_request(self, row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]]) -> IssueGoods:
         return IssueGoods(
             tenant=row.tenant,
             key=f"goods_issue/{row.order_ref}/{shipment_no}",
@@ -368,7 +386,7 @@ class Deciding:
 
     async def _return(self, row: InboxRow) -> None:
         async with self._engine.connect() as connection:
-            order = await self._open(connection, row)
+            order = await self._open(connection, row, or_closed=True)
             place = await places.place_of(connection, row.tenant, row.payload["location_id"])
             undelivered = await self._returned_to_sender(connection, row)
         request = ReturnGoods(
@@ -450,12 +468,17 @@ class Deciding:
         raise Rejected("unknown_step", f"The order has no step {target!r} that waits.", status=404)
 
     async def _resend(self, connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
-        """Tell the ERP a message again, as a new one at the end of the feed."""
+        """Tell the ERP a message again: in its place, or at the end of the feed if it was told before."""
         number = (target or "").removeprefix("erp/")
         if not number.isdigit():
             raise Rejected("unknown_step", "Name the message as target: erp/<number>.", status=404)
         message = await messages.get(connection, row.tenant, row.order_ref, int(number))
-        await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
+        if message is None:
+            raise Rejected("unknown_step", f"The feed has no message {number}.", status=404)
+        if message["state"] in {"done", "skipped"}:
+            await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
+        else:
+            await messages.renew(connection, message)
 
     async def _clear_attention(self, connection: AsyncConnection, row: InboxRow) -> None:
         await orders.set_fields(connection, row.tenant, row.order_ref, needs_attention=False, attention=None)
@@ -525,21 +548,41 @@ def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _new_order(row: InboxRow, fields: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **fields,
-        "tenant": row.tenant,
-        "order_ref": row.order_ref,
-        "source": row.payload["source"],
-        "order_no": row.payload["order_no"],
-        "site": row.payload["site"],
-        "status": "received",
-    }
+_OF_A_NEW_ORDER: Final = (
+    "source",
+    "order_no",
+    "site",
+    "revision",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "carrier",
+    "service_level",
+    "address_id",
+    "ordered_at",
+)
+"""What a push says of the order itself."""
 
 
-def _relabel(known: Order, fields: dict[str, Any]) -> bool:
-    """Say whether what a label says has changed: the address, the carrier or the service."""
-    return any(known[name] != fields[name] for name in ("address_id", "carrier", "service_level"))
+def _content(push: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a revision: people's data is kept apart."""
+    return {name: said for name, said in push.items() if name not in {"ship_to", "note"}}
+
+
+_TOLD_OF: Final = {"accepted": "ordered", "amended": "reserved"}
+"""Which quantity of a line a message tells, where it is not the one that it is named for."""
+
+
+def _said(about: Iterable[tuple[ErpMessageKind, list[OrderLine]]]) -> list[messages.Said]:
+    """Write messages about lines, each about those that it has something to say of; none about nothing."""
+    said: list[messages.Said] = []
+    for kind, lines in about:
+        quantity = _TOLD_OF.get(kind, kind)
+        told = [x for x in lines if getattr(x, quantity) or kind == "amended"]
+        if told:
+            said.append((kind, {"lines": erp_lines(told, quantity)}))
+    return said
 
 
 def _all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
@@ -579,13 +622,24 @@ def _returned_line(line: dict[str, Any]) -> ReturnedLine:
     )
 
 
-def _parcel_row(row: InboxRow, number: int, box: dict[str, Any]) -> dict[str, Any]:
+_SOME_WEIGHT_G: Final = 1000
+"""What a parcel is said to weigh where neither the packer nor the catalog knows."""
+
+
+def _weight(contents: list[dict[str, Any]], weights: Mapping[str, int]) -> int:
+    known = [weights.get(content["sku"]) for content in contents]
+    if None in known:
+        return _SOME_WEIGHT_G
+    return sum(each * content["quantity"] for each, content in zip(known, contents, strict=True) if each)
+
+
+def _parcel_row(row: InboxRow, number: int, box: dict[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
     return {
         "tenant": row.tenant,
         "order_ref": row.order_ref,
         "shipment_no": row.payload["shipment_no"],
         "parcel_no": number,
-        "weight_g": box.get("weight_g") or 1000,
+        "weight_g": box.get("weight_g") or _weight(box["lines"], weights),
         "length_mm": box.get("length_mm"),
         "width_mm": box.get("width_mm"),
         "height_mm": box.get("height_mm"),

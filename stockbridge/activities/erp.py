@@ -6,8 +6,10 @@ zeep is synchronous, so these are plain functions on the worker's thread pool, w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
+import structlog
 from sqlalchemy import Engine
 from temporalio import activity
 
@@ -15,8 +17,14 @@ from stockbridge.activities import messages as m
 from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel
-from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
+from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from stockbridge.ledger.writer import translating
 from stockbridge.records import feed
+
+ENOUGH_S: Final = 5.0
+"""After so long a run tells nothing more: it ends well before its time is up."""
+
+log = structlog.get_logger(__name__)
 
 
 class ErpActivities:
@@ -27,17 +35,35 @@ class ErpActivities:
         self._erps = erps
 
     @activity.defn
-    def tell_erp(self, step: m.ErpStep) -> None:
-        """Tell the ERP a message of the feed. A second run asks by our reference before it sends again."""
+    def tell_erp(self, step: m.ErpStep) -> int:
+        """Tell the ERP a message of the feed, and what waits behind it. Returns the number of the last one told.
+
+        A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
+        well; it is the next one's.
+        """
         with as_failures():
             self._tell(step)
+        told, began = step, monotonic()
+        while monotonic() - began < ENOUGH_S and (behind := self._behind(told)) is not None:
+            try:
+                self._tell(behind)
+            except StockbridgeError as error:
+                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=behind.number, reason=str(error))
+                break
+            told = behind
+        return told.number
+
+    def _behind(self, step: m.ErpStep) -> m.ErpStep | None:
+        with translating(), self._engine.connect() as connection:
+            found = feed.next_waiting(connection, step.tenant, step.order_ref, step.number)
+        return step.model_copy(update={"number": found[0], "kind": found[1]}) if found else None
 
     def _tell(self, step: m.ErpStep) -> None:
         with self._engine.begin() as connection:
             row = feed.claim(connection, step.tenant, step.order_ref, step.number)
         if row is None:
             return
-        if row["kind"] == "shipped" and not row["parcels"]:
+        if row["label_is_to_come"]:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
             self._failed(step, row["state"], "waits for the label")
             raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")

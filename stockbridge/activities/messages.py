@@ -76,11 +76,14 @@ class LineBrief(Message):
 
 
 class OrderWork(Message):
-    """An order as PostgreSQL has it: what it is, and what is still to be done outside the house."""
+    """An order as PostgreSQL has it: what it is, and what is still to be done outside the house.
+
+    `over` says that nothing is left to do for it but that: it may be closed then.
+    """
 
     exists: bool = False
     closed: bool = False
-    closable: bool = False
+    over: bool = False
     status: str = "received"
     needs_attention: bool = False
     attention: dict[str, Any] | None = None
@@ -95,7 +98,7 @@ class OrderWork(Message):
 
 
 class Decision(Message):
-    """What became of a command. `problem` tells why it was refused; `verb` and `target` are an operator's."""
+    """What became of a command. `problem` tells why it was refused."""
 
     inbox_id: int
     kind: str
@@ -103,8 +106,6 @@ class Decision(Message):
     accepted: bool
     outcome: str = ""
     problem: dict[str, Any] | None = None
-    verb: str | None = None
-    target: str | None = None
     work: OrderWork
 
 

@@ -13,7 +13,7 @@ from stockbridge.activities import messages as m
 from stockbridge.activities.deciding import Deciding, ask_for_a_person
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.tracking import Tracking
-from stockbridge.activities.work import read_work
+from stockbridge.activities.work import read_decision, read_work
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import inbox, orders
 
@@ -36,34 +36,17 @@ class OrderActivities:
     async def decide_next(self, command: m.Command) -> m.Decision:
         """Decide the order's first undecided command up to this one; without one, tell this one's decision."""
         with as_failures():
-            row = await self._next(command)
-            if row.state == "queued":
-                await self._deciding.decide(row)
-            return await self._decision(row.inbox_id, m.OrderId(tenant=row.tenant, order_ref=row.order_ref))
+            row = await self._decide_first(command.tenant, command.order_ref, command.inbox_id)
+            order = m.OrderId(tenant=command.tenant, order_ref=command.order_ref)
+            async with self._engine.connect() as connection:
+                return await read_decision(connection, order, row.inbox_id)
 
-    async def _next(self, command: m.Command) -> inbox.InboxRow:
+    async def _decide_first(self, tenant: str, order_ref: str, inbox_id: int) -> inbox.InboxRow:
         async with self._engine.connect() as connection:
-            waiting = await inbox.undecided(connection, command.tenant, command.order_ref)
-            first = next((row for row in waiting if row.inbox_id <= command.inbox_id), None)
-            return first or await inbox.get(connection, command.inbox_id)
-
-    async def _decision(self, inbox_id: int, order: m.OrderId) -> m.Decision:
-        async with self._engine.connect() as connection:
-            row = await inbox.get(connection, inbox_id)
-            work = await read_work(connection, order)
-        answer = row.answer or {}
-        accepted = row.state == "accepted"
-        return m.Decision(
-            inbox_id=row.inbox_id,
-            kind=row.kind,
-            key=row.key,
-            accepted=accepted,
-            outcome=answer.get("outcome", ""),
-            problem=None if accepted else answer,
-            verb=answer.get("verb"),
-            target=answer.get("target"),
-            work=work,
-        )
+            row = await inbox.first_undecided(connection, tenant, order_ref, inbox_id)
+        if row.state == "queued":
+            await self._deciding.decide(row)
+        return row
 
     @activity.defn
     async def apply_carrier_events(self, order: m.OrderId) -> m.OrderWork:
@@ -79,11 +62,9 @@ class OrderActivities:
             async with self._engine.begin() as connection:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
                 work = await read_work(connection, order)
-                undecided = await inbox.undecided(connection, order.tenant, order.order_ref)
-                if work.closable and not work.closed and not undecided:
-                    await orders.set_fields(
-                        connection, order.tenant, order.order_ref, closed_at=func.clock_timestamp()
-                    )
+                done = work.over and not work.erp_steps and not work.carrier_steps
+                if done and not work.closed:
+                    await orders.set_fields(connection, order.tenant, order.order_ref, closed_at=func.clock_timestamp())
             return await self._work(order)
 
     @activity.defn
@@ -110,8 +91,8 @@ class OrderActivities:
                     payload={"cancel_no": "temporal", "reason": "cancelled in the Temporal UI", "lines": None},
                     actor="Temporal UI",
                 )
-            if row.state == "queued":
-                await self._deciding.decide(row)
+            while (await self._decide_first(order.tenant, order.order_ref, row.inbox_id)).inbox_id != row.inbox_id:
+                pass  # what came before it is decided before it
             return await self._work(order)
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:

@@ -6,18 +6,20 @@ A physical scan of a parcel that was never handed over proves that it left: the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.activities.deciding import note_handover, shipped_lines
+from stockbridge.activities.deciding import ask_for_a_person, note_handover, shipped_lines
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.carriers import PHYSICAL, TrackingStatus, advances
+from stockbridge.domain.carriers import PHYSICAL, TrackingStatus
+from stockbridge.domain.errors import Conflict
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
 from stockbridge.ledger.writer import LedgerWriter, Outcome
-from stockbridge.records import events, messages, orders, shipments
+from stockbridge.records import events, messages, orders, shipments, tracking
 
 Event = dict[str, Any]
 Shipment = dict[str, Any]
@@ -49,12 +51,28 @@ class Tracking:
             await self._note(event, "its parcel is gone")
             return
         status = TrackingStatus(event["status"])
+        if shipment["dissolved_at"] is not None:
+            await self._wonder(order, event, status)
+            return
         if status in PHYSICAL and shipment["handed_over_at"] is None:
             await self._infer_handover(order, shipment, own, event)
         if status is TrackingStatus.DELIVERED and box["delivered_at"] is None:
             await self._deliver(order, row, shipment, own, box, event)
         async with self._engine.begin() as connection:
-            await self._advance(connection, order, event, status)
+            await orders.lock(connection, [(order.tenant, order.order_ref)])
+            effect = await tracking.advance(connection, box, status)
+            await events.mark_applied(connection, event["carrier_event_id"], effect)
+
+    async def _wonder(self, order: OrderId, event: Event, status: TrackingStatus) -> None:
+        """Ask for a person where the carrier has a parcel of a shipment that was cancelled."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(order.tenant, order.order_ref)])
+            new = await events.mark_applied(
+                connection, event["carrier_event_id"], "nothing: its shipment was cancelled"
+            )
+            if new and status in PHYSICAL:
+                reason = f"The carrier has parcel {event['tracking_number']}, whose shipment was cancelled: {status}."
+                await ask_for_a_person(connection, order, reason, ("retry_step",), f"parcel/{event['tracking_number']}")
 
     async def _note(self, event: Event, effect: str) -> None:
         async with self._engine.begin() as connection:
@@ -76,7 +94,8 @@ class Tracking:
             at = event["occurred_at"] or outcome.recorded_at
             await note_handover(connection, order, shipment["shipment_no"], at, Evidence.INFERRED)
 
-        await self._ledger.post(request, attach)
+        with suppress(Conflict):  # it was handed over meanwhile, by a person's word
+            await self._ledger.post(request, attach)
 
     async def _deliver(
         self,
@@ -138,46 +157,6 @@ class Tracking:
             "lines": await shipped_lines(connection, order, boxes),
         }
         await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
-
-    async def _advance(self, connection: AsyncConnection, order: OrderId, event: Event, status: TrackingStatus) -> None:
-        """Move the parcel's status along its partial order, and the shipment's to that of its slowest parcel."""
-        await orders.lock(connection, [(order.tenant, order.order_ref)])
-        boxes = [
-            box
-            for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-            if box["shipment_no"] == event["shipment_no"]
-        ]
-        box = next(box for box in boxes if box["parcel_no"] == event["parcel_no"])
-        known = TrackingStatus(box["tracking_status"])
-        if not advances(known, status):
-            await events.mark_applied(connection, event["carrier_event_id"], f"nothing: {known} is further")
-            return
-        await shipments.set_parcel(
-            connection,
-            order.tenant,
-            order.order_ref,
-            box["shipment_no"],
-            box["parcel_no"],
-            tracking_status=status.value,
-        )
-        statuses = [TrackingStatus(status if other is box else other["tracking_status"]) for other in boxes]
-        await shipments.set_fields(
-            connection,
-            order.tenant,
-            order.order_ref,
-            box["shipment_no"],
-            tracking_status=_least(statuses).value,
-        )
-        await events.mark_applied(connection, event["carrier_event_id"], f"{known} -> {status}")
-
-
-def _least(statuses: list[TrackingStatus]) -> TrackingStatus:
-    """Return the least advanced of the statuses."""
-    least = statuses[0]
-    for status in statuses[1:]:
-        if advances(status, least):
-            least = status
-    return least
 
 
 def _contents(boxes: list[Parcel]) -> tuple[LineQuantity, ...]:

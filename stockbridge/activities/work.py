@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.activities.messages import CarrierStep, ErpStep, LineBrief, OrderId, OrderWork
+from stockbridge.activities.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
 from stockbridge.domain.orders import OrderLine, OrderStatus
 from stockbridge.ledger.balances import order_lines
-from stockbridge.records import events, messages, orders, shipments
+from stockbridge.records import order_work
 
-OPEN_STEPS = frozenset({"intended", "sent", "unknown"})
+_DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
 
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
-    row = await orders.get(connection, order.tenant, order.order_ref)
+    return await _work_of(connection, order, await order_work.read(connection, order.tenant, order.order_ref))
+
+
+async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:
+    """Read what became of a command, with the order as it is."""
+    command, row = await order_work.read_with_command(connection, order.tenant, order.order_ref, inbox_id)
+    answer = command["answer"] or {}
+    accepted = command["command_state"] == "accepted"
+    return Decision(
+        inbox_id=inbox_id,
+        kind=command["command_kind"],
+        key=command["key"],
+        accepted=accepted,
+        outcome=answer.get("outcome", ""),
+        problem=None if accepted else answer,
+        work=await _work_of(connection, order, row),
+    )
+
+
+async def _work_of(connection: AsyncConnection, order: OrderId, row: dict[str, Any] | None) -> OrderWork:
     if row is None:
         return OrderWork()
     lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
-    steps = [s for s in await shipments.steps_of(connection, order.tenant, order.order_ref) if s["state"] in OPEN_STEPS]
-    waiting = await messages.waiting(connection, order.tenant, order.order_ref)
-    parcels = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    heard = bool(await events.unapplied(connection, order.tenant, order.order_ref))
+    name = order.model_dump()
     return OrderWork(
         exists=True,
         closed=row["closed_at"] is not None,
-        closable=not steps and not waiting and not heard and _is_over(row, lines),
+        over=_is_over(row, lines),
         status=row["status"],
         needs_attention=row["needs_attention"],
         attention=row["attention"],
@@ -35,20 +52,15 @@ async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
         site=row["site"],
         carrier=row["carrier"],
         lines=tuple(LineBrief(line_no=x.line_no, sku=x.sku, quantities=x.quantities()) for x in lines),
-        tracking_numbers=tuple(p["tracking_number"] for p in parcels if p["tracking_number"]),
-        carrier_steps=tuple(
-            CarrierStep(**order.model_dump(), step_id=s["step_id"], kind=s["kind"], shipment_no=s["shipment_no"])
-            for s in steps
-        ),
-        erp_steps=tuple(ErpStep(**order.model_dump(), number=m["number"], kind=m["kind"]) for m in waiting),
-        events_waiting=heard,
+        tracking_numbers=tuple(row["tracking_numbers"]),
+        carrier_steps=tuple(CarrierStep(**name, **step) for step in row["carrier_steps"]),
+        erp_steps=tuple(ErpStep(**name, **step) for step in row["erp_steps"]),
+        events_waiting=row["heard"],
     )
 
 
-_OVER = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
-
-
-def _is_over(row: dict[str, Any], lines: list[OrderLine]) -> bool:
-    """Say whether all is delivered or cancelled, and nothing is held."""
+def _is_over(row: dict[str, Any], lines: Sequence[OrderLine]) -> bool:
+    """Say whether all is delivered or cancelled, nothing is held, and nobody waits for a decision."""
     holds_nothing = all(not (line.reserved or line.to_put_back or line.backordered) for line in lines)
-    return holds_nothing and row["status"] in _OVER and not row["needs_attention"]
+    waits = row["needs_attention"] or row["heard"] or row["undecided"]
+    return row["status"] in _DONE and holds_nothing and not waits

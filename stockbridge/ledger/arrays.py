@@ -16,16 +16,14 @@ def columns(rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> tuple[str, .
 
 
 def array_of_plain(values: Iterable[Any]) -> str:
-    """Write numbers, ids, hex, booleans or instants down: what needs no quotes. None is NULL."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    """Write numbers, ids, hex, booleans, dates or instants down: what needs no quotes. None is NULL."""
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
 
 
 def array_of_texts(values: Iterable[str]) -> str:
     """Write texts down, each in quotes."""
-    return "{" + ",".join([_quoted(value) for value in values]) + "}"
-
-
-def _quoted(value: str) -> str:
-    if "\\" in value or '"' in value:
-        value = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{value}"'
+    listed = list(values)
+    joined = '","'.join(listed)
+    if "\\" in joined or joined.count('"') > 2 * (len(listed) - 1):
+        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in listed)
+    return f'{{"{joined}"}}' if listed else "{}"

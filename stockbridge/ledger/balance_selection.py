@@ -1,135 +1,107 @@
-"""The one statement that reads a page of balances with the totals over all pages, put together from what is asked."""
+"""The one statement that reads a page of balances with the totals over all pages, put together from what is asked.
+
+Each combination of filters has its own statement, made once: so every one gets a plan that fits it.
+"""
+
+# ruff: noqa: S608 - put together from constants; values are parameters
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, Select, Subquery, cast, func, literal, select, true, tuple_
+from sqlalchemy import TextClause, text
 
-from stockbridge.domain.stock import PHYSICAL, PlaceKind, StockStatus, StreamKey
-from stockbridge.ledger.tables import entry, pool, posting, stream
+from stockbridge.domain.stock import StreamKey
 from stockbridge.ledger.views import BalanceQuery, Basis
 
-_LISTED = tuple(sorted(kind.value for kind in PHYSICAL))
-_COUNTED = (*_LISTED, PlaceKind.TRANSIT.value)
+# A stream's state: its latest entry, the latest then, or what had happened by then, whenever it was recorded.
+_STATES: Final = {
+    None: """
+        select e.on_hand, e.reserved, e.seq from ledger.entry e
+        where e.stream_id = s.stream_id order by e.seq desc limit 1""",
+    Basis.RECORDED: """
+        select e.on_hand, e.reserved, e.seq from ledger.entry e
+        where e.stream_id = s.stream_id and e.recorded_at <= :as_of order by e.recorded_at desc, e.seq desc limit 1""",
+    Basis.OCCURRED: """
+        select sum(e.on_hand_delta)::bigint as on_hand, sum(e.reserved_delta)::bigint as reserved, max(e.seq) as seq
+        from ledger.entry e join ledger.posting p on p.posting_id = e.posting_id
+        where e.stream_id = s.stream_id and p.occurred_at <= :as_of""",
+}
 
-_IDENTITY = (
-    stream.c.stream_id,
-    stream.c.tenant,
-    stream.c.sku,
-    stream.c.site,
-    stream.c.location_id,
-    stream.c.kind,
-    stream.c.lot,
-    stream.c.serial_number,
-    stream.c.stock_status,
-)
+# Physical places, and what is underway for the totals; by pool, so that what was delivered does not lie in the way.
+_IN_POOLS: Final = """
+        and s.kind in ('storage', 'staging', 'transit')
+        and s.pool_id in (select pool_id from ledger.pool where {pools})"""
+
+_FILTERS: Final = {
+    "sku": "s.sku = :sku",
+    "site": "s.site = :site",
+    "lot": "s.lot = :lot",
+    "stock_status": "s.stock_status = :stock_status",
+    "locations": "s.location_id = any(:locations)",
+}
+
+_ORDER: Final = "sku, location_id, lot, serial_number, stock_status"
+
+_AFTER: Final = f"and ({_ORDER}) > (:a_sku, :a_location, :a_lot, :a_serial, :a_status)"
 
 
-def page_of_balances(query: BalanceQuery, after: StreamKey | None) -> Select[Any]:
-    """Select the totals, and beside them the streams of one page and the first of the next.
+def page_of_balances(query: BalanceQuery, after: StreamKey | None) -> tuple[TextClause, dict[str, Any]]:
+    """Return the statement and its parameters. Its rows: the totals, and beside them a stream of the page.
 
-    Each row repeats the five totals; with nothing on the page there is one row with nulls beside them.
+    The rows are those of one page and the first of the next; with nothing on the page there is one, with nulls.
     """
-    found = _found(query)
-    listed = found.c.kind.in_(_LISTED) if query.locations is None else true()
-    totals = _totals(found, listed)
-    page = _page(found, listed, after, query.limit)
-    both = totals.join(page, true(), isouter=True)
-    return select(*totals.c, *page.c).select_from(both).order_by(*_order(page))
-
-
-def _found(query: BalanceQuery) -> CTE:
-    """Select every stream that is asked about and holds something then."""
-    state = _state(query)
-    holding = (
-        select(*_IDENTITY, state.c.on_hand, state.c.reserved, state.c.seq)
-        .select_from(stream.join(state, true()))
-        .where(*_asked(query), state.c.on_hand != 0)
-    )
-    return holding.cte("found")
-
-
-def _asked(query: BalanceQuery) -> list[ColumnElement[bool]]:
-    """Say which streams are asked about. Virtual locations only where they are named; transit counts in the totals."""
-    conditions = [
-        stream.c.tenant == query.tenant,
-        *(
-            column == value
-            for column, value in ((stream.c.sku, query.sku), (stream.c.site, query.site), (stream.c.lot, query.lot))
-            if value is not None
-        ),
-    ]
-    if query.stock_status is not None:
-        conditions.append(stream.c.stock_status == query.stock_status.value)
-    if query.as_of is None:
-        conditions.append(stream.c.open)
+    given = {name: value for name in _FILTERS if (value := getattr(query, name)) is not None}
+    basis = None if query.as_of is None else query.basis
+    parameters: dict[str, Any] = {**given, "tenant": query.tenant, "limit": query.limit + 1}
     if query.locations is not None:
-        return [*conditions, stream.c.location_id.in_(query.locations)]
-    return [*conditions, stream.c.kind.in_(_COUNTED), stream.c.pool_id.in_(_pools(query))]
-
-
-def _pools(query: BalanceQuery) -> Select[Any]:
-    """Select the pools that are asked about: the way in that delivered orders' streams don't lie along."""
-    pools = select(pool.c.pool_id).where(pool.c.tenant == query.tenant)
-    if query.sku is not None:
-        pools = pools.where(pool.c.sku == query.sku)
-    return pools if query.site is None else pools.where(pool.c.site == query.site)
-
-
-def _state(query: BalanceQuery) -> Any:
-    """Select a stream's state, beside each stream: its latest entry, the latest then, or what had happened by then."""
-    if query.as_of is not None and query.basis is Basis.OCCURRED:
-        return _happened(query)
-    latest = select(entry.c.on_hand, entry.c.reserved, entry.c.seq).where(entry.c.stream_id == stream.c.stream_id)
-    if query.as_of is None:
-        return latest.order_by(entry.c.seq.desc()).limit(1).lateral("state")
-    then = latest.where(entry.c.recorded_at <= query.as_of)
-    return then.order_by(entry.c.recorded_at.desc(), entry.c.seq.desc()).limit(1).lateral("state")
-
-
-def _happened(query: BalanceQuery) -> Any:
-    """Sum the deltas of what had happened by then, whenever it was recorded."""
-    return (
-        select(
-            _whole(func.sum(entry.c.on_hand_delta)).label("on_hand"),
-            _whole(func.sum(entry.c.reserved_delta)).label("reserved"),
-            func.max(entry.c.seq).label("seq"),
-        )
-        .select_from(entry.join(posting, posting.c.posting_id == entry.c.posting_id))
-        .where(entry.c.stream_id == stream.c.stream_id, posting.c.occurred_at <= query.as_of)
-        .lateral("state")
-    )
-
-
-def _totals(found: CTE, listed: ColumnElement[bool]) -> Subquery:
-    quantity, promisable = found.c.on_hand, found.c.on_hand - found.c.reserved
-    is_available = found.c.stock_status == StockStatus.AVAILABLE.value
-    is_quarantined = found.c.stock_status == StockStatus.QUARANTINED.value
-    return select(
-        _whole(func.sum(quantity).filter(listed)).label("total_on_hand"),
-        _whole(func.sum(found.c.reserved).filter(listed)).label("total_reserved"),
-        _whole(func.sum(promisable).filter(listed, is_available)).label("total_available"),
-        _whole(func.sum(quantity).filter(found.c.kind == PlaceKind.TRANSIT.value)).label("total_in_transit"),
-        _whole(func.sum(quantity).filter(listed, is_quarantined)).label("total_quarantined"),
-    ).subquery("totals")
-
-
-def _page(found: CTE, listed: ColumnElement[bool], after: StreamKey | None, limit: int) -> Subquery:
-    page = select(found).where(listed).order_by(*_order(found)).limit(limit + 1)
+        parameters["locations"] = list(query.locations)  # psycopg knows lists as arrays
+    if query.as_of is not None:
+        parameters["as_of"] = query.as_of
     if after is not None:
-        page = page.where(tuple_(*_order(found)) > tuple_(*(literal(value) for value in _position(after))))
-    return page.subquery("page")
+        parameters |= _position(after)
+    return _statement(frozenset(given), basis, after is not None), parameters
 
 
-def _order(rows: CTE | Subquery) -> tuple[ColumnElement[Any], ...]:
-    return rows.c.sku, rows.c.location_id, rows.c.lot, rows.c.serial_number, rows.c.stock_status
+def _position(after: StreamKey) -> dict[str, str]:
+    return {
+        "a_sku": after.sku,
+        "a_location": after.place.location_id,
+        "a_lot": after.lot,
+        "a_serial": after.serial_number,
+        "a_status": after.stock_status.value,
+    }
 
 
-def _position(key: StreamKey) -> tuple[str, ...]:
-    return key.sku, key.place.location_id, key.lot, key.serial_number, key.stock_status.value
-
-
-def _whole(number: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Make a sum a whole number, 0 for nothing."""
-    return cast(func.coalesce(number, 0), BigInteger)
+@cache
+def _statement(given: frozenset[str], basis: Basis | None, continued: bool) -> TextClause:
+    filters = "".join(f" and {_FILTERS[name]}" for name in sorted(given))
+    everywhere = "locations" not in given
+    pools = " and ".join(f"{name} = :{name}" for name in ("tenant", "sku", "site") if name in {*given, "tenant"})
+    return text(
+        f"""
+        with found as materialized (
+          select s.stream_id, s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status,
+                 state.on_hand, state.reserved, state.seq, {"s.kind <> 'transit'" if everywhere else "true"} as listed
+          from ledger.stream s cross join lateral ({_STATES[basis]}
+          ) state
+          where s.tenant = :tenant{filters}{" and s.open" if basis is None else ""}
+            {_IN_POOLS.format(pools=pools) if everywhere else ""}
+            and state.on_hand <> 0
+        ), totals as (
+          select coalesce(sum(on_hand) filter (where listed), 0)::bigint,
+                 coalesce(sum(reserved) filter (where listed), 0)::bigint,
+                 coalesce(sum(on_hand - reserved) filter (where listed and stock_status = 'available'), 0)::bigint,
+                 coalesce(sum(on_hand) filter (where kind = 'transit'), 0)::bigint,
+                 coalesce(sum(on_hand) filter (where listed and stock_status = 'quarantined'), 0)::bigint
+          from found
+        ), page as (
+          select stream_id, tenant, sku, site, location_id, kind, lot, serial_number, stock_status,
+                 on_hand, reserved, seq
+          from found where listed {_AFTER if continued else ""}
+          order by {_ORDER} limit :limit
+        )
+        select totals.*, page.* from totals left join page on true order by {_ORDER}
+        """
+    )

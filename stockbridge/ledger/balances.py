@@ -50,7 +50,7 @@ async def balances(connection: AsyncConnection, query: BalanceQuery) -> BalanceP
     after = await _after(connection, query)
     if query.as_of is not None:
         await wait_until_settled(connection, query.as_of, await_writers=query.basis is Basis.RECORDED)
-    rows = (await connection.execute(page_of_balances(query, after))).all()
+    rows = (await connection.execute(*page_of_balances(query, after))).all()
     found = [_balance(row[_NO_TOTALS:]) for row in rows if row[_NO_TOTALS] is not None]
     more = len(found) > query.limit
     items = tuple(found[: query.limit])

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import PHYSICAL, PlaceKind, PoolKey, StockStatus, StreamKey
+from stockbridge.domain.stock import MAY_GO_NEGATIVE, PHYSICAL, PlaceKind, StockStatus, StreamKey, pool_id_of
 
-LineKey = tuple[str, str, int, UUID]
-"""An order line in the ledger: tenant, order_ref, line_no, pool."""
+LineKey = tuple[str, str, int, str, str]
+"""An order line in the ledger: tenant, order_ref, line_no, site, sku."""
 
 Holder = tuple[str, int]
 """Whose an entry is: order_ref and line_no; ("", 0) for nobody's."""
@@ -47,9 +47,13 @@ class Tail:
     was_open: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stream:
-    """A stream, with its balances as they are after all drafts applied so far. `tail` is None until it is read."""
+    """A stream, with its balances as they are after all drafts applied so far. `tail` is None until it is read.
+
+    Stock may be promised where it is `allocatable`: available, and in a bin. `floor` is 1 where it may go below zero:
+    the world outside, but for single serials that were not received.
+    """
 
     key: StreamKey
     stream_id: UUID
@@ -58,11 +62,18 @@ class Stream:
     expires_on: date | None = None
     tail: Tail | None = None
     stored: bool = False
+    pool_id: UUID = field(init=False)
+    allocatable: bool = field(init=False)
+    floor: int = field(init=False)
+    name: str = field(init=False)
 
-    @property
-    def allocatable(self) -> bool:
-        """Say whether stock here may be promised: available, and in a bin."""
-        return self.key.stock_status is StockStatus.AVAILABLE and self.key.place.kind is PlaceKind.STORAGE
+    def __post_init__(self) -> None:
+        key = self.key
+        negative = {PlaceKind.SUPPLIER} if key.serial_number else MAY_GO_NEGATIVE
+        self.floor = int(key.place.kind in negative)
+        self.name = str(self.stream_id)
+        self.pool_id = key.pool.pool_id
+        self.allocatable = key.stock_status is StockStatus.AVAILABLE and key.place.kind is PlaceKind.STORAGE
 
     @classmethod
     def new(cls, key: StreamKey) -> Stream:
@@ -87,20 +98,26 @@ class Book:
         self.stored_lines: set[LineKey] = set()
         self.keys_of_order: dict[tuple[str, str], set[LineKey]] = defaultdict(set)
         self.keys_in_pool: dict[UUID, set[LineKey]] = defaultdict(set)
-        self.holds: dict[tuple[str, str, int], dict[UUID, int]] = defaultdict(dict)
+        self.waiting_in_pool: dict[UUID, set[LineKey]] = defaultdict(set)
+        self.holds: dict[tuple[str, str, int], dict[Stream, int]] = defaultdict(dict)
 
     def add_stream(self, stream: Stream) -> None:
         """Take up a stream that was read, or is new."""
         self.streams[stream.stream_id] = stream
         if stream.allocatable:
-            self.allocatable[stream.key.pool.pool_id].append(stream)
+            self.allocatable[stream.pool_id].append(stream)
 
     def add_line(self, line: OrderLine) -> None:
         """Take up an order line that was read, or is new."""
         key = line_key(line)
         self.lines[key] = line
         self.keys_of_order[key[0], key[1]].add(key)
-        self.keys_in_pool[key[3]].add(key)
+        pool_id = pool_of(line)
+        self.keys_in_pool[pool_id].add(key)
+        if line.backordered:
+            self.waiting_in_pool[pool_id].add(key)
+        else:
+            self.waiting_in_pool[pool_id].discard(key)
 
     def add_stored_line(self, line: OrderLine) -> None:
         """Take up an order line that was read."""
@@ -117,17 +134,28 @@ class Book:
         if pool_id not in self.holders:
             raise NotLoaded(holders=[pool_id])
 
-    def add_hold(self, tenant: str, holder: Holder, stream_id: UUID, quantity: int) -> None:
+    def add_hold(self, tenant: str, holder: Holder, stream: Stream, quantity: int) -> None:
         """Raise (or lower) what an order line holds in a stream."""
         held = self.holds[tenant, *holder]
-        held[stream_id] = held.get(stream_id, 0) + quantity
-        if not held[stream_id]:
-            del held[stream_id]
+        held[stream] = held.get(stream, 0) + quantity
+        if not held[stream]:
+            del held[stream]
+
+    def set_holds(self, line: OrderLine, holds: Iterable[tuple[UUID, int]]) -> None:
+        """Take up what an order line holds. What it holds in other pools, as another sku, is no matter here."""
+        known = ((self.streams.get(stream_id), held) for stream_id, held in holds)
+        holder = (line.tenant, line.order_ref, line.line_no)
+        self.holds[holder] = {stream: held for stream, held in known if stream is not None}
 
 
 def line_key(line: OrderLine) -> LineKey:
     """Name an order line in the ledger."""
-    return line.tenant, line.order_ref, line.line_no, PoolKey(line.tenant, line.site, line.sku).pool_id
+    return line.tenant, line.order_ref, line.line_no, line.site, line.sku
+
+
+def pool_of(line: OrderLine) -> UUID:
+    """Return the id of the pool that an order line takes from."""
+    return pool_id_of(line.tenant, line.site, line.sku)
 
 
 @dataclass(slots=True)
@@ -144,13 +172,13 @@ Entry = tuple[Stream, Holder, int, int]
 """A net change of a stream in the name of a holder: on_hand and reserved."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Draft:
     """What one request changes: deltas by stream and line, and order lines as they will be."""
 
     book: Book
     tenant: str
-    deltas: dict[tuple[UUID, Holder], list[int]] = field(default_factory=dict)
+    deltas: dict[tuple[Stream, Holder], list[int]] = field(default_factory=dict)
     new_streams: dict[UUID, Stream] = field(default_factory=dict)
     changed: dict[LineKey, OrderLine] = field(default_factory=dict)
     newly_queued: set[LineKey] = field(default_factory=set)
@@ -162,8 +190,8 @@ class Draft:
     unaccounted: list[tuple[str, str, int]] = field(default_factory=list)
     """What left though the ledger never had it: sku, site, quantity."""
 
-    _by_stream: dict[UUID, list[int]] = field(default_factory=dict)
-    _by_holder: dict[Holder, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    _by_stream: dict[Stream, list[int]] = field(default_factory=dict)
+    _by_holder: dict[Holder, set[Stream]] = field(default_factory=dict)
 
     # -- reading, over the book ---------------------------------------------------------------------------------
 
@@ -177,12 +205,12 @@ class Draft:
 
     def on_hand(self, stream: Stream) -> int:
         """Return what is on hand with this draft applied."""
-        change = self._by_stream.get(stream.stream_id)
+        change = self._by_stream.get(stream)
         return stream.on_hand + (change[0] if change else 0)
 
     def reserved(self, stream: Stream) -> int:
         """Return what is promised with this draft applied."""
-        change = self._by_stream.get(stream.stream_id)
+        change = self._by_stream.get(stream)
         return stream.reserved + (change[1] if change else 0)
 
     def free(self, stream: Stream) -> int:
@@ -192,7 +220,7 @@ class Draft:
     def buckets(self, pool_id: UUID, lot: str, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
         """Yield the free stock of a pool that a demand for this lot (or for any) can use."""
         candidates = self.book.allocatable.get(pool_id, ())
-        new = (s for s in self.new_streams.values() if s.allocatable and s.key.pool.pool_id == pool_id)
+        new = (s for s in self.new_streams.values() if s.allocatable and s.pool_id == pool_id)
         for stream in (*candidates, *new):
             free = self.free(stream)
             if free > 0 and (not lot or stream.key.lot == lot) and stream.stream_id != excluding:
@@ -214,45 +242,51 @@ class Draft:
 
     def lines_of(self, order_ref: str) -> list[OrderLine]:
         """Return the draft's copies of all lines of an order, by line number."""
-        drafted = {k for k in self.changed if k[0] == self.tenant and k[1] == order_ref}
-        keys = drafted | self.book.keys_of_order.get((self.tenant, order_ref), set())
+        drafted = (k for k in self.changed if k[1] == order_ref and k[0] == self.tenant)
+        keys = {*drafted, *self.book.keys_of_order.get((self.tenant, order_ref), ())}
         return sorted((line for k in keys if (line := self.line(k))), key=lambda line: line.line_no)
 
     def lines_in(self, pool_id: UUID) -> list[OrderLine]:
         """Return the draft's copies of all known lines of a pool."""
-        keys = {k for k in self.changed if k[3] == pool_id} | self.book.keys_in_pool.get(pool_id, set())
+        keys = self._drafted_in(pool_id) | self.book.keys_in_pool.get(pool_id, set())
         return [line for k in keys if (line := self.line(k))]
+
+    def waiting_in(self, pool_id: UUID) -> list[OrderLine]:
+        """Return the lines of a pool that wait for stock, to look at only."""
+        keys = self._drafted_in(pool_id) | self.book.waiting_in_pool.get(pool_id, set())
+        lines = (self.changed.get(key) or self.book.lines[key] for key in keys)
+        return [line for line in lines if line.backordered]
+
+    def _drafted_in(self, pool_id: UUID) -> set[LineKey]:
+        return {key for key, line in self.changed.items() if pool_of(line) == pool_id}
 
     def holds(self, line: OrderLine, kinds: frozenset[PlaceKind] = PHYSICAL) -> list[tuple[Stream, int]]:
         """Return what a line holds in places of these kinds, first expiry first."""
         holder = (line.order_ref, line.line_no)
         base = self.book.holds.get((line.tenant, *holder), {})
-        pool_id = line_key(line)[3]
+        pool_id = pool_of(line)
         found: list[tuple[Stream, int]] = []
-        for stream_id in base.keys() | self._by_holder.get(holder, set()):
-            stream = self.book.streams.get(stream_id) or self.new_streams.get(stream_id)
-            if stream is None:  # of a pool that this batch does not touch: the line had another sku there
-                continue
-            change = self.deltas.get((stream_id, holder))
-            quantity = base.get(stream_id, 0) + (change[1] if change else 0)
-            if quantity > 0 and stream.key.place.kind in kinds and stream.key.pool.pool_id == pool_id:
+        for stream in {*base, *self._by_holder.get(holder, ())}:
+            change = self.deltas.get((stream, holder))
+            quantity = base.get(stream, 0) + (change[1] if change else 0)
+            if quantity > 0 and stream.key.place.kind in kinds and stream.pool_id == pool_id:
                 found.append((stream, quantity))
-        return sorted(found, key=lambda hold: (hold[0].expires_on or date.max, hold[0].key.place.location_id))
+        return sorted(found, key=_by_expiry)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
     def move(self, stream: Stream, on_hand: int, reserved: int, holder: Holder = NOBODY) -> None:
         """Change a stream's balances, in the name of an order line or of nobody."""
         for change in (
-            self.deltas.setdefault((stream.stream_id, holder), [0, 0]),
-            self._by_stream.setdefault(stream.stream_id, [0, 0]),
+            self.deltas.setdefault((stream, holder), [0, 0]),
+            self._by_stream.setdefault(stream, [0, 0]),
         ):
             change[0] += on_hand
             change[1] += reserved
         if reserved:
-            self._by_holder[holder].add(stream.stream_id)
+            self._by_holder.setdefault(holder, set()).add(stream)
         if stream.allocatable and on_hand > reserved:
-            self.freed_pools.add(stream.key.pool.pool_id)
+            self.freed_pools.add(stream.pool_id)
 
     def queue(self, line: OrderLine, quantity: int) -> None:
         """Let part of a line's demand wait, at the place of the posting that accepts it, or where it waited before."""
@@ -264,8 +298,8 @@ class Draft:
     def entries(self) -> list[Entry]:
         """Return the net entries, what frees before what takes, so that each entry's balances hold on their own."""
         net = [
-            (self.book.streams.get(stream_id) or self.new_streams[stream_id], holder, change[0], change[1])
-            for (stream_id, holder), change in self.deltas.items()
+            (stream, holder, change[0], change[1])
+            for (stream, holder), change in self.deltas.items()
             if change[0] or change[1]
         ]
         return sorted(net, key=_taken) if len(net) > 1 else net
@@ -280,25 +314,29 @@ def _taken(entry: Entry) -> int:
     return entry[3] - entry[2]
 
 
-def apply(draft: Draft, entries: Iterable[Entry]) -> None:
-    """Make an accepted draft the book's state."""
+def _by_expiry(hold: tuple[Stream, int]) -> tuple[date, str, str]:
+    stream = hold[0]
+    return stream.expires_on or date.max, stream.key.place.location_id, stream.key.lot + stream.key.serial_number
+
+
+def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]) -> None:
+    """Make an accepted draft, with its net entries and changed lines, the book's state."""
     book = draft.book
-    _insist_on_locks(draft, entries)
+    _insist_on_locks(book, entries, lines)
     for stream in draft.new_streams.values():
         book.add_stream(stream)
-    for line in draft.changed.values():
+    for line in lines:
         book.add_line(line)
     for stream, holder, on_hand, reserved in entries:
         stream.on_hand += on_hand
         stream.reserved += reserved
         if reserved:
-            book.add_hold(draft.tenant, holder, stream.stream_id, reserved)
+            book.add_hold(draft.tenant, holder, stream, reserved)
 
 
-def _insist_on_locks(draft: Draft, entries: Iterable[Entry]) -> None:
+def _insist_on_locks(book: Book, entries: Iterable[Entry], lines: Iterable[OrderLine]) -> None:
     """Refuse to write in a pool that is not locked: what was read there may be past."""
-    locked = draft.book.locked
-    unlocked = {stream.key.pool.sku for stream, *_ in entries if stream.key.pool.pool_id not in locked}
-    unlocked |= {line.sku for line in draft.lines_changed() if line_key(line)[3] not in locked}
-    if unlocked:
-        raise InvariantViolated(f"the request changes pools that it does not name: {', '.join(sorted(unlocked))}")
+    changed = {stream.pool_id for stream, *_ in entries}
+    changed.update(map(pool_of, lines))
+    if not changed <= book.locked:
+        raise InvariantViolated("the request changes pools that it does not name")

@@ -33,9 +33,11 @@ def posting_digest(
     answer: str,
 ) -> str:
     """Hash a posting's own fields; every entry of the posting carries it in its hash."""
+    recorded = microseconds(recorded_at)
+    occurred = recorded if occurred_at is recorded_at else microseconds(occurred_at)
     form = (
         f"{posting_id}\n{tenant}\n{key}\n{request_digest.hex()}\n{reason}\n{actor}\n{evidence}\n"
-        f"{microseconds(occurred_at)}\n{microseconds(recorded_at)}\n{sha256(answer.encode()).hexdigest()}"
+        f"{occurred}\n{recorded}\n{sha256(answer.encode()).hexdigest()}"
     )
     return sha256(form.encode()).hexdigest()
 
@@ -43,7 +45,7 @@ def posting_digest(
 def entry_hash(
     previous: bytes,
     digest_of_posting: str,
-    stream_id: UUID,
+    stream_id: str,
     seq: int,
     order_ref: str,
     line_no: int,

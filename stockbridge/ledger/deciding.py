@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,12 +14,10 @@ from uuid_utils.compat import uuid7
 from stockbridge.domain.errors import Conflict, StockbridgeError
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.book import Book, Draft, Entry, apply, line_key
-from stockbridge.ledger.loading import Loaded, Posted
+from stockbridge.ledger.loading import TICK, Loaded, Posted
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.rules import decide
-
-TICK: Final = timedelta(microseconds=1)
 
 
 class Asked(Protocol):
@@ -115,7 +113,7 @@ def _decide(asked: Asked, book: Book, first: Posted | Decision | None, now: date
     entries, lines = draft.entries(), draft.lines_changed()
     posting_id = uuid7() if entries or _moved(book, lines) else None
     _take_places(draft, lines, now)
-    apply(draft, entries)
+    apply(draft, entries, lines)
     reason = draft.reason or request.posting_reason()
     return Decision(request, asked.digest, posting_id, now, reason, answer, draft, entries, lines)
 

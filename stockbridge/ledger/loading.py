@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
-
-from psycopg import AsyncConnection, AsyncCursor
 
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import PoolKey
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts
 from stockbridge.ledger.book import Book, NotLoaded, Stream
-from stockbridge.ledger.reading import line_of, stream_of
+from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
+from stockbridge.ledger.statements import Driver, Rows, begin, run
 
-Driver = AsyncConnection[Any]
-Rows = list[tuple[Any, ...]]
+TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,6 @@ class Loaded:
     posted: dict[tuple[str, str], Posted]
     streams: Rows
     lines: Rows
-    holds: Rows
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
@@ -52,64 +49,68 @@ class Loaded:
             if row[0] not in book.streams:
                 book.add_stream(stream_of(row))
         for row in self.lines:
-            book.add_stored_line(line_of(row))
-        for tenant, order_ref, line_no, stream_id, held in {row[:4]: row for row in self.holds}.values():
-            book.add_hold(tenant, (order_ref, line_no), stream_id, held)
+            book.add_stored_line(line := line_of(row[:LINE_WIDTH]))
+            for holds in row[LINE_WIDTH:]:
+                book.set_holds(line, ((UUID(stream_id), int(held)) for stream_id, held in holds))
         return book
 
 
 async def load(driver: Driver, requests: Sequence[Request], known_pools: set[UUID]) -> Loaded:
-    """Lock the pools of a batch and read what its requests name, in one round trip."""
+    """Begin, lock the pools of a batch and read what its requests name, in one round trip."""
     pools = {pool.pool_id: pool for request in requests for pool in request.pools()}
-    pool_ids = sorted(pools)
-    locked_pools = array_of_plain(pool_ids)
+    locked = sorted(pools)
     freeing = {pool.pool_id for request in requests if request.may_free() for pool in request.pools()}
-    named = {key.stream_id for request in requests for key in request.streams()}
-    places = {(request.tenant, place) for request in requests for place in request.locations()}
-    orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
-    async with driver.pipeline():
-        if unknown := [pools[pool_id] for pool_id in pool_ids if pool_id not in known_pools]:
-            await driver.execute(queries.ENSURE_POOLS, _pool_columns(unknown))
-        locked = await driver.execute(queries.LOCK_POOLS, (locked_pools,))
-        clock = await driver.execute(queries.READ_CLOCK)
-        posted = await driver.execute(queries.FIND_POSTINGS, _pairs((r.tenant, r.key) for r in requests))
-        streams = [await driver.execute(queries.READ_OPEN_STREAMS, (locked_pools,))]
-        if named:
-            streams.append(await driver.execute(queries.READ_STREAMS, (array_of_plain(named),)))
-        if places:
-            streams.append(await driver.execute(queries.READ_STREAMS_AT, _pairs(places)))
-        lines, holds = [], []
-        if orders:
-            lines.append(await driver.execute(queries.READ_ORDER_LINES, _pairs(orders)))
-            holds.append(await driver.execute(queries.READ_HOLDS, _pairs(orders)))
-        if freeing:
-            lines.append(await driver.execute(queries.READ_QUEUES, (array_of_plain(freeing),)))
-    if len(await locked.fetchall()) != len(pool_ids):
+    unknown = [pools[pool_id] for pool_id in locked if pool_id not in known_pools]
+    calls = {
+        "pools": unknown and queries.ENSURE_POOLS.call(*_pool_columns(unknown)),
+        "lock": queries.LOCK_POOLS.call(array_of_plain(locked)),
+        "posted": queries.FIND_POSTINGS.call(*_pairs((r.tenant, r.key) for r in requests)),
+        "open": queries.READ_OPEN_STREAMS.call(array_of_plain(locked)),
+        **_named(requests),
+        "queues": freeing and queries.READ_QUEUES.call(array_of_plain(freeing)),
+    }
+    asked = {name: call for name, call in calls.items() if call}
+    found = dict(zip(asked, await begin(driver, list(asked.values()), queries.ALL), strict=True))
+    ((count, clock, _),) = found["lock"]
+    if count != len(locked):
         raise InvariantViolated("a pool that was made before is not there")
+    streams = [*found["open"], *found.get("named", ()), *found.get("places", ())]
     return Loaded(
-        clock=(await clock.fetchall())[0][0],
-        locked=pool_ids,
-        posted={(row[0], row[1]): Posted(*row[2:]) for row in await posted.fetchall()},
-        streams=await _all(streams),
-        lines=await _all(lines),
-        holds=await _all(holds),
+        clock=_later(clock, streams),
+        locked=locked,
+        posted={(row[0], row[1]): Posted(*row[2:]) for row in found["posted"]},
+        streams=streams,
+        lines=[*found.get("orders", ()), *found.get("queues", ())],
         queues=freeing,
     )
 
 
+def _named(requests: Sequence[Request]) -> dict[str, str]:
+    """Call for the streams, places and orders that requests name."""
+    named = {key.stream_id for request in requests for key in request.streams()}
+    places = {(request.tenant, place) for request in requests for place in request.locations()}
+    orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
+    return {
+        "named": queries.READ_STREAMS.call(array_of_plain(named)) if named else "",
+        "places": queries.READ_STREAMS_AT.call(*_pairs(places)) if places else "",
+        "orders": queries.READ_ORDER_LINES.call(*_pairs(orders)) if orders else "",
+    }
+
+
+def _later(clock: datetime, streams: Rows) -> datetime:
+    """Return a time after everything that was recorded in these pools, though the clock went back."""
+    newest: datetime = max([clock, *(row[-1] + TICK for row in streams)])
+    return newest
+
+
 async def load_more(driver: Driver, loaded: Loaded, missing: NotLoaded) -> None:
     """Read who waits in pools, or who holds something there, for rules that turned out to need it."""
-    if missing.queues:
-        cursor = await driver.execute(queries.READ_QUEUES, (array_of_plain(missing.queues),))
-        loaded.lines += await cursor.fetchall()
-        loaded.queues |= missing.queues
-    if missing.holders:
-        holders = await (await driver.execute(queries.READ_HOLDERS, (array_of_plain(missing.holders),))).fetchall()
-        orders = {(row[0], row[1]) for row in holders}
-        cursor = await driver.execute(queries.READ_HOLDS, _pairs(orders))
-        loaded.lines += holders
-        loaded.holds += await cursor.fetchall()
-        loaded.holders |= missing.holders
+    queues = queries.READ_QUEUES.call(array_of_plain(missing.queues))
+    holders = queries.READ_HOLDERS.call(array_of_plain(missing.holders))
+    for rows in await run(driver, [queues, holders]):
+        loaded.lines += rows
+    loaded.queues |= missing.queues
+    loaded.holders |= missing.holders
 
 
 async def load_tails(driver: Driver, streams: Iterable[Stream]) -> None:
@@ -117,14 +118,10 @@ async def load_tails(driver: Driver, streams: Iterable[Stream]) -> None:
     unread = {stream.stream_id: stream for stream in streams if stream.tail is None}
     if not unread:
         return
-    cursor = await driver.execute(queries.READ_STREAMS, (array_of_plain(unread),))
-    for row in await cursor.fetchall():
+    (rows,) = await run(driver, [queries.READ_STREAMS.call(array_of_plain(unread))])
+    for row in rows:
         stream = unread[row[0]]
         stream.tail, stream.stored = stream_of(row).tail, True
-
-
-async def _all(cursors: Iterable[AsyncCursor[Any]]) -> Rows:
-    return [row for cursor in cursors for row in await cursor.fetchall()]
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Every statement that the writer sends, named, each with its purpose.
 
-They run in pipelines under READ COMMITTED: each sees what was committed when it started, so what comes after the locks
-sees everything that earlier holders of the locks wrote.
+They are prepared once on each connection, and called several in one message (`statements`). Under READ COMMITTED each
+sees what was committed when it started, so what comes after the locks sees everything that earlier holders of the locks
+wrote.
 """
 
 # ruff: noqa: S608 - put together from constants
@@ -10,29 +11,41 @@ from __future__ import annotations
 
 from typing import Final
 
+from stockbridge.ledger.statements import Statement
+
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 # Make the pools of a batch exist. Ids are derived, so two writers agree.
-ENSURE_POOLS: Final = """
+ENSURE_POOLS: Final = Statement(
+    "ensure_pools",
+    """
 insert into ledger.pool (pool_id, tenant, site, sku)
 select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[])
 on conflict do nothing
-"""
+""",
+)
 
-# Lock the pools, in one sorted order, always.
-LOCK_POOLS: Final = """
-select pool_id from ledger.pool where pool_id = any(%s::uuid[]) order by pool_id for update
-"""
-
-# Read the clock after the last lock: no entry of these pools can be newer and still to come.
-READ_CLOCK: Final = "select clock_timestamp()"
+# Lock the pools, in one sorted order, always; and read the clock after the last lock: no entry of these pools can be
+# newer and still to come. What follows are lookups by key, whatever the parameters: they need no plan of their own.
+LOCK_POOLS: Final = Statement(
+    "lock_pools",
+    """
+with locked as materialized (
+  select pool_id from ledger.pool where pool_id = any(%s::uuid[]) order by pool_id for update
+)
+select count(*), clock_timestamp(), set_config('plan_cache_mode', 'force_generic_plan', true) from locked
+""",
+)
 
 # Find which keys were posted before.
-FIND_POSTINGS: Final = """
+FIND_POSTINGS: Final = Statement(
+    "find_postings",
+    """
 select p.tenant, p.idempotency_key, p.posting_id, p.request_digest, p.recorded_at, p.answer
 from ledger.posting p join unnest(%s::text[], %s::text[]) as k (tenant, key)
   on p.tenant = k.tenant and p.idempotency_key = k.key
-"""
+""",
+)
 
 _STREAM: Final = """
 select s.stream_id, s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status,
@@ -46,54 +59,74 @@ cross join lateral (
 """
 
 # Read the physical streams of the pools that hold something.
-READ_OPEN_STREAMS: Final = _STREAM + "where s.pool_id = any(%s::uuid[]) and s.kind in ('storage', 'staging') and s.open"
-
-# Read streams by their ids, open or not.
-READ_STREAMS: Final = _STREAM + "where s.stream_id = any(%s::uuid[])"
-
-# Read the open streams at the virtual locations that the requests take from.
-READ_STREAMS_AT: Final = (
-    _STREAM + "where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open"
+READ_OPEN_STREAMS: Final = Statement(
+    "read_open_streams", _STREAM + "where s.pool_id = any(%s::uuid[]) and s.kind in ('storage', 'staging') and s.open"
 )
 
-SELECT_LINE: Final = """
-select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy, queued_at,
-       ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled
-from ledger.order_line
-"""
+# Read streams by their ids, open or not.
+READ_STREAMS: Final = Statement("read_streams", _STREAM + "where s.stream_id = any(%s::uuid[])")
 
-# Read the lines of the orders that the requests are about.
-READ_ORDER_LINES: Final = SELECT_LINE + "where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))"
+# Read the open streams at the virtual locations that the requests take from.
+READ_STREAMS_AT: Final = Statement(
+    "read_streams_at",
+    _STREAM + "where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open",
+)
+
+_LINE_FIELDS: Final = """
+select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy, queued_at,
+       ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled"""
+
+SELECT_LINE: Final = _LINE_FIELDS + " from ledger.order_line "
+
+# A line with the sums of what it holds, by stream.
+_LINE_WITH_HOLDS: Final = (
+    _LINE_FIELDS
+    + """, array(
+  select row(e.stream_id, sum(e.reserved_delta)::bigint)
+  from ledger.entry e
+  where e.tenant = o.tenant and e.order_ref = o.order_ref and e.line_no = o.line_no and e.order_ref <> ''
+  group by e.stream_id having sum(e.reserved_delta) <> 0
+) as holds
+from ledger.order_line o
+"""
+)
+
+# Read the lines of the orders that the requests are about, and what they hold.
+READ_ORDER_LINES: Final = Statement(
+    "read_order_lines", _LINE_WITH_HOLDS + "where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))"
+)
 
 # Read who waits in the pools.
-READ_QUEUES: Final = SELECT_LINE + "where pool_id = any(%s::uuid[]) and backordered > 0"
+READ_QUEUES: Final = Statement("read_queues", SELECT_LINE + "where pool_id = any(%s::uuid[]) and backordered > 0")
 
 # Read who holds something in the pools: their holds have to give way.
-READ_HOLDERS: Final = SELECT_LINE + "where pool_id = any(%s::uuid[]) and reserved + to_put_back > 0"
-
-# Sum what order lines hold, by stream.
-READ_HOLDS: Final = """
-select e.tenant, e.order_ref, e.line_no, e.stream_id, sum(e.reserved_delta)::bigint
-from ledger.entry e
-where e.order_ref <> '' and (e.tenant, e.order_ref) in (select * from unnest(%s::text[], %s::text[]))
-group by 1, 2, 3, 4 having sum(e.reserved_delta) <> 0
-"""
+READ_HOLDERS: Final = Statement(
+    "read_holders", _LINE_WITH_HOLDS + "where pool_id = any(%s::uuid[]) and reserved + to_put_back > 0"
+)
 
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 # Learn of the lots that arrive. What is known of a lot stays.
-ENSURE_LOTS: Final = """
+ENSURE_LOTS: Final = Statement(
+    "ensure_lots",
+    """
 insert into ledger.lot (tenant, sku, lot, expires_on)
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::date[])
 on conflict do nothing
-"""
+""",
+)
 
 # Turn the flag of streams that crossed zero.
-TURN_OPEN: Final = """
-update ledger.stream set open = %s where stream_id = any(%s::uuid[])
-"""
+TURN_OPEN: Final = Statement(
+    "turn_open",
+    """
+update ledger.stream set open = %s::boolean where stream_id = any(%s::uuid[])
+""",
+)
 
-INSERT_STREAMS: Final = """
+INSERT_STREAMS: Final = Statement(
+    "insert_streams",
+    """
 insert into ledger.stream (stream_id, identity_hash, pool_id, tenant, sku, site, location_id, kind, lot, serial_number,
   stock_status, open)
 select stream_id, decode(identity_hash, 'hex'), pool_id, tenant, sku, site, location_id, kind, lot, serial_number,
@@ -101,9 +134,12 @@ select stream_id, decode(identity_hash, 'hex'), pool_id, tenant, sku, site, loca
 from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
   %s::text[], %s::text[], %s::boolean[])
   as n (stream_id, identity_hash, pool_id, tenant, sku, site, location_id, kind, lot, serial_number, stock_status, open)
-"""
+""",
+)
 
-INSERT_POSTINGS: Final = """
+INSERT_POSTINGS: Final = Statement(
+    "insert_postings",
+    """
 insert into ledger.posting (posting_id, tenant, idempotency_key, request_digest, reason, actor, evidence, occurred_at,
   recorded_at, answer)
 select posting_id, tenant, idempotency_key, decode(request_digest, 'hex'), reason, actor, evidence, occurred_at,
@@ -111,19 +147,23 @@ select posting_id, tenant, idempotency_key, decode(request_digest, 'hex'), reaso
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
   %s::timestamptz[], %s::text[])
   as n (posting_id, tenant, idempotency_key, request_digest, reason, actor, evidence, occurred_at, recorded_at, answer)
-"""
+""",
+)
 
 # All entries of a batch in one statement, so that the trigger has one look at them.
-INSERT_ENTRIES: Final = """
+INSERT_ENTRIES: Final = Statement(
+    "insert_entries",
+    """
 insert into ledger.entry (stream_id, seq, posting_id, tenant, order_ref, line_no, on_hand_delta, reserved_delta,
   on_hand, reserved, floor, serial, recorded_at, hash)
 select stream_id, seq, posting_id, tenant, order_ref, line_no, on_hand_delta, reserved_delta,
   on_hand, reserved, floor, serial, recorded_at, decode(hash, 'hex')
-from unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::timestamptz[], %s::text[])
-  as n (stream_id, seq, posting_id, tenant, order_ref, line_no, on_hand_delta, reserved_delta,
-  on_hand, reserved, floor, serial, recorded_at, hash)
-"""
+from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[],
+  %s::bigint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::boolean[], %s::text[])
+  as n (stream_id, seq, order_ref, line_no, on_hand_delta, reserved_delta, on_hand, reserved, posting_id, tenant,
+  recorded_at, floor, serial, hash)
+""",
+)
 
 _LINE_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
   queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled"""
@@ -132,14 +172,21 @@ _LINE_ARRAYS: Final = """unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[
   %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
   %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"""
 
-INSERT_ORDER_LINES: Final = f"insert into ledger.order_line ({_LINE_COLUMNS}) select * from {_LINE_ARRAYS}"
+INSERT_ORDER_LINES: Final = Statement(
+    "insert_order_lines", f"insert into ledger.order_line ({_LINE_COLUMNS}) select * from {_LINE_ARRAYS}"
+)
 
 # Bring order lines that are known to where they are now.
-UPDATE_ORDER_LINES: Final = f"""
+UPDATE_ORDER_LINES: Final = Statement(
+    "update_order_lines",
+    f"""
 update ledger.order_line o set lot = n.lot, uom = n.uom, factor = n.factor, priority = n.priority,
   shortage_policy = n.shortage_policy, queued_at = n.queued_at, ordered = n.ordered, reserved = n.reserved,
   backordered = n.backordered, picked = n.picked, to_put_back = n.to_put_back, shipped = n.shipped,
   delivered = n.delivered, returned = n.returned, cancelled = n.cancelled
 from {_LINE_ARRAYS} as n ({_LINE_COLUMNS})
 where o.tenant = n.tenant and o.order_ref = n.order_ref and o.line_no = n.line_no and o.pool_id = n.pool_id
-"""
+""",
+)
+
+ALL: Final = tuple(value for value in globals().copy().values() if isinstance(value, Statement))

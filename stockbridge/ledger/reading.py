@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, Final
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place, PlaceKind, StockStatus, StreamKey
 from stockbridge.ledger.book import Stream, Tail
+
+LINE_WIDTH: Final = len(fields(OrderLine))
+"""How many columns of a row are an order line's."""
 
 
 def key_of(row: Sequence[Any]) -> StreamKey:

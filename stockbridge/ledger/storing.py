@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
+from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger import queries
-from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
-from stockbridge.ledger.book import Book, Stream, line_key
+from stockbridge.ledger.arrays import array_of_plain, columns
+from stockbridge.ledger.book import Book, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
-from stockbridge.ledger.loading import Driver
 from stockbridge.ledger.requests import ReceiveStock, Request
+from stockbridge.ledger.statements import COMMIT, Driver, Statement, run
 
+_LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
 _POSTING_TEXTS = (1, 2, 4, 5, 6, 9)
-_ENTRY_TEXTS = (3, 4)
+_ENTRY_TEXTS = (2, 9)
 _LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10)
 
 
-async def store(driver: Driver, book: Book, decisions: Sequence[Decision]) -> None:
-    """Write what was decided and chained. Streams close before others open: a serial is in one place at a time."""
+async def store(driver: Driver, book: Book, decisions: Sequence[Decision], *, commit: bool) -> None:
+    """Write what was decided and chained, and commit it where nothing else is to commit with it.
+
+    Streams close before others open: a serial is in one place at a time.
+    """
     postings = [decision for decision in decisions if decision.posting_id is not None]
     streams = {stream.stream_id: stream for decision in postings for stream, *_ in decision.entries}.values()
-    async with driver.pipeline():
-        await _turn(driver, [s for s in streams if _turned(s) and not _is_open(s)], is_open=False)
-        await _insert_lots(driver, [lot for decision in postings for lot in _lots(decision.request)])
-        await _insert(driver, queries.INSERT_STREAMS, [_stream_row(s) for s in streams if not s.stored], _STREAM_TEXTS)
-        await _turn(driver, [s for s in streams if _turned(s) and _is_open(s)], is_open=True)
-        await _insert(driver, queries.INSERT_POSTINGS, [_posting_row(p) for p in postings], _POSTING_TEXTS)
-        await _insert(driver, queries.INSERT_ENTRIES, [row for p in postings for row in p.rows], _ENTRY_TEXTS)
-        await _store_lines(driver, book, decisions)
+    turned = [stream for stream in streams if _turned(stream)]
+    calls = [
+        *_turn((stream for stream in turned if not _is_open(stream)), "false"),
+        *_call(queries.ENSURE_LOTS, [lot for posting in postings for lot in _lots(posting.request)], _LOT_TEXTS),
+        *_call(queries.INSERT_STREAMS, [_stream_row(s) for s in streams if not s.stored], _STREAM_TEXTS),
+        *_turn((stream for stream in turned if _is_open(stream)), "true"),
+        *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
+        *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
+        *_lines(book, decisions),
+        *([COMMIT] if commit else []),
+    ]
+    if calls:
+        await run(driver, calls)
 
 
-async def _insert(driver: Driver, statement: str, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> None:
-    if rows:
-        await driver.execute(statement, columns(rows, texts))
+def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[str]:
+    return [statement.call(*columns(rows, texts))] if rows else []
 
 
-async def _turn(driver: Driver, streams: Sequence[Stream], *, is_open: bool) -> None:
-    if streams:
-        await driver.execute(queries.TURN_OPEN, (is_open, array_of_plain(s.stream_id for s in streams)))
+def _turn(streams: Iterable[Stream], is_open: str) -> list[str]:
+    names = array_of_plain(stream.name for stream in streams)
+    return [queries.TURN_OPEN.call(is_open, names)] if names != "{}" else []
 
 
 def _is_open(stream: Stream) -> bool:
@@ -50,25 +60,27 @@ def _turned(stream: Stream) -> bool:
     return stream.stored and stream.tail is not None and stream.tail.was_open != _is_open(stream)
 
 
-async def _insert_lots(driver: Driver, lots: Sequence[tuple[str, str, str, Any]]) -> None:
-    if lots:
-        tenants, skus, names, expiries = zip(*lots, strict=True)
-        parameters = (array_of_texts(tenants), array_of_texts(skus), array_of_texts(names), array_of_plain(expiries))
-        await driver.execute(queries.ENSURE_LOTS, parameters)
-
-
 def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
     if isinstance(request, ReceiveStock):
         yield from ((request.tenant, line.sku, line.lot, line.expires_on) for line in request.lines if line.lot)
 
 
-async def _store_lines(driver: Driver, book: Book, decisions: Iterable[Decision]) -> None:
+def _lines(book: Book, decisions: Iterable[Decision]) -> list[str]:
     """Write each order line that changed once, as it is after the whole batch."""
     keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
-    new = [(key[3], *book.lines[key].as_row().values()) for key in keys if key not in book.stored_lines]
-    known = [(key[3], *book.lines[key].as_row().values()) for key in keys if key in book.stored_lines]
-    await _insert(driver, queries.INSERT_ORDER_LINES, new, _LINE_TEXTS)
-    await _insert(driver, queries.UPDATE_ORDER_LINES, known, _LINE_TEXTS)
+    new = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
+    known = [_line_row(book.lines[key]) for key in keys if key in book.stored_lines]
+    return [
+        *_call(queries.INSERT_ORDER_LINES, new, _LINE_TEXTS),
+        *_call(queries.UPDATE_ORDER_LINES, known, _LINE_TEXTS),
+    ]
+
+
+def _line_row(line: OrderLine) -> tuple[Any, ...]:
+    return _name_of(pool_of(line)), *line.as_row()
+
+
+_name_of = lru_cache(maxsize=1 << 14)(str)
 
 
 def _stream_row(stream: Stream) -> tuple[Any, ...]:
@@ -91,6 +103,7 @@ def _stream_row(stream: Stream) -> tuple[Any, ...]:
 
 def _posting_row(decision: Decision) -> tuple[Any, ...]:
     request = decision.request
+    recorded_at = str(decision.recorded_at)
     return (
         decision.posting_id,
         request.tenant,
@@ -99,7 +112,7 @@ def _posting_row(decision: Decision) -> tuple[Any, ...]:
         decision.reason,
         request.actor,
         request.evidence.value,
-        request.occurred_at or decision.recorded_at,
-        decision.recorded_at,
+        request.occurred_at or recorded_at,
+        recorded_at,
         decision.text,
     )

@@ -8,10 +8,10 @@ its transaction fails, its requests run again singly, so an error is its own req
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -24,9 +24,10 @@ from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeEr
 from stockbridge.ledger.book import Book, NotLoaded
 from stockbridge.ledger.chaining import chain
 from stockbridge.ledger.deciding import Decision, Verdict, decide_batch
-from stockbridge.ledger.loading import Driver, Loaded, load, load_more, load_tails
+from stockbridge.ledger.loading import Loaded, load, load_more, load_tails
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
+from stockbridge.ledger.statements import Driver
 from stockbridge.ledger.storing import store
 
 MAX_BATCH: Final = 512
@@ -40,7 +41,14 @@ Attachment = Callable[[AsyncConnection, Outcome], Awaitable[None]]
 class Companion(Protocol):
     """Keeps what others see of orders in step with the ledger, in the ledger's own transaction."""
 
-    async def write(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+    async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Any:
+        """Lock what attachments and `write` will change, all at once and in one order for all writers.
+
+        Called once a batch, before its attachments; what it returns is `write`'s.
+        """
+        ...
+
+    async def write(self, connection: AsyncConnection, outcomes: Sequence[Outcome], prepared: Any) -> None:
         """Write what follows from these outcomes. Called once a batch, after its entries and attachments."""
         ...
 
@@ -51,7 +59,6 @@ class _Waiting:
     digest: bytes
     attachment: Attachment | None
     answer: asyncio.Future[Outcome]
-    tried: bool = False
 
 
 _MET_ANOTHER: Final = (driver_errors.UniqueViolation, driver_errors.DeadlockDetected)
@@ -62,8 +69,8 @@ class LedgerWriter:
     """The only code that writes stock. One for a process; safe to call from any number of tasks of its event loop."""
 
     def __init__(self, engine: AsyncEngine, companion: Companion | None = None, max_batch: int = MAX_BATCH) -> None:
-        # Under any other level, what follows the locks would not see what their former holders wrote.
-        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        # We begin and commit ourselves (`statements.BEGIN`), together with what is read and written.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._companion = companion
         self._max_batch = max_batch
         self._gathering: list[_Waiting] = []
@@ -89,47 +96,48 @@ class LedgerWriter:
             await asyncio.wait({self._running})
 
     async def _drain(self) -> None:
+        """Run batches until nobody waits."""
+        batch: list[_Waiting] = []
         try:
             while self._gathering:
                 batch, self._gathering = self._gathering[: self._max_batch], self._gathering[self._max_batch :]
                 await self._run(batch)
         finally:
             self._running = None
-            for waiting in self._gathering:  # only where the task was cancelled
+            for waiting in (*batch, *self._gathering):  # only where the task was cancelled
                 waiting.answer.cancel()
             self._gathering = []
 
     async def _run(self, batch: list[_Waiting]) -> None:
         try:
             await self._transact(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its request is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, its requests are told
             await self._run_singly(batch, error)
-        except BaseException:
-            for waiting in batch:
-                waiting.answer.cancel()
-            raise
 
     async def _run_singly(self, batch: list[_Waiting], error: Exception) -> None:
-        if len(batch) > 1:
-            log.warning("ledger.batch_failed", size=len(batch), error=str(error))
-            for waiting in batch:
-                await self._run([waiting])
-        elif isinstance(error, _MET_ANOTHER) and not batch[0].tried:
-            batch[0].tried = True
-            await self._run(batch)
-        else:
+        if len(batch) == 1 and not isinstance(error, _MET_ANOTHER):
             _fail(batch[0], translated(error))
+            return
+        log.warning("ledger.batch_failed", size=len(batch), error=str(error))
+        for waiting in batch:
+            try:
+                await self._transact([waiting])
+            except Exception as own:  # noqa: BLE001 - likewise
+                _fail(waiting, translated(own))
 
     async def _transact(self, batch: list[_Waiting]) -> None:
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             driver: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
             loaded = await load(driver, [waiting.request for waiting in batch], self._known_pools)
             book, verdicts = await _decide(driver, batch, loaded)
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
             await load_tails(driver, (stream for decision in decisions for stream, *_ in decision.entries))
             chain(decisions)
-            await store(driver, book, decisions)
-            await self._attach(connection, batch, verdicts)
+            alone = self._companion is None and not any(waiting.attachment for waiting in batch)
+            await store(driver, book, decisions, commit=alone)
+            if not alone:
+                await self._attach(connection, batch, verdicts)
+                await driver.commit()
         self._known_pools.update(loaded.locked)
         for waiting, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, StockbridgeError):
@@ -138,14 +146,18 @@ class LedgerWriter:
                 _succeed(waiting, verdict.outcome())
 
     async def _attach(self, connection: AsyncConnection, batch: list[_Waiting], verdicts: list[Verdict]) -> None:
-        outcomes: list[Outcome] = []
-        for waiting, verdict in zip(batch, verdicts, strict=True):
-            if isinstance(verdict, Decision):
-                outcomes.append(outcome := verdict.outcome())
-                if waiting.attachment is not None:
-                    await waiting.attachment(connection, outcome)
-        if self._companion is not None and outcomes:
-            await self._companion.write(connection, outcomes)
+        accepted = [
+            (waiting, verdict.outcome())
+            for waiting, verdict in zip(batch, verdicts, strict=True)
+            if isinstance(verdict, Decision)
+        ]
+        outcomes = [outcome for _, outcome in accepted]
+        prepared = await self._companion.prepare(connection, outcomes) if self._companion and outcomes else None
+        for waiting, outcome in accepted:
+            if waiting.attachment is not None:
+                await waiting.attachment(connection, outcome)
+        if self._companion and outcomes:
+            await self._companion.write(connection, outcomes, prepared)
 
 
 async def _decide(driver: Driver, batch: list[_Waiting], loaded: Loaded) -> tuple[Book, list[Verdict]]:
@@ -173,7 +185,7 @@ def translated(error: BaseException) -> BaseException:
     """Tell a database that can't be reached from one that refuses: the first is `Unavailable`, the second our bug."""
     if isinstance(error, StockbridgeError):
         return error
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = _cause(error)
     if isinstance(cause, driver_errors.UniqueViolation) and "uq_stream_serial" in str(cause):
         return Rejected("serial_elsewhere", "The serial number is on hand somewhere else.", status=409)
     if isinstance(cause, driver_errors.IntegrityError | driver_errors.RaiseException):
@@ -182,6 +194,11 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(cause, down) or isinstance(error, OperationalError | InterfaceError):
         return Unavailable("PostgreSQL can't be reached.")
     return error
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """Return the driver's own error, also where SQLAlchemy wrapped it."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _succeed(waiting: _Waiting, outcome: Outcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import case, func, insert, select, update
@@ -29,32 +29,22 @@ async def append(
             .returning(orders.c.next_erp_number - 1, orders.c.revision)
         )
     ).one()
-    await connection.execute(insert(erp_message).values(_row(tenant, order_ref, number, revision, kind, payload)))
+    await connection.execute(
+        insert(erp_message).values(
+            tenant=tenant,
+            order_ref=order_ref,
+            number=number,
+            kind=kind,
+            reference=f"{tenant}/{order_ref}/{number}",
+            payload={"revision": revision, **payload},
+            state="intended",
+        )
+    )
     return int(number)
 
 
 Said = tuple[ErpMessageKind, Mapping[str, Any]]
 """What the ERP is to hear, and what of it."""
-
-
-async def begin(connection: AsyncConnection, tenant: str, order_ref: str, revision: int, first: Sequence[Said]) -> None:
-    """Write the first messages of an order that is new: its row already counts them."""
-    rows = [_row(tenant, order_ref, number, revision, *said) for number, said in enumerate(first, 1)]
-    await connection.execute(insert(erp_message).values(rows))
-
-
-def _row(
-    tenant: str, order_ref: str, number: int, revision: int, kind: ErpMessageKind, payload: Mapping[str, Any]
-) -> Message:
-    return {
-        "tenant": tenant,
-        "order_ref": order_ref,
-        "number": number,
-        "kind": kind,
-        "reference": f"{tenant}/{order_ref}/{number}",
-        "payload": {"revision": revision, **payload},
-        "state": "intended",
-    }
 
 
 async def renew(connection: AsyncConnection, message: Message) -> None:

@@ -37,6 +37,15 @@ _READ: Final = text(
     """
 )
 
+# The same, beside what became of a command of the order. Without an order, the command alone.
+_READ_WITH_COMMAND: Final = text(
+    f"""
+    select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, work.*
+    from records.inbox i left join lateral ({_READ.text}) work on true
+    where i.inbox_id = :inbox_id
+    """  # noqa: S608 - put together from constants
+)
+
 
 async def read(connection: AsyncConnection, tenant: str, order_ref: str) -> dict[str, Any] | None:
     """Return an order's row, its open `carrier_steps` and `erp_steps`, its `tracking_numbers`, and what waits.
@@ -45,3 +54,43 @@ async def read(connection: AsyncConnection, tenant: str, order_ref: str) -> dict
     """
     found = (await connection.execute(_READ, {"tenant": tenant, "order_ref": order_ref})).mappings().one_or_none()
     return dict(found) if found else None
+
+
+async def read_with_command(
+    connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what became of a command (`command_kind`, `key`, `command_state`, `answer`), and `read` of its order."""
+    given = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id}
+    row = dict((await connection.execute(_READ_WITH_COMMAND, given)).mappings().one())
+    return row, row if row["tenant"] else None
+
+
+# Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:
+# where no worker is up, being told again and again helps nobody.
+_OVERLOOKED: Final = text(
+    """
+    select tenant, order_ref from records.carrier_step s
+    where state = 'intended' and attempts = 0
+      and created_at between now() - interval '10 min' and now() - interval '1 min'
+      and not exists (
+        select from records.carrier_step b where b.tenant = s.tenant and b.order_ref = s.order_ref and b.attempts > 0
+          and b.state in ('intended', 'sent', 'unknown'))
+    union
+    select tenant, order_ref from records.erp_message m
+    where state = 'intended' and attempts = 0
+      and created_at between now() - interval '10 min' and now() - interval '1 min'
+      and not exists (
+        select from records.erp_message b where b.tenant = m.tenant and b.order_ref = m.order_ref
+          and b.number < m.number and b.state not in ('done', 'skipped'))
+    limit :limit
+    """
+)
+
+
+async def overlooked(connection: AsyncConnection, limit: int) -> list[tuple[str, str]]:
+    """Name orders whose workflow seems not to know of a step.
+
+    It was not told where worker and Temporal died together, after the command was decided and before that was recorded.
+    """
+    found = await connection.execute(_OVERLOOKED, {"limit": limit})
+    return [(row.tenant, row.order_ref) for row in found]

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, tuple_, update
+from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Conflict, Rejected
@@ -34,11 +35,6 @@ async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) 
     return {(row["tenant"], row["order_ref"]): dict(row) for row in rows}
 
 
-async def insert_new(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
-    """Write the row of a first accepted push."""
-    await connection.execute(insert(orders).values(**row))
-
-
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
     """Change an order's row; its time of change moves along."""
     statement = (
@@ -64,10 +60,8 @@ _SET_STATUSES: Final = text(
 )
 
 
-def check_revision(order: Order | None, revision: int) -> None:
+def check_revision(order: Order, revision: int) -> None:
     """Compare a revision under the order's lock. Raises `Conflict` or `Rejected`: stale, or the order is closed."""
-    if order is None:
-        return
     if revision <= order["revision"]:
         raise Conflict(f"Revision {order['revision']} was accepted already.", code="stale_revision")
     if order["closed_at"] is not None:

@@ -1,4 +1,8 @@
-"""Starts the workflow of every open order that has none: after a termination, or the loss of Temporal's own data."""
+"""Sees to it that every open order has a workflow that knows of it.
+
+A workflow is missing after a termination, or the loss of Temporal's own data; it overlooks a step where worker and
+server died together in the middle of a command.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.activities.messages import OrderId
 from stockbridge.ledger.writer import translating
-from stockbridge.records import orders
+from stockbridge.records import order_work, orders
 from stockbridge.workflows import names
 from stockbridge.workflows.dispatch import OrderGateway
 
@@ -27,7 +31,21 @@ class MissingWorkflows:
     orders: OrderGateway
 
     async def round(self) -> int:
-        """Compare open orders with running workflows, and start what is missing. Returns 0: there is no hurry."""
+        """Start what is missing, wake what overlooks a step. Returns 0: there is no hurry."""
+        await self._start_missing()
+        await self._wake()
+        return 0
+
+    async def _wake(self) -> None:
+        with translating():
+            async with self.engine.connect() as connection:
+                found = await order_work.overlooked(connection, PAGE)
+        for tenant, order_ref in found:
+            log.info("workflow.woken", order_ref=order_ref)
+            await self.orders.signal(tenant, order_ref, "stock_allocated")
+
+    async def _start_missing(self) -> None:
+        """Compare open orders with running workflows."""
         running = await self.orders.running()
         after = ("", "")
         while True:
@@ -39,5 +57,5 @@ class MissingWorkflows:
                     log.info("workflow.started_again", order_ref=row["order_ref"])
                     await self.orders.start(OrderId(tenant=row["tenant"], order_ref=row["order_ref"]))
             if len(page) < PAGE:
-                return 0
+                return
             after = (page[-1]["tenant"], page[-1]["order_ref"])

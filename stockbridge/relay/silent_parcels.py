@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.domain.carriers import TrackingEvent
 from stockbridge.ledger.writer import translating
 from stockbridge.records import events, shipments
 
@@ -48,8 +49,13 @@ class SilentParcels:
         with translating():
             async with self.engine.begin() as connection:
                 name = await events.connection_of(connection, tenant, carrier)
-                new = [await events.store(connection, name, carrier, tenant, event, "poll") for event in heard]
                 await events.asked(connection, tenant, numbers)
+            new = [await self._store(name, carrier, tenant, event) for event in heard]
         if any(new):
             log.info("silent_parcels.heard", carrier=carrier, events=sum(map(bool, new)))
         return 0
+
+    async def _store(self, name: str, carrier: str, tenant: str, event: TrackingEvent) -> str | None:
+        """Store an event in a transaction of its own: it locks its order."""
+        async with self.engine.begin() as connection:
+            return await events.store(connection, name, carrier, tenant, event, "poll")

@@ -107,6 +107,7 @@ async def embedded_stack(
             )
 
 
+PARTNERS = "partners"
 OUTSIDE = ("erp", "carriers")
 """What a second worker does, so that calls outside take no time from orders."""
 
@@ -170,7 +171,7 @@ def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[P
         _announcing_part(
             "worker", "worker", settings.model_copy(update={"worker_queues": ("orders", "stock")}), folder
         ),
-        _announcing_part("worker", "partners", settings.model_copy(update={"worker_queues": OUTSIDE}), folder),
+        _announcing_part("worker", PARTNERS, settings.model_copy(update={"worker_queues": OUTSIDE}), folder),
         _announcing_part("relay", "relay", settings, folder),
         Part(_command("api", settings.environment()), new_log(folder, "api"), _answering(f"{ports.api_url}/readyz")),
     ]
@@ -190,7 +191,9 @@ def _announcing_part(command: str, name: str, settings: Settings, folder: Path) 
 
 def _command(command: str, environment: dict[str, str], name: str = "") -> Command:
     """Return how one of our own commands is run."""
-    argv = (sys.executable, "-m", "stockbridge.runtime.cli", command)
+    argv: tuple[str, ...] = (sys.executable, "-m", "stockbridge.runtime.cli", command)
+    if name == PARTNERS:
+        argv = ("nice", "-n", "10", *argv)  # the ERP can wait a moment; the floor can't
     return Command(name or command, argv, env={"PYTHONUNBUFFERED": "1", **environment}, stop_limit_s=20)
 
 

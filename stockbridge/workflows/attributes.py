@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from stockbridge.activities.messages import OrderWork
+from stockbridge.activities.messages import ErpStep, OrderWork
 
 TENANT: Final = SearchAttributeKey.for_keyword("Tenant")
 ORDER_STATUS: Final = SearchAttributeKey.for_keyword("OrderStatus")
@@ -49,7 +49,7 @@ def fitting(values: Iterable[str]) -> list[str]:
 COLUMNS: Final = ("ordered", "reserved", "backordered", "picked", "shipped", "delivered", "cancelled")
 
 
-def details_of(work: OrderWork, blocked: Iterable[str]) -> str:
+def details_of(work: OrderWork, untold: Sequence[ErpStep], blocked: Iterable[str]) -> str:
     """Tell an operator where the order is, in Markdown."""
     rows = [
         f"| {line.line_no} | {line.sku} | " + " | ".join(str(line.quantities[name]) for name in COLUMNS) + " |"
@@ -59,15 +59,15 @@ def details_of(work: OrderWork, blocked: Iterable[str]) -> str:
     if work.needs_attention and work.attention:
         parts.append(f"**Needs attention**: {work.attention['reason']}")
         parts.append("What unsticks it: " + ", ".join(f"`{action}`" for action in work.attention["actions"]))
-    elif stuck := ", ".join(sorted(blocked)):
+    elif stuck := ", ".join(f"`{step}`" for step in sorted(blocked)):
         parts.append(f"Waits for a person: {stuck}")
     if rows:
         head = "| line | sku | " + " | ".join(COLUMNS) + " |"
         parts.append("\n".join([head, "|---" * (len(COLUMNS) + 2) + "|", *rows]))
     if work.tracking_numbers:
         parts.append("Parcels: " + ", ".join(work.tracking_numbers[:20]))
-    if work.erp_steps:
-        parts.append("The ERP is still to hear: " + ", ".join(f"{s.number} {s.kind}" for s in work.erp_steps[:20]))
+    if untold:
+        parts.append("The ERP is still to hear: " + ", ".join(f"{s.number} {s.kind}" for s in untold[:20]))
     if work.carrier_steps:
-        parts.append("At the carrier: " + ", ".join(s.step_id for s in work.carrier_steps[:20]))
+        parts.append("At the carrier: " + ", ".join(f"`{s.step_id}`" for s in work.carrier_steps[:20]))
     return "\n\n".join(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -25,7 +27,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from stockbridge.activities.messages import Command, CommandAnswer, OrderId
-from stockbridge.activities.standing import refuse_if_closed, standing_of
+from stockbridge.activities.standing import answer_if_closed, standing_of
 from stockbridge.domain.errors import Unavailable
 from stockbridge.workflows import attributes, names
 from stockbridge.workflows.order_lifecycle import OrderLifecycle
@@ -72,27 +74,30 @@ class OrderGateway:
         """
         command = Command(tenant=row.tenant, order_ref=row.order_ref, inbox_id=row.inbox_id, kind=row.kind, key=row.key)
         try:
-            async with asyncio.timeout(timeout_s + GRACE_S):
-                await self._update(row, command, timedelta(seconds=timeout_s))
-        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCTimeoutOrCancelledError) as error:
-            raise TimeoutError from error
+            with _in_our_words():
+                async with asyncio.timeout(timeout_s + GRACE_S):
+                    await self._update(row, command, timedelta(seconds=timeout_s))
         except WorkflowAlreadyStartedError:
-            await refuse_if_closed(self._engine, OrderId(tenant=row.tenant, order_ref=row.order_ref), row.inbox_id)
+            await answer_if_closed(self._engine, OrderId(tenant=row.tenant, order_ref=row.order_ref), row.inbox_id)
         except WorkflowUpdateFailedError as error:
             log.warning("command.update_failed", key=row.key, error=str(error.cause))
             raise Unavailable("The order's workflow could not decide; the command is kept.") from error
-        except RPCError as error:
-            raise _translated(error) from error
 
     async def _update(self, row: StoredCommand, command: Command, limit: timedelta) -> None:
-        await self._client.execute_update_with_start_workflow(
-            row.kind,
-            command,
-            id=row.update_id,
-            start_workflow_operation=await self._operation(row),
-            result_type=CommandAnswer,
-            rpc_timeout=limit,
-        )
+        operation = await self._operation(row)
+        started = asyncio.create_task(operation.workflow_handle())
+        try:
+            await self._client.execute_update_with_start_workflow(
+                row.kind,
+                command,
+                id=row.update_id,
+                start_workflow_operation=operation,
+                result_type=CommandAnswer,
+                rpc_timeout=limit,
+            )
+        finally:
+            started.cancel()
+            await asyncio.gather(started, return_exceptions=True)  # its error came by the update already
 
     async def _operation(self, row: StoredCommand) -> WithStartWorkflowOperation[Any, Any]:
         order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
@@ -116,8 +121,9 @@ class OrderGateway:
         """Tell an order's workflow at once that a carrier said something. Best effort: the outbox makes sure."""
         try:
             handle = self._client.get_workflow_handle(names.order_workflow(tenant, order_ref))
-            await handle.signal(OrderLifecycle.carrier_event, rpc_timeout=SIGNAL_TIMEOUT)
-        except (RPCError, TimeoutError) as error:
+            with _in_our_words():
+                await handle.signal(OrderLifecycle.carrier_event, rpc_timeout=SIGNAL_TIMEOUT)
+        except (Unavailable, TimeoutError) as error:
             log.info("carrier_event.not_signaled", order_ref=order_ref, error=str(error))
 
     async def signal(self, tenant: str, order_ref: str, signal: str) -> None:
@@ -128,32 +134,25 @@ class OrderGateway:
         await self._start(OrderId(tenant=tenant, order_ref=order_ref), start_signal=signal)
 
     async def start(self, order: OrderId) -> None:
-        """Start the workflow of an open order where none is running."""
-        await self._start(order)
+        """Start the workflow of an open order where none is running, whatever Temporal says of an earlier one."""
+        await self._start(order, id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE)
 
     async def _start(self, order: OrderId, **options: Any) -> None:
-        try:
+        with suppress(WorkflowAlreadyStartedError), _in_our_words():
             await self._client.start_workflow(
                 OrderLifecycle.run,
                 order,
                 id=names.order_workflow(order.tenant, order.order_ref),
                 static_summary=f"order {order.order_ref}",
                 rpc_timeout=SIGNAL_TIMEOUT,
-                **_start_options(order, conflict=bool(options)),
-                **options,
+                **{**_start_options(order), **options},
             )
-        except WorkflowAlreadyStartedError:
-            return
-        except RPCError as error:
-            raise _translated(error) from error
 
     async def running(self) -> set[str]:
         """Return the ids of the orders' workflows that run."""
         query = "WorkflowType = 'OrderLifecycle' and ExecutionStatus = 'Running'"
-        try:
+        with _in_our_words():
             return {execution.id async for execution in self._client.list_workflows(query)}
-        except RPCError as error:
-            raise _translated(error) from error
 
     async def healthy(self) -> bool:
         """Say whether Temporal answers."""
@@ -163,13 +162,11 @@ class OrderGateway:
             return False
 
 
-def _start_options(order: OrderId, *, conflict: bool = True) -> dict[str, Any]:
+def _start_options(order: OrderId) -> dict[str, Any]:
     return {
         "task_queue": names.ORDERS_QUEUE,
         "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-        "id_conflict_policy": (
-            WorkflowIDConflictPolicy.USE_EXISTING if conflict else WorkflowIDConflictPolicy.UNSPECIFIED
-        ),
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
         "search_attributes": TypedSearchAttributes([SearchAttributePair(attributes.TENANT, order.tenant)]),
     }
 
@@ -181,7 +178,18 @@ def _summary(row: StoredCommand) -> str:
     return f"order {row.order_ref}: {len(lines)} lines from {row.payload.get('site')} by {row.payload.get('carrier')}"
 
 
-def _translated(error: RPCError) -> Exception:
-    if error.status is RPCStatusCode.DEADLINE_EXCEEDED:
-        return TimeoutError(str(error))
-    return Unavailable(f"Temporal can't be reached: {error.message}")
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Raise `TimeoutError` where Temporal did not answer in time, `Unavailable` where it can't, or has too much."""
+    try:
+        yield
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCTimeoutOrCancelledError) as error:
+        raise TimeoutError("Temporal did not answer in time.") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.DEADLINE_EXCEEDED:
+            raise TimeoutError("Temporal did not answer in time.") from error
+        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+            raise Unavailable(f"Too much is asked of the order at once: {error.message}") from error
+        raise Unavailable(f"Temporal can't be reached: {error.message}") from error
+    except RuntimeError as error:  # what the SDK says when a lazy client can't connect
+        raise Unavailable(f"Temporal can't be reached: {error}") from error

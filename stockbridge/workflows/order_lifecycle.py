@@ -8,11 +8,11 @@ is only what is to be done next, and what waits for a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from stockbridge.activities import messages as m
@@ -22,8 +22,11 @@ with workflow.unsafe.imports_passed_through():
     from stockbridge.workflows import attributes, names, profiles
 
 CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel", "amend the address")
-OWN_STEP = "house"
 ERP_ACTIONS = ("retry_step", "skip_step", "resend_to_erp")
+OWN_STEP = "house"
+OWN_ACTIONS = ("retry_step",)
+UNBLOCKING = frozenset({"submit", "cancel", "operate"})
+"""After one of these, what waited for a person is tried again, and flagged again where that does not help."""
 
 
 @workflow.defn(name="OrderLifecycle")
@@ -34,28 +37,31 @@ class OrderLifecycle:
     def __init__(self, order: m.OrderId) -> None:
         self._order = order
         self._work: m.OrderWork | None = None
-        self._turn = asyncio.Lock()
-        self._heard = False
         self._refused: dict[str, Any] | None = None
+        self._turn = asyncio.Lock()
+        self._cancelled = False
+        self._heard = False
+        self._told = 0
         self._blocked: set[str] = set()
+        self._unflagged: list[m.Attention] = []
+        self._outside = 0
+        self._shows = 0
         self._shown: tuple[Any, ...] = ()
 
     @workflow.run
-    async def run(self, order: m.OrderId) -> str:
-        """Take the order up, and see to all that it needs until it is closed."""
-        await self._in_turn(lambda: self._house(OrderActivities.load_order, order))
+    async def run(self, order: m.OrderId) -> str:  # noqa: ARG002 - `__init__` has it
+        """See to the order until it is closed; never fail once it is accepted: a hold must have an owner."""
         outside = [asyncio.create_task(self._tell_the_erp()), asyncio.create_task(self._ask_the_carriers())]
         while not self._is_over():
             try:
-                await self._see_to_the_order()
-            except (asyncio.CancelledError, ActivityError) as error:
-                await self._recover(error)
-        for task in outside:
-            task.cancel()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._refused is not None:
+                await self._see_to_the_house()
+            except (asyncio.CancelledError, FailureError) as error:
+                self._note(error)
+        await asyncio.gather(*outside)
+        if not self._now.exists:
             # A refused first push leaves no order; failed, so that its id may be used again.
-            raise ApplicationError(self._refused["detail"], type="Refused", non_retryable=True)
+            detail = self._refused["detail"] if self._refused else "There is no such order."
+            raise ApplicationError(detail, type="Refused", non_retryable=True)
         return self._now.status
 
     @property
@@ -63,37 +69,78 @@ class OrderLifecycle:
         return self._work or m.OrderWork()
 
     def _is_over(self) -> bool:
-        return self._now.closed or (self._refused is not None and not self._now.exists)
+        """Say whether the order is closed, or there is none; a command in flight may still change that."""
+        known = self._work is not None and workflow.all_handlers_finished()
+        return known and (self._now.closed or not self._now.exists)
 
-    async def _see_to_the_order(self) -> None:
+    # -- the house ---------------------------------------------------------------------------------------------------
+
+    async def _see_to_the_house(self) -> None:
         """Wait for something to be seen to in the house, and do it."""
-        await workflow.wait_condition(
-            lambda: self._is_over() or self._heard or self._now.events_waiting or self._may_close() or self._is_long()
+        await workflow.wait_condition(lambda: self._is_over() or self._next_step() is not None)
+        step = self._next_step()
+        if step is not None and not self._is_over():
+            await step()
+
+    def _next_step(self) -> Callable[[], Awaitable[None]] | None:
+        """Name what is to be done in the house, the most urgent first."""
+        quiet = workflow.all_handlers_finished()
+        settled = quiet and not self._outside
+        steps = (
+            (bool(self._unflagged), self._flag),
+            (OWN_STEP in self._blocked, None),
+            # A command that came with the start answers with the order, too.
+            (self._work is None, self._load if quiet else None),
+            (self._cancelled, self._cancel),
+            (self._heard or self._now.events_waiting, self._listen),
+            (settled and self._is_done(), self._close),
+            (settled and self._is_long(), self._continue_as_new),
         )
-        if self._is_over():
-            return
-        if self._heard or self._now.events_waiting:
-            self._heard = False
-            await self._in_turn(lambda: self._house(OrderActivities.apply_carrier_events, self._order))
-        elif self._may_close():
-            await self._in_turn(lambda: self._house(OrderActivities.close_order, self._order))
-        else:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(self._order)
+        return next((step for due, step in steps if due), None)
 
-    async def _recover(self, error: BaseException) -> None:
-        """Cancel the order where its workflow was cancelled; else wait for a person: a hold must have an owner."""
-        if is_cancelled_exception(error):
-            await self._in_turn(lambda: self._house(OrderActivities.cancel_from_temporal, self._order))
-        elif isinstance(error, ActivityError):
-            await self._ask_for_a_person(OWN_STEP, "A step in the house failed", error, ("retry_step",))
-            await workflow.wait_condition(lambda: OWN_STEP not in self._blocked)
+    def _is_done(self) -> bool:
+        """Say whether nothing is left to do for the order, in the house or outside."""
+        return self._now.over and not self._erp_steps() and not self._now.carrier_steps
 
-    def _may_close(self) -> bool:
-        return self._now.closable and not self._now.closed and workflow.all_handlers_finished()
+    async def _load(self) -> None:
+        await self._in_turn(OrderActivities.load_order, self._order)
+
+    async def _cancel(self) -> None:
+        """Cancel the order: its workflow was cancelled, in the Temporal UI or by whoever may."""
+        self._cancelled = False
+        await self._in_turn(OrderActivities.cancel_from_temporal, self._order)
+        self._blocked.clear()
+
+    async def _listen(self) -> None:
+        """Apply what carriers said, and read what others' postings changed."""
+        self._heard = False
+        await self._in_turn(OrderActivities.apply_carrier_events, self._order)
+
+    async def _close(self) -> None:
+        await self._in_turn(OrderActivities.close_order, self._order)
+
+    async def _continue_as_new(self) -> None:
+        workflow.continue_as_new(self._order)
 
     def _is_long(self) -> bool:
         return workflow.info().is_continue_as_new_suggested()
+
+    def _note(self, error: BaseException) -> None:
+        """Take note of a cancellation, or of a step in the house that failed for good: then a person is needed."""
+        if is_cancelled_exception(error):
+            self._cancelled = True
+        elif OWN_STEP not in self._blocked:
+            self._ask_for_a_person(OWN_STEP, "A step in the house failed", error, OWN_ACTIONS)
+
+    def _ask_for_a_person(self, step: str, who: str, error: BaseException, actions: tuple[str, ...]) -> None:
+        """Leave a step until a person has decided; the order is flagged in its turn."""
+        self._blocked.add(step)
+        reason = f"{who} (`{step}`): {error.__cause__ or error}"
+        self._unflagged.append(m.Attention(reason=reason, actions=actions, step=step))
+
+    async def _flag(self) -> None:
+        stuck = m.Stuck(order=self._order, attention=self._unflagged.pop(0))
+        await self._in_turn(OrderActivities.request_attention, stuck)
 
     # -- commands: each is a row in the inbox already --------------------------------------------------------------
 
@@ -139,10 +186,9 @@ class OrderLifecycle:
 
     async def _decide(self, command: m.Command) -> m.CommandAnswer:
         """Have the command decided, and first all that came before it: in the order of their rows, one at a time."""
-        await workflow.wait_condition(lambda: self._work is not None)
         while True:
             async with self._turn:
-                decision = await self._house(OrderActivities.decide_next, command)
+                decision: m.Decision = await self._house(OrderActivities.decide_next, command)
                 self._took(decision)
             if decision.inbox_id == command.inbox_id:
                 return m.CommandAnswer(
@@ -153,14 +199,11 @@ class OrderLifecycle:
                 )
 
     def _took(self, decision: m.Decision) -> None:
-        if decision.work.exists:
-            self._refused = None
-        elif not decision.accepted:
-            self._refused = decision.problem
-        if decision.accepted and decision.verb == "retry_step":
+        """Keep what a decision says of the order. What waited for a person is tried again where it may help."""
+        self._refused = None if decision.accepted else decision.problem
+        if decision.accepted and decision.kind in UNBLOCKING:
             self._blocked.clear()
-        elif decision.accepted and decision.kind == "submit":
-            self._blocked = {step for step in self._blocked if step.startswith("erp/")}
+            self._unflagged.clear()
         self._show(decision.work)
 
     # -- signals: something changed in PostgreSQL; go and see --------------------------------------------------------
@@ -180,73 +223,82 @@ class OrderLifecycle:
         """Hear that a fact took stock that the order held."""
         self._heard = True
 
-    # -- outside the house ---------------------------------------------------------------------------------------------
+    # -- outside the house -------------------------------------------------------------------------------------------
 
     async def _tell_the_erp(self) -> None:
         """Send the order's feed to the ERP in its order, for as long as it takes; the warehouse does not wait."""
-        while True:
-            await workflow.wait_condition(lambda: bool(self._now.erp_steps) and not self._erp_blocked())
-            step = self._now.erp_steps[0]
+        while await self._until_wanted(lambda: self._untold() is not None):
+            step = self._untold()
+            if step is None:
+                continue
             try:
-                await workflow.execute_activity_method(
-                    ErpActivities.tell_erp,
-                    step,
-                    task_queue=names.ERP_QUEUE,
-                    summary=f"tell the ERP: {step.number} {step.kind}",
-                    **profiles.ERP,
-                )
-                await self._in_turn(lambda: self._house(OrderActivities.load_order, self._order))
+                told = await self._beyond(ErpActivities.tell_erp, step, names.ERP_QUEUE, self._feed(), profiles.ERP)
+                self._told = max(self._told, told)
             except ActivityError as error:
-                await self._ask_for_a_person(f"erp/{step.number}", "The ERP refused", error, ERP_ACTIONS)
-
-    def _erp_blocked(self) -> bool:
-        return f"erp/{self._now.erp_steps[0].number}" in self._blocked
+                self._ask_for_a_person(_erp_step(step), "The ERP refused", error, ERP_ACTIONS)
+            self._tell_operators()
 
     async def _ask_the_carriers(self) -> None:
         """Buy and void labels, as they were intended; a step that waits for a person does not hold the others up."""
-        while True:
-            await workflow.wait_condition(lambda: self._next_carrier_step() is not None)
-            step = self._next_carrier_step()
+        while await self._until_wanted(lambda: not self._heard and self._unasked() is not None):
+            step = self._unasked()
             if step is None:
                 continue
-            verb: Any = CarrierActivities.void_label if step.kind == "void" else CarrierActivities.book_label
+            verb = CarrierActivities.void_label if step.kind == "void" else CarrierActivities.book_label
+            summary, before = f"{step.kind} {step.shipment_no}", self._shows
             try:
-                work = await workflow.execute_activity_method(
-                    verb,
-                    step,
-                    task_queue=names.CARRIERS_QUEUE,
-                    summary=f"{step.kind} {step.shipment_no}",
-                    **profiles.CARRIER,
-                )
-                self._show(work)
-                await self._in_turn(lambda: self._house(OrderActivities.load_order, self._order))
+                work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profiles.CARRIER)
+                self._take_up(work, before)
             except ActivityError as error:
-                await self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
+                self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
 
-    def _next_carrier_step(self) -> m.CarrierStep | None:
+    async def _until_wanted(self, wanted: Callable[[], bool]) -> bool:
+        """Wait until there is something to do outside. Returns False once the order is over."""
+        await workflow.wait_condition(lambda: self._is_over() or (wanted() and not self._is_long()))
+        return not self._is_over()
+
+    async def _beyond(self, verb: Any, step: Any, queue: str, summary: str, profile: profiles.Remote) -> Any:
+        """Run a step that leaves the house."""
+        self._outside += 1
+        try:
+            return await workflow.execute_activity_method(verb, step, task_queue=queue, summary=summary, **profile)
+        finally:
+            self._outside -= 1
+
+    def _erp_steps(self) -> list[m.ErpStep]:
+        """Return what the ERP has not been told; what is known of the feed may be older than the last answer."""
+        return [step for step in self._now.erp_steps if step.number > self._told]
+
+    def _untold(self) -> m.ErpStep | None:
+        """Return the feed's next message, unless it waits for a person."""
+        steps = self._erp_steps()
+        return steps[0] if steps and _erp_step(steps[0]) not in self._blocked else None
+
+    def _feed(self) -> str:
+        return "tell the ERP: " + ", ".join(f"{step.number} {step.kind}" for step in self._erp_steps()[:5])
+
+    def _unasked(self) -> m.CarrierStep | None:
         return next((step for step in self._now.carrier_steps if step.step_id not in self._blocked), None)
 
-    async def _ask_for_a_person(self, step: str, who: str, error: ActivityError, actions: tuple[str, ...]) -> None:
-        """Flag the order, and leave the step until a person has decided. The workflow never fails over it."""
-        if is_cancelled_exception(error):
-            raise error
-        self._blocked.add(step)
-        reason = f"{who} ({step}): {error.cause or error}"
-        stuck = m.Stuck(order=self._order, attention=m.Attention(reason=reason, actions=actions, step=step))
-        await self._in_turn(lambda: self._house(OrderActivities.request_attention, stuck))
+    def _take_up(self, work: m.OrderWork, before: int) -> None:
+        """Take up the order as a step outside read it, unless a step in the house may have read it later."""
+        if self._turn.locked() or self._shows != before:
+            self._heard = True
+        else:
+            self._show(work)
 
-    # -- the platform ----------------------------------------------------------------------------------------------------
+    # -- the platform ----------------------------------------------------------------------------------------------
 
-    async def _in_turn(self, step: Callable[[], Any]) -> None:
+    async def _in_turn(self, verb: Any, argument: Any) -> None:
         """Run a step of the house that answers with the order, one at a time with the commands."""
         async with self._turn:
-            self._show(await step())
+            self._show(await self._house(verb, argument))
 
     async def _house(self, verb: Any, argument: Any) -> Any:
         """Run a short step in the worker's own process; if the ledger stays away, wait for it as a normal activity."""
         try:
             return await workflow.execute_local_activity_method(verb, argument, **profiles.LEDGER_STEP)
-        except ActivityError as error:
+        except FailureError as error:  # the SDK raises a local activity's own failure, not an `ActivityError`
             if is_cancelled_exception(error) or _is_final(error):
                 raise
             return await workflow.execute_activity_method(
@@ -260,15 +312,24 @@ class OrderLifecycle:
     def _show(self, work: m.OrderWork) -> None:
         """Keep the order as it is now, and show an operator what changed."""
         self._work = work
+        self._shows += 1
         if not work.exists:
             return
         milestone = (work.status, work.needs_attention, work.tracking_numbers, work.carrier, len(work.lines))
         if milestone != self._shown:
             self._shown = milestone
             workflow.upsert_search_attributes(attributes.attributes_of(self._order.tenant, work))
-        workflow.set_current_details(attributes.details_of(work, self._blocked))
+        self._tell_operators()
+
+    def _tell_operators(self) -> None:
+        workflow.set_current_details(attributes.details_of(self._now, self._erp_steps(), self._blocked))
 
 
-def _is_final(error: ActivityError) -> bool:
-    cause = error.cause
+def _erp_step(step: m.ErpStep) -> str:
+    """Name a message as operators do."""
+    return f"erp/{step.number}"
+
+
+def _is_final(error: FailureError) -> bool:
+    cause = error.cause if isinstance(error, ActivityError) else error
     return isinstance(cause, ApplicationError) and cause.non_retryable

@@ -31,10 +31,13 @@ LEDGER_STEP: Final = Local(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=50),
         maximum_interval=timedelta(seconds=1),
+        maximum_attempts=8,
         non_retryable_error_types=NEVER_RETRIED,
     ),
 )
-"""The ledger answers in milliseconds; past a few seconds it is away."""
+"""The ledger answers in milliseconds; past a few seconds it is away.
+
+Eight attempts take about four seconds: the SDK's own time limit does not end a local activity that fails fast."""
 
 LEDGER_AWAY: Final = Remote(
     start_to_close_timeout=timedelta(seconds=30),

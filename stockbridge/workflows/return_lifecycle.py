@@ -23,20 +23,19 @@ class ReturnLifecycle:
         self._decided: m.Decision | None = None
 
     @workflow.run
-    async def run(self, order: m.OrderId) -> str:
+    async def run(self, order: m.OrderId) -> str:  # noqa: ARG002 - the decision has it
         """Wait for the return to be decided, then tell the ERP all that it has not heard of the order."""
         await workflow.wait_condition(lambda: self._decided is not None and workflow.all_handlers_finished())
-        work = await workflow.execute_activity_method(
-            OrderActivities.load_order, order, task_queue=names.STOCK_QUEUE, **profiles.LEDGER_AWAY
-        )
-        for step in work.erp_steps:
-            await workflow.execute_activity_method(
-                ErpActivities.tell_erp,
-                step,
-                task_queue=names.ERP_QUEUE,
-                summary=f"tell the ERP: {step.number} {step.kind}",
-                **profiles.ERP,
-            )
+        told = 0
+        for step in self._decided.work.erp_steps if self._decided else ():
+            if step.number > told:
+                told = await workflow.execute_activity_method(
+                    ErpActivities.tell_erp,
+                    step,
+                    task_queue=names.ERP_QUEUE,
+                    summary=f"tell the ERP: {step.number} {step.kind}",
+                    **profiles.ERP,
+                )
         return "returned" if self._decided and self._decided.accepted else "refused"
 
     @workflow.update(name="return")

@@ -42,6 +42,8 @@ async def story(database: BackingServices) -> AsyncIterator[str]:
     engine = create_async_engine(sqlalchemy_url(url))
     await _tell(Warehouse(LedgerWriter(engine), engine, TENANT))
     await engine.dispose()
+    with psycopg.connect(database.database_admin_url) as connection:  # the last sessions may still be leaving
+        connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [name])
     yield name
 
 

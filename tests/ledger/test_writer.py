@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
@@ -214,8 +215,11 @@ class _Listener:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    async def write(self, _connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
-        self.batches.append([outcome.request.key for outcome in outcomes])
+    async def prepare(self, _connection: AsyncConnection, outcomes: Sequence[Outcome]) -> list[str]:
+        return [outcome.request.key for outcome in outcomes]
+
+    async def write(self, _connection: AsyncConnection, _outcomes: Sequence[Outcome], prepared: list[str]) -> None:
+        self.batches.append(prepared)
 
 
 async def test_a_companion_hears_once_of_each_batch_and_never_of_a_repeat(
@@ -262,6 +266,55 @@ async def test_a_connection_that_was_cut_is_unavailable_once(warehouse: Warehous
     await engine.dispose()
 
 
+async def test_statements_that_were_deallocated_are_prepared_again(warehouse: Warehouse) -> None:
+    engine = create_async_engine(warehouse.engine.url, pool_size=1, max_overflow=0)
+    writer = LedgerWriter(engine)
+    await writer.post(warehouse.receipt("MUG", 5))
+    async with engine.connect() as connection:
+        await connection.execute(text("deallocate all"))
+
+    await writer.post(warehouse.receipt("MUG", 5))
+
+    assert (await warehouse.state("MUG"))["A-01"] == (10, 0)
+    await engine.dispose()
+
+
+async def test_an_attachment_that_fails_leaves_no_lock_behind(warehouse: Warehouse) -> None:
+    engine = create_async_engine(warehouse.engine.url, pool_size=1, max_overflow=0)
+    writer = LedgerWriter(engine)
+
+    async def fail(_connection: AsyncConnection, _outcome: Outcome) -> None:
+        raise Rejected("stale_revision", "A higher revision was accepted before.")
+
+    with pytest.raises(Rejected):
+        await writer.post(warehouse.receipt("MUG", 5), fail)
+    async with asyncio.timeout(5):
+        await warehouse.post(warehouse.receipt("MUG", 5))
+    await engine.dispose()
+
+
+async def test_a_savepoint_in_an_attachment_is_its_own(warehouse: Warehouse) -> None:
+    async def try_in_vain(connection: AsyncConnection, _outcome: Outcome) -> None:
+        with pytest.raises(DBAPIError):
+            async with connection.begin_nested():
+                await connection.execute(text("select 1 / 0"))
+
+    await warehouse.writer.post(warehouse.receipt("MUG", 5), try_in_vain)
+
+    assert (await warehouse.state("MUG"))["A-01"] == (5, 0)
+
+
+async def test_a_text_with_a_nul_character_is_refused_and_harms_nobody(warehouse: Warehouse) -> None:
+    outcomes = await asyncio.gather(
+        warehouse.post(warehouse.receipt("MUG", 1)),
+        warehouse.post(warehouse.receipt("CUP", 1, lot="\0'); drop table ledger.lot; --")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(outcomes[0], Outcome)
+    assert isinstance(outcomes[1], InvariantViolated)
+
+
 async def test_a_database_with_another_isolation_level_changes_nothing(
     engine: AsyncEngine, warehouse: Warehouse
 ) -> None:
@@ -278,7 +331,7 @@ async def test_a_database_with_another_isolation_level_changes_nothing(
 
 
 async def test_texts_with_every_kind_of_quote_go_through(warehouse: Warehouse) -> None:
-    lot = 'a "quoted" \\lot, {with} NULL and ünïcödé'
+    lot = "a \"quoted\" \\lot's, {with} NULL, None and ünïcödé; -- '"
     await warehouse.post(warehouse.receipt("MUG", 5, Place('B "1"', SITE), lot=lot))
 
     assert (await warehouse.state("MUG"))[f'B "1"/{lot}'] == (5, 0)

@@ -81,9 +81,16 @@ async def worker(settings: Settings, relay: None) -> AsyncIterator[None]:  # noq
 
 
 @pytest_asyncio.fixture
+async def well_behaved(partners: Partners) -> AsyncIterator[None]:
+    """Partners that are good again after the test."""
+    yield
+    await partners.behave()
+
+
+@pytest_asyncio.fixture
 async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
     client = await clients.temporal_of(settings)
-    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), tenant)
+    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, tenant)
     await hub.open_site()
     return hub
 

@@ -53,7 +53,7 @@ def at_decided(row: Any, *_: Any) -> None:
     die_at(f"after {row.kind} is decided", row.order_ref)
 
 
-def before_commit(_connection: Any, outcomes: Any) -> None:
+def before_commit(_connection: Any, outcomes: Any, _prepared: Any) -> None:
     for outcome in outcomes:
         for order_ref in outcome.request.orders():
             die_at(f"before {outcome.request.posting_reason()} commits", order_ref)

@@ -7,23 +7,35 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client, WorkflowHandle
 
+from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
 from stockbridge.domain.errors import Unavailable
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import inbox, orders
-from stockbridge.records.tables import address, carrier_connection, location
+from stockbridge.records import events, inbox, orders
+from stockbridge.records.tables import address, carrier_connection, location, product
+from stockbridge.workflows import names
 from stockbridge.workflows.dispatch import OrderGateway
 
 ADDRESS = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
+
+
+def _on_the_shelf(lines: dict[int, tuple[str, int]]) -> list[dict[str, Any]]:
+    return [
+        {"line_no": n, "sku": sku, "site": "HAM", "quantity": q, "location_id": "HAM-A-01"}
+        for n, (sku, q) in lines.items()
+    ]
 
 
 @dataclass
@@ -33,6 +45,7 @@ class Hub:
     engine: AsyncEngine
     ledger: LedgerWriter
     gateway: OrderGateway
+    client: Client
     tenant: str
 
     async def open_site(self) -> None:
@@ -73,14 +86,44 @@ class Hub:
             )
         )
 
+    async def weigh(self, sku: str, weight_g: int) -> None:
+        """Put a product into the catalog, which only weights need here."""
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                insert(product).values(
+                    tenant=self.tenant,
+                    sku=sku,
+                    description=sku,
+                    base_uom="EA",
+                    packagings=[],
+                    tracking="none",
+                    weight_g=weight_g,
+                )
+            )
+
     async def push(
-        self, order_no: str, lines: dict[int, tuple[str, int]], revision: int = 1, **fields: Any
+        self,
+        order_no: str,
+        lines: dict[int, tuple[str, int]],
+        revision: int = 1,
+        ship_to: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> inbox.InboxRow:
+        """Push an order as the API does: what it says, resolved, and people's data apart."""
+        address_id = await self.keep_address(ship_to)
+        return await self.say(order_no, *self.pushing(order_no, lines, address_id, revision, **fields))
+
+    async def keep_address(self, ship_to: dict[str, Any] | None = None) -> UUID:
         address_id = uuid4()
         async with self.engine.begin() as connection:
             await connection.execute(
-                insert(address).values(address_id=address_id, tenant=self.tenant, data={"ship_to": ADDRESS})
+                insert(address).values(address_id=address_id, tenant=self.tenant, data={"ship_to": ship_to or ADDRESS})
             )
+        return address_id
+
+    def pushing(
+        self, order_no: str, lines: dict[int, tuple[str, int]], address_id: UUID, revision: int = 1, **fields: Any
+    ) -> tuple[str, str, dict[str, Any]]:
         resolved = [
             {"line_no": n, "sku": sku, "site": "HAM", "ordered": q, "uom": "EA", "factor": 1, "lot": ""}
             for n, (sku, q) in lines.items()
@@ -101,20 +144,43 @@ class Hub:
             "resolved": resolved,
             **fields,
         }
-        return await self.say(order_no, "submit", f"push/{order_no}/{revision}", payload)
+        return "submit", f"push/{order_no}/{revision}", payload
 
     async def pick(self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1") -> inbox.InboxRow:
-        resolved = [
-            {"line_no": n, "sku": sku, "site": "HAM", "quantity": q, "location_id": "HAM-A-01"}
-            for n, (sku, q) in lines.items()
-        ]
-        payload = {"pick_no": pick_no, "resolved": resolved}
-        return await self.say(order_no, "confirm_pick", f"pick/{order_no}/{pick_no}", payload)
+        return await self.say(order_no, *self.picking(order_no, lines, pick_no))
 
-    async def ship(self, order_no: str, shipment_no: str | None = None) -> inbox.InboxRow:
+    def picking(
+        self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1"
+    ) -> tuple[str, str, dict[str, Any]]:
+        payload = {"pick_no": pick_no, "resolved": _on_the_shelf(lines)}
+        return "confirm_pick", f"pick/{order_no}/{pick_no}", payload
+
+    async def put_back(self, order_no: str, lines: dict[int, tuple[str, int]], no: str = "B-1") -> inbox.InboxRow:
+        return await self.say(order_no, *self.putting_back(order_no, lines, no))
+
+    def putting_back(
+        self, order_no: str, lines: dict[int, tuple[str, int]], no: str = "B-1"
+    ) -> tuple[str, str, dict[str, Any]]:
+        payload = {"put_back_no": no, "resolved": _on_the_shelf(lines)}
+        return "put_back", f"put_back/{order_no}/{no}", payload
+
+    async def ship(self, order_no: str, shipment_no: str | None = None, **fields: Any) -> inbox.InboxRow:
+        return await self.say(order_no, *self.shipping(order_no, shipment_no, **fields))
+
+    def shipping(
+        self,
+        order_no: str,
+        shipment_no: str | None = None,
+        *,
+        handed_over: bool = False,
+        parcels: list[dict[int, tuple[str, int]]] | None = None,
+    ) -> tuple[str, str, dict[str, Any]]:
         number = shipment_no or f"{order_no}-1"
-        payload = {"shipment_no": number, "handed_over": False, "parcels": None, "resolved": None}
-        return await self.say(order_no, "ship", f"ship/{order_no}/{number}", payload)
+        payload: dict[str, Any] = {"shipment_no": number, "handed_over": handed_over, "parcels": None}
+        if parcels is not None:
+            payload["parcels"] = [{"weight_g": 500, "lines": []} for _ in parcels]
+            payload["resolved"] = [_on_the_shelf(box) for box in parcels]
+        return "ship", f"ship/{order_no}/{number}", payload
 
     async def hand_over(self, order_no: str, shipment_no: str | None = None) -> inbox.InboxRow:
         number = shipment_no or f"{order_no}-1"
@@ -131,6 +197,18 @@ class Hub:
 
     async def say(self, order_no: str, kind: str, key: str, payload: dict[str, Any]) -> inbox.InboxRow:
         """Store a command and deliver it until it is decided, as API and relay do together."""
+        row = await self.keep(order_no, kind, key, payload)
+        async with asyncio.timeout(120):
+            while row.state == "queued":
+                try:
+                    await self.gateway.deliver(row, 5)
+                except (Unavailable, TimeoutError):
+                    await asyncio.sleep(0.1)
+                row = await self.row(row.inbox_id)
+        return row
+
+    async def keep(self, order_no: str, kind: str, key: str, payload: dict[str, Any]) -> inbox.InboxRow:
+        """Store a command, and leave it."""
         content = {k: v for k, v in payload.items() if k != "address_id"}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
         async with self.engine.begin() as connection:
@@ -144,16 +222,9 @@ class Hub:
                 payload=payload,
                 actor="test",
             )
-        async with asyncio.timeout(120):
-            while row.state == "queued":
-                try:
-                    await self.gateway.deliver(row, 5)
-                except (Unavailable, TimeoutError):
-                    await asyncio.sleep(0.1)
-                row = await self._row(row.inbox_id)
         return row
 
-    async def _row(self, inbox_id: int) -> inbox.InboxRow:
+    async def row(self, inbox_id: int) -> inbox.InboxRow:
         async with self.engine.connect() as connection:
             return await inbox.get(connection, inbox_id)
 
@@ -194,9 +265,94 @@ class Hub:
         except TimeoutError:
             raise AssertionError(f"in {limit_s} s it never came about that {what}") from None
 
-    async def until_labeled(self, order_no: str) -> list[str]:
+    async def quantities(self, order_no: str) -> dict[int, dict[str, int]]:
+        """What each line that is still wanted comes to, without the zeros."""
+        return {
+            line.line_no: {name: quantity for name, quantity in line.quantities().items() if quantity}
+            for line in await self.lines(order_no)
+            if any(line.quantities().values())
+        }
+
+    async def postings(self, order_no: str) -> list[str]:
+        """Why each posting with entries of the order exists, in order, with the evidence for it."""
+        rows = await self.rows(
+            "select distinct p.recorded_at, p.reason || ' ' || p.evidence as what from ledger.posting p"
+            " join ledger.entry e using (posting_id)"
+            " where e.tenant = :tenant and e.order_ref = :order_ref order by 1",
+            order_ref=order_no,
+        )
+        return [row["what"] for row in rows]
+
+    async def until_decided(self, row: inbox.InboxRow) -> None:
+        async def decided() -> bool:
+            return (await self.row(row.inbox_id)).state != "queued"
+
+        await self.until(f"{row.key} is decided", decided)
+
+    async def until_told(self, order_no: str, *kinds: str) -> None:
+        """Wait until the ERP has been told these, and nothing waits."""
+
+        async def told() -> bool:
+            messages = await self.messages(order_no)
+            return [m["kind"] for m in messages if m["state"] == "done"] == list(kinds) and all(
+                m["state"] in {"done", "skipped"} for m in messages
+            )
+
+        await self.until(f"the ERP was told {kinds} of {order_no}", told)
+
+    async def until_attention(self, order_no: str) -> dict[str, Any]:
+        """Wait until the order asks for a person; return what it says."""
+
+        async def flagged() -> bool:
+            return bool((await self.must_have(order_no))["needs_attention"])
+
+        await self.until(f"{order_no} needs attention", flagged)
+        return dict((await self.must_have(order_no))["attention"])
+
+    async def until_status(self, order_no: str, status: str) -> None:
+        async def reached() -> bool:
+            return bool((await self.must_have(order_no))["status"] == status)
+
+        await self.until(f"{order_no} is {status}", reached)
+
+    async def must_have(self, order_no: str) -> dict[str, Any]:
+        row = await self.order(order_no)
+        assert row is not None, f"there is no order {order_no}"
+        return row
+
+    async def hear(self, tracking_number: str, status: str, event_id: str | None = None) -> None:
+        """Take a carrier's callback as the API does: store it, then tell the order's workflow."""
+        order_ref = await self.store(tracking_number, status, event_id)
+        if order_ref is not None:
+            await self.gateway.hear_carrier(self.tenant, order_ref)
+
+    async def store(self, tracking_number: str, status: str, event_id: str | None = None) -> str | None:
+        """Store a carrier's callback."""
+        event = TrackingEvent(
+            event_id=event_id or f"{tracking_number}/{status}",
+            tracking_number=tracking_number,
+            status=TrackingStatus(status),
+            vendor_status=status,
+            occurred_at=datetime.now(UTC),
+            signed_by="I. Holm" if status == "delivered" else None,
+        )
+        async with self.engine.begin() as connection:
+            return await events.store(connection, self.tenant, "sandbox", self.tenant, event, "callback")
+
+    def workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(names.order_workflow(self.tenant, order_no))
+
+    async def details(self, order_no: str) -> str:
+        """What Temporal shows of the order's workflow."""
+        metadata = await self.workflow(order_no).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return str(metadata.current_details)
+
+    async def until_labeled(self, order_no: str, but: str = "") -> list[str]:
+        """Wait for a label (other than a former one), and return the tracking numbers."""
+
         async def labeled() -> bool:
-            return bool(await self.tracking_numbers(order_no))
+            numbers = await self.tracking_numbers(order_no)
+            return bool(numbers) and but not in numbers
 
         await self.until(f"{order_no} is labeled", labeled, 120)
         return await self.tracking_numbers(order_no)

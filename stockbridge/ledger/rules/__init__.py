@@ -1,0 +1,60 @@
+"""What each request does to the book. Pure: a rule fills a draft or refuses; it reads no clock and no database.
+
+Reserve and release, pick and put back, issue and return live side by side and look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.ledger.book import Draft
+from stockbridge.ledger.requests import (
+    AdjustStock,
+    AmendOrder,
+    CancelLines,
+    ChangeStockStatus,
+    ConfirmPick,
+    DeliverParcel,
+    IssueGoods,
+    MoveStock,
+    PutBack,
+    ReceiveStock,
+    Request,
+    ReturnGoods,
+)
+from stockbridge.ledger.rules.facts import adjust, change_status
+from stockbridge.ledger.rules.floor import move, pick, put_back
+from stockbridge.ledger.rules.holding import Answer
+from stockbridge.ledger.rules.leaving import deliver, issue, take_return
+from stockbridge.ledger.rules.promising import amend, cancel
+from stockbridge.ledger.rules.queue import serve_queues
+from stockbridge.ledger.rules.receiving import receive
+
+_RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
+    ReceiveStock: receive,
+    AmendOrder: amend,
+    CancelLines: cancel,
+    ConfirmPick: pick,
+    PutBack: put_back,
+    MoveStock: move,
+    ChangeStockStatus: change_status,
+    AdjustStock: adjust,
+    IssueGoods: issue,
+    DeliverParcel: deliver,
+    ReturnGoods: take_return,
+}
+
+
+def decide(request: Request, draft: Draft) -> Answer:
+    """Fill the draft with what the request does, serve whoever waits for what it freed, and answer.
+
+    Raises `Rejected` with a fault for each line; the draft is then to be dropped.
+    """
+    rule = _RULES.get(type(request))
+    if rule is None:
+        raise InvariantViolated(f"the ledger has no rule for {type(request).__name__}")
+    answer = rule(request, draft)
+    serve_queues(draft)
+    return answer

@@ -1,0 +1,60 @@
+"""Facts about stock: changes of status, counts."""
+
+from __future__ import annotations
+
+from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.stock import PHYSICAL, StreamKey, adjustment
+from stockbridge.ledger.book import Draft, Stream
+from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus
+from stockbridge.ledger.rules.holding import Answer, displace
+
+
+def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
+    """Make stock something else: free units first, then holds give way."""
+    stream = draft.stream(request.stream)
+    need_on_hand(draft, stream, request.quantity)
+    displace(draft, stream, request.quantity - draft.free(stream))
+    key = stream.key
+    to = draft.stream(StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, request.to))
+    to.expires_on = stream.expires_on
+    draft.move(stream, -request.quantity, 0)
+    draft.move(to, request.quantity, 0)
+    return {"changed": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
+
+
+def adjust(request: AdjustStock, draft: Draft) -> Answer:
+    """Bring a stream to what was counted; the other side is the adjustment place."""
+    stream = draft.stream(request.stream)
+    _need_physical(stream)
+    if draft.on_hand(stream) + request.delta < 0:
+        raise Rejected(
+            "count_outdated",
+            f"{stream.key.place.location_id} has {draft.on_hand(stream)} of {stream.key.sku} now: "
+            f"{-request.delta} can't be missing. Count again.",
+        )
+    displace(draft, stream, -request.delta - draft.free(stream))
+    key = stream.key
+    other = draft.stream(StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
+    if key.serial_number and draft.on_hand(other) < request.delta:
+        raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
+    draft.move(stream, request.delta, 0)
+    draft.move(other, -request.delta, 0)
+    return {"delta": request.delta, "stream_id": str(stream.stream_id), "on_hand": draft.on_hand(stream)}
+
+
+def _need_physical(stream: Stream) -> None:
+    """Refuse to count or restate what is outside the house: it changes by what happens to its order."""
+    if stream.key.place.kind not in PHYSICAL:
+        raise Rejected("virtual_location", f"{stream.key.place.location_id} is not a place in a warehouse.")
+
+
+def need_on_hand(draft: Draft, stream: Stream, quantity: int) -> None:
+    """Refuse to take more than is there."""
+    _need_physical(stream)
+    if quantity > draft.on_hand(stream):
+        place = stream.key.place.location_id
+        raise Rejected(
+            "insufficient_stock",
+            f"{quantity} of {stream.key.sku} are asked for, but {draft.on_hand(stream)} are on hand at {place}.",
+            [Fault("/quantity", "insufficient_stock", f"only {draft.on_hand(stream)} are on hand")],
+        )

@@ -1,0 +1,176 @@
+"""The floor: pick, put back, move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from stockbridge.domain.allocation import first_expiry_first, take
+from stockbridge.domain.errors import InvariantViolated, Rejected
+from stockbridge.domain.orders import OrderLine, ShortagePolicy
+from stockbridge.domain.stock import Place, StockStatus, StreamKey
+from stockbridge.ledger.book import Draft, Stream, pool_of
+from stockbridge.ledger.requests import ConfirmPick, MoveStock, PickedLine, PutBack
+from stockbridge.ledger.rules.facts import need_on_hand
+from stockbridge.ledger.rules.holding import (
+    BINS,
+    STAGING,
+    Answer,
+    holders,
+    line_of,
+    matching,
+    quantities,
+    reserve,
+    same_goods,
+    too_much,
+)
+
+
+def pick(request: ConfirmPick, draft: Draft) -> Answer:
+    """Move stock to staging, its reservation with it; put aside what was not found."""
+    for index, asked in enumerate(request.lines):
+        line = line_of(request, asked, draft)
+        if (asked.quantity or 0) > line.unpicked:
+            raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
+        _pick_line(draft, line, asked, request.staging_of(line.site))
+    if request.short:
+        for asked in request.lines:
+            _set_aside_the_rest(draft, line_of(request, asked, draft), asked)
+    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place) -> None:
+    holder = (line.order_ref, line.line_no)
+    for stream, part in _sources(draft, line, asked):
+        to = draft.stream(StreamKey(line.tenant, line.sku, staging, stream.key.lot, stream.key.serial_number))
+        to.expires_on = stream.expires_on
+        draft.move(stream, -part, -part, holder)
+        draft.move(to, part, part, holder)
+        line.picked += part
+
+
+def _sources(draft: Draft, line: OrderLine, asked: PickedLine) -> list[tuple[Stream, int]]:
+    """Name the streams that a pick takes from. What it takes beside the line's hold changes places with the hold."""
+    quantity = asked.quantity or 0
+    named = matching(draft.holds(line, BINS), asked)
+    sources: list[tuple[Stream, int]] = []
+    for stream, held in named:
+        part = min(held, quantity)
+        if part:
+            sources.append((stream, part))
+            quantity -= part
+    if quantity and asked.place is not None:
+        swapped = _reallocate(draft, line, asked, quantity, dict.fromkeys(s.stream_id for s, _ in sources))
+        sources = _merge(sources, swapped)
+        quantity -= sum(part for _, part in swapped)
+    if quantity:
+        where = asked.place.location_id if asked.place else "its bins"
+        raise Rejected(
+            "more_than_held",
+            f"Line {line.line_no}: {quantity} of {line.sku} more were picked at {where} than are held or free there.",
+        )
+    return sources
+
+
+def _merge(sources: list[tuple[Stream, int]], more: list[tuple[Stream, int]]) -> list[tuple[Stream, int]]:
+    total: dict[UUID, tuple[Stream, int]] = {}
+    for stream, part in (*sources, *more):
+        total[stream.stream_id] = (stream, part + total.get(stream.stream_id, (stream, 0))[1])
+    return list(total.values())
+
+
+def _reallocate(
+    draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, own: Iterable[UUID]
+) -> list[tuple[Stream, int]]:
+    """Take free stock where the picker took it, and give the same amount of the line's hold elsewhere up."""
+    holder = (line.order_ref, line.line_no)
+    lot = asked.lot or line.lot
+    here = [
+        bucket
+        for bucket in draft.buckets(pool_of(line), lot)
+        if asked.place is not None
+        and bucket.stream.key.place.location_id == asked.place.location_id
+        and (not asked.serial_numbers or bucket.stream.key.serial_number in asked.serial_numbers)
+    ]
+    taken = take(first_expiry_first(here), quantity)
+    places = {bucket.stream.stream_id for bucket, _ in taken} | set(own)
+    give_up = sum(part for _, part in taken)
+    for stream, held in reversed(draft.holds(line, BINS)):
+        if stream.stream_id not in places and give_up:
+            part = min(held, give_up)
+            draft.move(stream, 0, -part, holder)
+            give_up -= part
+    for bucket, part in taken:
+        draft.move(bucket.stream, 0, part, holder)
+    return [(bucket.stream, part) for bucket, part in taken]
+
+
+def _set_aside_the_rest(draft: Draft, line: OrderLine, asked: PickedLine) -> None:
+    """Put what was not found aside as `inspection`, so that nobody is promised it again, and make up for it."""
+    holder = (line.order_ref, line.line_no)
+    for stream, held in matching(draft.holds(line, BINS), asked):
+        key = stream.key
+        aside = draft.stream(
+            StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, StockStatus.INSPECTION)
+        )
+        draft.move(stream, -held, -held, holder)
+        draft.move(aside, held, 0)
+        line.reserved -= held
+        missing = held - reserve(draft, line, held, excluding=stream.stream_id)
+        if line.shortage_policy == ShortagePolicy.PARTIAL:
+            line.cancelled += missing
+        else:
+            line.backordered += missing  # at its old place: it was promised before
+
+
+def put_back(request: PutBack, draft: Draft) -> Answer:
+    """Move what is no longer wanted from staging to a bin, free."""
+    for index, asked in enumerate(request.lines):
+        line = line_of(request, asked, draft)
+        quantity = line.to_put_back if asked.quantity is None else asked.quantity
+        if quantity > line.to_put_back:
+            raise too_much(index, asked, "put back", quantity, line.to_put_back, "more_than_to_put_back")
+        if asked.place is None:
+            raise InvariantViolated("a put-back names the bin")
+        line.to_put_back -= quantity
+        for stream, held in matching(draft.holds(line, STAGING), same_goods(asked)):
+            part = min(held, quantity)
+            if part:
+                key = stream.key
+                to = draft.stream(StreamKey(key.tenant, key.sku, asked.place, key.lot, key.serial_number))
+                to.expires_on = stream.expires_on
+                draft.move(stream, -part, -part, (line.order_ref, line.line_no))
+                draft.move(to, part, 0)
+                quantity -= part
+        if quantity:
+            raise Rejected("more_than_held", f"Line {line.line_no}: staging does not hold {quantity} of that lot.")
+    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def move(request: MoveStock, draft: Draft) -> Answer:
+    """Move stock inside its site: free units first, then reservations along."""
+    stream = draft.stream(request.stream)
+    key = stream.key
+    if request.to.site != key.place.site:
+        raise Rejected("other_site", f"{request.to.location_id} is at another site: that is a transfer.", status=409)
+    need_on_hand(draft, stream, request.quantity)
+    to = draft.stream(StreamKey(key.tenant, key.sku, request.to, key.lot, key.serial_number, key.stock_status))
+    to.expires_on = stream.expires_on
+    free = min(request.quantity, draft.free(stream))
+    draft.move(stream, -free, 0)
+    draft.move(to, free, 0)
+    if free < request.quantity:
+        _move_holds(draft, stream, to, request.quantity - free)
+    return {"moved": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
+
+
+def _move_holds(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
+    """Move what is promised, its reservations with it."""
+    if stream.key.place.kind is not to.key.place.kind:
+        raise Rejected("held_stock", "What is promised goes to staging by a pick, and back by a put-back.", status=409)
+    for line, held in holders(draft, stream):
+        part = min(held, quantity)
+        if part:
+            draft.move(stream, -part, -part, (line.order_ref, line.line_no))
+            draft.move(to, part, part, (line.order_ref, line.line_no))
+            quantity -= part

@@ -1,0 +1,127 @@
+"""Holds of order lines: promised, given up, and made to give way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from stockbridge.domain.allocation import first_expiry_first, take
+from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PlaceKind
+from stockbridge.ledger.book import Draft, Stream, pool_of
+from stockbridge.ledger.requests import LineQuantity, PickedLine
+
+BINS: Final = frozenset({PlaceKind.STORAGE})
+STAGING: Final = frozenset({PlaceKind.STAGING})
+
+Answer = dict[str, Any]
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def reserve(draft: Draft, line: OrderLine, quantity: int, *, excluding: UUID | None = None) -> int:
+    """Promise free stock to a line, first expiry first. Returns how much there was."""
+    if quantity <= 0:
+        return 0
+    reserved = 0
+    candidates = list(draft.buckets(pool_of(line), line.lot, excluding=excluding))
+    for bucket, part in take(first_expiry_first(candidates) if len(candidates) > 1 else candidates, quantity):
+        draft.move(bucket.stream, 0, part, (line.order_ref, line.line_no))
+        reserved += part
+    line.reserved += reserved
+    return reserved
+
+
+def release(draft: Draft, line: OrderLine, quantity: int) -> None:
+    """Give unpicked holds up, those that expire last first, so that what is kept is what should leave first."""
+    for stream, held in reversed(draft.holds(line, BINS)):
+        part = min(held, quantity)
+        if part:
+            draft.move(stream, 0, -part, (line.order_ref, line.line_no))
+            line.reserved -= part
+            quantity -= part
+    if quantity:
+        raise InvariantViolated(f"{line.order_ref} line {line.line_no} holds {quantity} less than its line says")
+
+
+def give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
+    """Let go of what waits, then of unpicked holds; what is picked stays held until it is put back."""
+    waiting = min(quantity, line.backordered)
+    line.backordered -= waiting
+    unpicked = min(quantity - waiting, line.unpicked)
+    release(draft, line, unpicked)
+    picked = quantity - waiting - unpicked
+    line.picked -= picked
+    line.reserved -= picked
+    line.to_put_back += picked
+
+
+def holders(draft: Draft, stream: Stream) -> list[tuple[OrderLine, int]]:
+    """Return who holds what in a stream, the latest promise first."""
+    draft.book.need_holders(stream.key.pool.pool_id)
+    found = []
+    for line in draft.lines_in(stream.key.pool.pool_id):
+        held = sum(q for s, q in draft.holds(line) if s is stream)
+        if held:
+            found.append((line, held))
+    return sorted(found, key=lambda f: (f[0].queued_at or _EVER, f[0].order_ref, f[0].line_no), reverse=True)
+
+
+def displace(draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | None = None) -> int:
+    """Make holds give way to a fact, the latest promise first. Returns how much gave way.
+
+    A displaced hold is reserved elsewhere, else it goes back to the queue with its old place.
+    """
+    gone = 0
+    for line, held in holders(draft, stream) if quantity > 0 else ():
+        part = min(held, quantity - gone)
+        if part <= 0 or line is keep:
+            continue
+        draft.move(stream, 0, -part, (line.order_ref, line.line_no))
+        gone += part
+        if stream.key.place.kind is PlaceKind.STAGING:
+            unwanted = min(part, line.to_put_back)
+            line.to_put_back -= unwanted
+            line.picked -= part - unwanted
+            part -= unwanted
+        line.reserved -= part
+        line.backordered += part - reserve(draft, line, part, excluding=stream.stream_id)
+        draft.displaced.add(line.order_ref)
+    return gone
+
+
+def matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[Stream, int]]:
+    """Keep the holds at the place, and of the lot and serial numbers, that the request names."""
+    return [
+        (stream, held)
+        for stream, held in holds
+        if (asked.place is None or stream.key.place.location_id == asked.place.location_id)
+        and (not asked.lot or stream.key.lot == asked.lot)
+        and (not asked.serial_numbers or stream.key.serial_number in asked.serial_numbers)
+    ]
+
+
+def same_goods(asked: LineQuantity) -> PickedLine:
+    """Ask for the same lot and serial numbers, wherever they are."""
+    return PickedLine(0, "", "", None, asked.lot, asked.serial_numbers)
+
+
+def line_of(request: Any, asked: LineQuantity, draft: Draft) -> OrderLine:
+    """Return the order line that a part of a request is about."""
+    line = draft.line((request.tenant, request.order_ref, asked.line_no, asked.site, asked.sku))
+    if line is None:
+        raise Rejected("unknown_line", f"The order has no line {asked.line_no} of {asked.sku}.")
+    return line
+
+
+def quantities(line: OrderLine) -> dict[str, Any]:
+    """Return a line as an answer shows it."""
+    return {"line_no": line.line_no, "sku": line.sku, **line.quantities()}
+
+
+def too_much(index: int, asked: LineQuantity, verb: str, quantity: int, possible: int, code: str) -> Rejected:
+    """Make the refusal of more than is left."""
+    detail = f"Line {asked.line_no}: {quantity} of {asked.sku} to {verb}, but only {possible} are left to {verb}."
+    return Rejected(code, detail, [Fault(f"/lines/{index}/quantity", code, detail)])

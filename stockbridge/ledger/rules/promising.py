@@ -1,0 +1,170 @@
+"""The promise: reserve, amend, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.orders import OrderLine, ShortagePolicy
+from stockbridge.domain.stock import PlaceKind
+from stockbridge.ledger.book import Draft, LineKey, line_key
+from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
+from stockbridge.ledger.rules.holding import STAGING, Answer, give_up, line_of, quantities, reserve, too_much
+
+
+def amend(request: AmendOrder, draft: Draft) -> Answer:
+    """Act on the difference to what was last accepted: first what frees, then what takes, netted into one posting."""
+    wanted = {_key(request, demand): demand for demand in request.lines}
+    known = draft.lines_of(request.order_ref)
+    draft.reason = "amendment" if known else "reservation"
+    faults: list[Fault] = []
+    for line in known:
+        if line_key(line) not in wanted:
+            _collect(faults, request, line.line_no, partial(_lower, draft, line, line.ordered))
+    for key, demand in wanted.items() if known else ():
+        if (line_now := draft.line(key)) is not None:
+            _collect(faults, request, demand.line_no, partial(_take_terms, draft, line_now, request, demand))
+    if not faults:
+        for key, demand in wanted.items():
+            line = draft.line(key) or draft.add_line(_new_line(request, demand))
+            _collect(faults, request, demand.line_no, partial(_raise, draft, line, demand.ordered - line.ordered))
+    if faults:
+        raise _refusal(faults)
+    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _refusal(faults: list[Fault]) -> Rejected:
+    detail = faults[0].detail if len(faults) == 1 else f"{len(faults)} lines can't be met."
+    return Rejected(faults[0].code, detail, faults, status=409 if faults[0].code == "already_shipped" else 422)
+
+
+def _collect(faults: list[Fault], request: AmendOrder, line_no: int, step: Callable[[], None]) -> None:
+    """Run a line's step; keep its refusal with the place in the request, so that all faults come in one answer."""
+    try:
+        step()
+    except Rejected as refusal:
+        index = next((i for i, demand in enumerate(request.lines) if demand.line_no == line_no), None)
+        pointer = "/lines" if index is None else f"/lines/{index}/quantity"
+        faults.append(Fault(pointer, refusal.code, refusal.detail))
+
+
+def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Demand) -> None:
+    """Bring a known line to the new terms, as far as that frees stock; what it lacks then is taken afterwards."""
+    line.priority, line.shortage_policy = request.priority, request.shortage_policy
+    line.uom, line.factor = demand.uom, demand.factor
+    _forget_cancelled(line, line.ordered - demand.ordered)
+    if demand.lot != line.lot:
+        _change_lot(draft, line, demand.lot)
+    if demand.ordered < line.ordered:
+        _lower(draft, line, line.ordered - demand.ordered)
+
+
+def _key(request: AmendOrder, demand: Demand) -> LineKey:
+    return request.tenant, request.order_ref, demand.line_no, demand.site, demand.sku
+
+
+def _new_line(request: AmendOrder, demand: Demand) -> OrderLine:
+    return OrderLine(
+        tenant=request.tenant,
+        order_ref=request.order_ref,
+        line_no=demand.line_no,
+        sku=demand.sku,
+        site=demand.site,
+        lot=demand.lot,
+        uom=demand.uom,
+        factor=demand.factor,
+        priority=request.priority,
+        shortage_policy=request.shortage_policy,
+    )
+
+
+def _raise(draft: Draft, line: OrderLine, quantity: int) -> None:
+    """Add demand: take back what lies in staging, then reserve, then what the shortage policy says."""
+    if quantity <= 0:
+        return
+    line.ordered += quantity
+    back = min(quantity, _to_take_back(draft, line))
+    line.to_put_back -= back
+    line.reserved += back
+    line.picked += back
+    _short(draft, line, quantity - back - reserve(draft, line, quantity - back))
+
+
+def _to_take_back(draft: Draft, line: OrderLine) -> int:
+    """Count what lies in staging, no longer wanted, of the lot that is wanted now."""
+    if not line.to_put_back or not line.lot:
+        return line.to_put_back
+    held = sum(held for stream, held in draft.holds(line, STAGING) if stream.key.lot == line.lot)
+    return max(0, min(line.to_put_back, held - line.picked))
+
+
+def _short(draft: Draft, line: OrderLine, quantity: int) -> None:
+    """Deal with demand that can't be reserved now."""
+    if quantity <= 0:
+        return
+    if line.shortage_policy == ShortagePolicy.REJECT:
+        raise Rejected(
+            "insufficient_stock", f"Line {line.line_no}: {quantity} of {line.sku} more are wanted than are available."
+        )
+    if line.shortage_policy == ShortagePolicy.PARTIAL:
+        line.cancelled += quantity
+    else:
+        draft.queue(line, quantity)
+
+
+def _lower(draft: Draft, line: OrderLine, quantity: int) -> None:
+    """Take demand away: from what is cancelled, then what waits, then unpicked, then picked; never from shipped."""
+    if line.ordered - quantity < line.shipped:
+        raise Rejected(
+            "already_shipped",
+            f"Line {line.line_no}: {line.shipped} of {line.sku} have left; the least that can be ordered is that.",
+            status=409,
+        )
+    forgotten = _forget_cancelled(line, quantity)
+    line.ordered -= quantity - forgotten
+    give_up(draft, line, quantity - forgotten)
+
+
+def _forget_cancelled(line: OrderLine, quantity: int) -> int:
+    """Take demand away that was cancelled already, as far as there is any. Returns how much."""
+    forgotten = min(max(quantity, 0), line.cancelled)
+    line.cancelled -= forgotten
+    line.ordered -= forgotten
+    return forgotten
+
+
+def _change_lot(draft: Draft, line: OrderLine, lot: str) -> None:
+    """Move a line's demand to the lot that the customer names now: what it holds of others is demand to be met again.
+
+    What waited for another lot may be met at once; so the demand leaves the line here, and `_raise` brings it back.
+    """
+    line.lot = lot
+    again = line.backordered
+    line.backordered = 0
+    for stream, held in draft.holds(line) if lot else ():
+        if stream.key.lot == lot:
+            continue
+        wanted = held
+        if stream.key.place.kind is PlaceKind.STAGING:
+            wanted = min(held, line.picked)  # the rest is to be put back already
+            line.picked -= wanted
+            line.to_put_back += wanted
+        else:
+            draft.move(stream, 0, -held, (line.order_ref, line.line_no))
+        line.reserved -= wanted
+        again += wanted
+    line.ordered -= again
+
+
+def cancel(request: CancelLines, draft: Draft) -> Answer:
+    """Give up what is not shipped."""
+    for index, asked in enumerate(request.lines):
+        line = line_of(request, asked, draft)
+        possible = line.backordered if request.only_backordered else line.unshipped
+        quantity = possible if asked.quantity is None else asked.quantity
+        if quantity > possible:
+            raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable")
+        give_up(draft, line, quantity)
+        line.cancelled += quantity
+    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}

@@ -1,0 +1,309 @@
+"""An independent model of the ledger: plain dictionaries, no code shared. It says what every request must lead to.
+
+One site, one bin, one staging place, no lots. Bin stock is `free + promised`; what each line has is in its own numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Line = dict[str, int]
+Key = tuple[str, int, str]
+"""order, line number, sku"""
+
+NOTHING: Line = {
+    "ordered": 0,
+    "reserved": 0,
+    "backordered": 0,
+    "picked": 0,
+    "to_put_back": 0,
+    "shipped": 0,
+    "delivered": 0,
+    "returned": 0,
+    "cancelled": 0,
+    "underway": 0,
+    "place": 0,
+    "partial": 0,
+    "reject": 0,
+    "priority": 0,
+}
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The request must be refused, and nothing may change."""
+
+
+@dataclass
+class Model:
+    """What should be there."""
+
+    free: dict[str, int] = field(default_factory=dict)
+    elsewhere: dict[tuple[str, str], int] = field(default_factory=dict)
+    lines: dict[Key, Line] = field(default_factory=dict)
+    freed: set[str] = field(default_factory=set)
+    clock: int = 0
+
+    # -- words ------------------------------------------------------------------------------------------------------
+
+    def put(self, sku: str, place: str, quantity: int) -> None:
+        self.elsewhere[sku, place] = self.elsewhere.get((sku, place), 0) + quantity
+
+    def of(self, sku: str) -> list[tuple[Key, Line]]:
+        return [(key, line) for key, line in self.lines.items() if key[2] == sku]
+
+    def bin(self, sku: str) -> int:
+        return self.free.get(sku, 0) + sum(line["reserved"] - line["picked"] for _, line in self.of(sku))
+
+    def staged(self, sku: str) -> int:
+        return sum(line["picked"] + line["to_put_back"] for _, line in self.of(sku))
+
+    def take_free(self, sku: str, quantity: int) -> int:
+        got = min(quantity, self.free.get(sku, 0))
+        self.free[sku] = self.free.get(sku, 0) - got
+        return got
+
+    def give_free(self, sku: str, quantity: int) -> None:
+        self.free[sku] = self.free.get(sku, 0) + quantity
+        if quantity > 0:
+            self.freed.add(sku)
+
+    def serve(self) -> None:
+        """Give stock to who waits, wherever some became free. What a picker did not find makes nobody wait less."""
+        for sku in self.freed:
+            self._serve(sku)
+        self.freed.clear()
+
+    def _serve(self, sku: str) -> None:
+        waiting = [(key, line) for key, line in self.of(sku) if line["backordered"]]
+        for _, line in sorted(waiting, key=lambda w: (-w[1]["priority"], w[1]["place"], w[0][0], w[0][1])):
+            got = self.take_free(sku, line["backordered"])
+            line["backordered"] -= got
+            line["reserved"] += got
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def receive(self, sku: str, quantity: int) -> None:
+        self.put(sku, "supplier", -quantity)
+        self.give_free(sku, quantity)
+        self.serve()
+
+    def order(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
+        """Bring an order to what is wanted now."""
+        self.clock += 1
+        before = {key: dict(line) for key, line in self.lines.items()}
+        free = dict(self.free)
+        try:
+            self._lower(order, wanted)
+            self._raise(order, wanted, policy, priority)
+        except Refused:
+            self.lines, self.free = before, free
+            self.freed.clear()
+            raise
+        self.serve()
+
+    def _lower(self, order: str, wanted: dict[tuple[int, str], int]) -> None:
+        for (name, number, sku), line in self.lines.items():
+            less = line["ordered"] - wanted.get((number, sku), 0)
+            if name != order or less <= 0:
+                continue
+            if line["ordered"] - less < line["shipped"]:
+                raise Refused
+            line["ordered"] -= less
+            forgotten = min(less, line["cancelled"])
+            line["cancelled"] -= forgotten
+            self._give_up(sku, line, less - forgotten)
+
+    def _give_up(self, sku: str, line: Line, quantity: int) -> None:
+        waiting = min(quantity, line["backordered"])
+        line["backordered"] -= waiting
+        unpicked = min(quantity - waiting, line["reserved"] - line["picked"])
+        line["reserved"] -= unpicked
+        self.give_free(sku, unpicked)
+        picked = quantity - waiting - unpicked
+        line["picked"] -= picked
+        line["reserved"] -= picked
+        line["to_put_back"] += picked
+
+    def _raise(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
+        short = False
+        for (number, sku), quantity in wanted.items():
+            line = self.lines.setdefault((order, number, sku), {**NOTHING, "place": self.clock})
+            line |= {"partial": int(policy == "partial"), "reject": int(policy == "reject"), "priority": priority}
+            more = quantity - line["ordered"]
+            if more <= 0:
+                continue
+            line["ordered"] += more
+            back = min(more, line["to_put_back"])
+            line["to_put_back"] -= back
+            line["picked"] += back
+            got = self.take_free(sku, more - back)
+            line["reserved"] += back + got
+            missing = more - back - got
+            short = short or (missing > 0 and policy == "reject")
+            if policy == "partial":
+                line["cancelled"] += missing
+            elif missing:
+                line["place"] = line["place"] if line["backordered"] else self.clock
+                line["backordered"] += missing
+        if short:
+            raise Refused
+
+    def cancel(self, key: Key, quantity: int) -> None:
+        line = self.lines[key]
+        if quantity > line["reserved"] + line["backordered"]:
+            raise Refused
+        self._give_up(key[2], line, quantity)
+        line["cancelled"] += quantity
+        self.serve()
+
+    def pick(self, key: Key, quantity: int, *, short: bool) -> None:
+        line = self.lines[key]
+        if quantity > line["reserved"] - line["picked"]:
+            raise Refused
+        line["picked"] += quantity
+        rest = line["reserved"] - line["picked"] if short else 0
+        if not rest:
+            return
+        self.put(key[2], "inspection", rest)
+        line["reserved"] -= rest
+        if line["partial"]:
+            line["cancelled"] += rest
+        else:
+            line["backordered"] += rest
+
+    def put_back(self, key: Key, quantity: int) -> None:
+        line = self.lines[key]
+        if quantity > line["to_put_back"]:
+            raise Refused
+        line["to_put_back"] -= quantity
+        self.give_free(key[2], quantity)
+        self.serve()
+
+    def damage(self, sku: str, quantity: int) -> None:
+        if quantity > self.bin(sku):
+            raise Refused
+        self._lose(sku, quantity)
+        self.put(sku, "damaged", quantity)
+
+    def repair(self, sku: str, quantity: int) -> None:
+        if quantity > self.elsewhere.get((sku, "damaged"), 0):
+            raise Refused
+        self.put(sku, "damaged", -quantity)
+        self.give_free(sku, quantity)
+        self.serve()
+
+    def adjust(self, sku: str, delta: int) -> None:
+        if self.bin(sku) + delta < 0:
+            raise Refused
+        self.put(sku, "adjustment", -delta)
+        if delta > 0:
+            self.give_free(sku, delta)
+            self.serve()
+        else:
+            self._lose(sku, -delta)
+
+    def _lose(self, sku: str, quantity: int) -> None:
+        """Take stock out of the bin: what is free, then what was promised last."""
+        quantity -= self.take_free(sku, quantity)
+        self._displace(sku, quantity, lambda line: line["reserved"] - line["picked"], None)
+
+    def _displace(self, sku: str, quantity: int, held: object, keep: Line | None) -> int:
+        gone = 0
+        for _, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
+            part = min(held(line), quantity - gone)  # type: ignore[operator]
+            if line is not keep and part > 0:
+                line["reserved"] -= part
+                line["backordered"] += part
+                gone += part
+        return gone
+
+    def issue(self, key: Key, quantity: int) -> None:
+        line, sku = self.lines[key], key[2]
+        line["shipped"] += quantity
+        line["underway"] += quantity
+        quantity -= self._issue_own(line, sku, quantity)
+        free = self.take_free(sku, quantity)
+        self._absorb(line, sku, free)
+        unpicked = self._displace(sku, quantity - free, lambda other: other["reserved"] - other["picked"], line)
+        self._absorb(line, sku, unpicked)
+        staged = self._displace_staged(sku, quantity - free - unpicked, line)
+        self._absorb(line, sku, staged)
+        lost = quantity - free - unpicked - staged
+        self._absorb(line, sku, lost)
+        self.put(sku, "adjustment", -lost)
+        self.serve()
+
+    def _issue_own(self, line: Line, sku: str, quantity: int) -> int:
+        picked = min(quantity, line["picked"])
+        line["picked"] -= picked
+        line["reserved"] -= picked
+        unwanted = min(quantity - picked, line["to_put_back"])
+        line["to_put_back"] -= unwanted
+        self._absorb(line, sku, unwanted)
+        unpicked = min(quantity - picked - unwanted, line["reserved"] - line["picked"])
+        line["reserved"] -= unpicked
+        return picked + unwanted + unpicked
+
+    def _displace_staged(self, sku: str, quantity: int, keep: Line) -> int:
+        gone = 0
+        for _, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
+            part = min(line["picked"] + line["to_put_back"], quantity - gone)
+            if line is keep or part <= 0:
+                continue
+            unwanted = min(part, line["to_put_back"])
+            line["to_put_back"] -= unwanted
+            line["picked"] -= part - unwanted
+            line["reserved"] -= part - unwanted
+            line["backordered"] += part - unwanted
+            gone += part
+        return gone
+
+    def _absorb(self, line: Line, sku: str, quantity: int) -> None:
+        """Goods left beyond the hold: less is waited for, held in the bin, or cancelled; or more was ordered."""
+        for name in ("backordered", "unpicked", "cancelled"):
+            if name == "unpicked":
+                part = min(quantity, line["reserved"] - line["picked"])
+                line["reserved"] -= part
+                self.give_free(sku, part)
+            else:
+                part = min(quantity, line[name])
+                line[name] -= part
+            quantity -= part
+        line["ordered"] += quantity
+
+    def deliver(self, key: Key, quantity: int) -> None:
+        line = self.lines[key]
+        arrived = min(quantity, line["underway"])
+        line["underway"] -= arrived
+        line["delivered"] += arrived
+
+    def give_back(self, key: Key, quantity: int) -> None:
+        line = self.lines[key]
+        if quantity > line["delivered"] - line["returned"]:
+            raise Refused
+        line["returned"] += quantity
+        self.put(key[2], "returned", quantity)
+
+    # -- what the ledger must show ----------------------------------------------------------------------------------
+
+    def places(self, sku: str) -> dict[str, tuple[int, int]]:
+        """Return on hand and reserved of each place that holds something."""
+        promised = sum(line["reserved"] - line["picked"] for _, line in self.of(sku))
+        found = {
+            "A-01": (self.bin(sku), promised),
+            "STAGE": (self.staged(sku), self.staged(sku)),
+            "supplier/HAM": (self.elsewhere.get((sku, "supplier"), 0), 0),
+            "adjustment/HAM": (self.elsewhere.get((sku, "adjustment"), 0), 0),
+            "A-01/damaged": (self.elsewhere.get((sku, "damaged"), 0), 0),
+            "A-01/inspection": (self.elsewhere.get((sku, "inspection"), 0), 0),
+            "RET/inspection": (self.elsewhere.get((sku, "returned"), 0), 0),
+        }
+        for (order, _, _), line in self.of(sku):
+            for place, quantity in (("transit/" + order, line["underway"]), ("customer/" + order, _kept(line))):
+                on_hand, _ = found.get(place, (0, 0))
+                found[place] = (on_hand + quantity, 0)
+        return {place: state for place, state in found.items() if state != (0, 0)}
+
+
+def _kept(line: Line) -> int:
+    return line["delivered"] - line["returned"]

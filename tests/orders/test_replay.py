@@ -1,0 +1,91 @@
+"""Recorded lives replay: a change of the workflow that an order in the middle of its life would not survive fails.
+
+To record again, after a change that is meant and patched: STOCKBRIDGE_RECORD=1 pytest tests/orders/test_replay.py
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from stockbridge.runtime.serving import PASSED_THROUGH
+from stockbridge.workflows.order_lifecycle import OrderLifecycle
+from stockbridge.workflows.return_lifecycle import ReturnLifecycle
+
+from .hub import Hub
+from .partners import Partners
+
+HISTORIES = Path(__file__).with_name("histories")
+
+
+def replayer() -> Replayer:
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Replayer(
+        workflows=[OrderLifecycle, ReturnLifecycle],
+        data_converter=pydantic_data_converter,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+    )
+
+
+def history_in(recorded: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"order/recorded/{recorded.stem}", recorded.read_text())
+
+
+def record(name: str, history: WorkflowHistory) -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    (HISTORIES / f"{name}.json").write_text(history.to_json())
+
+
+@pytest.mark.parametrize("recorded", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
+async def test_a_recorded_life_replays(recorded: Path) -> None:
+    await replayer().replay_workflow(history_in(recorded))
+
+
+async def delivered(hub: Hub, partners: Partners) -> None:
+    await hub.push("SO-delivered", {1: ("MUG", 10)})
+    await hub.push("SO-delivered", {1: ("MUG", 12)}, revision=2)
+    await hub.pick("SO-delivered", {1: ("MUG", 12)})
+    await hub.ship("SO-delivered")
+    numbers = await hub.until_labeled("SO-delivered")
+    await hub.hand_over("SO-delivered")
+    await partners.collect(numbers)
+
+
+async def cancelled(hub: Hub, partners: Partners) -> None:
+    await partners.erp_fault("fault", operation="ReportReservation")
+    await hub.push("SO-cancelled", {1: ("MUG", 10)})
+    await hub.until_attention("SO-cancelled")
+    await partners.behave()
+    await hub.operate("SO-cancelled", "retry_step")
+    await hub.pick("SO-cancelled", {1: ("MUG", 10)})
+    await hub.ship("SO-cancelled")
+    await hub.until_labeled("SO-cancelled")
+    await hub.workflow("SO-cancelled").cancel()
+    await hub.until_status("SO-cancelled", "cancelled")
+    await hub.put_back("SO-cancelled", {1: ("MUG", 10)})
+
+
+@pytest.mark.usefixtures("worker", "well_behaved")
+@pytest.mark.parametrize("life", [delivered, cancelled], ids=lambda life: str(life.__name__))
+async def test_a_life_replays_as_it_went(
+    hub: Hub, partners: Partners, life: Callable[[Hub, Partners], Awaitable[None]]
+) -> None:
+    await hub.receive("MUG", 50)
+    await life(hub, partners)
+    name = life.__name__
+    order_no = f"SO-{name}"
+    await hub.until_closed(order_no)
+    await hub.workflow(order_no).result()
+
+    history = await hub.workflow(order_no).fetch_history()
+
+    await replayer().replay_workflow(history)
+    if os.environ.get("STOCKBRIDGE_RECORD"):
+        record(name, history)

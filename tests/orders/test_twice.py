@@ -1,0 +1,169 @@
+"""Every activity may run twice, one after the other or at once, and nothing doubles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest_asyncio
+
+from stockbridge.activities import messages as m
+from stockbridge.activities.carriers import CarrierActivities
+from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.orders import OrderActivities
+from stockbridge.records.inbox import InboxRow
+from stockbridge.runtime import clients
+from stockbridge.runtime.settings import Settings
+
+from .hub import Hub
+from .partners import Partners
+
+Said = tuple[str, str, dict[str, Any]]
+
+
+class Steps:
+    """The activities of an order, run by hand: no worker takes part."""
+
+    def __init__(self, hub: Hub, carriers: CarrierActivities, erp: ErpActivities) -> None:
+        self.hub = hub
+        self.house = OrderActivities(hub.engine, hub.ledger)
+        self.other_house = OrderActivities(hub.engine, clients.ledger_of(hub.engine))
+        self.carriers = carriers
+        self.erp = erp
+        self.order = m.OrderId(tenant=hub.tenant, order_ref="SO-1")
+
+    async def decide(self, said: Said) -> list[m.Decision]:
+        """Decide a command at once in two processes, so to speak, and then again."""
+        row = await self.hub.keep("SO-1", *said)
+        command = self.command(row)
+        decided = await asyncio.gather(self.house.decide_next(command), self.other_house.decide_next(command))
+        return [*decided, await self.house.decide_next(command)]
+
+    def command(self, row: InboxRow) -> m.Command:
+        return m.Command(tenant=row.tenant, order_ref=row.order_ref, inbox_id=row.inbox_id, kind=row.kind, key=row.key)
+
+    async def tell_all(self) -> None:
+        """Tell the ERP each message twice."""
+        work = await self.house.load_order(self.order)
+        for step in work.erp_steps:
+            await asyncio.to_thread(self.erp.tell_erp, step)
+            await asyncio.to_thread(self.erp.tell_erp, step)
+
+
+@pytest_asyncio.fixture
+async def steps(hub: Hub, settings: Settings) -> AsyncIterator[Steps]:
+    async with AsyncExitStack() as stack:
+        carrier = clients.carrier_of(settings)
+        stack.push_async_callback(carrier.aclose)
+        erp = clients.erp_of(settings)
+        stack.callback(erp.close)
+        engine = clients.thread_engine_of(settings)
+        stack.callback(engine.dispose)
+        yield Steps(hub, CarrierActivities(hub.engine, {"sandbox": carrier}), ErpActivities(engine, {"erp": erp}))
+
+
+async def twice(step: Callable[[], Awaitable[Any]]) -> Any:
+    await step()
+    return await step()
+
+
+async def at_once(step: Callable[[], Awaitable[Any]], other: Callable[[], Awaitable[Any]]) -> Any:
+    await asyncio.gather(step(), other())
+    return await step()
+
+
+async def test_a_life_whose_every_step_runs_twice_is_like_any_other(hub: Hub, steps: Steps, partners: Partners) -> None:
+    house, order = steps.house, steps.order
+    await hub.receive("MUG", 20)
+
+    for said in (
+        hub.pushing("SO-1", {1: ("MUG", 10)}, await hub.keep_address()),
+        hub.pushing("SO-1", {1: ("MUG", 8)}, await hub.keep_address(), revision=2),
+        hub.picking("SO-1", {1: ("MUG", 8)}),
+        hub.shipping("SO-1"),
+    ):
+        decisions = await steps.decide(said)
+        assert {(d.accepted, d.outcome) for d in decisions} == {(True, decisions[0].outcome)}, said
+    (label,) = (await house.load_order(order)).carrier_steps
+    work = await twice(lambda: steps.carriers.book_label(label))
+    assert work.carrier_steps == ()
+    assert len(await partners.bookings(hub.tenant, "SO-1")) == 1
+    handed_over = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
+    assert all(d.accepted for d in await steps.decide(handed_over))
+    (number,) = await hub.tracking_numbers("SO-1")
+    await hub.store(number, "delivered")
+    await at_once(lambda: house.apply_carrier_events(order), lambda: steps.other_house.apply_carrier_events(order))
+    await steps.tell_all()
+    closed = await twice(lambda: house.close_order(order))
+
+    assert closed.closed
+    assert await hub.quantities("SO-1") == {1: {"ordered": 8, "shipped": 8, "delivered": 8}}
+    assert await hub.postings("SO-1") == [
+        "reservation confirmed",
+        "amendment confirmed",
+        "pick confirmed",
+        "goods_issue confirmed",
+        "delivery confirmed",
+    ]
+    kinds = [d["kind"] for d in await partners.documents(hub.tenant, "SO-1")]
+    assert kinds == ["accepted", "reserved", "amended", "shipped", "delivered"]
+
+
+async def test_a_cancelled_order_whose_every_step_runs_twice_leaks_nothing(
+    hub: Hub, steps: Steps, partners: Partners
+) -> None:
+    house, order = steps.house, steps.order
+    await hub.receive("MUG", 20)
+    await steps.decide(hub.pushing("SO-1", {1: ("MUG", 10)}, await hub.keep_address()))
+    await steps.decide(hub.picking("SO-1", {1: ("MUG", 10)}))
+    await steps.decide(hub.shipping("SO-1"))
+    (label,) = (await house.load_order(order)).carrier_steps
+    await steps.carriers.book_label(label)
+
+    await at_once(lambda: house.cancel_from_temporal(order), lambda: steps.other_house.cancel_from_temporal(order))
+    (void,) = (await house.load_order(order)).carrier_steps
+    await at_once(lambda: steps.carriers.void_label(void), lambda: steps.carriers.void_label(void))
+    await steps.carriers.book_label(label)
+    await steps.decide(hub.putting_back("SO-1", {1: ("MUG", 10)}))
+    await steps.tell_all()
+
+    assert [b["status"] for b in await partners.bookings(hub.tenant, "SO-1")] == ["voided"]
+    assert await hub.quantities("SO-1") == {1: {"ordered": 10, "cancelled": 10}}
+    assert (await twice(lambda: house.close_order(order))).closed
+    kinds = [d["kind"] for d in await partners.documents(hub.tenant, "SO-1")]
+    assert kinds == ["accepted", "reserved", "cancelled"]
+
+
+async def test_a_scan_that_proves_the_hand_over_and_its_confirmation_at_once_post_one_goods_issue(
+    hub: Hub, steps: Steps
+) -> None:
+    await hub.receive("MUG", 20)
+    await steps.decide(hub.pushing("SO-1", {1: ("MUG", 10)}, await hub.keep_address()))
+    await steps.decide(hub.picking("SO-1", {1: ("MUG", 10)}))
+    await steps.decide(hub.shipping("SO-1"))
+    (label,) = (await steps.house.load_order(steps.order)).carrier_steps
+    await steps.carriers.book_label(label)
+    (number,) = await hub.tracking_numbers("SO-1")
+    await hub.store(number, "picked_up")
+    said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
+
+    decisions, _ = await asyncio.gather(steps.decide(said), steps.other_house.apply_carrier_events(steps.order))
+
+    assert all(decision.accepted for decision in decisions)
+    assert [what.split()[0] for what in await hub.postings("SO-1")].count("goods_issue") == 1
+    assert await hub.quantities("SO-1") == {1: {"ordered": 10, "shipped": 10}}
+    assert [message["kind"] for message in await hub.messages("SO-1")].count("shipped") == 1
+
+
+async def test_a_person_who_is_asked_for_twice_is_asked_for_once(hub: Hub, steps: Steps) -> None:
+    await hub.receive("MUG", 20)
+    await steps.decide(hub.pushing("SO-1", {1: ("MUG", 10)}, await hub.keep_address()))
+    attention = m.Attention(reason="a test", actions=("retry_step",), step="erp/1")
+
+    work = await twice(lambda: steps.house.request_attention(m.Stuck(order=steps.order, attention=attention)))
+
+    assert work.needs_attention
+    assert work.attention is not None
+    assert work.attention["step"] == "erp/1"
