@@ -29,6 +29,7 @@ class CarrierActivities:
 
     def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._carriers = carriers
 
     @activity.defn
@@ -177,7 +178,7 @@ class CarrierActivities:
             raise
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             return await read_work(connection, order)
 
 

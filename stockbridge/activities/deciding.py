@@ -48,6 +48,7 @@ class Deciding:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
         self._rules: dict[str, Callable[[InboxRow], Awaitable[None]]] = {
             "submit": self._submit,
@@ -98,7 +99,7 @@ class Deciding:
 
     async def _submit(self, row: InboxRow) -> None:
         push = row.payload
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             former = await self._lines(connection, row)
         request = AmendOrder(
             tenant=row.tenant,
@@ -166,7 +167,7 @@ class Deciding:
     # -- cancel ---------------------------------------------------------------------------------------------------
 
     async def _cancel(self, row: InboxRow) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             await self._open(connection, row)
             lines = await self._lines(connection, row)
         asked = row.payload.get("resolved") or _all_unshipped(lines)
@@ -202,7 +203,7 @@ class Deciding:
     # -- the floor --------------------------------------------------------------------------------------------------
 
     async def _confirm_pick(self, row: InboxRow) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             picked = await self._picked_lines(connection, row)
             inferred = await self._was_inferred(connection, row, picked)
             if not inferred:
@@ -254,7 +255,7 @@ class Deciding:
         )
 
     async def _put_back(self, row: InboxRow) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             await self._open(connection, row)
             lines = await self._picked_lines(connection, row)
         request = PutBack(
@@ -286,7 +287,7 @@ class Deciding:
                 await self._make_shipment(connection, row)
                 await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
             return
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             await self._open(connection, row)
             boxes = await self._boxes(connection, row)
         request = self._issue_request(row, row.payload["shipment_no"], boxes)
@@ -341,7 +342,7 @@ class Deciding:
 
     async def _hand_over(self, row: InboxRow) -> None:
         shipment_no = row.payload["shipment_no"]
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             known = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
             await self._open(connection, row, or_closed=known is not None)
             if known is None:
@@ -385,7 +386,7 @@ class Deciding:
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     async def _return(self, row: InboxRow) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             order = await self._open(connection, row, or_closed=True)
             place = await places.place_of(connection, row.tenant, row.payload["location_id"])
             undelivered = await self._returned_to_sender(connection, row)
@@ -438,7 +439,7 @@ class Deciding:
             await inbox.accept(connection, row.inbox_id, {"outcome": "done", "verb": verb, "target": target})
 
     async def _give_up(self, row: InboxRow, *, only_backordered: bool) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             await self._open(connection, row)
             lines = await self._lines(connection, row)
         request = CancelLines(

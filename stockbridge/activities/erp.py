@@ -32,6 +32,7 @@ class ErpActivities:
 
     def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._erps = erps
 
     @activity.defn
@@ -54,7 +55,7 @@ class ErpActivities:
         return told.number
 
     def _behind(self, step: m.ErpStep) -> m.ErpStep | None:
-        with translating(), self._engine.connect() as connection:
+        with translating(), self._reading.connect() as connection:
             found = feed.next_waiting(connection, step.tenant, step.order_ref, step.number)
         return step.model_copy(update={"number": found[0], "kind": found[1]}) if found else None
 

@@ -23,6 +23,7 @@ class OrderActivities:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._deciding = Deciding(engine, ledger)
         self._tracking = Tracking(engine, ledger)
 
@@ -38,11 +39,11 @@ class OrderActivities:
         with as_failures():
             row = await self._decide_first(command.tenant, command.order_ref, command.inbox_id)
             order = m.OrderId(tenant=command.tenant, order_ref=command.order_ref)
-            async with self._engine.connect() as connection:
+            async with self._reading.connect() as connection:
                 return await read_decision(connection, order, row.inbox_id)
 
     async def _decide_first(self, tenant: str, order_ref: str, inbox_id: int) -> inbox.InboxRow:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             row = await inbox.first_undecided(connection, tenant, order_ref, inbox_id)
         if row.state == "queued":
             await self._deciding.decide(row)
@@ -96,5 +97,5 @@ class OrderActivities:
             return await self._work(order)
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             return await read_work(connection, order)

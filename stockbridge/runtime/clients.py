@@ -25,12 +25,15 @@ _CONNECT_S: Final = 5
 
 
 def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
-    """Make the pool of connections of a process. A broken connection is found before it is used."""
+    """Make the pool of connections of a process.
+
+    A broken connection is found when it is used: then the whole pool is made anew, and what was asked is asked again,
+    by Temporal or by the caller of a 503. A ping before each use would cost every push a round trip for each step.
+    """
     return create_async_engine(
         settings.database_sqlalchemy_url,
         pool_size=connections,
         max_overflow=connections,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_S},
     )
 
@@ -40,7 +43,6 @@ def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
     return create_engine(
         settings.database_sqlalchemy_url,
         pool_size=connections,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_S},
     )
 
