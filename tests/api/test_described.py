@@ -29,7 +29,7 @@ POSITIONS = {
     "fault": 1,
     "PydanticCustomError": 0,
     "problem": 1,
-    "_too_much": 5,
+    "too_much": 5,
 }
 AT_THE_DOOR = {"add": 2}
 # Raised by a carrier's adapter, and told at the door.
