@@ -1,4 +1,4 @@
-"""One PostgreSQL for the whole session, and a Temporal server where a test wants one. Each test is its own tenant."""
+"""One PostgreSQL for the whole session. Each test is its own tenant."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from stockbridge.runtime.settings import sqlalchemy_url
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BackingServices]:
     """PostgreSQL, with the schema up to date."""
     async with backing_services(tmp_path_factory.mktemp("database"), temporal=False) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def services(
-    database: BackingServices, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[BackingServices]:
-    """The same PostgreSQL, and a Temporal server."""
-    given = Settings.model_construct(database_url=database.database_url, database_admin_url=database.database_admin_url)
-    async with backing_services(tmp_path_factory.mktemp("services"), migrations=False, settings=given) as started:
         yield started
 
 

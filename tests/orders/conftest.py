@@ -10,17 +10,32 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stockbridge.runtime import clients, serving
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import Settings
+from stockbridge.runtime.services import BackingServices, backing_services
+from stockbridge.runtime.settings import Settings, sqlalchemy_url
 from stockbridge.sandbox.serve import running
 from stockbridge.sandbox.settings import SandboxSettings
 from stockbridge.workflows.dispatch import OrderGateway
 
 from .hub import Hub
 from .partners import Partners
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BackingServices]:
+    """A PostgreSQL of these tests' own, and Temporal: the relay here takes up whatever order it finds."""
+    async with backing_services(tmp_path_factory.mktemp("services")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine(services: BackingServices) -> AsyncIterator[AsyncEngine]:
+    """Connections as the limited role, as the product has them."""
+    engine = create_async_engine(sqlalchemy_url(services.database_url), pool_size=10)
+    yield engine
+    await engine.dispose()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
