@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.deciding import Deciding
 from stockbridge.activities.erp import ErpActivities
 from stockbridge.activities.tracking import Tracking
+from stockbridge.records import feed
 from stockbridge.runtime import serving, signals
 from stockbridge.runtime.settings import Settings
 
@@ -59,11 +61,11 @@ def before_commit(_connection: Any, outcomes: Any, _prepared: Any) -> None:
             die_at(f"before {outcome.request.posting_reason()} commits", order_ref)
 
 
-def before_booking(_port: Any, step: Any, *_: Any) -> None:
+def before_booking(step: Any) -> None:
     die_at("before the carrier is asked", step.order_ref)
 
 
-def after_booking(_port: Any, step: Any, *_: Any) -> None:
+def before_keeping(step: Any, *_: Any) -> None:
     die_at("after the carrier has booked", step.order_ref)
 
 
@@ -76,21 +78,27 @@ def after_events(order: Any) -> None:
 
 
 def wrap_erp() -> None:
-    inner = ErpActivities._send
+    """Die where every run of a message comes by: one that was killed by another order asks, and does not send again."""
+    port, done = ErpActivities._port, feed.done
+    telling = threading.local()
 
-    def wrapped(self: Any, port: Any, step: Any, row: Any) -> Any:
-        die_at(f"before the ERP is told {step.kind}", step.order_ref)
-        receipt = inner(self, port, step, row)
-        die_at(f"after the ERP was told {step.kind}", step.order_ref)
-        return receipt
+    def before(self: Any, row: Any) -> Any:
+        telling.kind = row["kind"]
+        die_at(f"before the ERP is told {row['kind']}", row["order_ref"])
+        return port(self, row)
 
-    ErpActivities._send = wrapped  # type: ignore[method-assign]
+    def after(connection: Any, tenant: str, order_ref: str, *rest: Any) -> None:
+        die_at(f"after the ERP was told {telling.kind}", order_ref)
+        done(connection, tenant, order_ref, *rest)
+
+    ErpActivities._port = before  # type: ignore[method-assign]
+    feed.done = after
 
 
 around(Deciding, "decide", at_decision, at_decided)
 around(OrderBookkeeping, "write", None, before_commit)
-around(CarrierActivities, "_book", before_booking, after_booking)
-around(CarrierActivities, "_keep", None, after_keeping)
+around(CarrierActivities, "_claim", None, before_booking)
+around(CarrierActivities, "_keep", before_keeping, after_keeping)
 around(Tracking, "apply_all", None, after_events)
 wrap_erp()
 signals.run(serving.run_worker(Settings.load()))
