@@ -20,13 +20,14 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.bare import BARE_QUEUE, Bare
-from bench.measuring import Report, measure
+from bench.measuring import measure
+from bench.report import Report
 from stockbridge.runtime.settings import Settings
 from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 from stockbridge.workflows import names
 
-PUSHES = {1: 200, 32: 600}
-LIVES = {1: 10, 32: 64}
+PUSHES = {1: 200, 32: 400}
+LIVES = {1: 8, 32: 32}
 SKUS = 100
 SHIP_TO = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 
@@ -174,7 +175,7 @@ async def _budget(report: Report, hub: _Hub, stack: EmbeddedStack) -> None:
     async with asyncio.timeout(60):
         await handle.result()
     events = [event async for event in handle.fetch_history_events()]
-    report.add_budget(actions=sum(_is_action(event) for event in events), events=len(events))
+    report.add_record("order_budget", actions=sum(_is_action(event) for event in events), events=len(events))
 
 
 _ACTIONS = frozenset(
