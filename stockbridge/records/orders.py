@@ -90,19 +90,6 @@ async def add_revision(
     )
 
 
-async def get_revision(
-    connection: AsyncConnection, tenant: str, order_ref: str, revision: int
-) -> dict[str, Any] | None:
-    """Return an accepted revision."""
-    query = select(order_revision).where(
-        order_revision.c.tenant == tenant,
-        order_revision.c.order_ref == order_ref,
-        order_revision.c.revision == revision,
-    )
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
-
-
 async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:
     """Return people's data of an order; empty once erased."""
     query = select(address.c.data).where(address.c.address_id == address_id)
