@@ -31,7 +31,10 @@ Bucket = TypeVar("Bucket", bound=Candidate)
 
 def first_expiry_first(candidates: Iterable[Bucket]) -> list[Bucket]:
     """Order candidates by expiry, what never expires last, then by name."""
-    return sorted(candidates, key=lambda c: (c.expires_on or date.max, c.label))
+    found = list(candidates)
+    if len(found) > 1:
+        found.sort(key=lambda c: (c.expires_on or date.max, c.label))
+    return found
 
 
 def take(candidates: Iterable[Bucket], quantity: int) -> list[tuple[Bucket, int]]:

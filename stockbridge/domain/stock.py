@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import sha256
+from typing import Final
 from uuid import UUID
 
 
@@ -87,6 +88,10 @@ class PoolKey:
         return pool_id_of(self.tenant, self.site, self.sku)
 
 
+pool_key: Final = lru_cache(maxsize=1 << 17)(PoolKey)
+"""Make a pool's key, or return the one that was made before, with its id."""
+
+
 @lru_cache(maxsize=1 << 17)
 def pool_id_of(tenant: str, site: str, sku: str) -> UUID:
     """Derive a pool's id from its identity."""
@@ -122,4 +127,4 @@ class StreamKey:
     @cached_property
     def pool(self) -> PoolKey:
         """The pool that the stream belongs to."""
-        return PoolKey(self.tenant, self.place.site, self.sku)
+        return pool_key(self.tenant, self.place.site, self.sku)

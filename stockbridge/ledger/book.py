@@ -7,10 +7,12 @@ book when the request is accepted and dropped when it is refused, so one bad req
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import attrgetter
+from typing import TypeVar
 from uuid import UUID
 
 from stockbridge.domain.errors import InvariantViolated
@@ -65,12 +67,14 @@ class Stream:
     pool_id: UUID = field(init=False)
     allocatable: bool = field(init=False)
     floor: int = field(init=False)
+    serial: bool = field(init=False)
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
         key = self.key
         negative = {PlaceKind.SUPPLIER} if key.serial_number else MAY_GO_NEGATIVE
         self.floor = int(key.place.kind in negative)
+        self.serial = bool(key.serial_number)
         self.name = str(self.stream_id)
         self.pool_id = key.pool.pool_id
         self.allocatable = key.stock_status is StockStatus.AVAILABLE and key.place.kind is PlaceKind.STORAGE
@@ -84,12 +88,12 @@ class Stream:
 class Book:
     """Streams, order lines, holds and queues, as they are after all drafts applied so far.
 
-    `locked` are the pools whose streams and lines it may change. Of some of them it has the whole queue, of some
-    everyone who holds something.
+    `pools` are those whose streams and lines it may change. Of some of them it has the whole queue, of some everyone
+    who holds something.
     """
 
-    def __init__(self, locked: Collection[UUID], queues: Collection[UUID], holders: Collection[UUID]) -> None:
-        self.locked = frozenset(locked)
+    def __init__(self, pools: Collection[UUID], queues: Collection[UUID], holders: Collection[UUID]) -> None:
+        self.pools = frozenset(pools)
         self.queues = frozenset(queues)
         self.holders = frozenset(holders)
         self.streams: dict[UUID, Stream] = {}
@@ -97,9 +101,10 @@ class Book:
         self.lines: dict[LineKey, OrderLine] = {}
         self.stored_lines: set[LineKey] = set()
         self.keys_of_order: dict[tuple[str, str], set[LineKey]] = defaultdict(set)
-        self.keys_in_pool: dict[UUID, set[LineKey]] = defaultdict(set)
         self.waiting_in_pool: dict[UUID, set[LineKey]] = defaultdict(set)
         self.holds: dict[tuple[str, str, int], dict[Stream, int]] = defaultdict(dict)
+        self.changed_pools: set[UUID] = set()
+        self.changed_queues: set[UUID] = set()
 
     def add_stream(self, stream: Stream) -> None:
         """Take up a stream that was read, or is new."""
@@ -112,12 +117,11 @@ class Book:
         key = line_key(line)
         self.lines[key] = line
         self.keys_of_order[key[0], key[1]].add(key)
-        pool_id = pool_of(line)
-        self.keys_in_pool[pool_id].add(key)
+        waiting = self.waiting_in_pool[pool_of(line)]
         if line.backordered:
-            self.waiting_in_pool[pool_id].add(key)
-        else:
-            self.waiting_in_pool[pool_id].discard(key)
+            waiting.add(key)
+        elif waiting:
+            waiting.discard(key)
 
     def add_stored_line(self, line: OrderLine) -> None:
         """Take up an order line that was read."""
@@ -127,7 +131,7 @@ class Book:
     def need_queue(self, pool_id: UUID) -> None:
         """Insist that all who wait in the pool are known."""
         if pool_id not in self.queues:
-            raise NotLoaded(queues=self.locked)
+            raise NotLoaded(queues=self.pools)
 
     def need_holders(self, pool_id: UUID) -> None:
         """Insist that all who hold something in the pool are known."""
@@ -164,34 +168,58 @@ class _Bucket:
 
     stream: Stream
     free: int
-    expires_on: date | None
-    label: str
+
+    @property
+    def expires_on(self) -> date | None:
+        return self.stream.expires_on
+
+    @property
+    def label(self) -> str:
+        key = self.stream.key
+        return f"{key.place.location_id}/{key.lot}"
 
 
 Entry = tuple[Stream, Holder, int, int]
 """A net change of a stream in the name of a holder: on_hand and reserved."""
 
 
-@dataclass(slots=True)
 class Draft:
-    """What one request changes: deltas by stream and line, and order lines as they will be."""
+    """What one request changes: deltas by stream and line, and order lines as they will be.
 
-    book: Book
-    tenant: str
-    deltas: dict[tuple[Stream, Holder], list[int]] = field(default_factory=dict)
-    new_streams: dict[UUID, Stream] = field(default_factory=dict)
-    changed: dict[LineKey, OrderLine] = field(default_factory=dict)
-    newly_queued: set[LineKey] = field(default_factory=set)
-    freed_pools: set[UUID] = field(default_factory=set)
-    served: set[str] = field(default_factory=set)
-    displaced: set[str] = field(default_factory=set)
-    reason: str | None = None
-    """Why the posting exists, where only the rule can tell."""
-    unaccounted: list[tuple[str, str, int]] = field(default_factory=list)
-    """What left though the ledger never had it: sku, site, quantity."""
+    `reason` says why the posting exists, where only the rule can tell; `unaccounted` what left though the ledger never
+    had it: sku, site, quantity.
+    """
 
-    _by_stream: dict[Stream, list[int]] = field(default_factory=dict)
-    _by_holder: dict[Holder, set[Stream]] = field(default_factory=dict)
+    __slots__ = (
+        "_by_holder",
+        "_by_stream",
+        "book",
+        "changed",
+        "deltas",
+        "displaced",
+        "freed_pools",
+        "new_streams",
+        "newly_queued",
+        "reason",
+        "served",
+        "tenant",
+        "unaccounted",
+    )
+
+    def __init__(self, book: Book, tenant: str) -> None:
+        self.book = book
+        self.tenant = tenant
+        self.deltas: dict[tuple[Stream, Holder], list[int]] = {}
+        self.new_streams: dict[UUID, Stream] = {}
+        self.changed: dict[LineKey, OrderLine] = {}
+        self.newly_queued: set[LineKey] = set()
+        self.freed_pools: set[UUID] = set()
+        self.served: set[str] = set()
+        self.displaced: set[str] = set()
+        self.reason: str | None = None
+        self.unaccounted: list[tuple[str, str, int]] = []
+        self._by_stream: dict[Stream, list[int]] = {}
+        self._by_holder: dict[Holder, set[Stream]] = {}
 
     # -- reading, over the book ---------------------------------------------------------------------------------
 
@@ -219,12 +247,14 @@ class Draft:
 
     def buckets(self, pool_id: UUID, lot: str, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
         """Yield the free stock of a pool that a demand for this lot (or for any) can use."""
-        candidates = self.book.allocatable.get(pool_id, ())
-        new = (s for s in self.new_streams.values() if s.allocatable and s.pool_id == pool_id)
-        for stream in (*candidates, *new):
+        candidates = self.book.allocatable.get(pool_id, [])
+        if self.new_streams:
+            new = (s for s in self.new_streams.values() if s.allocatable and s.pool_id == pool_id)
+            candidates = [*candidates, *new]
+        for stream in candidates:
             free = self.free(stream)
-            if free > 0 and (not lot or stream.key.lot == lot) and stream.stream_id != excluding:
-                yield _Bucket(stream, free, stream.expires_on, stream.key.place.location_id + "/" + stream.key.lot)
+            if free > 0 and (not lot or stream.key.lot == lot) and (not excluding or stream.stream_id != excluding):
+                yield _Bucket(stream, free)
 
     def line(self, key: LineKey) -> OrderLine | None:
         """Return this draft's own copy of an order line."""
@@ -235,20 +265,21 @@ class Draft:
             self.changed[key] = copy(known)
         return self.changed[key]
 
-    def add_line(self, line: OrderLine) -> OrderLine:
+    def add_line(self, key: LineKey, line: OrderLine) -> OrderLine:
         """Take a new order line into the draft."""
-        self.changed[line_key(line)] = line
+        self.changed[key] = line
         return line
 
     def lines_of(self, order_ref: str) -> list[OrderLine]:
         """Return the draft's copies of all lines of an order, by line number."""
-        drafted = (k for k in self.changed if k[1] == order_ref and k[0] == self.tenant)
-        keys = {*drafted, *self.book.keys_of_order.get((self.tenant, order_ref), ())}
-        return sorted((line for k in keys if (line := self.line(k))), key=lambda line: line.line_no)
+        for key in self.book.keys_of_order.get((self.tenant, order_ref), ()):
+            self.line(key)
+        lines = [line for key, line in self.changed.items() if key[1] == order_ref]
+        return sorted(lines, key=_line_no) if len(lines) > 1 else lines
 
     def lines_in(self, pool_id: UUID) -> list[OrderLine]:
         """Return the draft's copies of all known lines of a pool."""
-        keys = self._drafted_in(pool_id) | self.book.keys_in_pool.get(pool_id, set())
+        keys = self._drafted_in(pool_id) | {key for key, line in self.book.lines.items() if pool_of(line) == pool_id}
         return [line for k in keys if (line := self.line(k))]
 
     def waiting_in(self, pool_id: UUID) -> list[OrderLine]:
@@ -277,12 +308,8 @@ class Draft:
 
     def move(self, stream: Stream, on_hand: int, reserved: int, holder: Holder = NOBODY) -> None:
         """Change a stream's balances, in the name of an order line or of nobody."""
-        for change in (
-            self.deltas.setdefault((stream, holder), [0, 0]),
-            self._by_stream.setdefault(stream, [0, 0]),
-        ):
-            change[0] += on_hand
-            change[1] += reserved
+        _add(self.deltas, (stream, holder), on_hand, reserved)
+        _add(self._by_stream, stream, on_hand, reserved)
         if reserved:
             self._by_holder.setdefault(holder, set()).add(stream)
         if stream.allocatable and on_hand > reserved:
@@ -314,6 +341,20 @@ def _taken(entry: Entry) -> int:
     return entry[3] - entry[2]
 
 
+_line_no = attrgetter("line_no")
+
+_Changed = TypeVar("_Changed", bound=Hashable)
+
+
+def _add(changes: dict[_Changed, list[int]], what: _Changed, on_hand: int, reserved: int) -> None:
+    change = changes.get(what)
+    if change is None:
+        changes[what] = [on_hand, reserved]
+    else:
+        change[0] += on_hand
+        change[1] += reserved
+
+
 def _by_expiry(hold: tuple[Stream, int]) -> tuple[date, str, str]:
     stream = hold[0]
     return stream.expires_on or date.max, stream.key.place.location_id, stream.key.lot + stream.key.serial_number
@@ -322,21 +363,20 @@ def _by_expiry(hold: tuple[Stream, int]) -> tuple[date, str, str]:
 def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]) -> None:
     """Make an accepted draft, with its net entries and changed lines, the book's state."""
     book = draft.book
-    _insist_on_locks(book, entries, lines)
+    changed = {pool_of(line) for line in lines}
+    changed.update(stream.pool_id for stream, *_ in entries)
+    if not changed <= book.pools:
+        raise InvariantViolated("the request changes pools that it does not name")
+    book.changed_pools |= changed
     for stream in draft.new_streams.values():
         book.add_stream(stream)
     for line in lines:
+        known = book.lines.get(line_key(line))
+        if line.backordered != (known.backordered if known else 0):
+            book.changed_queues.add(pool_of(line))
         book.add_line(line)
     for stream, holder, on_hand, reserved in entries:
         stream.on_hand += on_hand
         stream.reserved += reserved
         if reserved:
             book.add_hold(draft.tenant, holder, stream, reserved)
-
-
-def _insist_on_locks(book: Book, entries: Iterable[Entry], lines: Iterable[OrderLine]) -> None:
-    """Refuse to write in a pool that is not locked: what was read there may be past."""
-    changed = {stream.pool_id for stream, *_ in entries}
-    changed.update(map(pool_of, lines))
-    if not changed <= book.locked:
-        raise InvariantViolated("the request changes pools that it does not name")

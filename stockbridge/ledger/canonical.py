@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
-from uuid import UUID
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -21,7 +20,7 @@ def microseconds(instant: datetime) -> int:
 
 
 def posting_digest(
-    posting_id: UUID,
+    posting_id: str,
     tenant: str,
     key: str,
     request_digest: bytes,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
 from uuid import UUID
+
+import orjson
 
 from stockbridge.ledger.book import Entry, Stream, Tail
 from stockbridge.ledger.canonical import entry_hash, posting_digest
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.loading import TICK
-
-_encoded: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def chain(decisions: Iterable[Decision]) -> None:
@@ -24,29 +22,33 @@ def chain(decisions: Iterable[Decision]) -> None:
 
 
 def _chain(decision: Decision, posting_id: UUID) -> None:
-    tails = [_tail(entry[0]) for entry in decision.entries]
-    decision.recorded_at = _recorded_at(decision.recorded_at, tails)
-    numbered = [_advance(tail, entry) for tail, entry in zip(tails, decision.entries, strict=True)]
-    decision.answer["entries"] = [[fields[0], fields[1]] for fields in numbered]
-    decision.text = _encoded(decision.answer)
-    digest = _digest(decision, posting_id)
-    of_posting = (str(posting_id), decision.request.tenant, str(decision.recorded_at))
-    for tail, (stream, *_), fields in zip(tails, decision.entries, numbered, strict=True):
+    entries = decision.entries
+    tails = [stream.tail or _first_tail(stream) for stream, *_ in entries]
+    decision.recorded_at = recorded_at = _recorded_at(decision.recorded_at, tails)
+    numbered = [_advance(tail, entry) for tail, entry in zip(tails, entries, strict=True)]
+    decision.answer["entries"] = [list(fields[:2]) for fields in numbered]
+    decision.text = orjson.dumps(decision.answer).decode()
+    decision.name = str(posting_id)
+    digest = _digest(decision)
+    of_posting = (decision.name, decision.request.tenant, str(recorded_at))
+    for tail, (stream, *_), fields in zip(tails, entries, numbered, strict=True):
         tail.hash = entry_hash(tail.hash, digest, *fields)
-        tail.recorded_at = decision.recorded_at
-        decision.rows.append((*fields, *of_posting, stream.floor, bool(stream.key.serial_number), tail.hash.hex()))
+        tail.recorded_at = recorded_at
+        decision.rows.append((*fields, *of_posting, stream.floor, stream.serial, tail.hash.hex()))
 
 
-def _tail(stream: Stream) -> Tail:
-    """Return the tail that a stream's next entry chains to: its identity, where it has no entry yet."""
-    if stream.tail is None:
-        stream.tail = Tail(0, 0, 0, stream.key.identity_hash, None, was_open=False)
+def _first_tail(stream: Stream) -> Tail:
+    """Return what the first entry of a stream chains to: its identity."""
+    stream.tail = Tail(0, 0, 0, stream.key.identity_hash, None, was_open=False)
     return stream.tail
 
 
 def _recorded_at(now: datetime, tails: list[Tail]) -> datetime:
     """Return one time for all entries of a posting: later than every entry before them, though the clock went back."""
-    return max([now, *(tail.recorded_at + TICK for tail in tails if tail.recorded_at is not None)])
+    for tail in tails:
+        if tail.recorded_at is not None and tail.recorded_at >= now:
+            now = tail.recorded_at + TICK
+    return now
 
 
 def _advance(tail: Tail, entry: Entry) -> tuple[str, int, str, int, int, int, int, int]:
@@ -58,10 +60,10 @@ def _advance(tail: Tail, entry: Entry) -> tuple[str, int, str, int, int, int, in
     return stream.name, tail.seq, order_ref, line_no, on_hand, reserved, tail.on_hand, tail.reserved
 
 
-def _digest(decision: Decision, posting_id: UUID) -> str:
+def _digest(decision: Decision) -> str:
     request = decision.request
     return posting_digest(
-        posting_id,
+        decision.name,
         request.tenant,
         request.key,
         decision.digest,

@@ -38,7 +38,7 @@ class Asked(Protocol):
 class Decision:
     """An accepted request: what it changes. `posting_id` is None where there is nothing to post.
 
-    `recorded_at` and `answer` become final, and `rows` are made, when the entries are chained.
+    `recorded_at` and `answer` become final, and `name`, `text` and `rows` are made, when the entries are chained.
     """
 
     request: Request
@@ -50,6 +50,7 @@ class Decision:
     draft: Draft
     entries: list[Entry]
     lines: list[OrderLine]
+    name: str = ""
     text: str = ""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -129,6 +130,7 @@ def _moved(book: Book, lines: list[OrderLine]) -> bool:
 
 def _take_places(draft: Draft, lines: list[OrderLine], now: datetime) -> None:
     """Give new demand its place in the queue: the time of the posting that first accepts it."""
+    newly_queued = draft.newly_queued
     for line in lines:
-        if line.queued_at is None or line_key(line) in draft.newly_queued:
+        if line.queued_at is None or (newly_queued and line_key(line) in newly_queued):
             line.queued_at = now

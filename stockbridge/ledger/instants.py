@@ -15,9 +15,9 @@ PATIENCE_S: Final = 5.0
 _FIRST_LOOK_S: Final = 0.002
 _LONGEST_LOOK_S: Final = 0.1
 
-# A writer locks its pools, and reads the clock after the last lock. So whoever may still commit something recorded at
-# or before an instant that has passed holds a lock on the pools' table now. (A snapshot's list of running transactions
-# would not do: it leaves out those that began after the last one that ended.)
+# A writer announces itself by a lock on the pools' table before it reads the clock. So whoever may still commit
+# something recorded at or before an instant that has passed holds such a lock now. (A snapshot's list of running
+# transactions would not do: it leaves out those that began after the last one that ended.)
 _WRITING: Final = text(
     """
     select clock_timestamp() < :instant,

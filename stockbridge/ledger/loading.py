@@ -1,8 +1,8 @@
-"""Reading, under the pools' locks, all that the requests of a batch may need."""
+"""Reading all that the requests of a batch may need: under the pools' locks, or ahead of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from stockbridge.domain.stock import PoolKey
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts
 from stockbridge.ledger.book import Book, NotLoaded, Stream
+from stockbridge.ledger.keeping import Kept
 from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.statements import Driver, Rows, begin, run
@@ -32,19 +33,26 @@ class Posted:
 
 @dataclass
 class Loaded:
-    """What was read, as rows, so that a book can be made of it as often as the batch is decided."""
+    """What was read, as rows, so that a book can be made of it as often as the batch is decided; and what was kept.
+
+    `marks` are those of the pools' last writes, as far as we know.
+    """
 
     clock: datetime
-    locked: list[UUID]
+    marks: dict[UUID, int]
     posted: dict[tuple[str, str], Posted]
     streams: Rows
     lines: Rows
+    kept: Mapping[UUID, Kept]
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
     def book(self) -> Book:
-        """Make the book of what was read."""
-        book = Book(self.locked, self.queues, self.holders)
+        """Make the book of what was read. What was kept is in it as it is, and can be decided on once."""
+        book = Book(self.marks, self.queues, self.holders)
+        for pool in self.kept.values():
+            for stream in pool.streams:
+                book.add_stream(stream)
         for row in self.streams:
             if row[0] not in book.streams:
                 book.add_stream(stream_of(row))
@@ -55,51 +63,78 @@ class Loaded:
         return book
 
 
-async def load(driver: Driver, requests: Sequence[Request], known_pools: set[UUID]) -> Loaded:
-    """Begin, lock the pools of a batch and read what its requests name, in one round trip."""
-    pools = {pool.pool_id: pool for request in requests for pool in request.pools()}
-    locked = sorted(pools)
-    freeing = {pool.pool_id for request in requests if request.may_free() for pool in request.pools()}
-    unknown = [pools[pool_id] for pool_id in locked if pool_id not in known_pools]
+@dataclass(frozen=True)
+class Needs:
+    """What the requests of a batch name: pools, those in which stock may become free, and orders."""
+
+    requests: Sequence[Request]
+    pools: dict[UUID, PoolKey]
+    freeing: set[UUID]
+    orders: set[tuple[str, str]]
+
+    @classmethod
+    def of(cls, requests: Sequence[Request]) -> Needs:
+        """Ask each request what it needs."""
+        pools: dict[UUID, PoolKey] = {}
+        freeing: set[UUID] = set()
+        for request in requests:
+            named = {pool.pool_id: pool for pool in request.pools()}
+            pools.update(named)
+            if request.may_free():
+                freeing.update(named)
+        orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
+        return cls(requests, dict(sorted(pools.items())), freeing, orders)
+
+
+async def load(
+    driver: Driver, needs: Needs, known_pools: set[UUID], kept: Mapping[UUID, Kept], *, locking: bool
+) -> Loaded:
+    """Begin and read what requests need in one round trip: with the pools locked, or ahead of their locks."""
+    unread = [pool_id for pool_id in needs.pools if pool_id not in kept]
+    unknown = [needs.pools[pool_id] for pool_id in unread if pool_id not in known_pools]
+    see = queries.LOCK_POOLS if locking else queries.SEE_POOLS
     calls = {
         "pools": unknown and queries.ENSURE_POOLS.call(*_pool_columns(unknown)),
-        "lock": queries.LOCK_POOLS.call(array_of_plain(locked)),
-        "posted": queries.FIND_POSTINGS.call(*_pairs((r.tenant, r.key) for r in requests)),
-        "open": queries.READ_OPEN_STREAMS.call(array_of_plain(locked)),
-        **_named(requests),
-        "queues": freeing and queries.READ_QUEUES.call(array_of_plain(freeing)),
+        "seen": see.call(array_of_plain(unread)),
+        "posted": queries.FIND_POSTINGS.call(*_pairs((r.tenant, r.key) for r in needs.requests)),
+        "open": unread and queries.READ_OPEN_STREAMS.call(array_of_plain(unread)),
+        **_named(needs),
+        "queues": needs.freeing and queries.READ_QUEUES.call(array_of_plain(needs.freeing)),
     }
     asked = {name: call for name, call in calls.items() if call}
     found = dict(zip(asked, await begin(driver, list(asked.values()), queries.ALL), strict=True))
-    ((count, clock, _),) = found["lock"]
-    if count != len(locked):
+    ((marks, clock, _),) = found["seen"]
+    if len(marks or ()) != len(unread):
         raise InvariantViolated("a pool that was made before is not there")
-    streams = [*found["open"], *found.get("named", ()), *found.get("places", ())]
+    streams = [*found.get("open", ()), *found.get("named", ()), *found.get("places", ())]
+    known = dict(zip(unread, marks or (), strict=True)) | {pool_id: pool.mark for pool_id, pool in kept.items()}
     return Loaded(
-        clock=_later(clock, streams),
-        locked=locked,
+        clock=_later(clock, streams, kept),
+        marks={pool_id: known[pool_id] for pool_id in needs.pools},
         posted={(row[0], row[1]): Posted(*row[2:]) for row in found["posted"]},
         streams=streams,
         lines=[*found.get("orders", ()), *found.get("queues", ())],
-        queues=freeing,
+        kept=kept,
+        queues=set(needs.freeing),
     )
 
 
-def _named(requests: Sequence[Request]) -> dict[str, str]:
+def _named(needs: Needs) -> dict[str, str]:
     """Call for the streams, places and orders that requests name."""
-    named = {key.stream_id for request in requests for key in request.streams()}
-    places = {(request.tenant, place) for request in requests for place in request.locations()}
-    orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
+    named = {key.stream_id for request in needs.requests for key in request.streams()}
+    places = {(request.tenant, place) for request in needs.requests for place in request.locations()}
     return {
         "named": queries.READ_STREAMS.call(array_of_plain(named)) if named else "",
         "places": queries.READ_STREAMS_AT.call(*_pairs(places)) if places else "",
-        "orders": queries.READ_ORDER_LINES.call(*_pairs(orders)) if orders else "",
+        "orders": queries.READ_ORDER_LINES.call(*_pairs(needs.orders)) if needs.orders else "",
     }
 
 
-def _later(clock: datetime, streams: Rows) -> datetime:
+def _later(clock: datetime, streams: Rows, kept: Mapping[UUID, Kept]) -> datetime:
     """Return a time after everything that was recorded in these pools, though the clock went back."""
-    newest: datetime = max([clock, *(row[-1] + TICK for row in streams)])
+    newest: datetime = max(
+        [clock, *(row[-1] + TICK for row in streams), *(pool.newest + TICK for pool in kept.values())]
+    )
     return newest
 
 
@@ -113,9 +148,13 @@ async def load_more(driver: Driver, loaded: Loaded, missing: NotLoaded) -> None:
     loaded.holders |= missing.holders
 
 
-async def load_tails(driver: Driver, streams: Iterable[Stream]) -> None:
-    """Read the tails of streams that decisions turned up, where they exist: closed ones, or of the world outside."""
-    unread = {stream.stream_id: stream for stream in streams if stream.tail is None}
+def unread_tails(streams: Iterable[Stream]) -> dict[UUID, Stream]:
+    """Name the streams that decisions turned up, and whose tails nobody read: closed ones, or of the world outside."""
+    return {stream.stream_id: stream for stream in streams if stream.tail is None}
+
+
+async def load_tails(driver: Driver, unread: Mapping[UUID, Stream]) -> None:
+    """Read the tails of streams, where they exist."""
     if not unread:
         return
     (rows,) = await run(driver, [queries.READ_STREAMS.call(array_of_plain(unread))])

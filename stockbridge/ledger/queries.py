@@ -25,16 +25,35 @@ on conflict do nothing
 """,
 )
 
+# What follows are lookups by key, whatever the parameters: they need no plan of their own.
+_PLAINLY: Final = "set_config('plan_cache_mode', 'force_generic_plan', true)"
+
 # Lock the pools, in one sorted order, always; and read the clock after the last lock: no entry of these pools can be
-# newer and still to come. What follows are lookups by key, whatever the parameters: they need no plan of their own.
+# newer and still to come.
 LOCK_POOLS: Final = Statement(
     "lock_pools",
-    """
+    f"""
 with locked as materialized (
-  select pool_id from ledger.pool where pool_id = any(%s::uuid[]) order by pool_id for update
+  select pool_id, last_write from ledger.pool where pool_id = any(%s::uuid[]) order by pool_id for update
 )
-select count(*), clock_timestamp(), set_config('plan_cache_mode', 'force_generic_plan', true) from locked
+select array_agg(last_write order by pool_id), clock_timestamp(), {_PLAINLY} from locked
 """,
+)
+
+# Read the pools' marks, and the clock after them, without waiting for anybody: `CLAIM_POOLS` refuses what has changed
+# until then. The lock on no row announces a writer to who reads as of an instant (`instants`).
+SEE_POOLS: Final = Statement(
+    "see_pools",
+    f"""
+with announced as materialized (select from ledger.pool where false for update),
+seen as materialized (select pool_id, last_write from ledger.pool where pool_id = any(%s::uuid[]))
+select array_agg(last_write order by pool_id), clock_timestamp(), {_PLAINLY} from seen
+""",
+)
+
+# Lock the pools whose marks were seen, and fail if one was written since; then leave our own mark in those that change.
+CLAIM_POOLS: Final = Statement(
+    "claim_pools", "select ledger.claim_pools(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer)"
 )
 
 # Find which keys were posted before.

@@ -16,6 +16,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
+import orjson
+
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import (
     Evidence,
@@ -24,6 +26,7 @@ from stockbridge.domain.stock import (
     StockStatus,
     StreamKey,
     adjustment,
+    pool_key,
     supplier,
 )
 
@@ -75,7 +78,8 @@ class Request:
         A field at its default is left out, so that a field which is added later changes no digest.
         """
         said = self.asked or _said(self)
-        return sha256(_encoded([type(self).__name__, said]).encode()).digest()
+        encoded = orjson.dumps([type(self).__name__, said], default=_plain, option=_PLAINLY)
+        return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 
 _CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "staging"})
@@ -99,7 +103,12 @@ def _plain(value: Any) -> Any:
     return _said(value) if is_dataclass(value) else str(value)
 
 
-_encoded = json.JSONEncoder(default=_plain, separators=(",", ":"), sort_keys=True).encode
+_PLAINLY: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _in_ascii(encoded: bytes) -> bytes:
+    """Escape what is not ASCII, as the digests of the first postings have it."""
+    return json.dumps(json.loads(encoded), separators=(",", ":")).encode()
 
 
 def _insist(quantity: int | None, least: int) -> None:
@@ -133,7 +142,7 @@ class ReceiveStock(Request):
     lines: tuple[ReceivedLine, ...]
 
     def pools(self) -> Iterable[PoolKey]:
-        return (PoolKey(self.tenant, self.place.site, line.sku) for line in self.lines)
+        return (pool_key(self.tenant, self.place.site, line.sku) for line in self.lines)
 
     def streams(self) -> Iterable[StreamKey]:
         for line in self.lines:
@@ -185,8 +194,8 @@ class AmendOrder(_OrderRequest):
         return self.reason if self.former else "reservation"
 
     def pools(self) -> Iterable[PoolKey]:
-        yield from (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
-        yield from (PoolKey(self.tenant, site, sku) for site, sku in self.former)
+        yield from (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
+        yield from (pool_key(self.tenant, site, sku) for site, sku in self.former)
 
     def may_free(self) -> bool:
         return bool(self.former)
@@ -212,7 +221,7 @@ class _LineRequest(_OrderRequest):
     lines: tuple[LineQuantity, ...]
 
     def pools(self) -> Iterable[PoolKey]:
-        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+        return (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +255,7 @@ class ConfirmPick(_OrderRequest):
     short: bool = False
 
     def pools(self) -> Iterable[PoolKey]:
-        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+        return (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
 
     def staging_of(self, site: str) -> Place:
         """Return the staging location of a site."""
@@ -265,7 +274,7 @@ class PutBack(_OrderRequest):
     lines: tuple[PickedLine, ...]
 
     def pools(self) -> Iterable[PoolKey]:
-        return (PoolKey(self.tenant, line.site, line.sku) for line in self.lines)
+        return (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +300,7 @@ class DeliverParcel(_LineRequest):
 
     def pools(self) -> Iterable[PoolKey]:
         yield from super().pools()
-        yield from (PoolKey(self.tenant, self.order_site, line.sku) for line in self.lines)
+        yield from (pool_key(self.tenant, self.order_site, line.sku) for line in self.lines)
 
     def locations(self) -> Iterable[str]:
         return (f"transit/{self.shipment_no}",)
@@ -320,9 +329,9 @@ class ReturnGoods(_OrderRequest):
 
     def pools(self) -> Iterable[PoolKey]:
         for line in self.lines:
-            yield PoolKey(self.tenant, line.site, line.sku)
-            yield PoolKey(self.tenant, self.order_site, line.sku)
-            yield PoolKey(self.tenant, self.place.site, line.sku)
+            yield pool_key(self.tenant, line.site, line.sku)
+            yield pool_key(self.tenant, self.order_site, line.sku)
+            yield pool_key(self.tenant, self.place.site, line.sku)
 
     def locations(self) -> Iterable[str]:
         return (f"transit/{self.shipment_no}" if self.shipment_no else f"customer/{self.order_ref}",)

@@ -1,10 +1,11 @@
-"""Writing a batch in bulk, in one round trip: streams, postings, entries, order lines."""
+"""Writing a batch in bulk, in one message: the claim on its pools, streams, postings, entries, order lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger import queries
@@ -12,7 +13,10 @@ from stockbridge.ledger.arrays import array_of_plain, columns
 from stockbridge.ledger.book import Book, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.requests import ReceiveStock, Request
-from stockbridge.ledger.statements import COMMIT, Driver, Statement, run
+from stockbridge.ledger.statements import Statement
+
+PATIENCE: Final = 40
+"""How often a claim is tried, every half millisecond, while the batch before may not have taken its own locks yet."""
 
 _LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
@@ -21,11 +25,12 @@ _ENTRY_TEXTS = (2, 9)
 _LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10)
 
 
-async def store(driver: Driver, book: Book, decisions: Sequence[Decision], *, commit: bool) -> None:
-    """Write what was decided and chained, and commit it where nothing else is to commit with it.
+def writing(book: Book, decisions: Iterable[Decision]) -> list[str]:
+    """Make the calls that write what was decided and chained.
 
     Streams close before others open: a serial is in one place at a time.
     """
+    decisions = list(decisions)
     postings = [decision for decision in decisions if decision.posting_id is not None]
     streams = {stream.stream_id: stream for decision in postings for stream, *_ in decision.entries}.values()
     turned = [stream for stream in streams if _turned(stream)]
@@ -37,10 +42,20 @@ async def store(driver: Driver, book: Book, decisions: Sequence[Decision], *, co
         *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
         *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
         *_lines(book, decisions),
-        *([COMMIT] if commit else []),
     ]
-    if calls:
-        await run(driver, calls)
+    for stream in turned:
+        if stream.tail is not None:
+            stream.tail.was_open = _is_open(stream)
+    return calls
+
+
+def claiming(marks: Mapping[UUID, int], changed: Collection[UUID], mark: int, *, following: bool) -> str:
+    """Make the call that locks the pools as they were seen, and leaves a mark in those that are to change.
+
+    `following` a batch that may still be on its way, it waits a moment for the marks that this one leaves.
+    """
+    pools = (array_of_plain(marks), array_of_plain(marks.values()), array_of_plain(changed))
+    return queries.CLAIM_POOLS.call(*pools, str(mark), str(PATIENCE if following else 1))
 
 
 def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[str]:
@@ -105,7 +120,7 @@ def _posting_row(decision: Decision) -> tuple[Any, ...]:
     request = decision.request
     recorded_at = str(decision.recorded_at)
     return (
-        decision.posting_id,
+        decision.name,
         request.tenant,
         request.key,
         decision.digest.hex(),

@@ -54,6 +54,13 @@ pool = Table(
     _name("tenant"),
     _name("site"),
     _name("sku"),
+    Column(
+        "last_write",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="drawn by whoever wrote here last: tells whether what was read still holds",
+    ),
     # In this order it also serves reads of a sku at every site.
     UniqueConstraint("tenant", "sku", "site"),
     comment="All streams of a sku at a site. Its row is the lock that writers take first, in one sorted order",
@@ -170,7 +177,7 @@ order_line = Table(
     _name("tenant"),
     _name("order_ref"),
     Column("line_no", Integer, nullable=False),
-    Column("pool_id", Uuid, ForeignKey(pool.c.pool_id), nullable=False),
+    Column("pool_id", Uuid, nullable=False, comment="locked by whoever writes the line: no foreign key"),
     _name("sku"),
     _name("site"),
     _name("lot", comment="the lot that the customer named, or empty"),

@@ -1,16 +1,18 @@
 """The batching writer: concurrent requests share one transaction, each with its own accept or reject.
 
-While one batch commits, the next gathers, so a hot sku gets faster per request as it gets busier. A batch locks its
-pools in one sorted order, reads under the locks, decides each request in turn over one book, and writes in bulk. If
-its transaction fails, its requests run again singly, so an error is its own request's alone.
+A batch reads what it needs without a lock and decides each request in turn over one book. Then it claims its pools,
+which locks them in one sorted order and fails if one was written since it was read, and writes in bulk: so PostgreSQL
+writes one batch while the next is being decided, on the state that the one before will leave. A batch whose claim fails
+is read and decided again under its locks; so are, for a while, those that touch the same pools. If its transaction
+fails otherwise, its requests run again singly, so an error is its own request's alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import secrets
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -21,21 +23,24 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
+from stockbridge.ledger.batch import Attachment, Batch, Waiting
 from stockbridge.ledger.book import Book, NotLoaded
 from stockbridge.ledger.chaining import chain
-from stockbridge.ledger.deciding import Decision, Verdict, decide_batch
-from stockbridge.ledger.loading import Loaded, load, load_more, load_tails
+from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch
+from stockbridge.ledger.keeping import KeptPools
+from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, unread_tails
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
-from stockbridge.ledger.statements import Driver
-from stockbridge.ledger.storing import store
+from stockbridge.ledger.statements import COMMIT, Driver, run
+from stockbridge.ledger.storing import claiming, writing
 
 MAX_BATCH: Final = 512
+AHEAD: Final = 12
+"""How many must wait for a batch to begin while another is on its way: fewer are served sooner by waiting for it."""
+WARY: Final = 8
+"""How many batches of a pool lock it before they read, after another process wrote it in between."""
 
 log = structlog.get_logger(__name__)
-
-Attachment = Callable[[AsyncConnection, Outcome], Awaitable[None]]
-"""Writes that must commit with a posting: an accepted revision, an answered command, an outbox row."""
 
 
 class Companion(Protocol):
@@ -53,16 +58,12 @@ class Companion(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Waiting:
-    request: Request
-    digest: bytes
-    attachment: Attachment | None
-    answer: asyncio.Future[Outcome]
-
-
 _MET_ANOTHER: Final = (driver_errors.UniqueViolation, driver_errors.DeadlockDetected)
 """Two writers at once, with one key in two pools, say: a second try sees what the other wrote."""
+
+
+class _Overtaken(Exception):  # noqa: N818 - a turn of the loop, not an error
+    """What was read ahead of the lock turned out to be too little, or past."""
 
 
 class LedgerWriter:
@@ -73,9 +74,14 @@ class LedgerWriter:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._companion = companion
         self._max_batch = max_batch
-        self._gathering: list[_Waiting] = []
+        self._gathering: list[Waiting] = []
+        self._enough: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._held: list[AsyncConnection] = []
+        self._lent = 0
         self._known_pools: set[UUID] = set()
+        self._kept = KeptPools()
+        self._wary_of: dict[UUID, int] = {}
 
     async def post(self, request: Request, attachment: Attachment | None = None) -> Outcome:
         """Carry a request out, in one transaction with its attachment, and return what became of it.
@@ -84,10 +90,12 @@ class LedgerWriter:
         reasons, `Conflict` for the same key with other content, `Unavailable` when PostgreSQL can't be reached.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(request, request.digest(), attachment, loop.create_future())
+        waiting = Waiting(request, request.digest(), attachment, loop.create_future())
         self._gathering.append(waiting)
         if self._running is None:
             self._running = loop.create_task(self._drain())
+        elif self._enough is not None and len(self._gathering) == AHEAD and not self._enough.done():
+            self._enough.set_result(None)
         return await waiting.answer
 
     async def drain(self) -> None:
@@ -96,61 +104,134 @@ class LedgerWriter:
             await asyncio.wait({self._running})
 
     async def _drain(self) -> None:
-        """Run batches until nobody waits."""
-        batch: list[_Waiting] = []
+        """Run batches until nobody waits, at most two at once: one being written, one being decided."""
+        before: asyncio.Task[None] | None = None
+        batch: Batch | None = None
         try:
             while self._gathering:
-                batch, self._gathering = self._gathering[: self._max_batch], self._gathering[self._max_batch :]
-                await self._run(batch)
+                former, batch = batch, Batch(self._take(batch))
+                running = asyncio.create_task(self._run(batch, former, before))
+                await batch.decided
+                if before is not None:
+                    await before
+                await self._until_enough_wait(running)
+                before, batch = (None, None) if running.done() else (running, batch)
         finally:
             self._running = None
-            for waiting in (*batch, *self._gathering):  # only where the task was cancelled
+            for waiting in self._gathering:  # only where the task was cancelled
                 waiting.answer.cancel()
             self._gathering = []
 
-    async def _run(self, batch: list[_Waiting]) -> None:
-        try:
-            await self._transact(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its requests are told
-            await self._run_singly(batch, error)
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection of those that are held while batches follow each other, and give them back after the last.
 
-    async def _run_singly(self, batch: list[_Waiting], error: Exception) -> None:
+        To take one from the engine's pool costs as much time as to ask PostgreSQL something.
+        """
+        connection = self._held.pop() if self._held else await self._engine.connect()
+        self._lent += 1
+        try:
+            yield connection
+        except BaseException:
+            await connection.close()
+            raise
+        else:
+            self._held.append(connection)
+        finally:
+            self._lent -= 1
+            while self._held and not self._lent and not self._gathering:
+                await self._held.pop().close()
+
+    def _take(self, before: Batch | None) -> list[Waiting]:
+        """Take who waits: all, or half of all with those on their way, so that two batches can take turns."""
+        outstanding = len(self._gathering) + (len(before.waiting) if before else 0)
+        size = min(self._max_batch, outstanding if outstanding < 2 * AHEAD else (outstanding + 1) // 2)
+        taken, self._gathering = self._gathering[:size], self._gathering[size:]
+        return taken
+
+    async def _until_enough_wait(self, running: asyncio.Task[None]) -> None:
+        """Return when the batch has ended, or enough requests wait for another."""
+        if len(self._gathering) >= AHEAD or running.done():
+            return
+        enough = self._enough = asyncio.get_running_loop().create_future()
+
+        def ended(_task: asyncio.Task[None]) -> None:
+            if not enough.done():
+                enough.set_result(None)
+
+        running.add_done_callback(ended)
+        await enough
+        running.remove_done_callback(ended)
+        self._enough = None
+
+    async def _run(self, batch: Batch, former: Batch | None, before: asyncio.Task[None] | None) -> None:
+        """Carry a batch out: ahead of its locks if it can be, else under them, else each request alone."""
+        try:
+            wary = self._is_wary_of(batch)
+            if former and before and (wary or batch.depends_on(former)):
+                await before
+                former = None
+            try:
+                await self._transact(batch, former, locking=wary)
+            except (_Overtaken, driver_errors.SerializationFailure) as overtaken:
+                self._kept.forget(batch.needs.pools)
+                if former is None and not isinstance(overtaken, _Overtaken):
+                    self._wary_of.update(dict.fromkeys(batch.needs.pools, WARY))
+                if before is not None:
+                    await before
+                await self._transact(batch, None, locking=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its requests are told
+            self._kept.forget(batch.needs.pools)
+            await self._run_singly(batch.waiting, error)
+        finally:
+            batch.leave()
+
+    def _is_wary_of(self, batch: Batch) -> bool:
+        """Say whether another process writes the same pools, so that reading ahead of the lock would be in vain."""
+        wary = [pool_id for pool_id in batch.needs.pools if pool_id in self._wary_of]
+        for pool_id in wary:
+            self._wary_of[pool_id] -= 1
+            if not self._wary_of[pool_id]:
+                del self._wary_of[pool_id]
+        return bool(wary)
+
+    async def _run_singly(self, batch: Sequence[Waiting], error: Exception) -> None:
         if len(batch) == 1 and not isinstance(error, _MET_ANOTHER):
-            _fail(batch[0], translated(error))
+            batch[0].fail(translated(error))
             return
         log.warning("ledger.batch_failed", size=len(batch), error=str(error))
         for waiting in batch:
             try:
-                await self._transact([waiting])
+                await self._transact(Batch([waiting]), None, locking=True)
             except Exception as own:  # noqa: BLE001 - likewise
-                _fail(waiting, translated(own))
+                waiting.fail(translated(own))
 
-    async def _transact(self, batch: list[_Waiting]) -> None:
-        async with self._engine.connect() as connection:
+    async def _transact(self, batch: Batch, former: Batch | None, *, locking: bool) -> None:
+        """Read, decide, claim, write and commit. Raises `_Overtaken` where it has to be done under the locks."""
+        async with self._connection() as connection:
             driver: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-            loaded = await load(driver, [waiting.request for waiting in batch], self._known_pools)
-            book, verdicts = await _decide(driver, batch, loaded)
+            kept = {} if locking else self._kept.take(batch.needs.pools)
+            loaded = await load(driver, batch.needs, self._known_pools, kept, locking=locking)
+            book, verdicts = await _decide(driver, batch, loaded, former)
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
-            await load_tails(driver, (stream for decision in decisions for stream, *_ in decision.entries))
             chain(decisions)
-            alone = self._companion is None and not any(waiting.attachment for waiting in batch)
-            await store(driver, book, decisions, commit=alone)
+            mark = secrets.randbits(62)
+            calls = writing(book, decisions)
+            if any(not isinstance(verdict, Repeat) for verdict in verdicts):
+                calls.insert(0, claiming(loaded.marks, book.changed_pools, mark, following=former is not None))
+            batch.will_leave(book, decisions)
+            marks = loaded.marks | dict.fromkeys(book.changed_pools, mark)
+            self._kept.keep(book, marks, max([loaded.clock, *(decision.recorded_at for decision in decisions)]))
+            batch.is_decided()
+            alone = self._companion is None and not batch.has_attachments()
+            await run(driver, [*calls, COMMIT] if alone else calls)
             if not alone:
-                await self._attach(connection, batch, verdicts)
+                await self._attach(connection, list(batch.accepted(verdicts)))
                 await driver.commit()
-        self._known_pools.update(loaded.locked)
-        for waiting, verdict in zip(batch, verdicts, strict=True):
-            if isinstance(verdict, StockbridgeError):
-                _fail(waiting, verdict)
-            else:
-                _succeed(waiting, verdict.outcome())
+        self._known_pools.update(batch.needs.pools)
+        batch.answer(verdicts)
 
-    async def _attach(self, connection: AsyncConnection, batch: list[_Waiting], verdicts: list[Verdict]) -> None:
-        accepted = [
-            (waiting, verdict.outcome())
-            for waiting, verdict in zip(batch, verdicts, strict=True)
-            if isinstance(verdict, Decision)
-        ]
+    async def _attach(self, connection: AsyncConnection, accepted: Sequence[tuple[Waiting, Outcome]]) -> None:
         outcomes = [outcome for _, outcome in accepted]
         prepared = await self._companion.prepare(connection, outcomes) if self._companion and outcomes else None
         for waiting, outcome in accepted:
@@ -160,13 +241,22 @@ class LedgerWriter:
             await self._companion.write(connection, outcomes, prepared)
 
 
-async def _decide(driver: Driver, batch: list[_Waiting], loaded: Loaded) -> tuple[Book, list[Verdict]]:
+async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | None) -> tuple[Book, list[Verdict]]:
     """Decide the batch, and again with more where a rule turns out to need it."""
     while True:
         try:
-            return decide_batch(batch, loaded)
+            book, verdicts = decide_batch(batch.waiting, loaded)
+            break
         except NotLoaded as missing:
+            if loaded.kept or former:
+                raise _Overtaken from missing
             await load_more(driver, loaded, missing)
+    entries = (entry for verdict in verdicts if isinstance(verdict, Decision) for entry in verdict.entries)
+    unread = unread_tails(stream for stream, *_ in entries)
+    if former and any(stream.pool_id in former.changed_pools for stream in unread.values()):
+        raise _Overtaken
+    await load_tails(driver, unread)
+    return book, verdicts
 
 
 @contextmanager
@@ -199,16 +289,6 @@ def translated(error: BaseException) -> BaseException:
 def _cause(error: BaseException) -> BaseException | None:
     """Return the driver's own error, also where SQLAlchemy wrapped it."""
     return error.orig if isinstance(error, DBAPIError) else error
-
-
-def _succeed(waiting: _Waiting, outcome: Outcome) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_result(outcome)
-
-
-def _fail(waiting: _Waiting, error: BaseException) -> None:
-    with suppress(asyncio.InvalidStateError):
-        waiting.answer.set_exception(error)
 
 
 __all__ = ["Attachment", "Companion", "LedgerWriter", "Outcome", "translated"]

@@ -26,9 +26,9 @@ def reserve(draft: Draft, line: OrderLine, quantity: int, *, excluding: UUID | N
     if quantity <= 0:
         return 0
     reserved = 0
-    candidates = list(draft.buckets(pool_of(line), line.lot, excluding=excluding))
-    for bucket, part in take(first_expiry_first(candidates) if len(candidates) > 1 else candidates, quantity):
-        draft.move(bucket.stream, 0, part, (line.order_ref, line.line_no))
+    holder = (line.order_ref, line.line_no)
+    for bucket, part in take(first_expiry_first(draft.buckets(pool_of(line), line.lot, excluding=excluding)), quantity):
+        draft.move(bucket.stream, 0, part, holder)
         reserved += part
     line.reserved += reserved
     return reserved

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import PlaceKind
@@ -20,15 +17,17 @@ def amend(request: AmendOrder, draft: Draft) -> Answer:
     draft.reason = "amendment" if known else "reservation"
     faults: list[Fault] = []
     for line in known:
-        if line_key(line) not in wanted:
-            _collect(faults, request, line.line_no, partial(_lower, draft, line, line.ordered))
-    for key, demand in wanted.items() if known else ():
-        if (line_now := draft.line(key)) is not None:
-            _collect(faults, request, demand.line_no, partial(_take_terms, draft, line_now, request, demand))
+        try:
+            _free(draft, line, request, wanted.get(line_key(line)))
+        except Rejected as refusal:
+            faults.append(_fault(request, line.line_no, refusal))
     if not faults:
         for key, demand in wanted.items():
-            line = draft.line(key) or draft.add_line(_new_line(request, demand))
-            _collect(faults, request, demand.line_no, partial(_raise, draft, line, demand.ordered - line.ordered))
+            line = draft.line(key) or draft.add_line(key, _new_line(request, demand))
+            try:
+                _raise(draft, line, demand.ordered - line.ordered)
+            except Rejected as refusal:
+                faults.append(_fault(request, line.line_no, refusal))
     if faults:
         raise _refusal(faults)
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
@@ -39,14 +38,19 @@ def _refusal(faults: list[Fault]) -> Rejected:
     return Rejected(faults[0].code, detail, faults, status=409 if faults[0].code == "already_shipped" else 422)
 
 
-def _collect(faults: list[Fault], request: AmendOrder, line_no: int, step: Callable[[], None]) -> None:
-    """Run a line's step; keep its refusal with the place in the request, so that all faults come in one answer."""
-    try:
-        step()
-    except Rejected as refusal:
-        index = next((i for i, demand in enumerate(request.lines) if demand.line_no == line_no), None)
-        pointer = "/lines" if index is None else f"/lines/{index}/quantity"
-        faults.append(Fault(pointer, refusal.code, refusal.detail))
+def _fault(request: AmendOrder, line_no: int, refusal: Rejected) -> Fault:
+    """Keep a line's refusal with the place in the request, so that all faults come in one answer."""
+    index = next((i for i, demand in enumerate(request.lines) if demand.line_no == line_no), None)
+    pointer = "/lines" if index is None else f"/lines/{index}/quantity"
+    return Fault(pointer, refusal.code, refusal.detail)
+
+
+def _free(draft: Draft, line: OrderLine, request: AmendOrder, demand: Demand | None) -> None:
+    """Let go of what a line is not to have any more."""
+    if demand is None:
+        _lower(draft, line, line.ordered)
+    else:
+        _take_terms(draft, line, request, demand)
 
 
 def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Demand) -> None:
