@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bench import usual
 from bench.report import Load, Report, console, load
+from bench.usual import SCHEMA, Usual
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import BalanceQuery, balances
 from stockbridge.ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
@@ -39,6 +39,7 @@ class Bench:
 
     engine: AsyncEngine
     writer: LedgerWriter
+    usual: Usual
     report: Report
     number: count[int] = field(default_factory=count)
     dice: random.Random = field(default_factory=lambda: random.Random(7))
@@ -47,7 +48,10 @@ class Bench:
         await self.writer.post(order(f"SO-{next(self.number)}", 1, sku))
 
     async def reserve_as_usual(self, sku: str) -> None:
-        await usual.reserve(self.engine, f"SO-{next(self.number)}", sku, 1)
+        await self.usual.reserve(f"SO-{next(self.number)}", sku)
+
+    async def reserve_lean(self, sku: str) -> None:
+        await self.usual.reserve_lean(f"SO-{next(self.number)}", sku)
 
 
 def order(order_ref: str, revision: int, sku: str, quantity: int = 1) -> AmendOrder:
@@ -68,18 +72,20 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     """Measure everything about the ledger."""
     owner = create_async_engine(sqlalchemy_url(services.database_admin_url))
     async with owner.begin() as connection:
-        await connection.execute(text("create schema if not exists usual"))
-        await connection.execute(text("grant all on schema usual to stockbridge_app"))
+        await connection.execute(text(f"create schema if not exists {SCHEMA}"))
+        await connection.execute(text(f"grant all on schema {SCHEMA} to stockbridge_app"))
     await owner.dispose()
     engine = create_async_engine(sqlalchemy_url(services.database_url), pool_size=POOL_SIZE, max_overflow=0)
-    bench = Bench(engine, LedgerWriter(engine), report)
-    await usual.prepare(engine, [HOT, *SKUS])
+    usual = Usual(sqlalchemy_url(services.database_url), engine)
+    usual.prepare([HOT, *SKUS])
+    bench = Bench(engine, LedgerWriter(engine), usual, report)
     await _stock_up(bench.writer)
     gc.collect()
     gc.freeze()
     await reservations(bench, seconds)
     await amendments(bench, seconds)
     await reads(bench, seconds)
+    usual.close()
     await engine.dispose()
     report.add_rate("verify", (await asyncio.to_thread(_verified, services.database_url)).rate)
 
@@ -105,11 +111,11 @@ async def reservations(bench: Bench, seconds: float) -> None:
     """Reserve one unit for a new order: on one hot sku, and spread over a thousand."""
     for name, skus in (("reserve_hot", [HOT]), ("reserve_spread", SKUS)):
         for clients in CLIENTS:
-            baseline = await load(
-                lambda *_, skus=skus: bench.reserve_as_usual(bench.dice.choice(skus)), clients, seconds
-            )
-            ours = await load(lambda *_, skus=skus: bench.reserve(bench.dice.choice(skus)), clients, seconds)
-            bench.report.add(name, ours, baseline)
+            lean, usual, ours = [
+                await load(lambda *_, ask=ask, skus=skus: ask(bench.dice.choice(skus)), clients, seconds)
+                for ask in (bench.reserve_lean, bench.reserve_as_usual, bench.reserve)
+            ]
+            bench.report.add(name, ours, usual, lean_rate=round(lean.rate, 3))
 
 
 async def amendments(bench: Bench, seconds: float) -> None:

@@ -71,6 +71,8 @@ class Report:
         self.records.append(record)
         said = f"{name} at {measured.clients}: {measured.rate:,.0f}/s, p50 {measured.p50_ms:.2f} ms"
         beside = f", usual design {baseline.rate:,.0f}/s, {record['ratio']} times" if baseline else ""
+        if "lean_rate" in more:
+            beside += f"; lean {more['lean_rate']:,.0f}/s, {measured.rate / more['lean_rate']:.1f} times"
         console.print(f"{said}, p99 {measured.p99_ms:.2f} ms{beside}", highlight=False)
 
     def add_rate(self, name: str, rate: float) -> None:

@@ -35,10 +35,12 @@ class Posted:
 class Loaded:
     """What was read, as rows, so that a book can be made of it as often as the batch is decided; and what was kept.
 
-    `marks` are those of the pools' last writes, as far as we know.
+    `clock` is a time for the first posting, `said` what PostgreSQL's says, None if nothing was read. `marks` are those
+    of the pools' last writes, as far as we know.
     """
 
     clock: datetime
+    said: datetime | None
     marks: dict[UUID, int]
     posted: dict[tuple[str, str], Posted]
     streams: Rows
@@ -110,6 +112,7 @@ async def load(
     known = dict(zip(unread, marks or (), strict=True)) | {pool_id: pool.mark for pool_id, pool in kept.items()}
     return Loaded(
         clock=_later(clock, streams, kept),
+        said=clock,
         marks={pool_id: known[pool_id] for pool_id in needs.pools},
         posted={(row[0], row[1]): Posted(*row[2:]) for row in found["posted"]},
         streams=streams,
@@ -117,6 +120,14 @@ async def load(
         kept=kept,
         queues=set(needs.freeing),
     )
+
+
+def foresee(needs: Needs, kept: Mapping[UUID, Kept], clock: datetime) -> Loaded | None:
+    """Return what requests need without reading it, where they need no more than is kept; else None."""
+    if len(kept) < len(needs.pools) or not all(request.is_news() for request in needs.requests):
+        return None
+    marks = {pool_id: kept[pool_id].mark for pool_id in needs.pools}
+    return Loaded(_later(clock, [], kept), None, marks, posted={}, streams=[], lines=[], kept=kept)
 
 
 def _named(needs: Needs) -> dict[str, str]:

@@ -56,6 +56,18 @@ CLAIM_POOLS: Final = Statement(
     "claim_pools", "select ledger.claim_pools(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer)"
 )
 
+# Claim pools for requests of which nothing was accepted before, and fail if something was, or if their time has passed.
+CLAIM_FOR_NEWS: Final = Statement(
+    "claim_for_news",
+    "select ledger.claim_for_news(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer, %s::text[], "
+    f"%s::text[], %s::text[], %s::timestamptz), {_PLAINLY}",
+)
+
+# Let the time pass that a batch gave its postings: who hears of one may read as of it.
+LET_PASS: Final = Statement(
+    "let_pass", "select pg_sleep(greatest(0, extract(epoch from %s::timestamptz - clock_timestamp())))"
+)
+
 # Find which keys were posted before.
 FIND_POSTINGS: Final = Statement(
     "find_postings",

@@ -68,6 +68,10 @@ class Request:
         """Say whether stock may become free, so that who waits for it is best read at once."""
         return True
 
+    def is_news(self) -> bool:
+        """Say whether nothing of it was accepted before, as its caller knows: then free stock is all it needs."""
+        return False
+
     def posting_reason(self) -> str:
         """Name why the posting exists."""
         return self.reason
@@ -199,6 +203,9 @@ class AmendOrder(_OrderRequest):
 
     def may_free(self) -> bool:
         return bool(self.former)
+
+    def is_news(self) -> bool:
+        return not self.former
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger import queries
-from stockbridge.ledger.arrays import array_of_plain, columns
+from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
 from stockbridge.ledger.book import Book, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.statements import Statement
 
-PATIENCE: Final = 40
+PATIENCE: Final = 10
 """How often a claim is tried, every half millisecond, while the batch before may not have taken its own locks yet."""
 
 _LOT_TEXTS = range(3)
@@ -49,13 +51,39 @@ def writing(book: Book, decisions: Iterable[Decision]) -> list[str]:
     return calls
 
 
-def claiming(marks: Mapping[UUID, int], changed: Collection[UUID], mark: int, *, following: bool) -> str:
-    """Make the call that locks the pools as they were seen, and leaves a mark in those that are to change.
+@dataclass(frozen=True)
+class Claim:
+    """A claim on the pools of a batch, by the marks that they should carry, with the mark for those that change.
 
     `following` a batch that may still be on its way, it waits a moment for the marks that this one leaves.
     """
-    pools = (array_of_plain(marks), array_of_plain(marks.values()), array_of_plain(changed))
-    return queries.CLAIM_POOLS.call(*pools, str(mark), str(PATIENCE if following else 1))
+
+    marks: Mapping[UUID, int]
+    changed: Collection[UUID]
+    mark: int
+    following: bool
+
+    def left(self) -> dict[UUID, int]:
+        """Return the marks as they will be."""
+        return {**self.marks, **dict.fromkeys(self.changed, self.mark)}
+
+    def of_what_was_read(self) -> str:
+        """Make the call for a batch that read what it needs."""
+        return queries.CLAIM_POOLS.call(*self._arguments())
+
+    def of_news(self, news: Iterable[tuple[str, str, str]], recorded_from: datetime) -> str:
+        """Make the call for a batch that read nothing: its tenants, keys and orders must be new."""
+        texts = map(array_of_texts, zip(*news, strict=True))
+        return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *texts, str(recorded_from))
+
+    def _arguments(self) -> tuple[str, ...]:
+        marks = (array_of_plain(self.marks), array_of_plain(self.marks.values()))
+        return (*marks, array_of_plain(self.changed), str(self.mark), str(PATIENCE if self.following else 1))
+
+
+def letting_pass(instant: datetime) -> str:
+    """Make the call that lets the time pass which a batch gave its postings, where it is still to come."""
+    return queries.LET_PASS.call(str(instant))
 
 
 def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[str]:

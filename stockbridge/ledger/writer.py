@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -23,16 +24,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
+from stockbridge.ledger import queries
 from stockbridge.ledger.batch import Attachment, Batch, Waiting
 from stockbridge.ledger.book import Book, NotLoaded
 from stockbridge.ledger.chaining import chain
+from stockbridge.ledger.clock import DatabaseClock
 from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch
-from stockbridge.ledger.keeping import KeptPools
-from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, unread_tails
+from stockbridge.ledger.keeping import Kept, KeptPools
+from stockbridge.ledger.loading import Loaded, Needs, foresee, load, load_more, load_tails, unread_tails
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
-from stockbridge.ledger.statements import COMMIT, Driver, run
-from stockbridge.ledger.storing import claiming, writing
+from stockbridge.ledger.statements import COMMIT, Driver, begin, run
+from stockbridge.ledger.storing import Claim, letting_pass, writing
 
 MAX_BATCH: Final = 512
 AHEAD: Final = 12
@@ -63,7 +66,11 @@ _MET_ANOTHER: Final = (driver_errors.UniqueViolation, driver_errors.DeadlockDete
 
 
 class _Overtaken(Exception):  # noqa: N818 - a turn of the loop, not an error
-    """What was read ahead of the lock turned out to be too little, or past."""
+    """What was read ahead of the lock turned out to be too little."""
+
+
+_OVERTAKEN: Final = (_Overtaken, driver_errors.SerializationFailure, driver_errors.ObjectNotInPrerequisiteState)
+"""What was read or foreseen ahead of the locks was too little, or is past."""
 
 
 class LedgerWriter:
@@ -82,6 +89,7 @@ class LedgerWriter:
         self._known_pools: set[UUID] = set()
         self._kept = KeptPools()
         self._wary_of: dict[UUID, int] = {}
+        self._clock = DatabaseClock()
 
     async def post(self, request: Request, attachment: Attachment | None = None) -> Outcome:
         """Carry a request out, in one transaction with its attachment, and return what became of it.
@@ -173,9 +181,9 @@ class LedgerWriter:
                 former = None
             try:
                 await self._transact(batch, former, locking=wary)
-            except (_Overtaken, driver_errors.SerializationFailure) as overtaken:
+            except _OVERTAKEN as overtaken:
                 self._kept.forget(batch.needs.pools)
-                if former is None and not isinstance(overtaken, _Overtaken):
+                if former is None and isinstance(overtaken, driver_errors.SerializationFailure):
                     self._wary_of.update(dict.fromkeys(batch.needs.pools, WARY))
                 if before is not None:
                     await before
@@ -211,25 +219,54 @@ class LedgerWriter:
         async with self._connection() as connection:
             driver: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
             kept = {} if locking else self._kept.take(batch.needs.pools)
-            loaded = await load(driver, batch.needs, self._known_pools, kept, locking=locking)
+            loaded = (former and self._foresee(batch.needs, kept)) or await self._read(
+                driver, batch.needs, kept, locking
+            )
             book, verdicts = await _decide(driver, batch, loaded, former)
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
             chain(decisions)
-            mark = secrets.randbits(62)
             calls = writing(book, decisions)
-            if any(not isinstance(verdict, Repeat) for verdict in verdicts):
-                calls.insert(0, claiming(loaded.marks, book.changed_pools, mark, following=former is not None))
+            claim = Claim(loaded.marks, book.changed_pools, secrets.randbits(62), following=former is not None)
+            newest = max([loaded.clock, *(decision.recorded_at for decision in decisions)])
+            self._kept.keep(book, claim.left(), newest)
             batch.will_leave(book, decisions)
-            marks = loaded.marks | dict.fromkeys(book.changed_pools, mark)
-            self._kept.keep(book, marks, max([loaded.clock, *(decision.recorded_at for decision in decisions)]))
             batch.is_decided()
             alone = self._companion is None and not batch.has_attachments()
-            await run(driver, [*calls, COMMIT] if alone else calls)
+            ending = [COMMIT] if alone else []
+            if loaded.said is None:
+                news = [(r.tenant, r.key, order_ref) for r in batch.needs.requests for order_ref in r.orders()]
+                first = claim.of_news(news, loaded.clock)
+                await self._begin_with(driver, [first, *calls, letting_pass(newest), *ending])
+            else:
+                first_of = [claim.of_what_was_read()] if any(not isinstance(v, Repeat) for v in verdicts) else []
+                await run(driver, [*first_of, *calls, *ending])
             if not alone:
                 await self._attach(connection, list(batch.accepted(verdicts)))
                 await driver.commit()
         self._known_pools.update(batch.needs.pools)
         batch.answer(verdicts)
+
+    def _foresee(self, needs: Needs, kept: Mapping[UUID, Kept]) -> Loaded | None:
+        """Return what requests need that follow a batch on its way, if they need not read it."""
+        now = self._clock.foresee(len(needs.requests))
+        return foresee(needs, kept, now) if now is not None else None
+
+    async def _read(self, driver: Driver, needs: Needs, kept: Mapping[UUID, Kept], locking: bool) -> Loaded:
+        asked_at = datetime.now(UTC)
+        loaded = await load(driver, needs, self._known_pools, kept, locking=locking)
+        if loaded.said is not None and not locking:
+            self._clock.heard(loaded.said, asked_at)
+        return loaded
+
+    async def _begin_with(self, driver: Driver, calls: Sequence[str]) -> None:
+        """Begin and write in one message, at the time that was foreseen for it."""
+        asked_at = datetime.now(UTC)
+        try:
+            ((said, _),), *_ = await begin(driver, calls, queries.ALL)
+        except driver_errors.ObjectNotInPrerequisiteState:
+            self._clock.was_late()
+            raise
+        self._clock.heard(said, asked_at)
 
     async def _attach(self, connection: AsyncConnection, accepted: Sequence[tuple[Waiting, Outcome]]) -> None:
         outcomes = [outcome for _, outcome in accepted]
@@ -253,6 +290,8 @@ async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | 
             await load_more(driver, loaded, missing)
     entries = (entry for verdict in verdicts if isinstance(verdict, Decision) for entry in verdict.entries)
     unread = unread_tails(stream for stream, *_ in entries)
+    if unread and loaded.said is None:
+        raise _Overtaken
     if former and any(stream.pool_id in former.changed_pools for stream in unread.values()):
         raise _Overtaken
     await load_tails(driver, unread)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected
 from stockbridge.domain.stock import Place
+from stockbridge.ledger.clock import DatabaseClock
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.verification import verify
 from stockbridge.ledger.writer import AHEAD, LedgerWriter
@@ -131,3 +136,59 @@ async def test_a_bin_that_is_emptied_and_filled_in_a_crowd_keeps_its_numbers(war
 
     state = await warehouse.state("MUG")
     assert state.get("A-01", (0, 0))[0] + state.get("B-01", (0, 0))[0] == 1
+
+
+async def test_a_posting_is_recorded_between_the_question_and_the_answer(
+    engine: AsyncEngine, warehouse: Warehouse
+) -> None:
+    async def now() -> datetime:
+        async with engine.connect() as connection:
+            return cast("datetime", await connection.scalar(text("select clock_timestamp()")))
+
+    async def ask(n: int) -> bool:
+        asked = await now()
+        outcome = await warehouse.post(warehouse.order(f"SO-{n}", (1, "MUG", 1)))
+        return asked <= outcome.recorded_at <= await now()
+
+    await warehouse.post(warehouse.receipt("MUG", 5 * CROWD))
+    assert await ask(-1)
+    assert all(await asyncio.gather(*map(ask, range(CROWD))))
+
+
+async def test_a_crowd_that_asks_again_gets_its_first_answers(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", CROWD))
+    requests = [warehouse.order(f"SO-{n}", (1, "MUG", 1)) for n in range(CROWD)]
+    first = await asyncio.gather(*map(warehouse.post, requests))
+
+    newcomers = [warehouse.order(f"SO-X{n}", (1, "MUG", 1), policy="partial") for n in range(CROWD)]
+    again = await asyncio.gather(*map(warehouse.post, (*requests, *newcomers)))
+
+    assert [(a.replayed, a.answer) for a in again[:CROWD]] == [(True, f.answer) for f in first]
+    assert not any(a.replayed for a in again[CROWD:])
+
+
+async def test_an_order_that_is_said_to_be_new_and_is_not_is_amended(warehouse: Warehouse) -> None:
+    for sku in ("MUG", "CUP"):
+        await warehouse.post(warehouse.receipt(sku, 10))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+
+    again = replace(warehouse.order("SO-1", (1, "MUG", 6)), former=())
+    assert (await warehouse.post(again)).lines[0].reserved == 6
+    with pytest.raises(InvariantViolated):
+        await warehouse.post(replace(warehouse.order("SO-1", (1, "CUP", 1)), former=()))
+
+
+def test_the_clock_is_foreseen_later_after_a_batch_was_late() -> None:
+    clock = DatabaseClock()
+    assert clock.foresee(1) is None
+    now = datetime.now(UTC)
+    clock.heard(now + timedelta(hours=1), now)
+
+    first, crowded = clock.foresee(1), clock.foresee(100)
+    clock.was_late()
+    later = clock.foresee(1)
+
+    assert first and crowded and later
+    assert timedelta(minutes=59) < first - now
+    assert first < crowded < first + timedelta(seconds=1)
+    assert first < later

@@ -42,6 +42,37 @@ end
 $$
 """
 
+# For requests of which nothing was accepted before, decided without reading: announces the writer before the time that it
+# gave its postings (`instants`), claims, and refuses what is not new.
+CLAIM_FOR_NEWS = """
+create function ledger.claim_for_news(
+  claimed uuid[], seen bigint[], changed uuid[], mark bigint, tries integer,
+  tenants text[], keys text[], orders text[], recorded_from timestamptz
+) returns timestamptz language plpgsql
+as $$
+declare
+  announced_at timestamptz;
+begin
+  perform from ledger.pool where false for update;
+  announced_at := clock_timestamp();
+  if announced_at > recorded_from then
+    raise exception 'the time that was foreseen has passed' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  perform ledger.claim_pools(claimed, seen, changed, mark, tries);
+  if exists (
+    select from unnest(tenants, keys) as n (tenant, key)
+    join ledger.posting p on p.tenant = n.tenant and p.idempotency_key = n.key
+  ) or exists (
+    select from unnest(tenants, orders) as n (tenant, order_ref)
+    join ledger.order_line o on o.tenant = n.tenant and o.order_ref = n.order_ref
+  ) then
+    raise exception 'this is not new' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  return announced_at;
+end
+$$
+"""
+
 LAST_WRITE = "drawn by whoever wrote here last: tells whether what was read still holds"
 NO_KEY = "locked by whoever writes the line: no foreign key"
 
@@ -55,6 +86,7 @@ def upgrade() -> None:
     # Room beside each row for its next versions: an update then touches no index and one page.
     op.execute("alter table ledger.pool set (fillfactor = 50)")
     op.execute(CLAIM_POOLS)
+    op.execute(CLAIM_FOR_NEWS)
     op.execute("grant update (last_write) on ledger.pool to stockbridge_app")
     # Pools are never deleted, and a line's pool is locked when it is written: the key would look each row up once more.
     op.drop_constraint("fk_order_line_pool_id", "order_line", schema="ledger", type_="foreignkey")
@@ -71,6 +103,10 @@ def downgrade() -> None:
         ["pool_id"],
         source_schema="ledger",
         referent_schema="ledger",
+    )
+    op.execute(
+        "drop function ledger.claim_for_news(uuid[], bigint[], uuid[], bigint, integer, text[], text[], text[], "
+        "timestamptz)"
     )
     op.execute("drop function ledger.claim_pools(uuid[], bigint[], uuid[], bigint, integer)")
     op.execute("alter table ledger.pool reset (fillfactor)")
