@@ -188,7 +188,9 @@ def test_the_clock_is_foreseen_later_after_a_batch_was_late() -> None:
     clock.was_late()
     later = clock.foresee(1)
 
-    assert first and crowded and later
+    assert first
+    assert crowded
+    assert later
     assert timedelta(minutes=59) < first - now
     assert first < crowded < first + timedelta(seconds=1)
     assert first < later
