@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.orders import OrderLine, status_of
 from stockbridge.ledger.balances import order_lines
+from stockbridge.ledger.requests import AmendOrder, Request
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import discrepancies, messages, orders, outbox, shipments
 
@@ -27,10 +28,14 @@ class OrderBookkeeping:
     """The ledger's companion: keeps orders' status, attention, ERP feed and outbox in step with the ledger."""
 
     async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Collection[OrderName]:
-        """Lock every order that a batch is about or touched, and return those that were there before it."""
+        """Lock every order that a batch is about or touched, and return those that were there before it.
+
+        One that is new has no row to lock yet; where somebody else was faster, its attachment says so.
+        """
         about = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.request.orders()}
         touched = {(line.tenant, line.order_ref) for outcome in outcomes for line in outcome.lines}
-        return (await orders.lock(connection, about | touched)).keys() if about or touched else ()
+        known = (about | touched) - {name for outcome in outcomes for name in _new_order(outcome.request)}
+        return (await orders.lock(connection, known)).keys() if known else ()
 
     async def write(
         self, connection: AsyncConnection, outcomes: Sequence[Outcome], prepared: Collection[OrderName]
@@ -47,6 +52,11 @@ class OrderBookkeeping:
                     connection, outcome.request.tenant, "unaccounted_issue", sku, site, quantity, outcome.posting_id
                 )
         await refresh_status(connection, prepared)
+
+
+def _new_order(request: Request) -> Iterable[OrderName]:
+    """Name the order that a request is the first of."""
+    return [(request.tenant, request.order_ref)] if isinstance(request, AmendOrder) and not request.former else []
 
 
 async def refresh_status(connection: AsyncConnection, names: Collection[OrderName]) -> None:

@@ -99,8 +99,7 @@ class Deciding:
 
     async def _submit(self, row: InboxRow) -> None:
         push = row.payload
-        async with self._reading.connect() as connection:
-            former = await self._lines(connection, row)
+        former = [] if row.of_new_order else await self._former(row)
         request = AmendOrder(
             tenant=row.tenant,
             key=row.key,
@@ -160,6 +159,10 @@ class Deciding:
         before = await orders.get_address(connection, known["address_id"])
         after = await orders.get_address(connection, fields["address_id"])
         return before.get("ship_to") != after.get("ship_to")
+
+    async def _former(self, row: InboxRow) -> list[OrderLine]:
+        async with self._reading.connect() as connection:
+            return await self._lines(connection, row)
 
     async def _lines(self, connection: AsyncConnection, row: InboxRow) -> list[OrderLine]:
         return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])

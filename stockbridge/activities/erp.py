@@ -16,13 +16,16 @@ from temporalio import activity
 from stockbridge.activities import messages as m
 from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
-from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel
+from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from stockbridge.ledger.writer import translating
 from stockbridge.records import feed
 
 ENOUGH_S: Final = 5.0
 """After so long a run tells nothing more: it ends well before its time is up."""
+
+Row = Mapping[str, Any]
+"""A message as it was claimed."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +34,7 @@ class ErpActivities:
     """The ERP's verbs; `erps` are ports by the source that an order comes from."""
 
     def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._erps = erps
 
     @activity.defn
@@ -42,62 +44,65 @@ class ErpActivities:
         A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
         well; it is the next one's.
         """
+        until = monotonic() + ENOUGH_S
         with as_failures():
-            self._tell(step)
-        told, began = step, monotonic()
-        while monotonic() - began < ENOUGH_S and (behind := self._behind(told)) is not None:
+            row = self._claim(step)
+            behind = self._tell(row, until) if row else None
+        told = step.number
+        while (row := behind) is not None:
             try:
-                self._tell(behind)
+                with translating():
+                    behind = self._tell(row, until)
             except StockbridgeError as error:
-                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=behind.number, reason=str(error))
+                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
                 break
-            told = behind
-        return told.number
+            told = row["number"]
+        return told
 
-    def _behind(self, step: m.ErpStep) -> m.ErpStep | None:
-        with translating(), self._reading.connect() as connection:
-            found = feed.next_waiting(connection, step.tenant, step.order_ref, step.number)
-        return step.model_copy(update={"number": found[0], "kind": found[1]}) if found else None
+    def _claim(self, step: m.ErpStep) -> Row | None:
+        with self._engine.connect() as connection:
+            return feed.claim(connection, step.tenant, step.order_ref, step.number)
 
-    def _tell(self, step: m.ErpStep) -> None:
-        with self._engine.begin() as connection:
-            row = feed.claim(connection, step.tenant, step.order_ref, step.number)
-        if row is None:
-            return
+    def _tell(self, row: Row, until: float) -> Row | None:
+        """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""
         if row["label_is_to_come"]:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
-            self._failed(step, row["state"], "waits for the label")
+            self._failed(row, row["state"], "waits for the label")
             raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
         port = self._port(row)
         maybe_done = row["attempts"] > 0
         receipt = port.find(row["reference"]) if maybe_done else None
         if receipt is None:
-            receipt = self._send(port, step, row)
-        with self._engine.begin() as connection:
-            feed.done(connection, step.tenant, step.order_ref, step.number, receipt.document_no)
+            receipt = self._send(port, row)
+        with self._engine.connect() as connection:
+            return feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
 
-    def _port(self, row: Mapping[str, Any]) -> ErpPort:
+    def _port(self, row: Row) -> ErpPort:
         source = row["source"]
         if source not in self._erps:
             raise Rejected("unknown_source", f"No ERP is set up for the source {source}.")
         return self._erps[source]
 
-    def _send(self, port: ErpPort, step: m.ErpStep, row: Mapping[str, Any]) -> Any:
+    def _send(self, port: ErpPort, row: Row) -> ErpReceipt:
         try:
             return port.tell(_message(row))
         except OutcomeUnknown as error:
-            self._failed(step, "unknown", str(error))
+            self._failed(row, "unknown", str(error))
             raise
         except Rejected as error:
-            self._failed(step, "intended", error.detail)
+            self._failed(row, "intended", error.detail)
             raise
 
-    def _failed(self, step: m.ErpStep, state: str, reason: str) -> None:
-        with self._engine.begin() as connection:
-            feed.failed(connection, step.tenant, step.order_ref, step.number, state, reason)
+    def _failed(self, row: Row, state: str, reason: str) -> None:
+        with self._engine.connect() as connection:
+            feed.failed(connection, *_name(row), state, reason)
 
 
-def _message(row: Mapping[str, Any]) -> ErpMessage:
+def _name(row: Row) -> tuple[str, str, int]:
+    return row["tenant"], row["order_ref"], row["number"]
+
+
+def _message(row: Row) -> ErpMessage:
     payload = row["payload"]
     return ErpMessage(
         reference=row["reference"],

@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
-from stockbridge.domain.orders import OrderLine, OrderStatus
-from stockbridge.ledger.balances import order_lines
+from stockbridge.domain.orders import QUANTITIES, OrderStatus
+from stockbridge.ledger.queries import SELECT_LINE
 from stockbridge.records import order_work
 
 _DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
+_HELD: Final = ("reserved", "to_put_back", "backordered")
+
+
+# An order's lines as the ledger has them, beside what the records say of it: no part is older than another.
+_LINES: Final = f"""
+    (select coalesce(jsonb_agg(jsonb_build_object(
+        'line_no', l.line_no, 'sku', l.sku,
+        'quantities', jsonb_build_object({", ".join(f"'{name}', l.{name}" for name in QUANTITIES)})
+      ) order by l.line_no, l.ordered desc), '[]')
+     from ({SELECT_LINE}) l where l.tenant = work.tenant and l.order_ref = work.order_ref
+    ) as lines
+    """  # noqa: S608 - put together from constants
+
+_READ: Final = text(f"select work.*, {_LINES} from ({order_work.READ}) work")  # noqa: S608
+_READ_WITH_COMMAND: Final = text(f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work")  # noqa: S608
 
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
-    return await _work_of(connection, order, await order_work.read(connection, order.tenant, order.order_ref))
+    row = (await connection.execute(_READ, order.model_dump())).mappings().one_or_none()
+    return _work_of(order, row) if row else OrderWork()
 
 
 async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:
     """Read what became of a command, with the order as it is."""
-    command, row = await order_work.read_with_command(connection, order.tenant, order.order_ref, inbox_id)
-    answer = command["answer"] or {}
-    accepted = command["command_state"] == "accepted"
+    asked = order.model_dump() | {"inbox_id": inbox_id}
+    row = (await connection.execute(_READ_WITH_COMMAND, asked)).mappings().one()
+    answer = row["answer"] or {}
+    accepted = row["command_state"] == "accepted"
     return Decision(
         inbox_id=inbox_id,
-        kind=command["command_kind"],
-        key=command["key"],
+        kind=row["command_kind"],
+        key=row["key"],
         accepted=accepted,
         outcome=answer.get("outcome", ""),
         problem=None if accepted else answer,
-        work=await _work_of(connection, order, row),
+        work=_work_of(order, row) if row["tenant"] else OrderWork(),
     )
 
 
-async def _work_of(connection: AsyncConnection, order: OrderId, row: dict[str, Any] | None) -> OrderWork:
-    if row is None:
-        return OrderWork()
-    lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
+def _work_of(order: OrderId, row: RowMapping) -> OrderWork:
+    lines = tuple(LineBrief(**line) for line in row["lines"])
     name = order.model_dump()
     return OrderWork(
         exists=True,
@@ -51,7 +67,7 @@ async def _work_of(connection: AsyncConnection, order: OrderId, row: dict[str, A
         revision=row["revision"],
         site=row["site"],
         carrier=row["carrier"],
-        lines=tuple(LineBrief(line_no=x.line_no, sku=x.sku, quantities=x.quantities()) for x in lines),
+        lines=lines,
         tracking_numbers=tuple(row["tracking_numbers"]),
         carrier_steps=tuple(CarrierStep(**name, **step) for step in row["carrier_steps"]),
         erp_steps=tuple(ErpStep(**name, **step) for step in row["erp_steps"]),
@@ -59,8 +75,8 @@ async def _work_of(connection: AsyncConnection, order: OrderId, row: dict[str, A
     )
 
 
-def _is_over(row: dict[str, Any], lines: Sequence[OrderLine]) -> bool:
+def _is_over(row: RowMapping, lines: Iterable[LineBrief]) -> bool:
     """Say whether all is delivered or cancelled, nothing is held, and nobody waits for a decision."""
-    holds_nothing = all(not (line.reserved or line.to_put_back or line.backordered) for line in lines)
+    holds_nothing = not any(line.quantities[name] for line in lines for name in _HELD)
     waits = row["needs_attention"] or row["heard"] or row["undecided"]
     return row["status"] in _DONE and holds_nothing and not waits

@@ -1,15 +1,16 @@
-"""How a command of an order is kept, decided and answered: the inbox row first, then Temporal, then the row again."""
+"""How a command of an order is kept, decided and answered: the inbox row first, then Temporal."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.activities.messages import CommandAnswer
 from stockbridge.api.problems import TooManyCommandsError
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import CommandKind
@@ -87,19 +88,27 @@ async def have_decided(services: ApiServices, row: InboxRow) -> InboxRow:
     A row that comes back undecided is marked: its sender hears 202, so what becomes of it must stay readable.
     """
     if row.state == "queued":
-        await _deliver(services, row)
-        row = await _read_or_mark(services, row.inbox_id)
+        answer = await _deliver(services, row)
+        row = _decided(row, answer) if answer else await _read_or_mark(services, row.inbox_id)
     if row.state == "refused":
         raise Rejected.from_json(row.answer or {})
     return row
 
 
-async def _deliver(services: ApiServices, row: InboxRow) -> None:
+async def _deliver(services: ApiServices, row: InboxRow) -> CommandAnswer | None:
     try:
         async with asyncio.timeout(WAIT_S + _GRACE_S):
-            await services.orders.deliver(row, WAIT_S)
+            return await services.orders.deliver(row, WAIT_S)
     except (Unavailable, OutcomeUnknown, TimeoutError) as error:
         log.warning("command.kept", key=row.key, attempt=row.attempt, reason=str(error) or type(error).__name__)
+        return None
+
+
+def _decided(row: InboxRow, answer: CommandAnswer) -> InboxRow:
+    """Return the row as the decision left it."""
+    if answer.accepted:
+        return replace(row, state="accepted", answer={"outcome": answer.outcome})
+    return replace(row, state="refused", answer=answer.problem)
 
 
 async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:

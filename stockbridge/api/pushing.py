@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,11 +16,10 @@ from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import Push
 from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.ledger.balances import order_lines
-from stockbridge.records import catalog, keys, order_reads, people
-from stockbridge.records.catalog import Product
+from stockbridge.records import push_intake
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
-from stockbridge.records.order_reads import Standing
+from stockbridge.records.push_intake import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})
@@ -39,26 +37,44 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
     """Keep a push, unless its revision is known. Raises `Rejected` with all that is wrong; nothing is kept then."""
     if caller.source is None:
         raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", status=403)
-    async with services.engine.begin() as connection:
-        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
-        push = said.body
-        if push is None:
-            faults, _ = await resolve_push(connection, caller.tenant, said.part, products, ())
-            await _check_carrier(connection, caller.tenant, said.part, faults)
-            said.settle(faults)
-            raise AssertionError("a body that can't be read has faults")
-        return await _Taking(connection, caller, push, said.part, products).take()
+    pushed = None
+    async with services.reading() as connection:
+        while pushed is None:  # where a twin of the push was faster, it is found at the second look
+            standing = await _look(connection, caller, said)
+            if said.body is None:
+                faults, _ = resolve_push(said.part, standing.products, standing.sites, ())
+                said.settle(faults + _carrier_faults(said.part, standing))
+                raise AssertionError("a body that can't be read has faults")
+            pushed = await _Taking(connection, caller, said.body, said.part, standing).take()
+    return pushed
 
 
-async def _check_carrier(connection: AsyncConnection, tenant: str, part: Part, faults: list[Fault]) -> None:
+async def _look(connection: AsyncConnection, caller: ApiKey, said: Said[Push]) -> Standing:
+    """Look up all that a push names; of a body that can't be read, what can."""
+    part, push = said.part, said.body
+    lines = list(part.parts("lines"))
+    order_ref, revision = (caller.order_ref(push.order_no), push.revision) if push else ("", 0)
+    return await push_intake.standing(
+        connection,
+        tenant=caller.tenant,
+        order_ref=order_ref,
+        revision=revision,
+        key=_key(order_ref, revision),
+        carrier=push.carrier if push else part.get("carrier") or "",
+        skus=named(lines, "sku"),
+        sites=named([part, *lines], "site"),
+    )
+
+
+def _key(order_ref: str, revision: int) -> str:
+    return f"push/{order_ref}/{revision}"
+
+
+def _carrier_faults(part: Part, standing: Standing) -> list[Fault]:
     carrier = part.get("carrier")
-    if carrier is not None and not await keys.has_carrier(connection, tenant, carrier):
-        faults.append(_unknown_carrier(part))
-
-
-def _unknown_carrier(part: Part) -> Fault:
-    detail = f"There is no connection to a carrier {part.get('carrier')}"
-    return part.fault("carrier", "unknown_carrier", detail)
+    if carrier is None or standing.has_carrier:
+        return []
+    return [part.fault("carrier", "unknown_carrier", f"There is no connection to a carrier {carrier}")]
 
 
 @dataclass(frozen=True)
@@ -69,42 +85,36 @@ class _Taking:
     caller: ApiKey
     push: Push
     part: Part
-    products: Mapping[str, Product]
+    standing: Standing
 
-    async def take(self) -> Pushed:
-        command = self._command()
-        order = await order_reads.standing(
-            self.connection,
-            tenant=command.tenant,
-            order_ref=command.order_ref,
-            revision=self.push.revision,
-            key=command.key,
-            carrier=self.push.carrier,
-        )
-        if self._is_known(order, command.digest):
+    async def take(self) -> Pushed | None:
+        """Keep the push, unless it is known. None where a twin of it was kept in between."""
+        command, order = self._command(), self.standing
+        if self._is_known(command.digest):
             return Pushed(command.order_ref, None)
         if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
             row = await command.repeated(self.connection, order.last_inbox_id, order.last_digest or b"")
             return Pushed(command.order_ref, row)
-        resolved = await self._resolve(order, command.order_ref)
+        resolved = await self._resolve(command.order_ref)
         command.check_queue(order.undecided)
-        return Pushed(command.order_ref, await command.put(self.connection, await self._payload(order, resolved)))
+        kept = await self._keep(command, resolved)
+        return Pushed(command.order_ref, kept) if kept else None
 
     def _command(self) -> Command:
         order_ref = self.caller.order_ref(self.push.order_no)
-        base_uoms = {sku: product.units.base_uom for sku, product in self.products.items()}
+        base_uoms = {sku: product.units.base_uom for sku, product in self.standing.products.items()}
         return Command(
             tenant=self.caller.tenant,
             order_ref=order_ref,
             kind="submit",
-            key=f"push/{order_ref}/{self.push.revision}",
+            key=_key(order_ref, self.push.revision),
             digest=digest(content_of(self.push, base_uoms)),
             actor=self.caller.source or "",
         )
 
-    def _is_known(self, order: Standing, asked: bytes) -> bool:
+    def _is_known(self, asked: bytes) -> bool:
         """Say whether the revision was accepted before. Raises where it comes too late, or with other content."""
-        revision = self.push.revision
+        order, revision = self.standing, self.push.revision
         if order.known_digest is not None:
             if order.known_digest != asked:
                 raise Conflict(f"Revision {revision} of {self.push.order_no} came before with other content.")
@@ -115,43 +125,56 @@ class _Taking:
             raise Conflict("The order is closed; it takes no new revision.", code="order_closed")
         return False
 
-    async def _resolve(self, order: Standing, order_ref: str) -> list[dict[str, Any]]:
+    async def _resolve(self, order_ref: str) -> list[dict[str, Any]]:
         """Return the push's lines in base units. Raises `Rejected` with all that is wrong with it by the catalog."""
         tenant = self.caller.tenant
-        accepted = order.revision is not None
+        accepted = self.standing.revision is not None
         known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
-        faults, resolved = await resolve_push(self.connection, tenant, self.part, self.products, known)
-        if not order.has_carrier:
-            faults.append(_unknown_carrier(self.part))
+        faults, resolved = resolve_push(self.part, self.standing.products, self.standing.sites, known)
+        faults += _carrier_faults(self.part, self.standing)
         if faults:
             raise refusal(faults)
         return resolved
 
-    async def _payload(self, order: Standing, resolved: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return what the inbox keeps: people's data is kept apart, under ids."""
-        payload = self.push.model_dump(mode="json", exclude=set(_NOT_STORED))
-        return {
-            **payload,
+    async def _keep(self, command: Command, resolved: list[dict[str, Any]]) -> InboxRow | None:
+        """Put the push into the inbox. People's data is kept apart, under ids."""
+        people: dict[str, dict[str, Any]] = {}
+        payload = {
+            **self.push.model_dump(mode="json", exclude=set(_NOT_STORED)),
             "source": self.caller.source,
             "resolved": resolved,
-            "address_id": str(await self._address_id(order)),
-            "note_id": await self._note_id(),
+            "address_id": self._address_id(people),
+            "note_id": self._note_id(people),
         }
+        return await push_intake.keep(
+            self.connection,
+            tenant=command.tenant,
+            order_ref=command.order_ref,
+            key=command.key,
+            attempt=self.standing.last_attempt + 1,
+            digest=command.digest,
+            payload=payload,
+            people=people,
+            actor=command.actor,
+        )
 
-    async def _address_id(self, order: Standing) -> UUID:
-        """Keep the address. The one that the order has stays under its id: a new id means a new label."""
+    def _address_id(self, people: dict[str, dict[str, Any]]) -> str:
+        """Name the address. The one that the order has stays under its id: a new id means a new label."""
+        order = self.standing
         data = {"ship_to": self.push.ship_to.model_dump(mode="json")}
         if order.address_id is not None and order.address == data:
-            return order.address_id
-        return await self._keep(data)
+            return str(order.address_id)
+        return _named(people, data)
 
-    async def _note_id(self) -> str | None:
-        return None if self.push.note is None else str(await self._keep({"note": self.push.note}))
+    def _note_id(self, people: dict[str, dict[str, Any]]) -> str | None:
+        return None if self.push.note is None else _named(people, {"note": self.push.note})
 
-    async def _keep(self, data: dict[str, Any]) -> UUID:
-        address_id = uuid4()
-        await people.keep(self.connection, address_id, self.caller.tenant, data)
-        return address_id
+
+def _named(people: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
+    """Put data among what is to be kept of people. Returns its id."""
+    address_id = str(uuid4())
+    people[address_id] = data
+    return address_id
 
 
 def content_of(push: Push, base_uoms: dict[str, str]) -> str:

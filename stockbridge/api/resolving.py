@@ -109,17 +109,15 @@ def named(parts: Iterable[Part], name: str) -> set[str]:
 # -- the ERP's push --------------------------------------------------------------------------------------------------
 
 
-async def resolve_push(
-    connection: AsyncConnection,
-    tenant: str,
+def resolve_push(
     push: Part,
     products: Mapping[str, Product],
+    sites: Mapping[str, bool],
     known: Collection[OrderLine],
 ) -> tuple[list[Fault], list[dict[str, Any]]]:
     """Return what is wrong with a push by the catalog, and its lines in base units."""
     faults = Faults()
     lines = list(push.parts("lines"))
-    sites = await catalog.sites_with_staging(connection, tenant, named([push, *lines], "site"))
     frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
     for part in (push, *lines):
         _check_site(faults, part, sites)

@@ -11,6 +11,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records.inbox import InboxRow
@@ -19,8 +20,8 @@ from stockbridge.records.inbox import InboxRow
 class OrderGateway(Protocol):
     """The one thing that talks to Temporal."""
 
-    async def deliver(self, row: InboxRow, timeout_s: float) -> None:
-        """Hand a stored command to its order's workflow, and wait until it is decided.
+    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
+        """Hand a stored command to its order's workflow, and wait until it is decided. None: its row may tell more.
 
         Raises `Unavailable` or `TimeoutError`: the command is kept, and will be decided later.
         """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.examples import PUSHED
@@ -18,6 +19,8 @@ from stockbridge.api.problems import Problem, document
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.orders import OrderLine, OrderStatus
 from stockbridge.ledger.balances import order_lines
+from stockbridge.ledger.queries import SELECT_LINE
+from stockbridge.ledger.reading import line_of
 from stockbridge.records import order_reads, people, shipments
 from stockbridge.records.order_reads import Order, Said
 from stockbridge.workflows.names import order_workflow
@@ -163,20 +166,31 @@ class CommandAnswer(OrderView):
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
+# One look: the order and its lines are of one moment.
+_PUSHED: Final = text(
+    f"""
+    select o.order_no, o.revision, o.status, o.needs_attention, l.*
+    from records.orders o left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
+    where o.tenant = :tenant and o.order_ref = :order_ref order by l.line_no, l.ordered desc
+    """  # noqa: S608 - put together from constants
+)
+_OF_ORDER: Final = 4
+
+
 async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
     """Read the short view of an accepted order; None where it is not accepted."""
-    row = (await order_reads.find(connection, tenant, [order_ref])).get(order_ref)
-    if row is None:
+    rows = (await connection.execute(_PUSHED, {"tenant": tenant, "order_ref": order_ref})).all()
+    if not rows:
         return None
-    lines = (await order_lines(connection, tenant, [order_ref])).get(order_ref, [])
+    order = rows[0]
     return PushAnswer(
-        order_no=row["order_no"],
-        revision=row["revision"],
+        order_no=order.order_no,
+        revision=order.revision,
         outcome=outcome,
-        status=row["status"],
-        needs_attention=row["needs_attention"],
+        status=order.status,
+        needs_attention=order.needs_attention,
         workflow_id=order_workflow(tenant, order_ref),
-        lines=_lines(lines),
+        lines=_lines(line_of(row[_OF_ORDER:]) for row in rows if row.line_no is not None),
     )
 
 

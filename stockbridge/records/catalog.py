@@ -57,7 +57,6 @@ class Location:
 # -- products --------------------------------------------------------------------------------------------------------
 
 
-# Made once: every push asks for its products and sites.
 _PRODUCTS: Final = text(
     "select sku, tracking, base_uom, packagings from records.product where tenant = :tenant and sku = any(:skus)"
 )
@@ -67,13 +66,14 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
     """Return those of the skus that are in the catalog."""
     if not skus:
         return {}
-    found = {}
-    for sku, tracking, base_uom, packagings in await connection.execute(
-        _PRODUCTS, {"tenant": tenant, "skus": sorted(skus)}
-    ):
-        factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
-        found[sku] = Product(sku, tracking, ProductUnits(sku, base_uom, factors))
-    return found
+    found = await connection.execute(_PRODUCTS, {"tenant": tenant, "skus": sorted(skus)})
+    return {row.sku: product_of(*row) for row in found}
+
+
+def product_of(sku: str, tracking: str, base_uom: str, packagings: list[dict[str, Any]]) -> Product:
+    """Read what is needed of a product's row."""
+    factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
+    return Product(sku, tracking, ProductUnits(sku, base_uom, factors))
 
 
 async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +21,10 @@ from stockbridge.records.tables import inbox
 
 @dataclass(frozen=True)
 class InboxRow:
-    """A command as it was stored. `answer` is what was said to it: the outcome, or the refusal as a problem."""
+    """A command as it was stored. `answer` is what was said to it: the outcome, or the refusal as a problem.
+
+    `of_new_order` says that its order was surely not accepted when the row was read.
+    """
 
     inbox_id: int
     tenant: str
@@ -36,6 +39,7 @@ class InboxRow:
     answer: dict[str, Any] | None
     received_at: datetime
     decided_at: datetime | None
+    of_new_order: bool = False
 
     @property
     def update_id(self) -> str:
@@ -108,19 +112,25 @@ async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
     return _row(dict(found))
 
 
+# Everything that is decided comes by here.
+_FIRST_UNDECIDED: Final = text(
+    """
+    select i.*, not exists (
+      select from records.orders o where o.tenant = :tenant and o.order_ref = :order_ref
+    ) as of_new_order
+    from records.inbox i
+    where i.tenant = :tenant and i.order_ref = :order_ref
+      and (i.inbox_id = :inbox_id or (i.state = 'queued' and i.inbox_id < :inbox_id))
+    order by i.state <> 'queued', i.inbox_id
+    limit 1
+    """
+)
+
+
 async def first_undecided(connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int) -> InboxRow:
     """Return the order's first undecided command up to this one; without one, this one."""
-    query = (
-        select(inbox)
-        .where(
-            inbox.c.tenant == tenant,
-            inbox.c.order_ref == order_ref,
-            or_(inbox.c.inbox_id == inbox_id, and_(inbox.c.state == "queued", inbox.c.inbox_id < inbox_id)),
-        )
-        .order_by(inbox.c.state != "queued", inbox.c.inbox_id)
-        .limit(1)
-    )
-    return _row(dict((await connection.execute(query)).mappings().one()))
+    asked = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id}
+    return _row(dict((await connection.execute(_FIRST_UNDECIDED, asked)).mappings().one()))
 
 
 async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:

@@ -89,11 +89,3 @@ async def find_connection(connection: AsyncConnection, name: str) -> CarrierConn
     query = select(carrier_connection).where(carrier_connection.c.connection == name)
     row = (await connection.execute(query)).one_or_none()
     return CarrierConnection(*row) if row else None
-
-
-async def has_carrier(connection: AsyncConnection, tenant: str, carrier: str) -> bool:
-    """Say whether a tenant has an account at a carrier."""
-    query = select(carrier_connection.c.connection).where(
-        carrier_connection.c.tenant == tenant, carrier_connection.c.carrier == carrier
-    )
-    return (await connection.execute(query.limit(1))).first() is not None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
-from sqlalchemy import func, literal_column, or_, select, text, tuple_, update
+from sqlalchemy import func, literal_column, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,54 +72,6 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
         conditions.append(position > wanted.after)
     query = select(orders).where(*conditions).order_by(orders.c.updated_at, orders.c.order_ref).limit(wanted.limit)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """All that a push must know of its order before it is kept.
-
-    `revision` is None for an order that was never accepted; `known_digest` is that of the pushed revision, where it was
-    accepted. `last_*` are of the last attempt under the push's key.
-    """
-
-    revision: int | None
-    closed: bool
-    address_id: UUID | None
-    address: dict[str, Any] | None
-    known_digest: bytes | None
-    last_inbox_id: int | None
-    last_state: str | None
-    last_digest: bytes | None
-    undecided: int
-    has_carrier: bool
-
-
-# One statement: a push waits for each of these on its way in.
-_STANDING: Final = text(
-    """
-    select o.revision, o.closed_at is not null, o.address_id, a.data, r.digest, i.inbox_id, i.state, i.digest,
-           (select count(*) from records.inbox w
-            where w.tenant = :tenant and w.order_ref = :order_ref and w.state = 'queued'),
-           exists (select from records.carrier_connection c where c.tenant = :tenant and c.carrier = :carrier)
-    from (select) as push
-    left join records.orders o on o.tenant = :tenant and o.order_ref = :order_ref
-    left join records.address a on a.address_id = o.address_id
-    left join records.order_revision r
-      on r.tenant = :tenant and r.order_ref = :order_ref and r.revision = :revision
-    left join lateral (
-      select inbox_id, state, digest from records.inbox
-      where tenant = :tenant and order_ref = :order_ref and key = :key order by attempt desc limit 1
-    ) i on true
-    """
-)
-
-
-async def standing(
-    connection: AsyncConnection, *, tenant: str, order_ref: str, revision: int, key: str, carrier: str
-) -> Standing:
-    """Return how an order stands to a push of it."""
-    asked = {"tenant": tenant, "order_ref": order_ref, "revision": revision, "key": key, "carrier": carrier}
-    return Standing(*(await connection.execute(_STANDING, asked)).one())
 
 
 async def contents(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Any]]:

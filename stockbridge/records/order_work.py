@@ -1,15 +1,18 @@
-"""What an order is, and what is still to be done for it, as the records have it: all in one look."""
+"""What an order is, and what is still to be done for it, as the records have it: all in one look.
+
+The statements here are put together with what the ledger says of the order (`activities/work.py`).
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
-_READ: Final = text(
-    """
+# `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
+READ: Final = """
     select o.*,
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no)
                                  order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
@@ -35,34 +38,13 @@ _READ: Final = text(
     from records.orders o
     where o.tenant = :tenant and o.order_ref = :order_ref
     """
-)
 
 # The same, beside what became of a command of the order. Without an order, the command alone.
-_READ_WITH_COMMAND: Final = text(
-    f"""
+READ_WITH_COMMAND: Final = f"""
     select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, work.*
-    from records.inbox i left join lateral ({_READ.text}) work on true
+    from records.inbox i left join lateral ({READ}) work on true
     where i.inbox_id = :inbox_id
     """  # noqa: S608 - put together from constants
-)
-
-
-async def read(connection: AsyncConnection, tenant: str, order_ref: str) -> dict[str, Any] | None:
-    """Return an order's row, its open `carrier_steps` and `erp_steps`, its `tracking_numbers`, and what waits.
-
-    `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
-    """
-    found = (await connection.execute(_READ, {"tenant": tenant, "order_ref": order_ref})).mappings().one_or_none()
-    return dict(found) if found else None
-
-
-async def read_with_command(
-    connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return what became of a command (`command_kind`, `key`, `command_state`, `answer`), and `read` of its order."""
-    given = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id}
-    row = dict((await connection.execute(_READ_WITH_COMMAND, given)).mappings().one())
-    return row, row if row["tenant"] else None
 
 
 # Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:

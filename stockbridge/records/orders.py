@@ -23,15 +23,19 @@ async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order
     return dict(found) if found else None
 
 
+_LOCK: Final = text(
+    """
+    select * from records.orders
+    where (tenant, order_ref) in (select * from unnest(cast(:tenants as text[]), cast(:refs as text[])))
+    order by tenant, order_ref for update
+    """
+)
+
+
 async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Order]:
     """Lock the rows of orders, in one sorted order, and return those that exist."""
-    query = (
-        select(orders)
-        .where(tuple_(orders.c.tenant, orders.c.order_ref).in_(sorted(set(names))))
-        .order_by(orders.c.tenant, orders.c.order_ref)
-        .with_for_update()
-    )
-    rows = (await connection.execute(query)).mappings()
+    asked = {"tenants": [tenant for tenant, _ in names], "refs": [order_ref for _, order_ref in names]}
+    rows = (await connection.execute(_LOCK, asked)).mappings()
     return {(row["tenant"], row["order_ref"]): dict(row) for row in rows}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,11 +29,18 @@ async def put(connection: AsyncConnection, tenant: str, order_ref: str, signal: 
     await connection.execute(insert(outbox).values(tenant=tenant, order_ref=order_ref, signal=signal))
 
 
+# Asked ten times a second.
+_UNDELIVERED: Final = text(
+    """
+    select outbox_id, tenant, order_ref, signal from records.outbox
+    where delivered_at is null order by outbox_id limit :limit
+    """
+)
+
+
 async def undelivered(connection: AsyncConnection, limit: int) -> list[OutboxRow]:
     """Return signals that were not delivered yet, oldest first."""
-    columns = (outbox.c.outbox_id, outbox.c.tenant, outbox.c.order_ref, outbox.c.signal)
-    query = select(*columns).where(outbox.c.delivered_at.is_(None)).order_by(outbox.c.outbox_id).limit(limit)
-    return [OutboxRow(*row) for row in await connection.execute(query)]
+    return [OutboxRow(*row) for row in await connection.execute(_UNDELIVERED, {"limit": limit})]
 
 
 async def mark_delivered(connection: AsyncConnection, outbox_ids: list[int]) -> None:

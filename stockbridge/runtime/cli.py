@@ -90,7 +90,7 @@ def api() -> None:
     """Serve the HTTP API: the ERP's pushes, the carriers' callbacks, the floor and the office."""
     from stockbridge.runtime.serving import serve_api
 
-    signals.run(serve_api(Settings.load()))
+    signals.run_fast(serve_api(Settings.load()))
 
 
 @app.command(rich_help_panel="Run it")
@@ -171,7 +171,7 @@ def _run_announcing(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> No
     settings = Settings.load()
     withdraw_ready(settings)
     try:
-        signals.run(work(settings))
+        signals.run_fast(work(settings))
     finally:
         withdraw_ready(settings)
 

@@ -29,11 +29,13 @@ def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
 
     A broken connection is found when it is used: then the whole pool is made anew, and what was asked is asked again,
     by Temporal or by the caller of a 503. A ping before each use would cost every push a round trip for each step.
+    The connection that was used last is used next: its statements are prepared, and its server process is warm.
     """
     return create_async_engine(
         settings.database_sqlalchemy_url,
         pool_size=connections,
         max_overflow=connections,
+        pool_use_lifo=True,
         connect_args={"connect_timeout": _CONNECT_S},
     )
 
@@ -43,6 +45,7 @@ def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
     return create_engine(
         settings.database_sqlalchemy_url,
         pool_size=connections,
+        pool_use_lifo=True,
         connect_args={"connect_timeout": _CONNECT_S},
     )
 

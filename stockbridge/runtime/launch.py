@@ -1,6 +1,6 @@
 """Become another program that dies with its parent, as another user where asked.
 
-usage: python -I -S launch.py PARENT_PID DEATH_SIGNAL USER COMMAND...     (USER may be "-": stay who we are)
+usage: python -I -S launch.py PARENT_PID DEATH_SIGNAL USER NICENESS COMMAND...     (USER may be "-": stay who we are)
 
 This runs by its path, in a fresh interpreter without the site packages, so that nothing happens between fork and exec
 in a process that already has threads. It imports the standard library only.
@@ -17,6 +17,7 @@ import os
 import pwd
 import signal
 import sys
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
@@ -42,11 +43,20 @@ class CapabilitySets(ctypes.Structure):
 
 def main(arguments: list[str]) -> None:
     """Set up this process as the arguments say, then replace it by the command."""
-    parent_pid, death_signal, user, *command = arguments
+    parent_pid, death_signal, user, niceness, *command = arguments
+    if int(niceness):
+        step_back(int(niceness))
     if user != "-":
         become(user)
     die_with_parent(int(parent_pid), int(death_signal))
     os.execvp(command[0], command)  # noqa: S606 - no shell is wanted; the command comes from our own code
+
+
+def step_back(niceness: int) -> None:
+    """Let others go first. Where Linux weighs sessions (autogroups), a process is nice in its own only: say both."""
+    os.nice(niceness)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:  # noqa: PTH123 - pathlib takes long to load
+        autogroup.write(str(niceness))
 
 
 def become(user: str) -> None:

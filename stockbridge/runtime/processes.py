@@ -29,7 +29,7 @@ class Command:
     """What to run, and how it ends.
 
     `stop_signal` asks it to end; after `stop_limit_s` seconds it is killed. `death_signal` is what the kernel sends it
-    when we die first. `user` is the account to run as (None: ours).
+    when we die first. `user` is the account to run as (None: ours). With `niceness` others go first.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_limit_s: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
+    niceness: int = 0
 
 
 class ChildProcess:
@@ -56,10 +57,10 @@ class ChildProcess:
         Call it on the thread that lives longest, the main one: the parent-death signal follows that thread.
         """
         user = command.user or "-"
-        launch = (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(command.death_signal)), user)
+        how = (str(os.getpid()), str(int(command.death_signal)), user, str(command.niceness))
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *launch,
+                *(sys.executable, "-I", "-S", str(LAUNCHER), *how),
                 *command.argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

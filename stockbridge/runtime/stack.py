@@ -107,6 +107,7 @@ async def embedded_stack(
             )
 
 
+SANDBOX = "sandbox"
 PARTNERS = "partners"
 OUTSIDE = ("erp", "carriers")
 """What a second worker does, so that calls outside take no time from orders."""
@@ -167,7 +168,7 @@ def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[P
     sandbox_health = (f"{ports.erp_url}/healthz", f"{ports.carrier_url}/healthz")
     sandbox_env = _sandbox_environment(folder / "sandbox", settings, ports, plan)
     return [
-        Part(_command("sandbox", sandbox_env), new_log(folder, "sandbox"), _answering(*sandbox_health)),
+        Part(_command(SANDBOX, sandbox_env), new_log(folder, "sandbox"), _answering(*sandbox_health)),
         _announcing_part(
             "worker", "worker", settings.model_copy(update={"worker_queues": ("orders", "stock")}), folder
         ),
@@ -191,10 +192,14 @@ def _announcing_part(command: str, name: str, settings: Settings, folder: Path) 
 
 def _command(command: str, environment: dict[str, str], name: str = "") -> Command:
     """Return how one of our own commands is run."""
-    argv: tuple[str, ...] = (sys.executable, "-m", "stockbridge.runtime.cli", command)
-    if name == PARTNERS:
-        argv = ("nice", "-n", "10", *argv)  # the ERP can wait a moment; the floor can't
-    return Command(name or command, argv, env={"PYTHONUNBUFFERED": "1", **environment}, stop_limit_s=20)
+    return Command(
+        name or command,
+        (sys.executable, "-m", "stockbridge.runtime.cli", command),
+        env={"PYTHONUNBUFFERED": "1", **environment},
+        stop_limit_s=20,
+        # The ERP can wait a moment, and would have a machine of its own; the floor can't.
+        niceness=10 if (name or command) in {SANDBOX, PARTNERS} else 0,
+    )
 
 
 def _sandbox_environment(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> dict[str, str]:

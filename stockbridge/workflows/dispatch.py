@@ -66,9 +66,10 @@ class OrderGateway:
         self._client = client
         self._engine = engine
 
-    async def deliver(self, row: StoredCommand, timeout_s: float) -> None:
+    async def deliver(self, row: StoredCommand, timeout_s: float) -> CommandAnswer | None:
         """Hand a stored command to its order's workflow, and wait until it is decided.
 
+        Returns the decision; None where the order closed before it, and the row has its answer, if it has one.
         Raises `TimeoutError` where there is no answer in time, `Unavailable` where Temporal can't be reached; the
         command is kept, and the relay sends it again.
         """
@@ -76,18 +77,19 @@ class OrderGateway:
         try:
             with _in_our_words():
                 async with asyncio.timeout(timeout_s + GRACE_S):
-                    await self._update(row, command, timedelta(seconds=timeout_s))
+                    return await self._update(row, command, timedelta(seconds=timeout_s))
         except WorkflowAlreadyStartedError:
             await answer_if_closed(self._engine, OrderId(tenant=row.tenant, order_ref=row.order_ref), row.inbox_id)
+            return None
         except WorkflowUpdateFailedError as error:
             log.warning("command.update_failed", key=row.key, error=str(error.cause))
             raise Unavailable("The order's workflow could not decide; the command is kept.") from error
 
-    async def _update(self, row: StoredCommand, command: Command, limit: timedelta) -> None:
+    async def _update(self, row: StoredCommand, command: Command, limit: timedelta) -> CommandAnswer:
         operation = await self._operation(row)
         started = asyncio.create_task(operation.workflow_handle())
         try:
-            await self._client.execute_update_with_start_workflow(
+            answer: CommandAnswer = await self._client.execute_update_with_start_workflow(
                 row.kind,
                 command,
                 id=row.update_id,
@@ -95,6 +97,7 @@ class OrderGateway:
                 result_type=CommandAnswer,
                 rpc_timeout=limit,
             )
+            return answer
         finally:
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)  # its error came by the update already

@@ -12,6 +12,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.activities.deciding import Deciding
+from stockbridge.activities.messages import CommandAnswer
 from stockbridge.api import examples
 from stockbridge.domain.errors import Unavailable
 from stockbridge.ledger.writer import LedgerWriter
@@ -32,10 +33,14 @@ class DirectGateway:
         self.labels = True
         self.heard: list[str] = []
 
-    async def deliver(self, row: InboxRow, timeout_s: float) -> None:
+    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
         if self.down:
             raise Unavailable(f"Temporal is down; {timeout_s} s are of no use.")
         await self.decide_all(row.tenant, row.order_ref)
+        async with self._engine.connect() as connection:
+            decided = await inbox.get(connection, row.inbox_id)
+        accepted, answer = decided.state == "accepted", decided.answer or {}
+        return CommandAnswer(accepted=accepted, outcome=answer.get("outcome", ""), problem=None if accepted else answer)
 
     async def hear_carrier(self, tenant: str, order_ref: str) -> None:
         del tenant

@@ -226,6 +226,7 @@ async def test_the_same_push_at_the_same_time_is_one(stocked: Door) -> None:
     answers = await asyncio.gather(*(stocked.post("/api/orders/outbound", push()) for _ in range(8)))
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert await stocked.count("records.inbox") == 1
+    assert await stocked.count("records.address") == 1
     assert await stocked.count("records.orders") == 1
 
 

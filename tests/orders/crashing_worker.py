@@ -17,6 +17,7 @@ from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.deciding import Deciding
 from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.orders import OrderActivities
 from stockbridge.activities.tracking import Tracking
 from stockbridge.records import feed
 from stockbridge.runtime import serving, signals
@@ -51,10 +52,6 @@ def at_decision(row: Any, *_: Any) -> None:
     die_at(f"before {row.kind} is decided", row.order_ref)
 
 
-def at_decided(row: Any, *_: Any) -> None:
-    die_at(f"after {row.kind} is decided", row.order_ref)
-
-
 def before_commit(_connection: Any, outcomes: Any, _prepared: Any) -> None:
     for outcome in outcomes:
         for order_ref in outcome.request.orders():
@@ -77,6 +74,18 @@ def after_events(order: Any) -> None:
     die_at("after events are applied", order.order_ref)
 
 
+def wrap_decided() -> None:
+    """Die where every run of a command comes by: another order may kill one between its commit and its answer."""
+    decide_first = OrderActivities._decide_first
+
+    async def after(self: Any, *args: Any) -> Any:
+        row = await decide_first(self, *args)
+        die_at(f"after {row.kind} is decided", row.order_ref)
+        return row
+
+    OrderActivities._decide_first = after  # type: ignore[method-assign]
+
+
 def wrap_erp() -> None:
     """Die where every run of a message comes by: one that was killed by another order asks, and does not send again."""
     port, done = ErpActivities._port, feed.done
@@ -87,18 +96,19 @@ def wrap_erp() -> None:
         die_at(f"before the ERP is told {row['kind']}", row["order_ref"])
         return port(self, row)
 
-    def after(connection: Any, tenant: str, order_ref: str, *rest: Any) -> None:
+    def after(connection: Any, tenant: str, order_ref: str, *rest: Any, **more: Any) -> Any:
         die_at(f"after the ERP was told {telling.kind}", order_ref)
-        done(connection, tenant, order_ref, *rest)
+        return done(connection, tenant, order_ref, *rest, **more)
 
     ErpActivities._port = before  # type: ignore[method-assign]
     feed.done = after
 
 
-around(Deciding, "decide", at_decision, at_decided)
+around(Deciding, "decide", at_decision, None)
 around(OrderBookkeeping, "write", None, before_commit)
 around(CarrierActivities, "_claim", None, before_booking)
 around(CarrierActivities, "_keep", before_keeping, after_keeping)
 around(Tracking, "apply_all", None, after_events)
+wrap_decided()
 wrap_erp()
-signals.run(serving.run_worker(Settings.load()))
+signals.run_fast(serving.run_worker(Settings.load()))

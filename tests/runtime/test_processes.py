@@ -72,6 +72,18 @@ async def test_a_child_of_another_user_runs_as_that_user(tmp_path: Path) -> None
     assert process.last_words() == "nobody"
 
 
+async def test_a_child_that_is_to_let_others_go_first_does(tmp_path: Path) -> None:
+    tell = "nice; cat /proc/self/autogroup 2>/dev/null || true"
+    process = await ChildProcess.start(
+        Command("nice", ("/bin/sh", "-c", tell), niceness=5), log=tmp_path / "nice.log", mark="test"
+    )
+    assert await process.wait() == 0
+    await process.stop()
+    own, *group = process.last_words().splitlines()
+    assert int(own) == os.nice(0) + 5
+    assert all(line.endswith("nice 5") for line in group)
+
+
 def test_a_sweep_ends_what_carries_the_mark_and_nothing_else(tmp_path: Path) -> None:
     ours = subprocess.Popen(["sleep", "600"], env={**os.environ, MARK: str(tmp_path)})
     others = subprocess.Popen(["sleep", "600"], env={**os.environ, MARK: str(tmp_path / "other")})

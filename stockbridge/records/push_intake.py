@@ -1,0 +1,153 @@
+"""A push at the door: all that must be known before it is kept, and how it is kept. One statement each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.records.catalog import Product, product_of
+from stockbridge.records.inbox import InboxRow
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an order, and the catalog, stand to a push.
+
+    `revision` is None for an order that was never accepted; `known_digest` is that of the pushed revision, where it was
+    accepted. `last_*` are of the last attempt under the push's key. `sites` are those that exist, each with whether it
+    has a staging location.
+    """
+
+    revision: int | None
+    closed: bool
+    address_id: UUID | None
+    address: dict[str, Any] | None
+    known_digest: bytes | None
+    last_inbox_id: int | None
+    last_state: str | None
+    last_digest: bytes | None
+    last_attempt: int
+    undecided: int
+    has_carrier: bool
+    products: Mapping[str, Product]
+    sites: Mapping[str, bool]
+
+
+_STANDING: Final = text(
+    """
+    select o.revision, o.closed_at is not null as closed, o.address_id, a.data as address, r.digest as known_digest,
+      i.inbox_id as last_inbox_id, i.state as last_state, i.digest as last_digest,
+      coalesce(i.attempt, 0) as last_attempt,
+      (select count(*) from records.inbox w
+       where w.tenant = :tenant and w.order_ref = :order_ref and w.state = 'queued'
+      ) as undecided,
+      exists (
+        select from records.carrier_connection c where c.tenant = :tenant and c.carrier = :carrier
+      ) as has_carrier,
+      (select coalesce(jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings)), '[]')
+       from records.product p where p.tenant = :tenant and p.sku = any(:skus)
+      ) as products,
+      (select coalesce(jsonb_object_agg(l.location_id, exists (
+         select from records.location s where s.tenant = :tenant and s.site = l.location_id and s.type = 'staging')
+       ), '{}')
+       from records.location l where l.tenant = :tenant and l.type = 'site' and l.location_id = any(:sites)
+      ) as sites
+    from (select) as push
+    left join records.orders o on o.tenant = :tenant and o.order_ref = :order_ref
+    left join records.address a on a.address_id = o.address_id
+    left join records.order_revision r
+      on r.tenant = :tenant and r.order_ref = :order_ref and r.revision = :revision
+    left join lateral (
+      select inbox_id, state, digest, attempt from records.inbox
+      where tenant = :tenant and order_ref = :order_ref and key = :key order by attempt desc limit 1
+    ) i on true
+    """
+)
+
+
+async def standing(
+    connection: AsyncConnection,
+    *,
+    tenant: str,
+    order_ref: str,
+    revision: int,
+    key: str,
+    carrier: str,
+    skus: Collection[str],
+    sites: Collection[str],
+) -> Standing:
+    """Return how an order and the catalog stand to a push."""
+    asked = {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "revision": revision,
+        "key": key,
+        "carrier": carrier,
+        "skus": sorted(skus),
+        "sites": sorted(sites),
+    }
+    row = (await connection.execute(_STANDING, asked)).mappings().one()
+    return Standing(**{**row, "products": {product[0]: product_of(*product) for product in row["products"]}})
+
+
+# Nothing of it where the attempt is there already: a twin of the push was faster.
+_KEEP: Final = text(
+    """
+    with kept as (
+      insert into records.inbox (tenant, order_ref, kind, key, attempt, digest, payload, actor)
+      values (:tenant, :order_ref, 'submit', :key, :attempt, :digest, cast(:payload as jsonb), :actor)
+      on conflict do nothing
+      returning inbox_id, received_at
+    ), people as (
+      insert into records.address (address_id, tenant, data)
+      select p.key::uuid, :tenant, p.value from kept, jsonb_each(cast(:people as jsonb)) as p
+    )
+    select inbox_id, received_at from kept
+    """
+)
+
+
+async def keep(
+    connection: AsyncConnection,
+    *,
+    tenant: str,
+    order_ref: str,
+    key: str,
+    attempt: int,
+    digest: bytes,
+    payload: dict[str, Any],
+    people: Mapping[str, Mapping[str, Any]],
+    actor: str,
+) -> InboxRow | None:
+    """Keep a push in the inbox, and the people's data that came with it under its ids. None where the attempt is known.
+
+    The other writer's row is there then: look again.
+    """
+    given: dict[str, Any] = {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "key": key,
+        "attempt": attempt,
+        "digest": digest,
+        "actor": actor,
+    }
+    written = {"payload": json.dumps(payload), "people": json.dumps(people)}
+    row = (await connection.execute(_KEEP, given | written)).one_or_none()
+    if row is None:
+        return None
+    return InboxRow(
+        **given,
+        inbox_id=row.inbox_id,
+        kind="submit",
+        payload=payload,
+        state="queued",
+        answer=None,
+        received_at=row.received_at,
+        decided_at=None,
+    )
