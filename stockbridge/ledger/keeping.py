@@ -37,6 +37,9 @@ class KeptPools:
     def __init__(self) -> None:
         self._pools: OrderedDict[UUID, Kept] = OrderedDict()
 
+    def __contains__(self, pool_id: UUID) -> bool:
+        return pool_id in self._pools
+
     def take(self, pools: Iterable[UUID]) -> dict[UUID, Kept]:
         """Hand out what is kept of pools. It is kept no longer: a batch works on the streams themselves."""
         return {pool_id: kept for pool_id in pools if (kept := self._pools.pop(pool_id, None)) is not None}

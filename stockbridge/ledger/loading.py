@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from stockbridge.ledger.requests import Request
 from stockbridge.ledger.statements import Driver, Rows, begin, run
 
 TICK: Final = timedelta(microseconds=1)
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,17 @@ class Posted:
 class Loaded:
     """What was read, as rows, so that a book can be made of it as often as the batch is decided; and what was kept.
 
-    `clock` is a time for the first posting, `said` what PostgreSQL's says, None if nothing was read. `marks` are those
-    of the pools' last writes, as far as we know.
+    `clock` is a time for the first posting. `marks` are those of the pools' last writes, as far as we know. `of_news`
+    alone needs no more than what was kept.
     """
 
     clock: datetime
-    said: datetime | None
     marks: dict[UUID, int]
     posted: dict[tuple[str, str], Posted]
     streams: Rows
     lines: Rows
     kept: Mapping[UUID, Kept]
+    of_news: bool = False
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
@@ -112,7 +114,6 @@ async def load(
     known = dict(zip(unread, marks or (), strict=True)) | {pool_id: pool.mark for pool_id, pool in kept.items()}
     return Loaded(
         clock=_later(clock, streams, kept),
-        said=clock,
         marks={pool_id: known[pool_id] for pool_id in needs.pools},
         posted={(row[0], row[1]): Posted(*row[2:]) for row in found["posted"]},
         streams=streams,
@@ -122,12 +123,22 @@ async def load(
     )
 
 
-def foresee(needs: Needs, kept: Mapping[UUID, Kept], clock: datetime) -> Loaded | None:
-    """Return what requests need without reading it, where they need no more than is kept; else None."""
-    if len(kept) < len(needs.pools) or not all(request.is_news() for request in needs.requests):
+def of_kept(needs: Needs, kept: Mapping[UUID, Kept]) -> Loaded | None:
+    """Return what requests need without reading it, where they need no more than is kept; else None.
+
+    The clock is still to be read: `see_clock`.
+    """
+    all_new = len(needs.orders) == len(needs.requests) and all(request.is_news() for request in needs.requests)
+    if len(kept) < len(needs.pools) or not all_new:
         return None
     marks = {pool_id: kept[pool_id].mark for pool_id in needs.pools}
-    return Loaded(_later(clock, [], kept), None, marks, posted={}, streams=[], lines=[], kept=kept)
+    return Loaded(_EVER, marks, posted={}, streams=[], lines=[], kept=kept, of_news=True)
+
+
+async def see_clock(driver: Driver, kept: Mapping[UUID, Kept]) -> datetime:
+    """Begin, and return a time for postings in pools that are kept."""
+    (((clock, _),),) = await begin(driver, [queries.SEE_CLOCK.call()], queries.ALL)
+    return _later(clock, [], kept)
 
 
 def _named(needs: Needs) -> dict[str, str]:

@@ -11,7 +11,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import Request
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of an accepted request.
 

@@ -51,21 +51,25 @@ select array_agg(last_write order by pool_id), clock_timestamp(), {_PLAINLY} fro
 """,
 )
 
+# Read the clock alone, announced likewise.
+SEE_CLOCK: Final = Statement(
+    "see_clock",
+    f"""
+with announced as materialized (select from ledger.pool where false for update)
+select clock_timestamp(), {_PLAINLY}
+""",
+)
+
 # Lock the pools whose marks were seen, and fail if one was written since; then leave our own mark in those that change.
 CLAIM_POOLS: Final = Statement(
     "claim_pools", "select ledger.claim_pools(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer)"
 )
 
-# Claim pools for requests of which nothing was accepted before, and fail if something was, or if their time has passed.
+# Claim pools for requests of which nothing was accepted before, and fail if something was.
 CLAIM_FOR_NEWS: Final = Statement(
     "claim_for_news",
     "select ledger.claim_for_news(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer, %s::text[], "
-    f"%s::text[], %s::text[], %s::timestamptz), {_PLAINLY}",
-)
-
-# Let the time pass that a batch gave its postings: who hears of one may read as of it.
-LET_PASS: Final = Statement(
-    "let_pass", "select pg_sleep(greatest(0, extract(epoch from %s::timestamptz - clock_timestamp())))"
+    "%s::text[], %s::text[])",
 )
 
 # Find which keys were posted before.

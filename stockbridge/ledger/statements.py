@@ -39,12 +39,15 @@ class Statement:
 
     def __post_init__(self) -> None:
         types = _PARAMETER.findall(self.text)
+        taking = f" ({', '.join(types)})" if types else ""
         numbers = iter(range(1, len(types) + 1))
         text = _PARAMETER.sub(lambda _: f"${next(numbers)}", self.text)
-        object.__setattr__(self, "preparation", f"prepare ledger_{self.name} ({', '.join(types)}) as {text}")
+        object.__setattr__(self, "preparation", f"prepare ledger_{self.name}{taking} as {text}")
 
     def call(self, *arguments: str) -> str:
         """Write a call down, with its arguments as literals."""
+        if not arguments:
+            return f"execute ledger_{self.name}"
         written = "', '".join([argument.replace("'", "''") for argument in arguments])
         return f"execute ledger_{self.name}('{written}')"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -41,14 +40,25 @@ def writing(book: Book, decisions: Iterable[Decision]) -> list[str]:
         *_call(queries.ENSURE_LOTS, [lot for posting in postings for lot in _lots(posting.request)], _LOT_TEXTS),
         *_call(queries.INSERT_STREAMS, [_stream_row(s) for s in streams if not s.stored], _STREAM_TEXTS),
         *_turn((stream for stream in turned if _is_open(stream)), "true"),
-        *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
-        *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
-        *_lines(book, decisions),
+        *_inserting(book, postings, decisions),
     ]
     for stream in turned:
         if stream.tail is not None:
             stream.tail.was_open = _is_open(stream)
     return calls
+
+
+def _inserting(book: Book, postings: Sequence[Decision], decisions: Sequence[Decision]) -> list[str]:
+    """Insert postings and entries, and write each order line that changed once, as it is after the whole batch."""
+    keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
+    new_lines = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
+    known_lines = [_line_row(book.lines[key]) for key in keys if key in book.stored_lines]
+    return [
+        *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
+        *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
+        *_call(queries.INSERT_ORDER_LINES, new_lines, _LINE_TEXTS),
+        *_call(queries.UPDATE_ORDER_LINES, known_lines, _LINE_TEXTS),
+    ]
 
 
 @dataclass(frozen=True)
@@ -71,19 +81,13 @@ class Claim:
         """Make the call for a batch that read what it needs."""
         return queries.CLAIM_POOLS.call(*self._arguments())
 
-    def of_news(self, news: Iterable[tuple[str, str, str]], recorded_from: datetime) -> str:
+    def of_news(self, news: Iterable[tuple[str, str, str]]) -> str:
         """Make the call for a batch that read nothing: its tenants, keys and orders must be new."""
-        texts = map(array_of_texts, zip(*news, strict=True))
-        return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *texts, str(recorded_from))
+        return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *map(array_of_texts, zip(*news, strict=True)))
 
     def _arguments(self) -> tuple[str, ...]:
         marks = (array_of_plain(self.marks), array_of_plain(self.marks.values()))
         return (*marks, array_of_plain(self.changed), str(self.mark), str(PATIENCE if self.following else 1))
-
-
-def letting_pass(instant: datetime) -> str:
-    """Make the call that lets the time pass which a batch gave its postings, where it is still to come."""
-    return queries.LET_PASS.call(str(instant))
 
 
 def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[str]:
@@ -106,17 +110,6 @@ def _turned(stream: Stream) -> bool:
 def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
     if isinstance(request, ReceiveStock):
         yield from ((request.tenant, line.sku, line.lot, line.expires_on) for line in request.lines if line.lot)
-
-
-def _lines(book: Book, decisions: Iterable[Decision]) -> list[str]:
-    """Write each order line that changed once, as it is after the whole batch."""
-    keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
-    new = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
-    known = [_line_row(book.lines[key]) for key in keys if key in book.stored_lines]
-    return [
-        *_call(queries.INSERT_ORDER_LINES, new, _LINE_TEXTS),
-        *_call(queries.UPDATE_ORDER_LINES, known, _LINE_TEXTS),
-    ]
 
 
 def _line_row(line: OrderLine) -> tuple[Any, ...]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -24,18 +23,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
-from stockbridge.ledger import queries
 from stockbridge.ledger.batch import Attachment, Batch, Waiting
-from stockbridge.ledger.book import Book, NotLoaded
+from stockbridge.ledger.book import Book, Entry, NotLoaded
 from stockbridge.ledger.chaining import chain
-from stockbridge.ledger.clock import DatabaseClock
-from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch
-from stockbridge.ledger.keeping import Kept, KeptPools
-from stockbridge.ledger.loading import Loaded, Needs, foresee, load, load_more, load_tails, unread_tails
+from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch, place_in_time
+from stockbridge.ledger.keeping import KeptPools
+from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, of_kept, see_clock, unread_tails
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
-from stockbridge.ledger.statements import COMMIT, Driver, begin, run
-from stockbridge.ledger.storing import Claim, letting_pass, writing
+from stockbridge.ledger.statements import COMMIT, Driver, run
+from stockbridge.ledger.storing import Claim, writing
 
 MAX_BATCH: Final = 512
 AHEAD: Final = 12
@@ -70,7 +67,7 @@ class _Overtaken(Exception):  # noqa: N818 - a turn of the loop, not an error
 
 
 _OVERTAKEN: Final = (_Overtaken, driver_errors.SerializationFailure, driver_errors.ObjectNotInPrerequisiteState)
-"""What was read or foreseen ahead of the locks was too little, or is past."""
+"""What was read ahead of the locks, or kept, was too little, or is past."""
 
 
 class LedgerWriter:
@@ -84,12 +81,11 @@ class LedgerWriter:
         self._gathering: list[Waiting] = []
         self._enough: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
-        self._held: list[AsyncConnection] = []
+        self._held: list[tuple[AsyncConnection, Driver]] = []
         self._lent = 0
         self._known_pools: set[UUID] = set()
         self._kept = KeptPools()
         self._wary_of: dict[UUID, int] = {}
-        self._clock = DatabaseClock()
 
     async def post(self, request: Request, attachment: Attachment | None = None) -> Outcome:
         """Carry a request out, in one transaction with its attachment, and return what became of it.
@@ -129,26 +125,37 @@ class LedgerWriter:
             for waiting in self._gathering:  # only where the task was cancelled
                 waiting.answer.cancel()
             self._gathering = []
+            await self._give_back()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
         """Lend a connection of those that are held while batches follow each other, and give them back after the last.
 
         To take one from the engine's pool costs as much time as to ask PostgreSQL something.
         """
-        connection = self._held.pop() if self._held else await self._engine.connect()
+        connection, driver = self._held.pop() if self._held else await self._connect()
         self._lent += 1
         try:
-            yield connection
+            yield connection, driver
         except BaseException:
             await connection.close()
             raise
         else:
-            self._held.append(connection)
+            self._held.append((connection, driver))
         finally:
             self._lent -= 1
-            while self._held and not self._lent and not self._gathering:
-                await self._held.pop().close()
+            if not self._lent and not self._gathering:
+                await self._give_back()
+
+    async def _connect(self) -> tuple[AsyncConnection, Driver]:
+        connection = await self._engine.connect()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        return connection, driver
+
+    async def _give_back(self) -> None:
+        while self._held:
+            connection, _ = self._held.pop()
+            await connection.close()
 
     def _take(self, before: Batch | None) -> list[Waiting]:
         """Take who waits: all, or half of all with those on their way, so that two batches can take turns."""
@@ -176,7 +183,7 @@ class LedgerWriter:
         """Carry a batch out: ahead of its locks if it can be, else under them, else each request alone."""
         try:
             wary = self._is_wary_of(batch)
-            if former and before and (wary or batch.depends_on(former)):
+            if former and before and (wary or batch.depends_on(former) or not self._knows(batch, former)):
                 await before
                 former = None
             try:
@@ -193,6 +200,10 @@ class LedgerWriter:
             await self._run_singly(batch.waiting, error)
         finally:
             batch.leave()
+
+    def _knows(self, batch: Batch, former: Batch) -> bool:
+        """Say whether all pools of a batch that the one before changes are kept: PostgreSQL has not written it yet."""
+        return all(pool_id in self._kept for pool_id in former.changed_pools if pool_id in batch.needs.pools)
 
     def _is_wary_of(self, batch: Batch) -> bool:
         """Say whether another process writes the same pools, so that reading ahead of the lock would be in vain."""
@@ -216,57 +227,29 @@ class LedgerWriter:
 
     async def _transact(self, batch: Batch, former: Batch | None, *, locking: bool) -> None:
         """Read, decide, claim, write and commit. Raises `_Overtaken` where it has to be done under the locks."""
-        async with self._connection() as connection:
-            driver: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        async with self._connection() as (connection, driver):
             kept = {} if locking else self._kept.take(batch.needs.pools)
-            loaded = (former and self._foresee(batch.needs, kept)) or await self._read(
-                driver, batch.needs, kept, locking
-            )
-            book, verdicts = await _decide(driver, batch, loaded, former)
+            news = of_kept(batch.needs, kept)
+            if news is not None:
+                loaded, (book, verdicts) = news, await _decide_news(driver, batch, news)
+            else:
+                loaded = await load(driver, batch.needs, self._known_pools, kept, locking=locking)
+                book, verdicts = await _decide(driver, batch, loaded, former)
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
             chain(decisions)
-            calls = writing(book, decisions)
             claim = Claim(loaded.marks, book.changed_pools, secrets.randbits(62), following=former is not None)
+            calls = [*_claiming(claim, loaded, batch, verdicts), *writing(book, decisions)]
             newest = max([loaded.clock, *(decision.recorded_at for decision in decisions)])
             self._kept.keep(book, claim.left(), newest)
             batch.will_leave(book, decisions)
             batch.is_decided()
             alone = self._companion is None and not batch.has_attachments()
-            ending = [COMMIT] if alone else []
-            if loaded.said is None:
-                news = [(r.tenant, r.key, order_ref) for r in batch.needs.requests for order_ref in r.orders()]
-                first = claim.of_news(news, loaded.clock)
-                await self._begin_with(driver, [first, *calls, letting_pass(newest), *ending])
-            else:
-                first_of = [claim.of_what_was_read()] if any(not isinstance(v, Repeat) for v in verdicts) else []
-                await run(driver, [*first_of, *calls, *ending])
+            await run(driver, [*calls, COMMIT] if alone else calls)
             if not alone:
                 await self._attach(connection, list(batch.accepted(verdicts)))
                 await driver.commit()
         self._known_pools.update(batch.needs.pools)
         batch.answer(verdicts)
-
-    def _foresee(self, needs: Needs, kept: Mapping[UUID, Kept]) -> Loaded | None:
-        """Return what requests need that follow a batch on its way, if they need not read it."""
-        now = self._clock.foresee(len(needs.requests))
-        return foresee(needs, kept, now) if now is not None else None
-
-    async def _read(self, driver: Driver, needs: Needs, kept: Mapping[UUID, Kept], locking: bool) -> Loaded:
-        asked_at = datetime.now(UTC)
-        loaded = await load(driver, needs, self._known_pools, kept, locking=locking)
-        if loaded.said is not None and not locking:
-            self._clock.heard(loaded.said, asked_at)
-        return loaded
-
-    async def _begin_with(self, driver: Driver, calls: Sequence[str]) -> None:
-        """Begin and write in one message, at the time that was foreseen for it."""
-        asked_at = datetime.now(UTC)
-        try:
-            ((said, _),), *_ = await begin(driver, calls, queries.ALL)
-        except driver_errors.ObjectNotInPrerequisiteState:
-            self._clock.was_late()
-            raise
-        self._clock.heard(said, asked_at)
 
     async def _attach(self, connection: AsyncConnection, accepted: Sequence[tuple[Waiting, Outcome]]) -> None:
         outcomes = [outcome for _, outcome in accepted]
@@ -276,6 +259,22 @@ class LedgerWriter:
                 await waiting.attachment(connection, outcome)
         if self._companion and outcomes:
             await self._companion.write(connection, outcomes, prepared)
+
+
+async def _decide_news(driver: Driver, batch: Batch, loaded: Loaded) -> tuple[Book, list[Verdict]]:
+    """Decide what needs no more than is kept, while PostgreSQL is asked for the time."""
+    asking = asyncio.create_task(see_clock(driver, loaded.kept))
+    await asyncio.sleep(0)  # it is sent now
+    try:
+        book, verdicts = decide_batch(batch.waiting, loaded)
+    except NotLoaded as missing:
+        raise _Overtaken from missing
+    finally:
+        loaded.clock = await asking
+    if unread_tails(stream for stream, *_ in _entries(verdicts)):
+        raise _Overtaken
+    place_in_time(verdicts, loaded.clock)
+    return book, verdicts
 
 
 async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | None) -> tuple[Book, list[Verdict]]:
@@ -288,14 +287,23 @@ async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | 
             if loaded.kept or former:
                 raise _Overtaken from missing
             await load_more(driver, loaded, missing)
-    entries = (entry for verdict in verdicts if isinstance(verdict, Decision) for entry in verdict.entries)
-    unread = unread_tails(stream for stream, *_ in entries)
-    if unread and loaded.said is None:
-        raise _Overtaken
+    unread = unread_tails(stream for stream, *_ in _entries(verdicts))
     if former and any(stream.pool_id in former.changed_pools for stream in unread.values()):
         raise _Overtaken
     await load_tails(driver, unread)
     return book, verdicts
+
+
+def _entries(verdicts: Iterable[Verdict]) -> Iterator[Entry]:
+    return (entry for verdict in verdicts if isinstance(verdict, Decision) for entry in verdict.entries)
+
+
+def _claiming(claim: Claim, loaded: Loaded, batch: Batch, verdicts: Iterable[Verdict]) -> list[str]:
+    """Make the call that claims the pools of a batch, unless it only repeats what was posted."""
+    if loaded.of_news:
+        return [claim.of_news((r.tenant, r.key, order) for r in batch.needs.requests for order in r.orders())]
+    decided = any(not isinstance(verdict, Repeat) for verdict in verdicts)
+    return [claim.of_what_was_read()] if decided else []
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 import pytest
@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected
 from stockbridge.domain.stock import Place
-from stockbridge.ledger.clock import DatabaseClock
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.verification import verify
 from stockbridge.ledger.writer import AHEAD, LedgerWriter
@@ -176,21 +175,3 @@ async def test_an_order_that_is_said_to_be_new_and_is_not_is_amended(warehouse: 
     assert (await warehouse.post(again)).lines[0].reserved == 6
     with pytest.raises(InvariantViolated):
         await warehouse.post(replace(warehouse.order("SO-1", (1, "CUP", 1)), former=()))
-
-
-def test_the_clock_is_foreseen_later_after_a_batch_was_late() -> None:
-    clock = DatabaseClock()
-    assert clock.foresee(1) is None
-    now = datetime.now(UTC)
-    clock.heard(now + timedelta(hours=1), now)
-
-    first, crowded = clock.foresee(1), clock.foresee(100)
-    clock.was_late()
-    later = clock.foresee(1)
-
-    assert first
-    assert crowded
-    assert later
-    assert timedelta(minutes=59) < first - now
-    assert first < crowded < first + timedelta(seconds=1)
-    assert first < later

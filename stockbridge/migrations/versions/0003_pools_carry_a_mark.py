@@ -42,22 +42,12 @@ end
 $$
 """
 
-# For requests of which nothing was accepted before, decided without reading: announces the writer before the time that it
-# gave its postings (`instants`), claims, and refuses what is not new.
+# For requests of which nothing was accepted before: claims, and refuses what is not new after all.
 CLAIM_FOR_NEWS = """
 create function ledger.claim_for_news(
-  claimed uuid[], seen bigint[], changed uuid[], mark bigint, tries integer,
-  tenants text[], keys text[], orders text[], recorded_from timestamptz
-) returns timestamptz language plpgsql
-as $$
-declare
-  announced_at timestamptz;
+  claimed uuid[], seen bigint[], changed uuid[], mark bigint, tries integer, tenants text[], keys text[], orders text[]
+) returns void language plpgsql as $$
 begin
-  perform from ledger.pool where false for update;
-  announced_at := clock_timestamp();
-  if announced_at > recorded_from then
-    raise exception 'the time that was foreseen has passed' using errcode = 'object_not_in_prerequisite_state';
-  end if;
   perform ledger.claim_pools(claimed, seen, changed, mark, tries);
   if exists (
     select from unnest(tenants, keys) as n (tenant, key)
@@ -68,7 +58,6 @@ begin
   ) then
     raise exception 'this is not new' using errcode = 'object_not_in_prerequisite_state';
   end if;
-  return announced_at;
 end
 $$
 """
@@ -104,10 +93,7 @@ def downgrade() -> None:
         source_schema="ledger",
         referent_schema="ledger",
     )
-    op.execute(
-        "drop function ledger.claim_for_news(uuid[], bigint[], uuid[], bigint, integer, text[], text[], text[], "
-        "timestamptz)"
-    )
+    op.execute("drop function ledger.claim_for_news(uuid[], bigint[], uuid[], bigint, integer, text[], text[], text[])")
     op.execute("drop function ledger.claim_pools(uuid[], bigint[], uuid[], bigint, integer)")
     op.execute("alter table ledger.pool reset (fillfactor)")
     op.drop_column("pool", "last_write", schema="ledger")
