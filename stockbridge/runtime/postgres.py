@@ -34,6 +34,8 @@ SERVER_SETTINGS = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
+    # A new segment of 16 MB would be written twice, and whoever commits at that moment would wait 15 ms for it.
+    "wal_init_zero": "off",
     "random_page_cost": "1.1",
     "timezone": "UTC",
     "log_timezone": "UTC",
