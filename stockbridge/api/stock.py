@@ -144,7 +144,7 @@ class AdjustmentView(BaseModel):
     """An adjustment: the difference that was posted, and what is on hand after it, in base units."""
 
     adjustment_no: str
-    posting_id: UUID | None
+    posting_id: UUID
     stream: StreamView
     delta: int
     on_hand: int
@@ -173,7 +173,7 @@ async def adjust(
     response.status_code = 200 if outcome.replayed else 201
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
-        posting_id=outcome.posting_id,
+        posting_id=_posted(outcome),
         stream=stream_view(stream),
         delta=outcome.answer["delta"],
         on_hand=outcome.answer["on_hand"],

@@ -121,7 +121,7 @@ def _decide(asked: Asked, book: Book, first: Posted | Decision | None, now: date
     draft = Draft(book, request.tenant)
     answer = decide(request, draft)
     entries, lines = draft.entries(), draft.lines_changed()
-    posting_id = uuid7() if entries or _moved(book, lines) else None
+    posting_id = uuid7() if entries or request.posts_nothing_too or _moved(book, lines) else None
     _take_places(draft, lines, now)
     apply(draft, entries, lines)
     reason = draft.reason or request.posting_reason()

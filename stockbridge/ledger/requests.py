@@ -40,6 +40,8 @@ class Request:
     """
 
     reason: ClassVar[str] = "posting"
+    posts_nothing_too: ClassVar[bool] = False
+    """Whether it is posted though it changes nothing, so that its key is remembered."""
 
     tenant: str
     key: str
@@ -386,6 +388,7 @@ class AdjustStock(_BucketRequest):
     """A fact: a count or a find differs from the ledger by `delta`. The other side is `adjustment/<site>`."""
 
     reason: ClassVar[str] = "adjustment"
+    posts_nothing_too: ClassVar[bool] = True  # a count that agreed must not be compared again, with what is there later
 
     delta: int
     cause: str

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stockbridge.domain.errors import Rejected
@@ -143,3 +145,15 @@ async def test_displaced_staging_gives_up_what_is_no_longer_wanted_first(warehou
 
     line = await warehouse.line("SO-1")
     assert (line.to_put_back, line.picked, line.reserved, line.backordered) == (0, 3, 4, 0)
+
+
+async def test_a_count_that_agreed_is_not_compared_again(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 5))
+    count = replace(warehouse.adjust("MUG", 0), key="adjustment/A-1", asked="counted 5")
+    first = await warehouse.post(count)
+    await warehouse.post(warehouse.receipt("MUG", 3))
+
+    again = await warehouse.post(replace(count, delta=-3))
+
+    assert (again.replayed, again.posting_id) == (True, first.posting_id)
+    assert (await warehouse.state("MUG"))["A-01"] == (8, 0)
