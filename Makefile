@@ -38,6 +38,11 @@ up: $(READY) temporal  ## Everything on this machine until Ctrl-C, with its addr
 test: $(READY) temporal  ## All tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: prove
+prove: export STOCKBRIDGE_STORIES ?= 50000
+prove: $(READY)  ## The ledger against an independent model: 50,000 random stories (STOCKBRIDGE_STORIES=N for other numbers)
+	@$(BIN)/python -m pytest tests/ledger/test_state_machine.py $(ARGS)
+
 .PHONY: check
 check: lint types contracts test  ## What CI runs: lint, format, types, import contracts, tests
 

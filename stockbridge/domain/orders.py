@@ -34,13 +34,18 @@ class OrderStatus(StrEnum):
     REFUSED = "refused"
 
 
+Part = tuple[datetime | None, int]
+"""Since when something waits (None for as long as it is not accepted), and how much."""
+
+
 @dataclass(slots=True)
 class OrderLine:
     """What a line of an order wants at a site, and where each unit of it is, in base units.
 
     Always `ordered = reserved + backordered + shipped + cancelled`. `picked` is the part of `reserved` in staging;
     `to_put_back` lies in staging too, still held, but is no longer wanted; `delivered` is a part of `shipped`, and
-    `returned` of `delivered`. `queued_at` is the place in the backorder queue: when the demand was first accepted.
+    `returned` of `delivered`. `queued_at` is the place in the backorder queue: when the demand was first accepted. What
+    increases added and could not be reserved waits at the times of those: `queued_later`, in their order.
     """
 
     tenant: str
@@ -63,6 +68,28 @@ class OrderLine:
     delivered: int = 0
     returned: int = 0
     cancelled: int = 0
+    queued_later: tuple[Part, ...] = ()
+
+    def waiting(self) -> list[Part]:
+        """Return the parts of what waits, each with its place in the queue, the first one first."""
+        first = self.backordered - sum(quantity for _, quantity in self.queued_later)
+        return [(self.queued_at, first), *self.queued_later] if first else list(self.queued_later)
+
+    def wait_later(self, quantity: int, since: datetime | None = None) -> None:
+        """Let an increase wait behind all others."""
+        self.backordered += quantity
+        self.queued_later = (*self.queued_later, (since, quantity))
+
+    def wait_less(self, quantity: int, *, since: datetime | None = None) -> None:
+        """Take from what waits: of the part with this place, or of the last ones, so that the place is kept."""
+        self.backordered -= quantity
+        kept: list[Part] = []
+        for place, part in reversed(self.queued_later):
+            less = min(part, quantity) if since is None or since == place else 0
+            quantity -= less
+            if part > less:
+                kept.append((place, part - less))
+        self.queued_later = tuple(reversed(kept))
 
     @property
     def unpicked(self) -> int:

@@ -187,7 +187,7 @@ class Draft:
     """What one request changes: deltas by stream and line, and order lines as they will be.
 
     `reason` says why the posting exists, where only the rule can tell; `unaccounted` what left though the ledger never
-    had it: sku, site, quantity.
+    had it: sku, site, quantity; `returning` how much demand of a line was taken from it only to be met in another way.
     """
 
     __slots__ = (
@@ -199,8 +199,8 @@ class Draft:
         "displaced",
         "freed_pools",
         "new_streams",
-        "newly_queued",
         "reason",
+        "returning",
         "served",
         "tenant",
         "unaccounted",
@@ -212,7 +212,7 @@ class Draft:
         self.deltas: dict[tuple[Stream, Holder], list[int]] = {}
         self.new_streams: dict[UUID, Stream] = {}
         self.changed: dict[LineKey, OrderLine] = {}
-        self.newly_queued: set[LineKey] = set()
+        self.returning: dict[LineKey, int] = {}
         self.freed_pools: set[UUID] = set()
         self.served: set[str] = set()
         self.displaced: set[str] = set()
@@ -316,11 +316,12 @@ class Draft:
             self.freed_pools.add(stream.pool_id)
 
     def queue(self, line: OrderLine, quantity: int) -> None:
-        """Let part of a line's demand wait, at the place of the posting that accepts it, or where it waited before."""
-        known = self.book.lines.get(line_key(line))
-        if known is None or not known.backordered:
-            self.newly_queued.add(line_key(line))
-        line.backordered += quantity
+        """Let part of a line's demand wait: at the place of the posting that accepts it, or where it waited before."""
+        key = line_key(line)
+        first = quantity if key not in self.book.lines else min(quantity, self.returning.pop(key, 0))
+        line.backordered += first
+        if quantity > first:
+            line.wait_later(quantity - first)
 
     def entries(self) -> list[Entry]:
         """Return the net entries, what frees before what takes, so that each entry's balances hold on their own."""

@@ -122,7 +122,7 @@ def _decide(asked: Asked, book: Book, first: Posted | Decision | None, now: date
     answer = decide(request, draft)
     entries, lines = draft.entries(), draft.lines_changed()
     posting_id = uuid7() if entries or request.posts_nothing_too or _moved(book, lines) else None
-    _take_places(draft, lines, now)
+    _take_places(lines, now)
     apply(draft, entries, lines)
     reason = draft.reason or request.posting_reason()
     return Decision(request, asked.digest, posting_id, now, reason, answer, draft, entries, lines)
@@ -137,9 +137,10 @@ def _moved(book: Book, lines: list[OrderLine]) -> bool:
     )
 
 
-def _take_places(draft: Draft, lines: list[OrderLine], now: datetime) -> None:
+def _take_places(lines: list[OrderLine], now: datetime) -> None:
     """Give new demand its place in the queue: the time of the posting that first accepts it."""
-    newly_queued = draft.newly_queued
     for line in lines:
-        if line.queued_at is None or (newly_queued and line_key(line) in newly_queued):
+        if line.queued_at is None:
             line.queued_at = now
+        if line.queued_later and line.queued_later[-1][0] is None:
+            line.queued_later = (*line.queued_later[:-1], (now, line.queued_later[-1][1]))

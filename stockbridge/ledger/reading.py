@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Final
 
-from stockbridge.domain.orders import OrderLine
+import orjson
+
+from stockbridge.domain.orders import OrderLine, Part
 from stockbridge.domain.stock import Place, PlaceKind, StockStatus, StreamKey
 from stockbridge.ledger.book import Stream, Tail
+
+NO_PARTS: Final = "[]"
 
 LINE_WIDTH: Final = len(fields(OrderLine))
 """How many columns of a row are an order line's."""
@@ -38,4 +43,15 @@ def stream_of(row: Sequence[Any]) -> Stream:
 
 def line_of(row: Sequence[Any]) -> OrderLine:
     """Read an order line: its columns in the order of its fields."""
-    return OrderLine(*row)
+    *plain, queued_later = row
+    line = OrderLine(*plain)
+    if queued_later != NO_PARTS:
+        line.queued_later = tuple((datetime.fromisoformat(since), part) for since, part in orjson.loads(queued_later))
+    return line
+
+
+def written_parts(parts: Sequence[Part]) -> str:
+    """Write down what waits later, as its column has it."""
+    if not parts:
+        return NO_PARTS
+    return orjson.dumps([(since.isoformat() if since else None, part) for since, part in parts]).decode()

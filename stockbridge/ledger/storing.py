@@ -13,6 +13,7 @@ from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
 from stockbridge.ledger.book import Book, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
+from stockbridge.ledger.reading import written_parts
 from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.statements import Statement
 
@@ -23,7 +24,7 @@ _LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
 _POSTING_TEXTS = (1, 2, 4, 5, 6, 9)
 _ENTRY_TEXTS = (2, 9)
-_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10)
+_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21)
 
 
 def writing(book: Book, decisions: Iterable[Decision]) -> list[str]:
@@ -113,7 +114,8 @@ def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
 
 
 def _line_row(line: OrderLine) -> tuple[Any, ...]:
-    return _name_of(pool_of(line)), *line.as_row()
+    *plain, queued_later = line.as_row()
+    return _name_of(pool_of(line)), *plain, written_parts(queued_later)
 
 
 _name_of = lru_cache(maxsize=1 << 14)(str)

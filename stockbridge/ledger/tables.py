@@ -185,7 +185,7 @@ order_line = Table(
     Column("factor", BigInteger, nullable=False, comment="of the packaging, frozen when the line was accepted"),
     Column("priority", Integer, nullable=False),
     _name("shortage_policy"),
-    Column("queued_at", INSTANT, nullable=True, comment="when the waiting demand was first accepted: its place"),
+    Column("queued_at", INSTANT, nullable=True, comment="when the demand was first accepted: its place in the queue"),
     *(
         Column(name, BigInteger, nullable=False)
         for name in (
@@ -200,6 +200,13 @@ order_line = Table(
             "cancelled",
         )
     ),
+    Column(
+        "queued_later",
+        String,
+        nullable=False,
+        server_default="[]",
+        comment="JSON: the part of backordered that increases added, each with its time; the rest waits at queued_at",
+    ),
     # A line that changes its sku or site is another demand under the same number.
     PrimaryKeyConstraint("tenant", "order_ref", "line_no", "pool_id"),
     CheckConstraint("ordered = reserved + backordered + shipped + cancelled", name="every_unit_is_somewhere"),
@@ -208,6 +215,7 @@ order_line = Table(
     CheckConstraint("0 <= returned and returned <= delivered and delivered <= shipped", name="delivered_was_shipped"),
     CheckConstraint("shortage_policy in ('backorder', 'reject', 'partial')", name="shortage_policy"),
     CheckConstraint("backordered = 0 or queued_at is not null", name="waiting_has_a_place"),
+    CheckConstraint("backordered > 0 or queued_later = '[]'", name="only_what_waits_is_queued"),
     CheckConstraint("factor > 0 and line_no > 0", name="positive"),
     # Serves the backorder queue: the head is the first row.
     Index(

@@ -6,8 +6,9 @@ One site, one bin, one staging place, no lots. Bin stock is `free + promised`; w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-Line = dict[str, int]
+Line = dict[str, Any]
 Key = tuple[str, int, str]
 """order, line number, sku"""
 
@@ -23,6 +24,7 @@ NOTHING: Line = {
     "cancelled": 0,
     "underway": 0,
     "place": 0,
+    "later": (),
     "partial": 0,
     "reject": 0,
     "priority": 0,
@@ -31,6 +33,23 @@ NOTHING: Line = {
 
 class Refused(Exception):  # noqa: N818 - an answer
     """The request must be refused, and nothing may change."""
+
+
+def _first(line: Line) -> int:
+    """Return what waits at the line's own place, not at that of an increase."""
+    return int(line["backordered"] - sum(quantity for _, quantity in line["later"]))
+
+
+def _wait_less(line: Line, quantity: int) -> None:
+    """Let a line wait for less: the latest increase goes first."""
+    first = _first(line)
+    line["backordered"] -= quantity
+    left = max(0, line["backordered"] - first)
+    later = []
+    for place, waits in line["later"]:
+        later.append((place, min(waits, left)))
+        left -= min(waits, left)
+    line["later"] = tuple((place, waits) for place, waits in later if waits)
 
 
 @dataclass
@@ -74,10 +93,15 @@ class Model:
         self.freed.clear()
 
     def _serve(self, sku: str) -> None:
-        waiting = [(key, line) for key, line in self.of(sku) if line["backordered"]]
-        for _, line in sorted(waiting, key=lambda w: (-w[1]["priority"], w[1]["place"], w[0][0], w[0][1])):
-            got = self.take_free(sku, line["backordered"])
+        waiting = [
+            (-line["priority"], place, key[0], key[1], quantity, line)
+            for key, line in self.of(sku)
+            for place, quantity in ((line["place"], _first(line)), *line["later"])
+        ]
+        for _, place, _, _, quantity, line in sorted(waiting, key=lambda w: w[:4]):
+            got = self.take_free(sku, quantity)
             line["backordered"] -= got
+            line["later"] = tuple((p, q - got * (p == place)) for p, q in line["later"] if q > got * (p == place))
             line["reserved"] += got
 
     # -- requests -----------------------------------------------------------------------------------------------------
@@ -115,7 +139,7 @@ class Model:
 
     def _give_up(self, sku: str, line: Line, quantity: int) -> None:
         waiting = min(quantity, line["backordered"])
-        line["backordered"] -= waiting
+        _wait_less(line, waiting)
         unpicked = min(quantity - waiting, line["reserved"] - line["picked"])
         line["reserved"] -= unpicked
         self.give_free(sku, unpicked)
@@ -127,6 +151,7 @@ class Model:
     def _raise(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
         short = False
         for (number, sku), quantity in wanted.items():
+            new = (order, number, sku) not in self.lines
             line = self.lines.setdefault((order, number, sku), {**NOTHING, "place": self.clock})
             line |= {"partial": int(policy == "partial"), "reject": int(policy == "reject"), "priority": priority}
             more = quantity - line["ordered"]
@@ -143,8 +168,8 @@ class Model:
             if policy == "partial":
                 line["cancelled"] += missing
             elif missing:
-                line["place"] = line["place"] if line["backordered"] else self.clock
                 line["backordered"] += missing
+                line["later"] += () if new else ((self.clock, missing),)
         if short:
             raise Refused
 
@@ -260,16 +285,14 @@ class Model:
 
     def _absorb(self, line: Line, sku: str, quantity: int) -> None:
         """Goods left beyond the hold: less is waited for, held in the bin, or cancelled; or more was ordered."""
-        for name in ("backordered", "unpicked", "cancelled"):
-            if name == "unpicked":
-                part = min(quantity, line["reserved"] - line["picked"])
-                line["reserved"] -= part
-                self.give_free(sku, part)
-            else:
-                part = min(quantity, line[name])
-                line[name] -= part
-            quantity -= part
-        line["ordered"] += quantity
+        waiting = min(quantity, line["backordered"])
+        _wait_less(line, waiting)
+        unpicked = min(quantity - waiting, line["reserved"] - line["picked"])
+        line["reserved"] -= unpicked
+        self.give_free(sku, unpicked)
+        cancelled = min(quantity - waiting - unpicked, line["cancelled"])
+        line["cancelled"] -= cancelled
+        line["ordered"] += quantity - waiting - unpicked - cancelled
 
     def deliver(self, key: Key, quantity: int) -> None:
         line = self.lines[key]

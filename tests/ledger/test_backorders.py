@@ -97,3 +97,39 @@ async def test_orders_that_were_served_can_be_picked(warehouse: Warehouse) -> No
     await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 4))
 
     assert (await warehouse.line("SO-1")).picked == 4
+
+
+async def test_an_increase_of_what_waits_joins_at_its_own_time(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 3)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 6)))
+
+    served = []
+    for _ in range(3):
+        await warehouse.post(warehouse.receipt("MUG", 2))
+        served.append(await _waiting(warehouse, "SO-1", "SO-2"))
+
+    assert served == [[4, 3], [4, 1], [3, 0]]
+
+
+async def test_what_is_wanted_less_is_the_latest_increase(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 3)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 6)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3)))
+
+    await warehouse.post(warehouse.receipt("MUG", 5))
+
+    assert await _waiting(warehouse, "SO-1", "SO-2") == [1, 0]
+
+
+async def test_a_hold_that_a_fact_took_goes_back_to_the_place_of_its_demand(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 2))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 3)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.adjust("MUG", -2))
+
+    await warehouse.post(warehouse.receipt("MUG", 4))
+
+    assert await _waiting(warehouse, "SO-1", "SO-2") == [2, 1]

@@ -231,6 +231,7 @@ async def test_a_serial_number_is_in_one_place(by_hand: ByHand, owner: AsyncEngi
         ("picked = reserved + 1", "picked_is_reserved"),
         ("delivered = 1", "delivered_was_shipped"),
         ("backordered = 1, reserved = reserved - 1, queued_at = null", "waiting_has_a_place"),
+        ("queued_later = '[1]'", "only_what_waits_is_queued"),
     ],
 )
 async def test_a_line_whose_units_do_not_add_up_is_refused(

@@ -49,7 +49,7 @@ def release(draft: Draft, line: OrderLine, quantity: int) -> None:
 def give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
     """Let go of what waits, then of unpicked holds; what is picked stays held until it is put back."""
     waiting = min(quantity, line.backordered)
-    line.backordered -= waiting
+    line.wait_less(waiting)
     unpicked = min(quantity - waiting, line.unpicked)
     release(draft, line, unpicked)
     picked = quantity - waiting - unpicked

@@ -78,7 +78,7 @@ def _absorb(draft: Draft, line: OrderLine, quantity: int) -> None:
     What the order still holds in bins for the same demand is given up: it has its goods.
     """
     waiting = min(quantity, line.backordered)
-    line.backordered -= waiting
+    line.wait_less(waiting)
     held = min(quantity - waiting, line.unpicked)
     release(draft, line, held)
     cancelled = min(quantity - waiting - held, line.cancelled)

@@ -145,7 +145,7 @@ def _change_lot(draft: Draft, line: OrderLine, lot: str) -> None:
     """
     line.lot = lot
     again = line.backordered
-    line.backordered = 0
+    line.wait_less(again)
     for stream, held in draft.holds(line) if lot else ():
         if stream.key.lot == lot:
             continue
@@ -159,6 +159,7 @@ def _change_lot(draft: Draft, line: OrderLine, lot: str) -> None:
         line.reserved -= wanted
         again += wanted
     line.ordered -= again
+    draft.returning[line_key(line)] = again
 
 
 def cancel(request: CancelLines, draft: Draft) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
@@ -9,27 +11,32 @@ from stockbridge.ledger.book import Draft, line_key
 from stockbridge.ledger.rules.holding import reserve
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """A part of what a line waits for, with its place; None for what this very posting lets wait."""
+
+    line: OrderLine
+    since: datetime | None
+    quantity: int
+
+
 def serve_queues(draft: Draft) -> None:
     """Give freed stock to whoever waits for it, in the order of their places, in this very posting."""
     for pool_id in sorted(draft.freed_pools):
         draft.book.need_queue(pool_id)
-        for waiting in _waiting(draft, pool_id):
+        for turn in _turns(draft, pool_id):
             if not any(draft.buckets(pool_id, "")):
                 break
-            if any(draft.buckets(pool_id, waiting.lot)) and (line := draft.line(line_key(waiting))):
-                line.backordered -= reserve(draft, line, line.backordered)
+            if any(draft.buckets(pool_id, turn.line.lot)) and (line := draft.line(line_key(turn.line))):
+                line.wait_less(reserve(draft, line, turn.quantity), since=turn.since)
                 draft.served.add(line.order_ref)
 
 
-def _waiting(draft: Draft, pool_id: UUID) -> list[OrderLine]:
-    newcomers = draft.newly_queued
-    return sorted(
-        draft.waiting_in(pool_id),
-        key=lambda line: (
-            -line.priority,
-            line_key(line) in newcomers,
-            line.queued_at.timestamp() if line.queued_at else 0.0,
-            line.order_ref,
-            line.line_no,
-        ),
-    )
+def _turns(draft: Draft, pool_id: UUID) -> list[_Turn]:
+    turns = [_Turn(line, since, quantity) for line in draft.waiting_in(pool_id) for since, quantity in line.waiting()]
+    return sorted(turns, key=_place)
+
+
+def _place(turn: _Turn) -> tuple[int, bool, float, str, int]:
+    line, since = turn.line, turn.since
+    return -line.priority, since is None, since.timestamp() if since else 0.0, line.order_ref, line.line_no
