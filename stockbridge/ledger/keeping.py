@@ -8,7 +8,7 @@ anybody else in between fails the claim, is forgotten here, and is read again un
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,9 +17,10 @@ from uuid import UUID
 from stockbridge.domain.stock import PHYSICAL
 from stockbridge.ledger.book import Book, Stream
 
-MAX_POOLS: Final = 4096
-MAX_STREAMS: Final = 512
-"""Of one pool: one with more (of serial numbers, say) is read each time."""
+MOST: Final = 50_000
+"""Pools and streams in all: some 40 MB."""
+MOST_OF_A_POOL: Final = 512
+"""A pool with more (of serial numbers, say) is read each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +31,44 @@ class Kept:
     newest: datetime
     streams: list[Stream]
 
+    @property
+    def size(self) -> int:
+        """How much room it takes."""
+        return 1 + len(self.streams)
+
 
 class KeptPools:
-    """The pools that were written last, by id."""
+    """The pools that were written last, by id; those that were written longest ago make room."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._pools: OrderedDict[UUID, Kept] = OrderedDict()
+        self._size = 0
+        self._most = most
 
     def __contains__(self, pool_id: UUID) -> bool:
         return pool_id in self._pools
 
     def take(self, pools: Iterable[UUID]) -> dict[UUID, Kept]:
         """Hand out what is kept of pools. It is kept no longer: a batch works on the streams themselves."""
-        return {pool_id: kept for pool_id in pools if (kept := self._pools.pop(pool_id, None)) is not None}
+        taken = {pool_id: kept for pool_id in pools if (kept := self._pools.pop(pool_id, None)) is not None}
+        self._size -= sum(kept.size for kept in taken.values())
+        return taken
 
     def keep(self, book: Book, marks: Mapping[UUID, int], newest: datetime) -> None:
         """Keep the pools of a batch that was decided and chained, as they will be once it is written."""
+        self.forget(marks)
         streams: dict[UUID, list[Stream]] = {pool_id: [] for pool_id in marks}
         for stream in book.streams.values():
             if stream.on_hand and stream.key.place.kind in PHYSICAL and stream.pool_id in streams:
                 streams[stream.pool_id].append(stream)
         for pool_id, mark in marks.items():
             # A new stream's lot may be known with another expiry: PostgreSQL knows.
-            if all(stream.stored for stream in streams[pool_id]) and len(streams[pool_id]) <= MAX_STREAMS:
+            if all(stream.stored for stream in streams[pool_id]) and len(streams[pool_id]) <= MOST_OF_A_POOL:
                 self._pools[pool_id] = Kept(mark, newest, streams[pool_id])
-        while len(self._pools) > MAX_POOLS:
-            self._pools.popitem(last=False)
+                self._size += self._pools[pool_id].size
+        while self._size > self._most:
+            self.forget([next(iter(self._pools))])
 
-    def forget(self, pools: Collection[UUID]) -> None:
+    def forget(self, pools: Iterable[UUID]) -> None:
         """Keep nothing of pools that are not as was thought."""
         self.take(pools)
