@@ -46,7 +46,7 @@ async def run(report: Report) -> None:
             for clients, count in PUSHES.items():
                 baseline = await measure(bare, clients=clients, count=count)
                 ours = await measure(hub.push, clients=clients, count=count)
-                report.add("push", ours, baseline)
+                report.add("push", ours, baseline, beside="bare Update-with-Start")
             for clients, count in LIVES.items():
                 report.add("order_life", await measure(hub.live, clients=clients, count=count))
             await _budget(report, hub, stack)

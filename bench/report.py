@@ -59,8 +59,10 @@ class Report:
 
     records: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, name: str, measured: Load, baseline: Load | None = None, **more: Any) -> None:
-        """Take a measurement, beside that of the usual design in the same minute where there is one."""
+    def add(
+        self, name: str, measured: Load, baseline: Load | None = None, *, beside: str = "usual design", **more: Any
+    ) -> None:
+        """Take a measurement, and one of something else that was made in the same minute, where there is one."""
         record = {
             "name": name,
             **{key: round(value, 3) for key, value in asdict(measured).items()},
@@ -70,10 +72,10 @@ class Report:
         }
         self.records.append(record)
         said = f"{name} at {measured.clients}: {measured.rate:,.0f}/s, p50 {measured.p50_ms:.2f} ms"
-        beside = f", usual design {baseline.rate:,.0f}/s, {record['ratio']} times" if baseline else ""
+        other = f", {beside} {baseline.rate:,.0f}/s, {record['ratio']} times" if baseline else ""
         if "lean_rate" in more:
-            beside += f"; lean {more['lean_rate']:,.0f}/s, {measured.rate / more['lean_rate']:.1f} times"
-        console.print(f"{said}, p99 {measured.p99_ms:.2f} ms{beside}", highlight=False)
+            other += f"; lean {more['lean_rate']:,.0f}/s, {measured.rate / more['lean_rate']:.1f} times"
+        console.print(f"{said}, p99 {measured.p99_ms:.2f} ms{other}", highlight=False)
 
     def add_rate(self, name: str, rate: float) -> None:
         """Take a rate of a single run."""
