@@ -264,8 +264,8 @@ class LedgerWriter:
 async def _decide_news(driver: Driver, batch: Batch, loaded: Loaded) -> tuple[Book, list[Verdict]]:
     """Decide what needs no more than is kept, while PostgreSQL is asked for the time."""
     asking = asyncio.create_task(see_clock(driver, loaded.kept))
-    await asyncio.sleep(0)  # it is sent now
     try:
+        await asyncio.sleep(0)  # it is sent now
         book, verdicts = decide_batch(batch.waiting, loaded)
     except NotLoaded as missing:
         raise _Overtaken from missing
