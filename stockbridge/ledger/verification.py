@@ -171,16 +171,19 @@ def _of_posting_page(connection: Connection, asked: dict[str, Any]) -> Iterator[
 
 
 def _of_orders(connection: Connection, progress: Progress) -> Iterator[Finding]:
-    after: tuple[str, str] = ("", "")
-    while True:
-        asked: dict[str, Any] = {"tenant": after[0], "order_ref": after[1], "limit": _ORDERS_A_PAGE}
-        last = connection.execute(queries.PAGE_OF_ORDERS, asked).fetchone()
-        if last is None:
-            return
-        progress(f"orders, from {after[1]}", 0.0)
-        rows = connection.execute(queries.ORDER_LINES, {**asked, "to_tenant": last[0], "to_order_ref": last[1]})
-        yield from _of_lines(rows)
-        after = (last[0], last[1])
+    for page in _pages_of_orders(connection):
+        progress(f"orders, from {page['after']}", 0.0)
+        yield from _of_lines(connection.execute(queries.ORDER_LINES, page))
+
+
+def _pages_of_orders(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Cut all orders into pages, tenant by tenant."""
+    page: dict[str, Any] = {"tenant": "", "limit": _ORDERS_A_PAGE}
+    while found := connection.execute(queries.NEXT_TENANT, page).fetchone():
+        page |= {"tenant": found[0], "after": ""}
+        while last := (connection.execute(queries.END_OF_ORDERS, page).fetchone() or (None,))[0]:
+            yield page | {"to": last}
+            page["after"] = last
 
 
 def _of_lines(rows: Iterable[Any]) -> Iterator[Finding]:
