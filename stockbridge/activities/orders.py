@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from stockbridge.activities import messages as m
-from stockbridge.activities.deciding import Deciding, ask_for_a_person
+from stockbridge.activities.deciding import Deciding
+from stockbridge.activities.deciding.operators import ask_for_a_person
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.tracking import Tracking
 from stockbridge.activities.work import read_decision, read_work

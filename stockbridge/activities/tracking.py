@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.activities.deciding import ask_for_a_person, note_handover, shipped_lines
+from stockbridge.activities.deciding.operators import ask_for_a_person
+from stockbridge.activities.deciding.shipping import note_handover, shipped_lines
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import PHYSICAL, TrackingStatus
 from stockbridge.domain.errors import Conflict

@@ -1,0 +1,87 @@
+"""The desk at which every command is decided: PostgreSQL and the ledger are at hand.
+
+What the decisions share happens here: an order is opened, its lines are read, the command is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from stockbridge.domain.errors import Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.balances import order_lines
+from stockbridge.ledger.requests import LineQuantity
+from stockbridge.ledger.writer import LedgerWriter, Outcome
+from stockbridge.records import inbox, orders
+from stockbridge.records.inbox import InboxRow
+
+Order = dict[str, Any]
+
+
+class Desk:
+    """What a decision reads from and writes to."""
+
+    def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
+        self.engine = engine
+        self.reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.ledger = ledger
+
+
+async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:
+    """Return the order, if it is there and open."""
+    order = await orders.get(connection, row.tenant, row.order_ref)
+    if order is None:
+        raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
+    if order["closed_at"] is not None and not or_closed:
+        raise Rejected("order_closed", "The order is closed.", status=409)
+    return order
+
+
+async def read_lines(connection: AsyncConnection, row: InboxRow) -> list[OrderLine]:
+    """Return the order's lines as the ledger has them."""
+    return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
+
+
+def accepting(row: InboxRow) -> Callable[[AsyncConnection, Outcome], Awaitable[None]]:
+    """Return what accepts the command in the transaction of its posting."""
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    return attach
+
+
+async def accept_alone(desk: Desk, row: InboxRow, outcome: str) -> None:
+    """Accept a command that posts nothing."""
+    async with desk.engine.begin() as connection:
+        await inbox.accept(connection, row.inbox_id, {"outcome": outcome})
+
+
+async def clear_attention(connection: AsyncConnection, row: InboxRow) -> None:
+    """Take back that the order needs a person."""
+    await orders.set_fields(connection, row.tenant, row.order_ref, needs_attention=False, attention=None)
+
+
+def instant(row: InboxRow) -> datetime | None:
+    """Return when it happened, if the command tells."""
+    told = row.payload.get("occurred_at")
+    return datetime.fromisoformat(told) if told else None
+
+
+def quantities(lines: list[dict[str, Any]]) -> tuple[LineQuantity, ...]:
+    """Return resolved lines as the ledger takes them."""
+    return tuple(
+        LineQuantity(
+            line["line_no"],
+            line["sku"],
+            line["site"],
+            line["quantity"],
+            line.get("lot") or "",
+            tuple(line.get("serial_numbers") or ()),
+        )
+        for line in lines
+    )

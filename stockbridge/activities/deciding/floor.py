@@ -1,0 +1,86 @@
+"""What the floor says: lines are picked, or put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.activities.deciding.desk import Desk, accept_alone, accepting, instant, open_order, read_lines
+from stockbridge.domain.stock import Evidence
+from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
+from stockbridge.records import places, shipments
+from stockbridge.records.inbox import InboxRow
+
+
+async def confirm_pick(desk: Desk, row: InboxRow) -> None:
+    """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
+    async with desk.reading.connect() as connection:
+        picked = await _picked_lines(connection, row)
+        inferred = await _was_inferred(connection, row, picked)
+        if not inferred:
+            await open_order(connection, row)
+        staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
+    if inferred:
+        await accept_alone(desk, row, "unchanged")
+        return
+    request = ConfirmPick(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        evidence=Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED,
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        lines=picked,
+        staging=staging,
+        short=row.payload.get("short", False),
+    )
+    await desk.ledger.post(request, accepting(row))
+
+
+async def put_back(desk: Desk, row: InboxRow) -> None:
+    """Post that picked lines went back."""
+    async with desk.reading.connect() as connection:
+        await open_order(connection, row)
+        lines = await _picked_lines(connection, row)
+    request = PutBack(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        lines=lines,
+    )
+    await desk.ledger.post(request, accepting(row))
+
+
+async def _picked_lines(connection: AsyncConnection, row: InboxRow) -> tuple[PickedLine, ...]:
+    return tuple([await _picked_line(connection, row.tenant, line) for line in row.payload["resolved"]])
+
+
+async def _picked_line(connection: AsyncConnection, tenant: str, line: dict[str, Any]) -> PickedLine:
+    location_id = line.get("location_id")
+    place = await places.place_of(connection, tenant, location_id) if location_id else None
+    return PickedLine(
+        line["line_no"],
+        line["sku"],
+        line["site"],
+        line["quantity"],
+        line.get("lot") or "",
+        tuple(line.get("serial_numbers") or ()),
+        place,
+    )
+
+
+async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:
+    """Say whether a late pick is of goods that a carrier scan proved to have left."""
+    gone = [
+        s
+        for s in await shipments.of_order(connection, row.tenant, row.order_ref)
+        if s["handover_evidence"] == Evidence.INFERRED.value
+    ]
+    lines = {line.line_no: line for line in await read_lines(connection, row)}
+    return bool(gone) and all(
+        (line := lines.get(x.line_no)) is not None and line.shipped and (x.quantity or 0) > line.unpicked
+        for x in picked
+    )

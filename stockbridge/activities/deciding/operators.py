@@ -1,0 +1,88 @@
+"""What a person does about a stuck order, and how one is asked for."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.activities.bookkeeping import attention_row
+from stockbridge.activities.deciding.desk import Desk, clear_attention, open_order, read_lines
+from stockbridge.activities.deciding.pushes import post_cancel
+from stockbridge.activities.messages import OrderId
+from stockbridge.domain.errors import Rejected
+from stockbridge.ledger.requests import CancelLines, LineQuantity
+from stockbridge.records import inbox, messages, orders, shipments
+from stockbridge.records.inbox import InboxRow
+
+
+async def operate(desk: Desk, row: InboxRow) -> None:
+    """Do what a person chose: give up what is not shipped, skip a step, tell the ERP again, or just go on."""
+    verb = row.payload["verb"]
+    if verb in {"accept_short", "release_hold"}:
+        await _give_up(desk, row, only_backordered=verb == "accept_short")
+        return
+    async with desk.engine.begin() as connection:
+        await orders.lock(connection, [(row.tenant, row.order_ref)])
+        order = await open_order(connection, row)
+        target = row.payload.get("target") or (order["attention"] or {}).get("step")
+        if verb == "skip_step":
+            await _skip(connection, row, target)
+        elif verb == "resend_to_erp":
+            await _resend(connection, row, target)
+        await clear_attention(connection, row)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done", "verb": verb, "target": target})
+
+
+async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None:
+    async with desk.reading.connect() as connection:
+        await open_order(connection, row)
+        lines = await read_lines(connection, row)
+    request = CancelLines(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        order_ref=row.order_ref,
+        only_backordered=only_backordered,
+        lines=tuple(
+            LineQuantity(x.line_no, x.sku, x.site, None)
+            for x in lines
+            if (x.backordered if only_backordered else x.unshipped)
+        ),
+    )
+    await post_cancel(desk, row, request)
+
+
+async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
+    """Never do a step: a person has dealt with it outside, and says so."""
+    for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
+        if step["step_id"] == target:
+            await shipments.move_step(connection, row.tenant, row.order_ref, step["step_id"], "skipped")
+            return
+    for message in await messages.waiting(connection, row.tenant, row.order_ref):
+        if target == f"erp/{message['number']}":
+            await messages.move(connection, row.tenant, row.order_ref, message["number"], "skipped")
+            return
+    raise Rejected("unknown_step", f"The order has no step {target!r} that waits.", status=404)
+
+
+async def _resend(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
+    """Tell the ERP a message again: in its place, or at the end of the feed if it was told before."""
+    number = (target or "").removeprefix("erp/")
+    if not number.isdigit():
+        raise Rejected("unknown_step", "Name the message as target: erp/<number>.", status=404)
+    message = await messages.get(connection, row.tenant, row.order_ref, int(number))
+    if message is None:
+        raise Rejected("unknown_step", f"The feed has no message {number}.", status=404)
+    if message["state"] in {"done", "skipped"}:
+        await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
+    else:
+        await messages.renew(connection, message)
+
+
+async def ask_for_a_person(
+    connection: AsyncConnection, order: OrderId, reason: str, actions: tuple[str, ...], step: str
+) -> None:
+    """Flag an order: what is stuck, why, and which named actions unstick it."""
+    now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
+    attention = attention_row(reason, actions, step, now.isoformat())
+    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)

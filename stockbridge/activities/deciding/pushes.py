@@ -1,0 +1,187 @@
+"""The ERP's push, first or amended, and the cancellation of what was pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.activities import parcels
+from stockbridge.activities.bookkeeping import HOLD_STEP, erp_lines
+from stockbridge.activities.deciding.desk import Desk, Order, clear_attention, open_order, quantities, read_lines
+from stockbridge.activities.messages import OrderId
+from stockbridge.domain.erp import ErpMessageKind
+from stockbridge.domain.errors import Rejected, Unavailable
+from stockbridge.domain.orders import OrderLine, status_of
+from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
+from stockbridge.ledger.writer import Outcome
+from stockbridge.records import first_push, inbox, messages, orders
+from stockbridge.records.inbox import InboxRow
+
+
+async def submit(desk: Desk, row: InboxRow) -> None:
+    """Bring an order to a revision: its first one makes it, a later one amends it."""
+    push = row.payload
+    former = [] if row.of_new_order else await _former(desk, row)
+    request = AmendOrder(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        order_ref=row.order_ref,
+        priority=push["priority"],
+        shortage_policy=push["shortage_policy"],
+        lines=tuple(Demand(**line) for line in push["resolved"]),
+        former=tuple({(line.site, line.sku): None for line in former}),
+    )
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await (_amend(connection, row) if former else _begin(connection, row, outcome))
+
+    await desk.ledger.post(request, attach)
+
+
+async def _former(desk: Desk, row: InboxRow) -> list[OrderLine]:
+    async with desk.reading.connect() as connection:
+        return await read_lines(connection, row)
+
+
+async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -> None:
+    """Write a new order, with its status and what the ERP is to hear first."""
+    push = row.payload
+    lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
+    said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines)])
+    new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {"status": status_of(lines, {}).value}
+    answer = {"outcome": "accepted"}
+    if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
+        raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
+
+
+async def _amend(connection: AsyncConnection, row: InboxRow) -> None:
+    """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
+    known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+    orders.check_revision(known, row.payload["revision"])
+    fields = _order_fields(row.payload)
+    await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
+    await orders.add_revision(
+        connection,
+        row.tenant,
+        row.order_ref,
+        row.payload["revision"],
+        row.digest,
+        _content(row.payload),
+        fields["address_id"],
+    )
+    lines = await read_lines(connection, row)
+    for kind, payload in _said([("amended", [x for x in lines if x.ordered] or lines)]):
+        await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+    relabel = await _reads_otherwise(connection, known, fields)
+    await parcels.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, relabel=relabel)
+    if known["needs_attention"] and (known["attention"] or {}).get("step") != HOLD_STEP:
+        await clear_attention(connection, row)
+    await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
+
+
+async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> bool:
+    """Say whether what a label says has changed: the address, the carrier or the service."""
+    if any(known[name] != fields[name] for name in ("carrier", "service_level")):
+        return True
+    if known["address_id"] == fields["address_id"]:
+        return False
+    before = await orders.get_address(connection, known["address_id"])
+    after = await orders.get_address(connection, fields["address_id"])
+    return before.get("ship_to") != after.get("ship_to")
+
+
+async def cancel(desk: Desk, row: InboxRow) -> None:
+    """Cancel the lines that were named, or all that has not left."""
+    async with desk.reading.connect() as connection:
+        await open_order(connection, row)
+        lines = await read_lines(connection, row)
+    asked = row.payload.get("resolved") or _all_unshipped(lines)
+    request = CancelLines(
+        tenant=row.tenant, key=row.key, actor=row.actor, order_ref=row.order_ref, lines=quantities(asked)
+    )
+    await post_cancel(desk, row, request)
+
+
+async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
+    """Post a cancellation, with its parcels and what the ERP is to hear. The order needs no person any more."""
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await orders.lock(connection, [(row.tenant, row.order_ref)])
+        lines = await read_lines(connection, row)
+        about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
+        for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):
+            await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        await parcels.fit(connection, order, lines, relabel=False)
+        await clear_attention(connection, row)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    await desk.ledger.post(request, attach)
+
+
+def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
+    requested = push.get("requested_delivery")
+    return {
+        "revision": push["revision"],
+        "priority": push["priority"],
+        "shortage_policy": push["shortage_policy"],
+        "customer_no": push.get("customer_no"),
+        "requested_delivery": datetime.fromisoformat(requested).date() if requested else None,
+        "carrier": push["carrier"],
+        "service_level": push["service_level"],
+        "address_id": UUID(push["address_id"]),
+        "ordered_at": datetime.fromisoformat(push["ordered_at"]),
+    }
+
+
+_OF_A_NEW_ORDER: Final = (
+    "source",
+    "order_no",
+    "site",
+    "revision",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "carrier",
+    "service_level",
+    "address_id",
+    "ordered_at",
+)
+"""What a push says of the order itself."""
+
+
+def _content(push: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a revision: people's data is kept apart."""
+    return {name: said for name, said in push.items() if name not in {"ship_to", "note"}}
+
+
+_TOLD_OF: Final = {"accepted": "ordered", "amended": "reserved"}
+"""Which quantity of a line a message tells, where it is not the one that it is named for."""
+
+
+def _said(about: Iterable[tuple[ErpMessageKind, list[OrderLine]]]) -> list[messages.Said]:
+    """Write messages about lines, each about those that it has something to say of; none about nothing."""
+    said: list[messages.Said] = []
+    for kind, lines in about:
+        quantity = _TOLD_OF.get(kind, kind)
+        told = [x for x in lines if getattr(x, quantity) or kind == "amended"]
+        if told:
+            said.append((kind, {"lines": erp_lines(told, quantity)}))
+    return said
+
+
+def _all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
+    asked = [
+        {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": None}
+        for line in lines
+        if line.unshipped
+    ]
+    if not asked and any(line.shipped for line in lines):
+        raise Rejected("already_shipped", "All that was not cancelled has left; nothing can be cancelled.", status=409)
+    return asked

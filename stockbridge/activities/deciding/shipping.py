@@ -1,0 +1,243 @@
+"""Goods leave and come back: ship, hand over, return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.activities import parcels
+from stockbridge.activities.bookkeeping import erp_lines
+from stockbridge.activities.deciding.desk import Desk, accept_alone, instant, open_order, quantities, read_lines
+from stockbridge.activities.messages import OrderId
+from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
+from stockbridge.domain.stock import Evidence, StockStatus
+from stockbridge.ledger.balances import order_lines
+from stockbridge.ledger.requests import IssueGoods, ReturnedLine, ReturnGoods
+from stockbridge.ledger.writer import Outcome
+from stockbridge.records import catalog, inbox, messages, orders, places, shipments
+from stockbridge.records.inbox import InboxRow
+
+
+async def ship(desk: Desk, row: InboxRow) -> None:
+    """Make the shipment; its label is the next step. Stock stays held, unless it was handed over already."""
+    if not row.payload.get("handed_over"):
+        async with desk.engine.begin() as connection:
+            await _make_shipment(connection, row)
+            await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+        return
+    async with desk.reading.connect() as connection:
+        await open_order(connection, row)
+        boxes = await _boxes(connection, row)
+    request = _issue_request(row, row.payload["shipment_no"], boxes)
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await _make_shipment(connection, row, boxes)
+        await _handed_over(connection, row, row.payload["shipment_no"], outcome)
+
+    await desk.ledger.post(request, attach)
+
+
+async def _boxes(connection: AsyncConnection, row: InboxRow) -> list[dict[str, Any]]:
+    """Return the parcels that were asked for, or one with all that is picked."""
+    lines = await read_lines(connection, row)
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    if row.payload.get("parcels"):
+        boxes = [
+            {**{k: v for k, v in box.items() if k != "lines"}, "lines": resolved}
+            for box, resolved in zip(row.payload["parcels"], row.payload["resolved"], strict=True)
+        ]
+        await parcels.check_free(connection, order, lines, boxes)
+        return boxes
+    return [{"lines": await parcels.all_that_is_picked(connection, order, lines)}]
+
+
+async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None) -> None:
+    shipment_no = row.payload["shipment_no"]
+    await orders.lock(connection, [(row.tenant, row.order_ref)])
+    order = await open_order(connection, row)
+    if await shipments.number_taken(connection, row.tenant, shipment_no):
+        raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", status=409)
+    boxes = boxes or await _boxes(connection, row)
+    site = {content["site"] for box in boxes for content in box["lines"]}
+    if len(site) > 1:
+        raise Rejected("several_sites", "A shipment leaves from one site; make one shipment for each.")
+    skus = {content["sku"] for box in boxes for content in box["lines"]}
+    weights = await catalog.weights(connection, row.tenant, skus)
+    await shipments.add(
+        connection,
+        {
+            "tenant": row.tenant,
+            "order_ref": row.order_ref,
+            "shipment_no": shipment_no,
+            "site": site.pop(),
+            "carrier": order["carrier"],
+            "service_level": order["service_level"],
+            "tracking_status": "pending",
+        },
+        [_parcel_row(row, number, box, weights) for number, box in enumerate(boxes, 1)],
+    )
+    await shipments.intend(connection, row.tenant, row.order_ref, "label", shipment_no, 1)
+
+
+async def hand_over(desk: Desk, row: InboxRow) -> None:
+    """Issue a shipment's goods. One that is known to have left stays as it is."""
+    shipment_no = row.payload["shipment_no"]
+    async with desk.reading.connect() as connection:
+        known = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
+        await open_order(connection, row, or_closed=known is not None)
+        if known is None:
+            raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
+        if known["dissolved_at"]:
+            raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
+        boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    if known["handed_over_at"]:
+        await accept_alone(desk, row, "unchanged")
+        return
+    request = _issue_request(row, shipment_no, [box for box in boxes if box["shipment_no"] == shipment_no])
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await _handed_over(connection, row, shipment_no, outcome)
+
+    try:
+        await desk.ledger.post(request, attach)
+    except Conflict:  # a scan proved meanwhile that it left
+        await accept_alone(desk, row, "unchanged")
+
+
+def _issue_request(row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]]) -> IssueGoods:
+    return IssueGoods(
+        tenant=row.tenant,
+        key=f"goods_issue/{row.order_ref}/{shipment_no}",
+        actor=row.actor,
+        evidence=Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED,
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        shipment_no=shipment_no,
+        lines=quantities([content for box in boxes for content in box["lines"]]),
+    )
+
+
+async def _handed_over(connection: AsyncConnection, row: InboxRow, shipment_no: str, outcome: Outcome) -> None:
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    evidence = outcome.request.evidence
+    await note_handover(connection, order, shipment_no, outcome.request.occurred_at or outcome.recorded_at, evidence)
+    await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+
+async def take_return(desk: Desk, row: InboxRow) -> None:
+    """Receive goods back, from the customer or from a carrier that could not deliver."""
+    async with desk.reading.connect() as connection:
+        order = await open_order(connection, row, or_closed=True)
+        place = await places.place_of(connection, row.tenant, row.payload["location_id"])
+        undelivered = await _returned_to_sender(connection, row)
+    request = ReturnGoods(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        place=place,
+        order_site=order["site"],
+        shipment_no=undelivered,
+        lines=tuple(_returned_line(line) for line in row.payload["resolved"]),
+    )
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await orders.lock(connection, [(row.tenant, row.order_ref)])
+        lines = await read_lines(connection, row)
+        about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
+        told = erp_lines([x for x in lines if x.line_no in about], "returned")
+        payload = {"lines": [{**line, "quantity": about[line["line_no"]]} for line in told]}
+        await messages.append(connection, row.tenant, row.order_ref, "returned", payload)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    await desk.ledger.post(request, attach)
+
+
+async def _returned_to_sender(connection: AsyncConnection, row: InboxRow) -> str | None:
+    """Return the shipment that the carrier sends back, where the order has one that never arrived."""
+    for shipment in await shipments.of_order(connection, row.tenant, row.order_ref):
+        if shipment["tracking_status"] == "return_to_sender" and shipment["delivered_at"] is None:
+            return str(shipment["shipment_no"])
+    return None
+
+
+async def note_handover(
+    connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, evidence: Evidence
+) -> None:
+    """Write down that a shipment left, in the transaction of its goods issue, and tell the ERP."""
+    await orders.lock(connection, [(order.tenant, order.order_ref)])
+    shipment = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
+    if shipment is None:
+        raise InvariantViolated(f"shipment {shipment_no} is not there to be handed over")
+    await shipments.set_fields(
+        connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence.value
+    )
+    boxes = [
+        box
+        for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+        if box["shipment_no"] == shipment_no
+    ]
+    payload = {
+        "shipment_no": shipment_no,
+        "carrier": shipment["carrier"],
+        "occurred_at": at.isoformat(),
+        "lines": await shipped_lines(connection, order, boxes),
+    }
+    await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
+
+
+async def shipped_lines(
+    connection: AsyncConnection, order: OrderId, boxes: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what parcels hold as an ERP message tells it, by line."""
+    lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
+    held: dict[int, int] = {}
+    serials: dict[int, list[str]] = {}
+    for box in boxes:
+        for content in box["lines"]:
+            held[content["line_no"]] = held.get(content["line_no"], 0) + content["quantity"]
+            serials.setdefault(content["line_no"], []).extend(content.get("serial_numbers") or ())
+    told = erp_lines([line for line in lines if line.line_no in held and line.ordered], "shipped")
+    return [{**line, "quantity": held[line["line_no"]], "serial_numbers": serials[line["line_no"]]} for line in told]
+
+
+def _returned_line(line: dict[str, Any]) -> ReturnedLine:
+    return ReturnedLine(
+        line["line_no"],
+        line["sku"],
+        line["site"],
+        line["quantity"],
+        line.get("lot") or "",
+        tuple(line.get("serial_numbers") or ()),
+        StockStatus(line.get("condition") or StockStatus.INSPECTION),
+    )
+
+
+_SOME_WEIGHT_G: Final = 1000
+"""What a parcel is said to weigh where neither the packer nor the catalog knows."""
+
+
+def _weight(contents: list[dict[str, Any]], weights: Mapping[str, int]) -> int:
+    known = [weights.get(content["sku"]) for content in contents]
+    if None in known:
+        return _SOME_WEIGHT_G
+    return sum(each * content["quantity"] for each, content in zip(known, contents, strict=True) if each)
+
+
+def _parcel_row(row: InboxRow, number: int, box: dict[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "tenant": row.tenant,
+        "order_ref": row.order_ref,
+        "shipment_no": row.payload["shipment_no"],
+        "parcel_no": number,
+        "weight_g": box.get("weight_g") or _weight(box["lines"], weights),
+        "length_mm": box.get("length_mm"),
+        "width_mm": box.get("width_mm"),
+        "height_mm": box.get("height_mm"),
+        "lines": box["lines"],
+        "tracking_status": "pending",
+    }
