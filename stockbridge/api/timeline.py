@@ -35,9 +35,10 @@ class TimelineItem(BaseModel):
 async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineItem]:
     """Read the whole story of an order."""
     name = (connection, order.tenant, order.order_ref)
+    commands = await story.commands(*name)
     items = [
-        *map(_command, await story.commands(*name)),
-        *map(_posting, await order_postings(*name)),
+        *map(_command, commands),
+        *map(_posting, await order_postings(*name, keys={command["key"] for command in commands})),
         *map(_erp_message, await story.erp_messages(*name)),
         *map(_carrier_event, await story.carrier_events(*name)),
     ]
@@ -118,7 +119,7 @@ def _posting(posting: PostingView) -> TimelineItem:
         occurred_at=posting.occurred_at,
         recorded_at=posting.recorded_at,
         kind="posting",
-        summary=f"{posting.reason.replace('_', ' ').capitalize()}: {_moves(posting.entries)}",
+        summary=f"{posting.reason.replace('_', ' ').capitalize()}: {_moves(posting.entries) or 'no stock moved'}",
         actor=posting.actor,
         evidence=posting.evidence,
         data={

@@ -6,7 +6,7 @@ one statement, so no answer holds half a posting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from itertools import groupby
@@ -135,16 +135,33 @@ _ORDER_ENTRIES: Final = text(
 )
 
 
-async def order_postings(connection: AsyncConnection, tenant: str, order_ref: str) -> list[PostingView]:
-    """Read the postings with an entry for the order, in the order that they were recorded."""
+# What a posting without entries was for, only its key says.
+_POSTINGS_WITHOUT_ENTRIES: Final = text(
+    """
+    select p.posting_id, p.idempotency_key, p.reason, p.actor, p.evidence, p.occurred_at, p.recorded_at
+    from ledger.posting p
+    where p.tenant = :tenant and p.idempotency_key = any(:keys)
+      and not exists (select from ledger.entry e where e.posting_id = p.posting_id)
+    """
+)
+
+
+async def order_postings(
+    connection: AsyncConnection, tenant: str, order_ref: str, keys: Collection[str] = ()
+) -> list[PostingView]:
+    """Read the postings with an entry for the order, and those under these keys that moved nothing, as recorded."""
     if not order_ref:
         return []
     rows = await connection.execute(_ORDER_ENTRIES, {"tenant": tenant, "order_ref": order_ref})
-    return [_posting(list(group)) for _, group in groupby(rows, key=lambda row: row.posting_id)]
+    found = [_posting(list(group)) for _, group in groupby(rows, key=lambda row: row.posting_id)]
+    if keys:
+        empty = await connection.execute(_POSTINGS_WITHOUT_ENTRIES, {"tenant": tenant, "keys": list(keys)})
+        found += [_posting([], row) for row in empty]
+    return sorted(found, key=lambda posting: (posting.recorded_at, posting.posting_id))
 
 
-def _posting(rows: list[Row[Any]]) -> PostingView:
-    first = rows[0]
+def _posting(rows: list[Row[Any]], said: Row[Any] | None = None) -> PostingView:
+    first = said or rows[0]
     return PostingView(
         posting_id=first.posting_id,
         key=first.idempotency_key,

@@ -132,3 +132,13 @@ async def test_a_key_of_no_source_must_say_which_of_several_it_means(two_sources
 async def test_a_key_cannot_look_at_another_source(two_sources: Door) -> None:
     answer = await two_sources.get("/api/orders/SO-1", source="shop")
     assert (answer.status_code, code_of(answer)) == (403, "forbidden")
+
+
+async def test_a_promise_of_nothing_yet_is_in_the_timeline_too(stocked: Door) -> None:
+    await stocked.made("/api/orders/outbound", push(order_no="SO-0", lines=[line(quantity=100, uom="EA")]))
+    await stocked.made("/api/orders/outbound", push(lines=[line()]))
+
+    told = (await stocked.get("/api/orders/SO-1/timeline")).json()["items"]
+
+    (posting,) = [item for item in told if item["kind"] == "posting"]
+    assert (posting["summary"], posting["data"]["entries"]) == ("Reservation: no stock moved", [])
