@@ -109,8 +109,10 @@ async def embedded_stack(
 
 SANDBOX = "sandbox"
 PARTNERS = "partners"
-OUTSIDE = ("erp", "carriers")
-"""What a second worker does, so that calls outside take no time from orders."""
+FLOOR = ("orders", "stock", "carriers")
+"""What people wait for: a picker for an order, a packer for a label."""
+OUTSIDE = ("erp",)
+"""What a second worker does, so that it takes no time from the floor."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,7 @@ def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[P
     sandbox_env = _sandbox_environment(folder / "sandbox", settings, ports, plan)
     return [
         Part(_command(SANDBOX, sandbox_env), new_log(folder, "sandbox"), _answering(*sandbox_health)),
-        _announcing_part(
-            "worker", "worker", settings.model_copy(update={"worker_queues": ("orders", "stock")}), folder
-        ),
+        _announcing_part("worker", "worker", settings.model_copy(update={"worker_queues": FLOOR}), folder),
         _announcing_part("worker", PARTNERS, settings.model_copy(update={"worker_queues": OUTSIDE}), folder),
         _announcing_part("relay", "relay", settings, folder),
         Part(_command("api", settings.environment()), new_log(folder, "api"), _answering(f"{ports.api_url}/readyz")),
