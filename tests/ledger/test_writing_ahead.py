@@ -57,6 +57,28 @@ async def test_what_another_process_wrote_in_between_is_seen(engine: AsyncEngine
     assert (await warehouse.state("MUG"))["A-01"] == (10, 10)
 
 
+async def test_stock_that_another_process_received_is_there_at_once(engine: AsyncEngine, warehouse: Warehouse) -> None:
+    other = LedgerWriter(engine)
+    await warehouse.post(warehouse.receipt("MUG", 2))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await other.post(warehouse.receipt("MUG", 3))
+
+    outcome = await warehouse.post(warehouse.order("SO-2", (1, "MUG", 1)))
+
+    assert (outcome.lines[0].reserved, outcome.lines[0].backordered) == (1, 0)
+
+
+async def test_a_refusal_is_of_what_is_there_and_not_of_what_was(engine: AsyncEngine, warehouse: Warehouse) -> None:
+    other = LedgerWriter(engine)
+    await warehouse.post(warehouse.receipt("MUG", 2))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await other.post(warehouse.receipt("MUG", 3))
+
+    outcome = await warehouse.post(warehouse.order("SO-2", (1, "MUG", 3), policy="reject"))
+
+    assert outcome.lines[0].reserved == 3
+
+
 async def test_two_processes_that_want_the_same_sku_all_the_time_lose_nothing(
     engine: AsyncEngine, warehouse: Warehouse
 ) -> None:
