@@ -27,12 +27,11 @@ _ENTRY_TEXTS = (2, 9)
 _LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21)
 
 
-def writing(book: Book, decisions: Iterable[Decision]) -> list[str]:
+def writing(book: Book, decisions: Sequence[Decision]) -> list[str]:
     """Make the calls that write what was decided and chained.
 
     Streams close before others open: a serial is in one place at a time.
     """
-    decisions = list(decisions)
     postings = [decision for decision in decisions if decision.posting_id is not None]
     streams = {stream.stream_id: stream for decision in postings for stream, *_ in decision.entries}.values()
     turned = [stream for stream in streams if _turned(stream)]

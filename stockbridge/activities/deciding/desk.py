@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import LineQuantity
 from stockbridge.ledger.writer import LedgerWriter, Outcome
@@ -72,16 +73,20 @@ def instant(row: InboxRow) -> datetime | None:
     return datetime.fromisoformat(told) if told else None
 
 
+def evidence_of(row: InboxRow) -> Evidence:
+    """Return how we know: a device scanned it, or somebody says so."""
+    return Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED
+
+
 def quantities(lines: list[dict[str, Any]]) -> tuple[LineQuantity, ...]:
     """Return resolved lines as the ledger takes them."""
-    return tuple(
-        LineQuantity(
-            line["line_no"],
-            line["sku"],
-            line["site"],
-            line["quantity"],
-            line.get("lot") or "",
-            tuple(line.get("serial_numbers") or ()),
-        )
-        for line in lines
-    )
+    return tuple(LineQuantity(**quantity_of(line)) for line in lines)
+
+
+def quantity_of(line: dict[str, Any]) -> dict[str, Any]:
+    """Return what a resolved line says of its goods, as every kind of `LineQuantity` takes it."""
+    return {
+        **{name: line[name] for name in ("line_no", "sku", "site", "quantity")},
+        "lot": line.get("lot") or "",
+        "serial_numbers": tuple(line.get("serial_numbers") or ()),
+    }

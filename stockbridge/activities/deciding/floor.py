@@ -6,7 +6,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.activities.deciding.desk import Desk, accept_alone, accepting, instant, open_order, read_lines
+from stockbridge.activities.deciding.desk import (
+    Desk,
+    accept_alone,
+    accepting,
+    evidence_of,
+    instant,
+    open_order,
+    quantity_of,
+    read_lines,
+)
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
 from stockbridge.records import places, shipments
@@ -28,7 +37,7 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         tenant=row.tenant,
         key=row.key,
         actor=row.actor,
-        evidence=Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED,
+        evidence=evidence_of(row),
         occurred_at=instant(row),
         order_ref=row.order_ref,
         lines=picked,
@@ -61,15 +70,7 @@ async def _picked_lines(connection: AsyncConnection, row: InboxRow) -> tuple[Pic
 async def _picked_line(connection: AsyncConnection, tenant: str, line: dict[str, Any]) -> PickedLine:
     location_id = line.get("location_id")
     place = await places.place_of(connection, tenant, location_id) if location_id else None
-    return PickedLine(
-        line["line_no"],
-        line["sku"],
-        line["site"],
-        line["quantity"],
-        line.get("lot") or "",
-        tuple(line.get("serial_numbers") or ()),
-        place,
-    )
+    return PickedLine(**quantity_of(line), place=place)
 
 
 async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:

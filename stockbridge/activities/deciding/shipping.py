@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import erp_lines
-from stockbridge.activities.deciding.desk import Desk, accept_alone, instant, open_order, quantities, read_lines
+from stockbridge.activities.deciding.desk import (
+    Desk,
+    accept_alone,
+    evidence_of,
+    instant,
+    open_order,
+    quantities,
+    quantity_of,
+    read_lines,
+)
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
 from stockbridge.domain.stock import Evidence, StockStatus
@@ -112,7 +121,7 @@ def _issue_request(row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]])
         tenant=row.tenant,
         key=f"goods_issue/{row.order_ref}/{shipment_no}",
         actor=row.actor,
-        evidence=Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED,
+        evidence=evidence_of(row),
         occurred_at=instant(row),
         order_ref=row.order_ref,
         shipment_no=shipment_no,
@@ -206,15 +215,8 @@ async def shipped_lines(
 
 
 def _returned_line(line: dict[str, Any]) -> ReturnedLine:
-    return ReturnedLine(
-        line["line_no"],
-        line["sku"],
-        line["site"],
-        line["quantity"],
-        line.get("lot") or "",
-        tuple(line.get("serial_numbers") or ()),
-        StockStatus(line.get("condition") or StockStatus.INSPECTION),
-    )
+    condition = StockStatus(line.get("condition") or StockStatus.INSPECTION)
+    return ReturnedLine(**quantity_of(line), condition=condition)
 
 
 _SOME_WEIGHT_G: Final = 1000
