@@ -107,7 +107,7 @@ async def load(
     }
     asked = {name: call for name, call in calls.items() if call}
     found = dict(zip(asked, await begin(driver, list(asked.values()), queries.ALL), strict=True))
-    ((marks, clock, _),) = found["seen"]
+    ((marks, clock, *_),) = found["seen"]
     if len(marks or ()) != len(unread):
         raise InvariantViolated("a pool that was made before is not there")
     streams = [*found.get("open", ()), *found.get("named", ()), *found.get("places", ())]
@@ -137,7 +137,7 @@ def of_kept(needs: Needs, kept: Mapping[UUID, Kept]) -> Loaded | None:
 
 async def see_clock(driver: Driver, kept: Mapping[UUID, Kept]) -> datetime:
     """Begin, and return a time for postings in pools that are kept."""
-    (((clock, _),),) = await begin(driver, [queries.SEE_CLOCK.call()], queries.ALL)
+    (((clock, *_),),) = await begin(driver, [queries.SEE_CLOCK.call()], queries.ALL)
     return _later(clock, [], kept)
 
 

@@ -25,8 +25,16 @@ on conflict do nothing
 """,
 )
 
-# What follows are lookups by key, whatever the parameters: they need no plan of their own.
-_PLAINLY: Final = "set_config('plan_cache_mode', 'force_generic_plan', true)"
+# What follows are lookups by key, and stay that: a plan is made once on a connection, and one that was made while the
+# tables were nearly empty would read them from end to end for as long as nobody analyzes them.
+_BY_KEY: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+_PLAINLY: Final = ", ".join(f"set_config('{setting}', '{value}', true)" for setting, value in _BY_KEY.items())
 
 # Lock the pools, in one sorted order, always; and read the clock after the last lock: no entry of these pools can be
 # newer and still to come.
@@ -65,11 +73,11 @@ CLAIM_POOLS: Final = Statement(
     "claim_pools", "select ledger.claim_pools(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer)"
 )
 
-# Claim pools for requests of which nothing was accepted before, and fail if something was.
+# Claim pools for orders of which nothing was accepted before, and fail if something was.
 CLAIM_FOR_NEWS: Final = Statement(
     "claim_for_news",
     "select ledger.claim_for_news(%s::uuid[], %s::bigint[], %s::uuid[], %s::bigint, %s::integer, %s::text[], "
-    "%s::text[], %s::text[])",
+    "%s::text[])",
 )
 
 # Find which keys were posted before.

@@ -81,9 +81,9 @@ class Claim:
         """Make the call for a batch that read what it needs."""
         return queries.CLAIM_POOLS.call(*self._arguments())
 
-    def of_news(self, news: Iterable[tuple[str, str, str]]) -> str:
-        """Make the call for a batch that read nothing: its tenants, keys and orders must be new."""
-        return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *map(array_of_texts, zip(*news, strict=True)))
+    def of_news(self, orders: Iterable[tuple[str, str]]) -> str:
+        """Make the call for a batch that read nothing: its orders, by tenant, must be new."""
+        return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *map(array_of_texts, zip(*orders, strict=True)))
 
     def _arguments(self) -> tuple[str, ...]:
         marks = (array_of_plain(self.marks), array_of_plain(self.marks.values()))

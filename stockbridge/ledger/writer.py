@@ -66,8 +66,13 @@ class _Overtaken(Exception):  # noqa: N818 - a turn of the loop, not an error
     """What was read ahead of the lock turned out to be too little."""
 
 
-_OVERTAKEN: Final = (_Overtaken, driver_errors.SerializationFailure, driver_errors.ObjectNotInPrerequisiteState)
-"""What was read ahead of the locks, or kept, was too little, or is past."""
+_OVERTAKEN: Final = (
+    _Overtaken,
+    driver_errors.SerializationFailure,
+    driver_errors.ObjectNotInPrerequisiteState,
+    driver_errors.UniqueViolation,
+)
+"""What was read ahead of the locks, or kept, was too little, or is past; or a key that seemed new is not."""
 
 
 class LedgerWriter:
@@ -301,7 +306,7 @@ def _entries(verdicts: Iterable[Verdict]) -> Iterator[Entry]:
 def _claiming(claim: Claim, loaded: Loaded, batch: Batch, verdicts: Iterable[Verdict]) -> list[str]:
     """Make the call that claims the pools of a batch, unless it only repeats what was posted."""
     if loaded.of_news:
-        return [claim.of_news((r.tenant, r.key, order) for r in batch.needs.requests for order in r.orders())]
+        return [claim.of_news(batch.needs.orders)]
     decided = any(not isinstance(verdict, Repeat) for verdict in verdicts)
     return [claim.of_what_was_read()] if decided else []
 
