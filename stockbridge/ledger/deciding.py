@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -101,15 +101,6 @@ def decide_batch(batch: Sequence[Asked], loaded: Loaded) -> tuple[Book, list[Ver
             posted[key] = verdict
         verdicts.append(verdict)
     return book, verdicts
-
-
-def place_in_time(verdicts: Iterable[Verdict], clock: datetime) -> None:
-    """Give the decisions on new orders their times, where they were decided before the clock was read."""
-    for number, verdict in enumerate(verdicts):
-        if isinstance(verdict, Decision):
-            verdict.recorded_at = clock + number * TICK
-            for line in verdict.lines:
-                line.queued_at = verdict.recorded_at
 
 
 def _decide(asked: Asked, book: Book, first: Posted | Decision | None, now: datetime) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,11 +16,9 @@ from stockbridge.ledger.book import Book, NotLoaded, Stream
 from stockbridge.ledger.keeping import Kept
 from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
-from stockbridge.ledger.statements import Driver, Rows, begin, run
+from stockbridge.ledger.sessions import Rows, Session
 
 TICK: Final = timedelta(microseconds=1)
-
-_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Loaded:
     """What was read, as rows, so that a book can be made of it as often as the batch is decided; and what was kept.
 
     `clock` is a time for the first posting. `marks` are those of the pools' last writes, as far as we know. `of_news`
-    alone needs no more than what was kept.
+    is what was only kept: its orders must be new.
     """
 
     clock: datetime
@@ -91,9 +89,16 @@ class Needs:
 
 
 async def load(
-    driver: Driver, needs: Needs, known_pools: set[UUID], kept: Mapping[UUID, Kept], *, locking: bool
+    session: Session, needs: Needs, known_pools: set[UUID], kept: Mapping[UUID, Kept], *, locking: bool
 ) -> Loaded:
-    """Begin and read what requests need in one round trip: with the pools locked, or ahead of their locks."""
+    """Begin and read what requests need in one round trip: with the pools locked, or ahead of their locks.
+
+    Orders of which nothing is known, on pools that are kept, need nothing read.
+    """
+    if not locking and _are_news(needs, kept):
+        marks = {pool_id: kept[pool_id].mark for pool_id in needs.pools}
+        clock = _later(await _now(session), [], kept)
+        return Loaded(clock, marks, posted={}, streams=[], lines=[], kept=kept, of_news=True)
     unread = [pool_id for pool_id in needs.pools if pool_id not in kept]
     unknown = [needs.pools[pool_id] for pool_id in unread if pool_id not in known_pools]
     see = queries.LOCK_POOLS if locking else queries.SEE_POOLS
@@ -106,8 +111,9 @@ async def load(
         "queues": needs.freeing and queries.READ_QUEUES.call(array_of_plain(needs.freeing)),
     }
     asked = {name: call for name, call in calls.items() if call}
-    found = dict(zip(asked, await begin(driver, list(asked.values()), queries.ALL), strict=True))
+    found = dict(zip(asked, await session.begin(list(asked.values())), strict=True))
     ((marks, clock, *_),) = found["seen"]
+    session.hear(clock)
     if len(marks or ()) != len(unread):
         raise InvariantViolated("a pool that was made before is not there")
     streams = [*found.get("open", ()), *found.get("named", ()), *found.get("places", ())]
@@ -123,22 +129,19 @@ async def load(
     )
 
 
-def of_kept(needs: Needs, kept: Mapping[UUID, Kept]) -> Loaded | None:
-    """Return what requests need without reading it, where they need no more than is kept; else None.
-
-    The clock is still to be read: `see_clock`.
-    """
+def _are_news(needs: Needs, kept: Mapping[UUID, Kept]) -> bool:
+    """Say whether requests need no more than is kept."""
     all_new = len(needs.orders) == len(needs.requests) and all(request.is_news() for request in needs.requests)
-    if len(kept) < len(needs.pools) or not all_new:
-        return None
-    marks = {pool_id: kept[pool_id].mark for pool_id in needs.pools}
-    return Loaded(_EVER, marks, posted={}, streams=[], lines=[], kept=kept, of_news=True)
+    return all_new and len(kept) == len(needs.pools)
 
 
-async def see_clock(driver: Driver, kept: Mapping[UUID, Kept]) -> datetime:
-    """Begin, and return a time for postings in pools that are kept."""
-    (((clock, *_),),) = await begin(driver, [queries.SEE_CLOCK.call()], queries.ALL)
-    return _later(clock, [], kept)
+async def _now(session: Session) -> datetime:
+    """Begin, and return the time: told without asking where the session has announced itself before."""
+    told = session.clock.tell() if session.begun else None
+    if told is None:
+        (((told, *_),),) = await session.begin([queries.SEE_CLOCK.call()])
+        session.hear(told)
+    return told
 
 
 def _named(needs: Needs) -> dict[str, str]:
@@ -160,11 +163,11 @@ def _later(clock: datetime, streams: Rows, kept: Mapping[UUID, Kept]) -> datetim
     return newest
 
 
-async def load_more(driver: Driver, loaded: Loaded, missing: NotLoaded) -> None:
+async def load_more(session: Session, loaded: Loaded, missing: NotLoaded) -> None:
     """Read who waits in pools, or who holds something there, for rules that turned out to need it."""
     queues = queries.READ_QUEUES.call(array_of_plain(missing.queues))
     holders = queries.READ_HOLDERS.call(array_of_plain(missing.holders))
-    for rows in await run(driver, [queues, holders]):
+    for rows in await session.run([queues, holders]):
         loaded.lines += rows
     loaded.queues |= missing.queues
     loaded.holders |= missing.holders
@@ -175,11 +178,11 @@ def unread_tails(streams: Iterable[Stream]) -> dict[UUID, Stream]:
     return {stream.stream_id: stream for stream in streams if stream.tail is None}
 
 
-async def load_tails(driver: Driver, unread: Mapping[UUID, Stream]) -> None:
+async def load_tails(session: Session, unread: Mapping[UUID, Stream]) -> None:
     """Read the tails of streams, where they exist."""
     if not unread:
         return
-    (rows,) = await run(driver, [queries.READ_STREAMS.call(array_of_plain(unread))])
+    (rows,) = await session.run([queries.READ_STREAMS.call(array_of_plain(unread))])
     for row in rows:
         stream = unread[row[0]]
         stream.tail, stream.stored = stream_of(row).tail, True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol
@@ -23,15 +24,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
+from stockbridge.ledger import queries
 from stockbridge.ledger.batch import Attachment, Batch, Waiting
 from stockbridge.ledger.book import Book, Entry, NotLoaded
 from stockbridge.ledger.chaining import chain
-from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch, place_in_time
+from stockbridge.ledger.clock import Clock
+from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch
 from stockbridge.ledger.keeping import KeptPools
-from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, of_kept, see_clock, unread_tails
+from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, unread_tails
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
-from stockbridge.ledger.statements import COMMIT, Driver, run
+from stockbridge.ledger.sessions import Session
 from stockbridge.ledger.storing import Claim, writing
 
 MAX_BATCH: Final = 512
@@ -86,8 +89,9 @@ class LedgerWriter:
         self._gathering: list[Waiting] = []
         self._enough: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
-        self._held: list[tuple[AsyncConnection, Driver]] = []
+        self._held: deque[Session] = deque()
         self._lent = 0
+        self._clock = Clock()
         self._known_pools: set[UUID] = set()
         self._kept = KeptPools()
         self._wary_of: dict[UUID, int] = {}
@@ -133,34 +137,29 @@ class LedgerWriter:
             await self._give_back()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
-        """Lend a connection of those that are held while batches follow each other, and give them back after the last.
+    async def _session(self) -> AsyncIterator[Session]:
+        """Lend a session of those that are held while batches follow each other, and give them back after the last.
 
-        To take one from the engine's pool costs as much time as to ask PostgreSQL something.
+        To take one from the engine's pool costs as much time as to ask PostgreSQL something. They take turns: none lies
+        idle with a transaction that it has begun.
         """
-        connection, driver = self._held.pop() if self._held else await self._connect()
+        session = self._held.popleft() if self._held else await Session.open(self._engine, self._clock)
         self._lent += 1
         try:
-            yield connection, driver
+            yield session
         except BaseException:
-            await connection.close()
+            await session.connection.close()
             raise
         else:
-            self._held.append((connection, driver))
+            self._held.append(session)
         finally:
             self._lent -= 1
             if not self._lent and not self._gathering:
                 await self._give_back()
 
-    async def _connect(self) -> tuple[AsyncConnection, Driver]:
-        connection = await self._engine.connect()
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        return connection, driver
-
     async def _give_back(self) -> None:
         while self._held:
-            connection, _ = self._held.pop()
-            await connection.close()
+            await self._held.popleft().leave()
 
     def _take(self, before: Batch | None) -> list[Waiting]:
         """Take who waits: all, or half of all with those on their way, so that two batches can take turns."""
@@ -232,14 +231,10 @@ class LedgerWriter:
 
     async def _transact(self, batch: Batch, former: Batch | None, *, locking: bool) -> None:
         """Read, decide, claim, write and commit. Raises `_Overtaken` where it has to be done under the locks."""
-        async with self._connection() as (connection, driver):
+        async with self._session() as session:
             kept = {} if locking else self._kept.take(batch.needs.pools)
-            news = of_kept(batch.needs, kept)
-            if news is not None:
-                loaded, (book, verdicts) = news, await _decide_news(driver, batch, news)
-            else:
-                loaded = await load(driver, batch.needs, self._known_pools, kept, locking=locking)
-                book, verdicts = await _decide(driver, batch, loaded, former)
+            loaded = await load(session, batch.needs, self._known_pools, kept, locking=locking)
+            book, verdicts = await _decide(session, batch, loaded, former)
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
             chain(decisions)
             claim = Claim(loaded.marks, book.changed_pools, secrets.randbits(62), following=former is not None)
@@ -248,11 +243,11 @@ class LedgerWriter:
             self._kept.keep(book, claim.left(), newest)
             batch.will_leave(book, decisions)
             batch.is_decided()
-            alone = self._companion is None and not batch.has_attachments()
-            await run(driver, [*calls, COMMIT] if alone else calls)
-            if not alone:
-                await self._attach(connection, list(batch.accepted(verdicts)))
-                await driver.commit()
+            if self._companion or batch.has_attachments():
+                await session.run(calls)
+                await self._attach(session.connection, list(batch.accepted(verdicts)))
+                calls = []
+            await _commit(session, calls, announcing=former is not None)
         self._known_pools.update(batch.needs.pools)
         batch.answer(verdicts)
 
@@ -266,23 +261,18 @@ class LedgerWriter:
             await self._companion.write(connection, outcomes, prepared)
 
 
-async def _decide_news(driver: Driver, batch: Batch, loaded: Loaded) -> tuple[Book, list[Verdict]]:
-    """Decide what needs no more than is kept, while PostgreSQL is asked for the time."""
-    asking = asyncio.create_task(see_clock(driver, loaded.kept))
-    try:
-        await asyncio.sleep(0)  # it is sent now
-        book, verdicts = decide_batch(batch.waiting, loaded)
-    except NotLoaded as missing:
-        raise _Overtaken from missing
-    finally:
-        loaded.clock = await asking
-    if unread_tails(stream for stream, *_ in _entries(verdicts)):
-        raise _Overtaken
-    place_in_time(verdicts, loaded.clock)
-    return book, verdicts
+async def _commit(session: Session, calls: list[str], *, announcing: bool) -> None:
+    """Commit with the last calls; while others follow, announce the session's next batch in the same message.
+
+    Who reads as of an instant waits for whoever was announced before it (`instants`), so that batch need not ask for
+    the time before it is decided.
+    """
+    heard = await session.commit(calls, [queries.SEE_CLOCK.call()] if announcing else ())
+    for ((said, *_),) in heard:
+        session.hear(said)
 
 
-async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | None) -> tuple[Book, list[Verdict]]:
+async def _decide(session: Session, batch: Batch, loaded: Loaded, former: Batch | None) -> tuple[Book, list[Verdict]]:
     """Decide the batch, and again with more where a rule turns out to need it."""
     while True:
         try:
@@ -291,11 +281,11 @@ async def _decide(driver: Driver, batch: Batch, loaded: Loaded, former: Batch | 
         except NotLoaded as missing:
             if loaded.kept or former:
                 raise _Overtaken from missing
-            await load_more(driver, loaded, missing)
+            await load_more(session, loaded, missing)
     unread = unread_tails(stream for stream, *_ in _entries(verdicts))
     if former and any(stream.pool_id in former.changed_pools for stream in unread.values()):
         raise _Overtaken
-    await load_tails(driver, unread)
+    await load_tails(session, unread)
     return book, verdicts
 
 

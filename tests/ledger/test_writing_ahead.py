@@ -176,6 +176,16 @@ async def test_a_posting_is_recorded_between_the_question_and_the_answer(
     assert all(await asyncio.gather(*map(ask, range(CROWD))))
 
 
+async def test_when_a_crowd_has_gone_no_writer_is_left_announced(engine: AsyncEngine, warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", CROWD))
+    await asyncio.gather(*(warehouse.post(warehouse.order(f"SO-{n}", (1, "MUG", 1))) for n in range(CROWD)))
+    await warehouse.writer.drain()
+
+    announced = "select count(*) from pg_locks where relation = 'ledger.pool'::regclass and mode = 'RowShareLock'"
+    async with engine.connect() as connection:
+        assert await connection.scalar(text(announced)) == 0
+
+
 async def test_a_crowd_that_asks_again_gets_its_first_answers(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.receipt("MUG", CROWD))
     requests = [warehouse.order(f"SO-{n}", (1, "MUG", 1)) for n in range(CROWD)]
