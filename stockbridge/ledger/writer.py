@@ -154,7 +154,7 @@ class LedgerWriter:
             self._held.append(session)
         finally:
             self._lent -= 1
-            if not self._lent and not self._gathering:
+            if not self._lent and not self._gathering:  # before the answer: who hears it may dispose of the engine
                 await self._give_back()
 
     async def _give_back(self) -> None:
