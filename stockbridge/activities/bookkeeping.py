@@ -30,11 +30,13 @@ class OrderBookkeeping:
     async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Collection[OrderName]:
         """Lock every order that a batch is about or touched, and return those that were there before it.
 
-        One that is new has no row to lock yet; where somebody else was faster, its attachment says so.
+        One that is new has no row to lock yet; where somebody else was faster, its attachment says so. One whose hold
+        went elsewhere as a whole has the same quantities, and must be told all the same.
         """
         about = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.request.orders()}
         touched = {(line.tenant, line.order_ref) for outcome in outcomes for line in outcome.lines}
-        known = (about | touched) - {name for outcome in outcomes for name in _new_order(outcome.request)}
+        displaced = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.displaced}
+        known = (about | touched | displaced) - {name for outcome in outcomes for name in _new_order(outcome.request)}
         return (await orders.lock(connection, known)).keys() if known else ()
 
     async def write(

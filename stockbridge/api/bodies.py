@@ -212,3 +212,18 @@ class StatusChange(FromTheFloor):
     quantity: Quantity
     uom: Uom | None = None
     reason: Name
+
+
+class Recall(FromTheFloor):
+    """A lot is not to be sold any more."""
+
+    recall_no: Key
+    sku: Key
+    lot: Lot
+    reason: Name
+
+
+class Lift(FromTheFloor):
+    """A recall is over: what arrives of the lot may be sold again."""
+
+    reason: Name

@@ -200,3 +200,7 @@ ADJUSTMENT: Final[Example] = {
 }
 
 STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quantity": 12, "reason": "leaking"}
+
+RECALL: Final[Example] = {"recall_no": "RC-1", "sku": "MUG-WHITE", "lot": "L-2607", "reason": "glaze chips"}
+
+LIFT: Final[Example] = {"reason": "the supplier's tests are back"}

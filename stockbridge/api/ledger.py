@@ -99,7 +99,7 @@ def _entry(entry: EntryView) -> LedgerEntry:
         seq=entry.seq,
         posting_id=entry.posting_id,
         reason=entry.reason,
-        order_no=_order_no(entry.order_ref),
+        order_no=order_no_of(entry.order_ref),
         line_no=entry.line_no,
         on_hand_delta=entry.on_hand_delta,
         reserved_delta=entry.reserved_delta,
@@ -114,6 +114,6 @@ def _entry(entry: EntryView) -> LedgerEntry:
     )
 
 
-def _order_no(order_ref: str | None) -> str | None:
+def order_no_of(order_ref: str | None) -> str | None:
     """Return the ERP's own number: what comes after the source, where a name has one."""
     return None if order_ref is None else order_ref.rpartition(":")[2]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from operator import attrgetter
 from typing import TypeVar
@@ -21,6 +21,9 @@ from stockbridge.domain.stock import MAY_GO_NEGATIVE, PHYSICAL, PlaceKind, Stock
 
 LineKey = tuple[str, str, int, str, str]
 """An order line in the ledger: tenant, order_ref, line_no, site, sku."""
+
+LotKey = tuple[str, str, str]
+"""A lot: tenant, sku, lot."""
 
 Holder = tuple[str, int]
 """Whose an entry is: order_ref and line_no; ("", 0) for nobody's."""
@@ -89,10 +92,17 @@ class Book:
     """Streams, order lines, holds and queues, as they are after all drafts applied so far.
 
     `pools` are those whose streams and lines it may change. Of some of them it has the whole queue, of some everyone
-    who holds something.
+    who holds something. `blocked_lots` may not become available.
     """
 
-    def __init__(self, pools: Collection[UUID], queues: Collection[UUID], holders: Collection[UUID]) -> None:
+    def __init__(
+        self,
+        pools: Collection[UUID],
+        queues: Collection[UUID],
+        holders: Collection[UUID],
+        blocked_lots: Collection[LotKey] = (),
+    ) -> None:
+        self.blocked_lots = set(blocked_lots)
         self.pools = frozenset(pools)
         self.queues = frozenset(queues)
         self.holders = frozenset(holders)
@@ -187,7 +197,9 @@ class Draft:
     """What one request changes: deltas by stream and line, and order lines as they will be.
 
     `reason` says why the posting exists, where only the rule can tell; `unaccounted` what left though the ledger never
-    had it: sku, site, quantity; `returning` how much demand of a line was taken from it only to be met in another way.
+    had it: sku, site, quantity; `returning` how much demand of a line was taken from it only to be met in another way;
+    `lots_made_available` are those that were taken for unblocked; `lots_marked` are blocked now (by a recall's number),
+    or not any more (None).
     """
 
     __slots__ = (
@@ -198,6 +210,8 @@ class Draft:
         "deltas",
         "displaced",
         "freed_pools",
+        "lots_made_available",
+        "lots_marked",
         "new_streams",
         "reason",
         "returning",
@@ -214,6 +228,8 @@ class Draft:
         self.changed: dict[LineKey, OrderLine] = {}
         self.returning: dict[LineKey, int] = {}
         self.freed_pools: set[UUID] = set()
+        self.lots_made_available: set[LotKey] = set()
+        self.lots_marked: dict[LotKey, str | None] = {}
         self.served: set[str] = set()
         self.displaced: set[str] = set()
         self.reason: str | None = None
@@ -230,6 +246,15 @@ class Draft:
         if known is None:
             known = self.new_streams[stream_id] = Stream.new(key)
         return known
+
+    def arriving(self, key: StreamKey) -> Stream:
+        """Return the stream that stock comes to: of a blocked lot, what would be available is quarantined."""
+        if key.stock_status is StockStatus.AVAILABLE and key.lot:
+            lot = (key.tenant, key.sku, key.lot)
+            if lot in self.book.blocked_lots:
+                return self.stream(replace(key, stock_status=StockStatus.QUARANTINED))
+            self.lots_made_available.add(lot)
+        return self.stream(key)
 
     def on_hand(self, stream: Stream) -> int:
         """Return what is on hand with this draft applied."""
@@ -369,6 +394,8 @@ def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]
     if not changed <= book.pools:
         raise InvariantViolated("the request changes pools that it does not name")
     book.changed_pools |= changed
+    for lot, block_no in draft.lots_marked.items():
+        (book.blocked_lots.discard if block_no is None else book.blocked_lots.add)(lot)
     for stream in draft.new_streams.values():
         book.add_stream(stream)
     for line in lines:

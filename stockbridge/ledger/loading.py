@@ -45,13 +45,16 @@ class Loaded:
     streams: Rows
     lines: Rows
     kept: Mapping[UUID, Kept]
+    blocked_lots: Rows = field(default_factory=list)
     of_news: bool = False
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
     def book(self) -> Book:
         """Make the book of what was read. What was kept is in it as it is, and can be decided on once."""
-        book = Book(self.marks, self.queues, self.holders)
+        book = Book(
+            self.marks, self.queues, self.holders, [(tenant, sku, lot) for tenant, sku, lot in self.blocked_lots]
+        )
         for pool in self.kept.values():
             for stream in pool.streams:
                 book.add_stream(stream)
@@ -67,12 +70,13 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the requests of a batch name: pools, those in which stock may become free, and orders."""
+    """What the requests of a batch name: pools, those in which stock may become free, orders, and skus brought."""
 
     requests: Sequence[Request]
     pools: dict[UUID, PoolKey]
     freeing: set[UUID]
     orders: set[tuple[str, str]]
+    brought: set[tuple[str, str]]
 
     @classmethod
     def of(cls, requests: Sequence[Request]) -> Needs:
@@ -85,7 +89,8 @@ class Needs:
             if request.may_free():
                 freeing.update(named)
         orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
-        return cls(requests, dict(sorted(pools.items())), freeing, orders)
+        brought = {(pool.tenant, pool.sku) for request in requests if request.brings_stock for pool in request.pools()}
+        return cls(requests, dict(sorted(pools.items())), freeing, orders, brought)
 
 
 async def load(
@@ -109,6 +114,7 @@ async def load(
         "open": unread and queries.READ_OPEN_STREAMS.call(array_of_plain(unread)),
         **_named(needs),
         "queues": needs.freeing and queries.READ_QUEUES.call(array_of_plain(needs.freeing)),
+        "blocked": needs.brought and queries.READ_BLOCKED_LOTS.call(*_pairs(needs.brought)),
     }
     asked = {name: call for name, call in calls.items() if call}
     found = dict(zip(asked, await session.begin(list(asked.values())), strict=True))
@@ -125,6 +131,7 @@ async def load(
         streams=streams,
         lines=[*found.get("orders", ()), *found.get("queues", ())],
         kept=kept,
+        blocked_lots=found.get("blocked", []),
         queues=set(needs.freeing),
     )
 

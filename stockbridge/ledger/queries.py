@@ -147,6 +147,15 @@ READ_HOLDERS: Final = Statement(
     "read_holders", _LINE_WITH_HOLDS + "where pool_id = any(%s::uuid[]) and reserved + to_put_back > 0"
 )
 
+# Read which lots of skus are blocked.
+READ_BLOCKED_LOTS: Final = Statement(
+    "read_blocked_lots",
+    """
+select tenant, sku, lot from ledger.lot
+where block_no is not null and (tenant, sku) in (select * from unnest(%s::text[], %s::text[]))
+""",
+)
+
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 # Learn of the lots that arrive. What is known of a lot stays.
@@ -157,6 +166,16 @@ insert into ledger.lot (tenant, sku, lot, expires_on)
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::date[])
 on conflict do nothing
 """,
+)
+
+# Insist that lots of which stock becomes available are not blocked.
+EXPECT_UNBLOCKED: Final = Statement(
+    "expect_unblocked", "select ledger.expect_unblocked(%s::text[], %s::text[], %s::text[])"
+)
+
+# Block lots, or lift their blocks.
+MARK_LOTS: Final = Statement(
+    "mark_lots", "select ledger.mark_lots(%s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[])"
 )
 
 # Turn the flag of streams that crossed zero.

@@ -42,6 +42,8 @@ class Request:
     reason: ClassVar[str] = "posting"
     posts_nothing_too: ClassVar[bool] = False
     """Whether it is posted though it changes nothing, so that its key is remembered."""
+    brings_stock: ClassVar[bool] = False
+    """Whether it may make stock available that was not, so that it must know which lots are blocked."""
 
     tenant: str
     key: str
@@ -88,7 +90,7 @@ class Request:
         return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 
-_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "staging"})
+_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "sites", "staging"})
 """Fields that a repeat may find changed, though it asks for the same."""
 
 
@@ -143,6 +145,7 @@ class ReceiveStock(Request):
     """A fact: goods receipt from the supplier into a location."""
 
     reason: ClassVar[str] = "goods_receipt"
+    brings_stock: ClassVar[bool] = True
 
     place: Place
     lines: tuple[ReceivedLine, ...]
@@ -330,6 +333,7 @@ class ReturnGoods(_OrderRequest):
     """A request: goods came back to a location. `shipment_no` is named where they never reached the customer."""
 
     reason: ClassVar[str] = "return"
+    brings_stock: ClassVar[bool] = True
 
     lines: tuple[ReturnedLine, ...]
     place: Place
@@ -375,6 +379,7 @@ class ChangeStockStatus(_BucketRequest):
     """A fact: stock became something else. Free units go first, then holds are displaced."""
 
     reason: ClassVar[str] = "status_change"
+    brings_stock: ClassVar[bool] = True
 
     to: StockStatus
     quantity: int
@@ -389,6 +394,7 @@ class AdjustStock(_BucketRequest):
 
     reason: ClassVar[str] = "adjustment"
     posts_nothing_too: ClassVar[bool] = True  # a count that agreed must not be compared again, with what is there later
+    brings_stock: ClassVar[bool] = True
 
     delta: int
     cause: str
@@ -396,3 +402,39 @@ class AdjustStock(_BucketRequest):
     def streams(self) -> Iterable[StreamKey]:
         key = self.stream
         return (key, StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LotRequest(Request):
+    """`sites` are those that have known the sku until now; `block_no` is the recall's."""
+
+    posts_nothing_too: ClassVar[bool] = True  # what arrives later depends on it
+    brings_stock: ClassVar[bool] = True  # it must know whether the lot is blocked already
+
+    sku: str
+    lot: str
+    block_no: str
+    cause: str
+    sites: tuple[str, ...]
+
+    @property
+    def named(self) -> tuple[str, str, str]:
+        """Name the lot."""
+        return self.tenant, self.sku, self.lot
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (pool_key(self.tenant, site, self.sku) for site in self.sites)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockLot(_LotRequest):
+    """A fact: a lot is not to be sold. What is available of it becomes quarantined where it lies; holds give way."""
+
+    reason: ClassVar[str] = "lot_block"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnblockLot(_LotRequest):
+    """A fact: what arrives of a lot may be sold again. What was quarantined stays that until somebody has looked."""
+
+    reason: ClassVar[str] = "lot_unblock"

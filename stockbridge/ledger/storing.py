@@ -11,7 +11,7 @@ from uuid import UUID
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
-from stockbridge.ledger.book import Book, Stream, line_key, pool_of
+from stockbridge.ledger.book import Book, LotKey, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.reading import written_parts
 from stockbridge.ledger.requests import ReceiveStock, Request
@@ -38,9 +38,11 @@ def writing(book: Book, decisions: Sequence[Decision]) -> list[str]:
     calls = [
         *_turn((stream for stream in turned if not _is_open(stream)), "false"),
         *_call(queries.ENSURE_LOTS, [lot for posting in postings for lot in _lots(posting.request)], _LOT_TEXTS),
+        *_call(queries.EXPECT_UNBLOCKED, _made_available(postings), _LOT_TEXTS),
         *_call(queries.INSERT_STREAMS, [_stream_row(s) for s in streams if not s.stored], _STREAM_TEXTS),
         *_turn((stream for stream in turned if _is_open(stream)), "true"),
         *_inserting(book, postings, decisions),
+        *_marking(book, postings),
     ]
     for stream in turned:
         if stream.tail is not None:
@@ -110,6 +112,24 @@ def _turned(stream: Stream) -> bool:
 def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
     if isinstance(request, ReceiveStock):
         yield from ((request.tenant, line.sku, line.lot, line.expires_on) for line in request.lines if line.lot)
+
+
+def _marking(book: Book, postings: Sequence[Decision]) -> list[str]:
+    """Block lots, or lift their blocks, in the order of the postings."""
+    claimed = array_of_plain(book.pools)
+    return [
+        queries.MARK_LOTS.call(*(array_of_texts([name]) for name in lot), _texts_or_null(block_no), claimed)
+        for posting in postings
+        for lot, block_no in posting.draft.lots_marked.items()
+    ]
+
+
+def _texts_or_null(value: str | None) -> str:
+    return "{NULL}" if value is None else array_of_texts([value])
+
+
+def _made_available(postings: Sequence[Decision]) -> list[LotKey]:
+    return sorted({lot for posting in postings for lot in posting.draft.lots_made_available})
 
 
 def _line_row(line: OrderLine) -> tuple[Any, ...]:

@@ -73,7 +73,10 @@ lot = Table(
     _name("sku"),
     _name("lot"),
     Column("expires_on", Date, nullable=True),
+    Column("block_no", String, nullable=True, comment="of the recall that blocks it; NULL where it may be sold"),
     PrimaryKeyConstraint("tenant", "sku", "lot"),
+    # Serves what arrives.
+    Index("ix_lot_blocked", "tenant", "sku", postgresql_where=text("block_no is not null")),
     comment="What allocation must know of a lot",
 )
 
@@ -109,6 +112,9 @@ stream = Table(
     # Serves allocation, balances and reports. By kind, so that what was delivered long ago does not lie in the way.
     Index("ix_stream_pool", "pool_id", "kind", "open"),
     Index("ix_stream_location", "tenant", "location_id"),
+    # Serve recalls and histories.
+    Index("ix_stream_lot", "tenant", "sku", "lot", postgresql_where=text("lot <> ''")),
+    Index("ix_stream_serial_number", "tenant", "sku", "serial_number", postgresql_where=text("serial_number <> ''")),
     comment="One stock bucket: the unit of ordering and hash-chaining. Identity only",
 )
 

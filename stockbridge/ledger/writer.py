@@ -320,6 +320,8 @@ def translated(error: BaseException) -> BaseException:
     cause = _cause(error)
     if isinstance(cause, driver_errors.UniqueViolation) and "uq_stream_serial" in str(cause):
         return Rejected("serial_elsewhere", "The serial number is on hand somewhere else.", status=409)
+    if isinstance(cause, driver_errors.ObjectInUse):
+        return Rejected("lot_moved", "The lot came to another site meanwhile. Ask again.", status=409)
     if isinstance(cause, driver_errors.IntegrityError | driver_errors.RaiseException):
         return InvariantViolated(f"PostgreSQL refused what must never be written: {cause}")
     down = (driver_errors.OperationalError, driver_errors.InterfaceError, OSError, TimeoutError, PoolTimeoutError)

@@ -93,6 +93,8 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (bodies.Move, examples.MOVE),
         (bodies.Adjustment, examples.ADJUSTMENT),
         (bodies.StatusChange, examples.STATUS_CHANGE),
+        (bodies.Recall, examples.RECALL),
+        (bodies.Lift, examples.LIFT),
     ],
 )
 def test_each_example_is_taken(shape: type, example: dict) -> None:

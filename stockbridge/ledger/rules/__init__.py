@@ -13,6 +13,7 @@ from stockbridge.ledger.book import Draft
 from stockbridge.ledger.requests import (
     AdjustStock,
     AmendOrder,
+    BlockLot,
     CancelLines,
     ChangeStockStatus,
     ConfirmPick,
@@ -23,11 +24,13 @@ from stockbridge.ledger.requests import (
     ReceiveStock,
     Request,
     ReturnGoods,
+    UnblockLot,
 )
 from stockbridge.ledger.rules.facts import adjust, change_status
 from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
 from stockbridge.ledger.rules.leaving import deliver, issue, take_return
+from stockbridge.ledger.rules.lots import block, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues
 from stockbridge.ledger.rules.receiving import receive
@@ -44,6 +47,8 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     IssueGoods: issue,
     DeliverParcel: deliver,
     ReturnGoods: take_return,
+    BlockLot: block,
+    UnblockLot: unblock,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import PHYSICAL, StreamKey, adjustment
 from stockbridge.ledger.book import Draft, Stream
@@ -14,12 +16,22 @@ def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
     stream = draft.stream(request.stream)
     need_on_hand(draft, stream, request.quantity)
     displace(draft, stream, request.quantity - draft.free(stream))
-    key = stream.key
-    to = draft.stream(StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, request.to))
-    to.expires_on = stream.expires_on
-    draft.move(stream, -request.quantity, 0)
-    draft.move(to, request.quantity, 0)
+    to = draft.arriving(replace(stream.key, stock_status=request.to))
+    if to.key.stock_status is not request.to:
+        raise Rejected(
+            "lot_blocked",
+            f"Lot {to.key.lot} of {to.key.sku} is blocked: lift the recall before it is sold.",
+            status=409,
+        )
+    restate(draft, stream, to, request.quantity)
     return {"changed": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
+
+
+def restate(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
+    """Turn free stock of one stream into stock of another."""
+    to.expires_on = stream.expires_on
+    draft.move(stream, -quantity, 0)
+    draft.move(to, quantity, 0)
 
 
 def adjust(request: AdjustStock, draft: Draft) -> Answer:
@@ -34,12 +46,14 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         )
     displace(draft, stream, -request.delta - draft.free(stream))
     key = stream.key
+    to = draft.arriving(key) if request.delta > 0 else stream
+    to.expires_on = stream.expires_on
     other = draft.stream(StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
     if key.serial_number and draft.on_hand(other) < request.delta:
         raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
-    draft.move(stream, request.delta, 0)
+    draft.move(to, request.delta, 0)
     draft.move(other, -request.delta, 0)
-    return {"delta": request.delta, "stream_id": str(stream.stream_id), "on_hand": draft.on_hand(stream)}
+    return {"delta": request.delta, "stream_id": str(to.stream_id), "on_hand": draft.on_hand(to)}
 
 
 def _need_physical(stream: Stream) -> None:

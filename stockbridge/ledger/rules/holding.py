@@ -74,7 +74,20 @@ def displace(draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | N
 
     A displaced hold is reserved elsewhere, else it goes back to the queue with its old place.
     """
+    gone, lost = take_away(draft, stream, quantity, keep=keep)
+    make_up(draft, lost, excluding=stream.stream_id)
+    return gone
+
+
+def take_away(
+    draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | None = None
+) -> tuple[int, list[tuple[OrderLine, int]]]:
+    """Take holds in a stream away, the latest promise first. Returns how much gave way, and what each line lacks now.
+
+    In staging, what is to be put back gives way first: nobody wants it any more.
+    """
     gone = 0
+    lost: list[tuple[OrderLine, int]] = []
     for line, held in holders(draft, stream) if quantity > 0 else ():
         part = min(held, quantity - gone)
         if part <= 0 or line is keep:
@@ -87,9 +100,20 @@ def displace(draft: Draft, stream: Stream, quantity: int, *, keep: OrderLine | N
             line.picked -= part - unwanted
             part -= unwanted
         line.reserved -= part
-        line.backordered += part - reserve(draft, line, part, excluding=stream.stream_id)
+        lost.append((line, part))
         draft.displaced.add(line.order_ref)
-    return gone
+    return gone, lost
+
+
+def make_up(draft: Draft, lost: list[tuple[OrderLine, int]], *, excluding: UUID | None = None) -> None:
+    """Reserve elsewhere what lines lost, in the order of the queue; the rest waits there at its old place."""
+    for line, part in sorted(lost, key=_place_in_queue):
+        line.backordered += part - reserve(draft, line, part, excluding=excluding)
+
+
+def _place_in_queue(lost: tuple[OrderLine, int]) -> tuple[int, datetime, str, int]:
+    line, _ = lost
+    return -line.priority, line.queued_at or _EVER, line.order_ref, line.line_no
 
 
 def matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[Stream, int]]:

@@ -177,7 +177,7 @@ def _come_back(
         part = min(held, quantity)
         if part:
             key = stream.key
-            to = draft.stream(
+            to = draft.arriving(
                 StreamKey(key.tenant, key.sku, request.place, key.lot, key.serial_number, asked.condition)
             )
             draft.move(stream, -part, 0, (line.order_ref, line.line_no))

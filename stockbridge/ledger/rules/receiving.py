@@ -19,7 +19,7 @@ def receive(request: ReceiveStock, draft: Draft) -> Answer:
             raise Rejected(fault.code, detail, [fault])
         for serial in line.serial_numbers or ("",):
             quantity = 1 if serial else line.quantity
-            to = draft.stream(StreamKey(request.tenant, line.sku, request.place, line.lot, serial, line.stock_status))
+            to = draft.arriving(StreamKey(request.tenant, line.sku, request.place, line.lot, serial, line.stock_status))
             if to.expires_on is None:
                 to.expires_on = line.expires_on
             out = draft.stream(StreamKey(request.tenant, line.sku, source, line.lot, serial))

@@ -1,0 +1,168 @@
+"""Lots and serial numbers: where they are, who has them, and where they have been."""
+
+# ruff: noqa: S608 - put together from constants
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.stock import StreamKey
+from stockbridge.ledger.reading import key_of
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What is known of a lot. `block_no` is the recall's that blocks it; `sites` are those that have known the sku."""
+
+    expires_on: date | None
+    block_no: str | None
+    sites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A lot of a sku, or a serial number."""
+
+    tenant: str
+    sku: str
+    lot: str = ""
+    serial_number: str = ""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What of a lot or serial number is at one place. `order_ref` is whose it is, outside of the house."""
+
+    key: StreamKey
+    on_hand: int
+    reserved: int
+    order_ref: str | None
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What came to a stream (`quantity` above 0) or left it, and why. `order_ref` is None where it is for no order."""
+
+    key: StreamKey
+    seq: int
+    posting_id: UUID
+    reason: str
+    order_ref: str | None
+    quantity: int
+    on_hand: int
+    occurred_at: datetime
+    recorded_at: datetime
+    evidence: str
+    actor: str
+
+    @property
+    def position(self) -> tuple[datetime, UUID, UUID, int]:
+        """Where it stands in a history."""
+        return self.recorded_at, self.posting_id, self.key.stream_id, self.seq
+
+
+_LOT: Final = text(
+    """
+    select l.expires_on, l.block_no,
+           array(select p.site from ledger.pool p where p.tenant = l.tenant and p.sku = l.sku order by p.site) as sites
+    from ledger.lot l where l.tenant = :tenant and l.sku = :sku and l.lot = :lot
+    """
+)
+
+_RECALL: Final = text(
+    """
+    select answer::json ->> 'sku', answer::json ->> 'lot' from ledger.posting
+    where tenant = :tenant and idempotency_key = :key and reason = 'lot_block'
+    """
+)
+
+_KEY: Final = "s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status"
+_KEY_WIDTH: Final = 8
+
+# A lot or a serial number is found by its own index; where both are named, by either.
+_TRACED: Final = {
+    "lot": "s.tenant = :tenant and s.sku = :sku and s.lot = :lot and s.lot <> ''",
+    "serial_number": """
+      s.tenant = :tenant and s.sku = :sku and s.serial_number = :serial_number and s.serial_number <> ''
+    """,
+}
+
+_WHEREABOUTS: Final = f"""
+select {_KEY}, e.on_hand, e.reserved, nullif(e.order_ref, ''), e.recorded_at
+from ledger.stream s
+cross join lateral (
+  select on_hand, reserved, order_ref, recorded_at from ledger.entry where stream_id = s.stream_id
+  order by seq desc limit 1
+) e
+where s.open and {{traced}}
+order by s.kind, s.site, s.location_id, s.lot, s.serial_number, s.stock_status
+"""
+
+_HISTORY: Final = f"""
+select {_KEY}, e.seq, e.posting_id, p.reason, nullif(e.order_ref, ''), e.on_hand_delta, e.on_hand, p.occurred_at,
+       e.recorded_at, p.evidence, p.actor
+from ledger.stream s
+join ledger.entry e on e.stream_id = s.stream_id
+join ledger.posting p on p.posting_id = e.posting_id
+where {{traced}} and e.on_hand_delta <> 0
+  and (e.recorded_at, e.posting_id, e.stream_id, e.seq) > (:recorded_at, :posting_id, :stream_id, :seq)
+order by e.recorded_at, e.posting_id, e.stream_id, e.seq limit :limit
+"""
+
+_BEGINNING: Final = (datetime.fromisoformat("0001-01-02T00:00:00+00:00"), UUID(int=0), UUID(int=0), 0)
+
+
+async def find_lot(connection: AsyncConnection, tenant: str, sku: str, lot: str) -> Lot | None:
+    """Return what is known of a lot, or None where nothing of it ever came."""
+    row = (await connection.execute(_LOT, {"tenant": tenant, "sku": sku, "lot": lot})).one_or_none()
+    return None if row is None else Lot(row.expires_on, row.block_no, tuple(row.sites))
+
+
+async def lot_of_recall(connection: AsyncConnection, tenant: str, key: str) -> tuple[str, str] | None:
+    """Return the sku and the lot that the posting under this key blocked, or None where there is no such posting."""
+    row = (await connection.execute(_RECALL, {"tenant": tenant, "key": key})).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def whereabouts(connection: AsyncConnection, traced: Traced) -> list[Whereabouts]:
+    """Return where all of a lot or serial number is: in the house, on the road, with customers, and where it came from.
+
+    What suppliers sent and counts corrected is negative there; so the quantities add up to zero (I4).
+    """
+    rows = await connection.execute(_statement(_WHEREABOUTS, traced), _named(traced))
+    return [Whereabouts(key_of(row[:_KEY_WIDTH]), *row[_KEY_WIDTH:]) for row in rows]
+
+
+async def history(
+    connection: AsyncConnection,
+    traced: Traced,
+    limit: int,
+    after: tuple[datetime, UUID, UUID, int] | None = None,
+) -> list[Movement]:
+    """Return the movements of a lot or serial number as they were recorded, from receipt to customer and back.
+
+    `after` is the position of the last one of the page before.
+    """
+    position = dict(zip(("recorded_at", "posting_id", "stream_id", "seq"), after or _BEGINNING, strict=True))
+    rows = await connection.execute(_statement(_HISTORY, traced), {**_named(traced), **position, "limit": limit})
+    return [Movement(key_of(row[:_KEY_WIDTH]), *row[_KEY_WIDTH:]) for row in rows]
+
+
+def _statement(template: str, traced: Traced) -> TextClause:
+    return text(template.format(traced=" and ".join(_TRACED[name] for name in _given(traced))))
+
+
+def _named(traced: Traced) -> dict[str, Any]:
+    return {"tenant": traced.tenant, "sku": traced.sku, **_given(traced)}
+
+
+def _given(traced: Traced) -> dict[str, str]:
+    both = {"lot": traced.lot, "serial_number": traced.serial_number}
+    return {name: value for name, value in both.items() if value}

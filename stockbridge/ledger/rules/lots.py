@@ -1,0 +1,53 @@
+"""Lots that may not be sold: blocked, and let go again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stockbridge.domain.errors import Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PHYSICAL, StockStatus
+from stockbridge.ledger.book import Draft, Stream
+from stockbridge.ledger.requests import BlockLot, UnblockLot
+from stockbridge.ledger.rules.facts import restate
+from stockbridge.ledger.rules.holding import Answer, make_up, take_away
+
+
+def block(request: BlockLot, draft: Draft) -> Answer:
+    """Quarantine what is available of a lot; who was promised it gets other stock, or waits at the old place."""
+    if request.named in draft.book.blocked_lots:
+        raise Rejected("lot_blocked", f"Lot {request.lot} of {request.sku} is blocked already.", status=409)
+    draft.lots_marked[request.named] = request.block_no
+    lost: list[tuple[OrderLine, int]] = []
+    quarantined = 0
+    for stream in _available(draft, request):
+        quantity = draft.on_hand(stream)
+        lost += take_away(draft, stream, draft.reserved(stream))[1]
+        restate(draft, stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), quantity)
+        quarantined += quantity
+    make_up(draft, lost)
+    return {**_said(request), "quarantined": quarantined, "displaced": sorted(draft.displaced)}
+
+
+def unblock(request: UnblockLot, draft: Draft) -> Answer:
+    """Let what arrives of a lot be sold again. Nothing moves: who let it go, and why, is on record."""
+    if request.named not in draft.book.blocked_lots:
+        raise Rejected("lot_not_blocked", f"Lot {request.lot} of {request.sku} is not blocked.", status=409)
+    draft.lots_marked[request.named] = None
+    return _said(request)
+
+
+def _available(draft: Draft, request: BlockLot) -> list[Stream]:
+    found = [
+        stream
+        for stream in draft.book.streams.values()
+        if (stream.key.tenant, stream.key.sku, stream.key.lot) == request.named
+        and stream.key.stock_status is StockStatus.AVAILABLE
+        and stream.key.place.kind in PHYSICAL
+        and draft.on_hand(stream)
+    ]
+    return sorted(found, key=lambda stream: stream.name)
+
+
+def _said(request: BlockLot | UnblockLot) -> Answer:
+    return {"sku": request.sku, "lot": request.lot, "block_no": request.block_no, "cause": request.cause}
