@@ -17,7 +17,7 @@ from stockbridge.ledger.reading import written_parts
 from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.statements import Statement
 
-PATIENCE: Final = 10
+PATIENCE: Final = 4
 """How often a claim is tried, every half millisecond, while the batch before may not have taken its own locks yet."""
 
 _LOT_TEXTS = range(3)

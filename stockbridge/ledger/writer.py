@@ -40,7 +40,7 @@ from stockbridge.ledger.storing import Claim, writing
 MAX_BATCH: Final = 512
 AHEAD: Final = 12
 """How many must wait for a batch to begin while another is on its way: fewer are served sooner by waiting for it."""
-WARY: Final = 8
+WARY: Final = 32
 """How many batches of a pool lock it before they read, after another process wrote it in between."""
 
 log = structlog.get_logger(__name__)
@@ -162,14 +162,21 @@ class LedgerWriter:
             await self._held.popleft().leave()
 
     def _take(self, before: Batch | None) -> list[Waiting]:
-        """Take who waits: all, or half of all with those on their way, so that two batches can take turns."""
+        """Take who waits: all, or half of all with those on their way, so that two batches can take turns.
+
+        Where another process takes turns with us, two of our own would only wait for each other.
+        """
         outstanding = len(self._gathering) + (len(before.waiting) if before else 0)
-        size = min(self._max_batch, outstanding if outstanding < 2 * AHEAD else (outstanding + 1) // 2)
+        together = outstanding < 2 * AHEAD or bool(self._wary_of)
+        size = min(self._max_batch, outstanding if together else (outstanding + 1) // 2)
         taken, self._gathering = self._gathering[:size], self._gathering[size:]
         return taken
 
     async def _until_enough_wait(self, running: asyncio.Task[None]) -> None:
-        """Return when the batch has ended, or enough requests wait for another."""
+        """Return when the batch has ended, or enough requests wait for another one beside it."""
+        if self._wary_of:
+            await asyncio.wait({running})
+            return
         if len(self._gathering) >= AHEAD or running.done():
             return
         enough = self._enough = asyncio.get_running_loop().create_future()
@@ -194,7 +201,7 @@ class LedgerWriter:
                 await self._transact(batch, former, locking=wary)
             except _OVERTAKEN as overtaken:
                 self._kept.forget(batch.needs.pools)
-                if former is None and isinstance(overtaken, driver_errors.SerializationFailure):
+                if isinstance(overtaken, driver_errors.SerializationFailure):
                     self._wary_of.update(dict.fromkeys(batch.needs.pools, WARY))
                 if before is not None:
                     await before
