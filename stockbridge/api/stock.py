@@ -38,6 +38,9 @@ router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, de
 CLOCKS_DIFFER: Final = timedelta(minutes=1)
 """How far ahead of ours a floor's clock may be."""
 
+_COMPARISONS: Final = 10
+"""How often a count is compared while others post at the same place."""
+
 
 def _common(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
     """Return what every posting is told: whose it is, who did it, how we know, and what was asked."""
@@ -72,17 +75,16 @@ async def move(
     async with services.reading() as connection:
         faults, moved = await _resolve_move(connection, caller.tenant, said.part)
     body = said.settle(faults)
-    requests = _move_requests(caller, body, *moved)
-    outcomes = [await services.ledger.post(request) for request in requests]
-    response.status_code = 200 if all(outcome.replayed for outcome in outcomes) else 201
+    outcome = await services.ledger.post(_move_request(caller, body, *moved))
+    response.status_code = 200 if outcome.replayed else 201
     return MoveView(
         move_no=body.move_no,
-        posting_id=_posted(outcomes[0]),
+        posting_id=_posted(outcome),
         sku=body.sku,
         quantity=moved[2],
         from_location_id=body.source.location_id,
         to_location_id=body.to.location_id,
-        recorded_at=outcomes[0].recorded_at,
+        recorded_at=outcome.recorded_at,
     )
 
 
@@ -118,23 +120,16 @@ def _check_ends(faults: Faults, target: Part, source_place: Location, target_pla
         faults.add(target, "location_id", "same_location", "is where the stock lies already")
 
 
-def _move_requests(caller: ApiKey, body: Move, source: Location, target: Location, quantity: int) -> list[MoveStock]:
-    """Return one posting, or one for each serial number: each serial is a stream of its own."""
-    stream = StreamKey(caller.tenant, body.sku, source.place, body.source.lot or "", "", body.source.stock_status)
-    whole = MoveStock(
+def _move_request(caller: ApiKey, body: Move, source: Location, target: Location, quantity: int) -> MoveStock:
+    return MoveStock(
         **_common(caller, body),
         key=f"move/{body.move_no}",
         occurred_at=body.occurred_at,
-        stream=stream,
+        stream=StreamKey(caller.tenant, body.sku, source.place, body.source.lot or "", "", body.source.stock_status),
         to=target.place,
         quantity=quantity,
+        serial_numbers=body.serial_numbers,
     )
-    if not body.serial_numbers:
-        return [whole]
-    return [
-        replace(whole, key=f"{whole.key}/{serial}", stream=replace(stream, serial_number=serial), quantity=1)
-        for serial in body.serial_numbers
-    ]
 
 
 # -- adjustments -----------------------------------------------------------------------------------------------------
@@ -167,9 +162,7 @@ async def adjust(
         stream = StreamKey(
             caller.tenant, body.sku, location.place, body.lot or "", body.serial_number or "", body.stock_status
         )
-        at = body.counted_at or body.occurred_at or services.clock()
-        delta = quantity if body.counted is None else quantity - await on_hand_at(connection, stream, at)
-    outcome = await _adjust(services, caller, body, stream, delta, at)
+    outcome = await _adjust(services, caller, body, stream, quantity)
     response.status_code = 200 if outcome.replayed else 201
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
@@ -215,22 +208,35 @@ def _difference(faults: Faults, part: Part, product: Product) -> int | None:
     return -quantity if negative else quantity
 
 
-async def _adjust(
-    services: ApiServices, caller: ApiKey, body: Adjustment, stream: StreamKey, delta: int, at: datetime
-) -> Outcome:
+async def _adjust(services: ApiServices, caller: ApiKey, body: Adjustment, stream: StreamKey, quantity: int) -> Outcome:
+    """Post a difference, or a count, which is compared again where something was posted in between."""
     request = AdjustStock(
         **_common(caller, body),
         key=f"adjustment/{body.adjustment_no}",
-        occurred_at=at if body.counted_at or body.occurred_at else None,
+        occurred_at=body.counted_at or body.occurred_at,
         stream=stream,
-        delta=delta,
+        delta=quantity,
         cause=body.reason,
     )
+    if body.counted is None:
+        return await _post_adjustment(services, body, request)
+    for left in reversed(range(_COMPARISONS)):
+        async with services.reading() as connection:
+            there, seq = await on_hand_at(connection, stream, request.occurred_at or services.clock())
+        try:
+            compared = replace(request, delta=quantity - there, compared_seq=seq)
+            return await _post_adjustment(services, body, compared)
+        except Rejected as refused:
+            if refused.code != "count_overtaken" or not left:
+                raise
+    raise AssertionError("unreachable")
 
+
+async def _post_adjustment(services: ApiServices, body: Adjustment, request: AdjustStock) -> Outcome:
     async def keep_note(connection: AsyncConnection, _outcome: Outcome) -> None:
         if body.note is not None:
-            note_id = people.note_id(caller.tenant, request.key)
-            await people.keep(connection, note_id, caller.tenant, {"note": body.note})
+            note_id = people.note_id(request.tenant, request.key)
+            await people.keep(connection, note_id, request.tenant, {"note": body.note})
 
     return await services.ledger.post(request, keep_note)
 

@@ -233,17 +233,22 @@ async def stock_levels(
 
 _ON_HAND_AT: Final = text(
     """
-    select coalesce(sum(e.on_hand_delta), 0)::bigint
+    select coalesce(sum(e.on_hand_delta) filter (where p.occurred_at <= :instant), 0)::bigint,
+           coalesce(max(e.seq), 0)
     from ledger.entry e join ledger.posting p on p.posting_id = e.posting_id
-    where e.stream_id = :stream_id and p.occurred_at <= :instant
+    where e.stream_id = :stream_id
     """
 )
 
 
-async def on_hand_at(connection: AsyncConnection, key: StreamKey, instant: datetime) -> int:
-    """Return what was on hand at an instant by `occurred_at`: what a count of that instant is compared with."""
+async def on_hand_at(connection: AsyncConnection, key: StreamKey, instant: datetime) -> tuple[int, int]:
+    """Return what was on hand at an instant by `occurred_at`: what a count of that instant is compared with.
+
+    And the number of the stream's latest entry: one with a higher number may change what was there then.
+    """
     asked = {"stream_id": key.stream_id, "instant": instant}
-    return int((await connection.execute(_ON_HAND_AT, asked)).scalar_one())
+    on_hand, seq = (await connection.execute(_ON_HAND_AT, asked)).one()
+    return on_hand, seq
 
 
 __all__ = [

@@ -57,7 +57,7 @@ class Stream:
     """A stream, with its balances as they are after all drafts applied so far. `tail` is None until it is read.
 
     Stock may be promised where it is `allocatable`: available, and in a bin. `floor` is 1 where it may go below zero:
-    the world outside, but for single serials that were not received.
+    the world outside, but for single serials that were not received. `unchained` entries were decided after the tail.
     """
 
     key: StreamKey
@@ -67,11 +67,17 @@ class Stream:
     expires_on: date | None = None
     tail: Tail | None = None
     stored: bool = False
+    unchained: int = 0
     pool_id: UUID = field(init=False)
     allocatable: bool = field(init=False)
     floor: int = field(init=False)
     serial: bool = field(init=False)
     name: str = field(init=False)
+
+    @property
+    def seq(self) -> int:
+        """The number of its latest entry."""
+        return self.unchained + (self.tail.seq if self.tail else 0)
 
     def __post_init__(self) -> None:
         key = self.key
@@ -406,5 +412,6 @@ def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]
     for stream, holder, on_hand, reserved in entries:
         stream.on_hand += on_hand
         stream.reserved += reserved
+        stream.unchained += 1
         if reserved:
             book.add_hold(draft.tenant, holder, stream, reserved)

@@ -55,6 +55,7 @@ def _advance(tail: Tail, entry: Entry) -> tuple[str, int, str, int, int, int, in
     """Give an entry its number and the balances after it: its own fields, as they are hashed."""
     stream, (order_ref, line_no), on_hand, reserved = entry
     tail.seq += 1
+    stream.unchained -= 1
     tail.on_hand += on_hand
     tail.reserved += reserved
     return stream.name, tail.seq, order_ref, line_no, on_hand, reserved, tail.on_hand, tail.reserved

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
@@ -90,7 +90,7 @@ class Request:
         return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 
-_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "former", "sites", "staging"})
+_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "compared_seq", "former", "sites", "staging"})
 """Fields that a repeat may find changed, though it asks for the same."""
 
 
@@ -363,15 +363,22 @@ class _BucketRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStock(_BucketRequest):
-    """A request: stock went to another location of its site. Free units go first, then reservations go along."""
+    """A request: stock went to another location of its site. Free units go first, then reservations go along.
+
+    With serial numbers, as many as the quantity, of which `stream` names the rest: they go together, or none.
+    """
 
     reason: ClassVar[str] = "move"
 
     to: Place
     quantity: int
+    serial_numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 1)
+
+    def streams(self) -> Iterable[StreamKey]:
+        return [replace(self.stream, serial_number=serial) for serial in self.serial_numbers] or [self.stream]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,7 +397,10 @@ class ChangeStockStatus(_BucketRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class AdjustStock(_BucketRequest):
-    """A fact: a count or a find differs from the ledger by `delta`. The other side is `adjustment/<site>`."""
+    """A fact: a count or a find differs from the ledger by `delta`. The other side is `adjustment/<site>`.
+
+    `compared_seq` is the number of the stream's latest entry when a count was compared with it.
+    """
 
     reason: ClassVar[str] = "adjustment"
     posts_nothing_too: ClassVar[bool] = True  # a count that agreed must not be compared again, with what is there later
@@ -398,6 +408,7 @@ class AdjustStock(_BucketRequest):
 
     delta: int
     cause: str
+    compared_seq: int | None = None
 
     def streams(self) -> Iterable[StreamKey]:
         key = self.stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -76,6 +77,15 @@ async def test_a_virtual_place_is_shown_where_it_is_named(stocked: Door) -> None
     assert (item["location_id"], item["on_hand"]) == ("supplier/HAM", -120)
 
 
+async def test_counts_of_one_place_at_the_same_time_correct_it_once(stocked: Door) -> None:
+    counts = [adjustment(adjustment_no=f"A-{number}", counted=118) for number in range(8)]
+
+    answers = await asyncio.gather(*(stocked.post("/api/inventory/adjustments", count) for count in counts))
+
+    assert sorted(answer.json()["delta"] for answer in answers) == [-2, 0, 0, 0, 0, 0, 0, 0]
+    assert [item["on_hand"] for item in await items(stocked)] == [118]
+
+
 async def test_the_inventory_of_an_instant_stays_what_it_was(stocked: Door) -> None:
     (entry,) = (await entries(stocked, (await items(stocked))[0]["stream_id"]))["items"]
     then = entry["recorded_at"]
@@ -122,6 +132,20 @@ async def test_stock_moves_out_and_back_again(stocked: Door) -> None:
     back = {**move(120, "HAM-A-1", "M-2"), "from": {"location_id": "HAM-A-2"}}
     await stocked.made("/api/inventory/move", back)
     assert [(i["location_id"], i["on_hand"]) for i in await items(stocked)] == [("HAM-A-1", 120)]
+
+
+async def test_serial_numbers_move_together_or_not_at_all(shop: Door) -> None:
+    await shop.stock("PHONE", 3, serial_numbers=["S-1", "S-2", "S-3"])
+    await shop.made("/api/inventory/move", move(1, sku="PHONE", move_no="M-0", serial_numbers=["S-3"]))
+    together = move(3, sku="PHONE", serial_numbers=["S-1", "S-2", "S-3"])
+
+    refused = await shop.post("/api/inventory/move", together)
+    before = [(item["location_id"], item["serial_number"]) for item in await items(shop)]
+    await shop.made("/api/inventory/move", move(2, sku="PHONE", serial_numbers=["S-1", "S-2"]))
+
+    assert refused.status_code == 422
+    assert before == [("HAM-A-1", "S-1"), ("HAM-A-1", "S-2"), ("HAM-A-2", "S-3")]
+    assert {item["location_id"] for item in await items(shop)} == {"HAM-A-2"}
 
 
 async def test_a_serial_number_moves_alone(shop: Door) -> None:

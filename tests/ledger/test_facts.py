@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -156,4 +157,16 @@ async def test_a_count_that_agreed_is_not_compared_again(warehouse: Warehouse) -
     again = await warehouse.post(replace(count, delta=-3))
 
     assert (again.replayed, again.posting_id) == (True, first.posting_id)
+    assert (await warehouse.state("MUG"))["A-01"] == (8, 0)
+
+
+async def test_of_two_counts_in_one_batch_the_second_is_compared_again(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 10))
+    counts = [replace(warehouse.adjust("MUG", -2), compared_seq=1) for _ in range(2)]
+
+    first, second = await asyncio.gather(*map(warehouse.post, counts), return_exceptions=True)
+
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, Rejected)
+    assert second.code == "count_overtaken"
     assert (await warehouse.state("MUG"))["A-01"] == (8, 0)

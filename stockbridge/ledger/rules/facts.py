@@ -38,6 +38,9 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
     """Bring a stream to what was counted; the other side is the adjustment place."""
     stream = draft.stream(request.stream)
     _need_physical(stream)
+    if request.compared_seq is not None and request.compared_seq != stream.seq:
+        where = f"{stream.key.place.location_id} of {stream.key.sku}"
+        raise Rejected("count_overtaken", f"Something was posted at {where} since the count was compared.", status=409)
     if draft.on_hand(stream) + request.delta < 0:
         raise Rejected(
             "count_outdated",

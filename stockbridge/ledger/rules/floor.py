@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from stockbridge.domain.allocation import first_expiry_first, take
@@ -149,19 +150,24 @@ def put_back(request: PutBack, draft: Draft) -> Answer:
 
 def move(request: MoveStock, draft: Draft) -> Answer:
     """Move stock inside its site: free units first, then reservations along."""
-    stream = draft.stream(request.stream)
-    key = stream.key
-    if request.to.site != key.place.site:
+    if request.to.site != request.stream.place.site:
         raise Rejected("other_site", f"{request.to.location_id} is at another site: that is a transfer.", status=409)
-    need_on_hand(draft, stream, request.quantity)
-    to = draft.stream(StreamKey(key.tenant, key.sku, request.to, key.lot, key.serial_number, key.stock_status))
+    each = 1 if request.serial_numbers else request.quantity
+    moves = [_move(draft, draft.stream(key), request.to, each) for key in request.streams()]
+    ids = [(str(stream.stream_id), str(to.stream_id)) for stream, to in moves]
+    return {"moved": request.quantity, "from": ids[0][0], "to": ids[0][1]}
+
+
+def _move(draft: Draft, stream: Stream, place: Place, quantity: int) -> tuple[Stream, Stream]:
+    need_on_hand(draft, stream, quantity)
+    to = draft.stream(replace(stream.key, place=place))
     to.expires_on = stream.expires_on
-    free = min(request.quantity, draft.free(stream))
+    free = min(quantity, draft.free(stream))
     draft.move(stream, -free, 0)
     draft.move(to, free, 0)
-    if free < request.quantity:
-        _move_holds(draft, stream, to, request.quantity - free)
-    return {"moved": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
+    if free < quantity:
+        _move_holds(draft, stream, to, quantity - free)
+    return stream, to
 
 
 def _move_holds(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
