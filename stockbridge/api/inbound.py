@@ -21,7 +21,7 @@ from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
-from stockbridge.domain.stock import Evidence, StockStatus
+from stockbridge.domain.stock import Evidence, StockStatus, lot_of_receipt
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import Attachment, Outcome
 from stockbridge.records import catalog, inbound
@@ -193,7 +193,10 @@ async def receive(
     po_no: Annotated[Key, Path()],
     said: Annotated[Said[Receipt], Body(examples=[examples.RECEIPT])],
 ) -> ReceiptView:
-    """Take stock in. More than is still expected is refused, unless `allow_over` says that it is meant."""
+    """Take stock in. More than is still expected is refused, unless `allow_over` says that it is meant.
+
+    A sku that is tracked by lots gets a lot of its own where the supplier names none.
+    """
     async with services.reading() as connection:
         order = await _found(connection, caller.tenant, po_no)
         receiving = await _receiving(connection, caller.tenant, order, said.part)
@@ -246,13 +249,15 @@ async def _receiving(connection: AsyncConnection, tenant: str, order: InboundOrd
     products = await catalog.products(connection, tenant, {line.sku for line in order.lines})
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, order.site)
-    resolved = [_received(faults, line, lines, products) for line in parts]
+    lots = [lot_of_receipt(order.po_no, str(part.get("receipt_no")), number) for number in range(1, len(parts) + 1)]
+    resolved = [_received(faults, line, lines, products, lot) for line, lot in zip(parts, lots, strict=True)]
     return _Receiving(order, faults, location, [line for line in resolved if line is not None])
 
 
 def _received(
-    faults: Faults, part: Part, lines: dict[int, InboundLine], products: dict[str, Product]
+    faults: Faults, part: Part, lines: dict[int, InboundLine], products: dict[str, Product], own_lot: str
 ) -> dict[str, Any] | None:
+    """Check a line. `own_lot` is its lot where the supplier names none of a sku that is tracked by lots."""
     line_no = part.get("line_no")
     if line_no is None:
         return None
@@ -264,9 +269,8 @@ def _received(
     factor = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
     quantity = faults.base_units(part, product, factor=factor)
     faults.serials(part, product, quantity)
-    if product.tracking == "lot" and part.readable("lot") and part.get("lot") is None:
-        faults.add(part, "lot", "lot_required", f"{line.sku} is tracked by lots: name the lot")
-    return {"line_no": line_no, "sku": line.sku, "quantity": quantity}
+    lot = part.get("lot") or (own_lot if product.tracking == "lot" else None)
+    return {"line_no": line_no, "sku": line.sku, "quantity": quantity, "lot": lot}
 
 
 async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt) -> Outcome:
@@ -283,7 +287,7 @@ async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, bo
             ReceivedLine(
                 sku=line["sku"],
                 quantity=line["quantity"],
-                lot=told.lot or "",
+                lot=line["lot"] or "",
                 expires_on=told.expires_on,
                 serial_numbers=told.serial_numbers,
                 stock_status=told.stock_status,
@@ -302,7 +306,7 @@ def _receipt(po_no: str, body: Receipt, lines: list[dict[str, Any]], outcome: Ou
         posting_id=str(outcome.posting_id),
         recorded_at=outcome.recorded_at,
         lines=[
-            ReceivedView(**line, **told.model_dump(mode="json", exclude={"line_no", "quantity", "uom"}))
+            ReceivedView(**line, **told.model_dump(mode="json", exclude={"line_no", "quantity", "uom", "lot"}))
             for line, told in zip(lines, body.lines, strict=True)
         ],
     )

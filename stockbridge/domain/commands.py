@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from stockbridge.domain.orders import ShortagePolicy
-from stockbridge.domain.stock import StockStatus
+from stockbridge.domain.stock import LONGEST_LOT, StockStatus
 
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$"
 
@@ -75,7 +75,7 @@ def _plain_date(value: Any) -> Any:
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
 OrderNo = Annotated[Key, AfterValidator(_not_reserved)]
 Uom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,16}$")]
-Lot = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
+Lot = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LOT), AfterValidator(_one_line)]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
 LineNo = Annotated[int, Field(ge=1, le=999_999, strict=True)]
 Quantity = Annotated[int | Annotated[str, StringConstraints(max_length=32)], BeforeValidator(_a_number)]

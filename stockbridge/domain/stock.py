@@ -12,6 +12,9 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+LONGEST_LOT: Final = 64
+"""Characters in a lot number."""
+
 
 class StockStatus(StrEnum):
     """What may be done with stock. Only `available` stock can be reserved."""
@@ -128,3 +131,9 @@ class StreamKey:
     def pool(self) -> PoolKey:
         """The pool that the stream belongs to."""
         return pool_key(self.tenant, self.place.site, self.sku)
+
+
+def lot_of_receipt(po_no: str, receipt_no: str, number: int) -> str:
+    """Name the lot of a receipt's n-th line, where the supplier has no number for it: the same on every repetition."""
+    lot = f"{po_no}/{receipt_no}/{number}"
+    return lot if len(lot) <= LONGEST_LOT else sha256(lot.encode()).hexdigest()[:32]

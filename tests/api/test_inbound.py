@@ -117,7 +117,7 @@ async def test_a_receipt_that_cannot_be_is_refused(expecting: Door, change: dict
     assert await expecting.counts() == before
 
 
-async def test_a_tracked_sku_needs_its_lot_or_its_serial_numbers(shop: Door) -> None:
+async def test_a_sku_with_serial_numbers_needs_them_all_and_each_once(shop: Door) -> None:
     lines = [{"line_no": 1, "sku": "WINE", "quantity": 6}, {"line_no": 2, "sku": "PHONE", "quantity": 2}]
     await shop.made("/api/orders/inbound", {**PO, "lines": lines})
     body = receipt()
@@ -127,10 +127,24 @@ async def test_a_tracked_sku_needs_its_lot_or_its_serial_numbers(shop: Door) -> 
         {"line_no": 2, "quantity": 2, "serial_numbers": ["S-1", "S-1"]},
     ]
     assert faults_of(await shop.post("/api/orders/inbound/PO-88/receipts", body)) == [
-        ("/lines/0/lot", "lot_required"),
         ("/lines/1/serial_numbers", "serial_count"),
         ("/lines/2/serial_numbers", "duplicate_serial"),
     ]
+
+
+async def test_a_lot_without_a_number_gets_one_of_its_own(shop: Door) -> None:
+    await shop.made("/api/orders/inbound", {**PO, "lines": [{"line_no": 1, "sku": "WINE", "quantity": 12}]})
+    body = {**receipt(), "lines": [{"line_no": 1, "quantity": 5}, {"line_no": 1, "quantity": 4, "lot": "L-1"}]}
+
+    first = await shop.made("/api/orders/inbound/PO-88/receipts", body)
+    again = await shop.made("/api/orders/inbound/PO-88/receipts", body)
+    later = await shop.made("/api/orders/inbound/PO-88/receipts", receipt("GR-2", 3, None))
+
+    assert [told["lot"] for told in first["lines"]] == ["PO-88/GR-1/1", "L-1"]
+    assert again == first
+    assert [told["lot"] for told in later["lines"]] == ["PO-88/GR-2/1"]
+    told = (await shop.get("/api/inventory", sku="WINE")).json()["items"]
+    assert [(item["lot"], item["on_hand"]) for item in told] == [("L-1", 4), ("PO-88/GR-1/1", 5), ("PO-88/GR-2/1", 3)]
 
 
 async def test_nothing_is_received_for_an_order_that_was_not_announced(shop: Door) -> None:
