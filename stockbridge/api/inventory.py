@@ -40,8 +40,23 @@ Amount = int | str
 _DECIMALS: Final = Decimal("0.000001")
 
 
+class Packaged(BaseModel):
+    """A quantity in whole packagings, and what is left over in base units; below zero where the quantity is."""
+
+    whole: int
+    remainder: int
+
+
+class PackagedBalance(BaseModel):
+    """A balance in a packaging."""
+
+    on_hand: Packaged
+    reserved: Packaged
+    available: Packaged
+
+
 class BalanceView(BaseModel):
-    """What a stream holds, in `uom`."""
+    """What a stream holds, in `uom`. `packaged` says the same in whole packagings, where one was asked for."""
 
     stream_id: UUID
     sku: str
@@ -55,6 +70,7 @@ class BalanceView(BaseModel):
     available: Amount
     seq: int
     uom: str
+    packaged: PackagedBalance | None
 
 
 class TotalsView(BaseModel):
@@ -72,6 +88,7 @@ class InventoryPage(BaseModel):
 
     items: list[BalanceView]
     totals: TotalsView
+    packaged_totals: PackagedBalance | None
     as_of: Utc | None
     next: str | None
 
@@ -191,7 +208,13 @@ async def _factor(connection: AsyncConnection, tenant: str, asked: Asked) -> int
 
 def _shown(page: BalancePage, products: dict[str, Product], asked: Asked, factor: int) -> InventoryPage:
     items = [_balance(balance, asked.uom or products[balance.key.sku].units.base_uom, factor) for balance in page.items]
-    return InventoryPage(items=items, totals=_totals(page.totals, factor), as_of=asked.as_of, next=page.next)
+    return InventoryPage(
+        items=items,
+        totals=_totals(page.totals, factor),
+        packaged_totals=_packaged(page.totals, factor),
+        as_of=asked.as_of,
+        next=page.next,
+    )
 
 
 def _balance(balance: Balance, uom: str, factor: int) -> BalanceView:
@@ -209,6 +232,7 @@ def _balance(balance: Balance, uom: str, factor: int) -> BalanceView:
         available=_in_packaging(balance.available, factor),
         seq=balance.seq,
         uom=uom,
+        packaged=_packaged(balance, factor),
     )
 
 
@@ -220,6 +244,21 @@ def _totals(totals: Totals, factor: int) -> TotalsView:
         in_transit=_in_packaging(totals.in_transit, factor),
         quarantined=_in_packaging(totals.quarantined, factor),
     )
+
+
+def _packaged(balance: Balance | Totals, factor: int) -> PackagedBalance | None:
+    if factor == 1:
+        return None
+    return PackagedBalance(
+        on_hand=_whole(balance.on_hand, factor),
+        reserved=_whole(balance.reserved, factor),
+        available=_whole(balance.available, factor),
+    )
+
+
+def _whole(quantity: int, factor: int) -> Packaged:
+    whole, remainder = divmod(abs(quantity), factor)
+    return Packaged(whole=whole, remainder=remainder) if quantity >= 0 else Packaged(whole=-whole, remainder=-remainder)
 
 
 def _in_packaging(quantity: int, factor: int) -> Amount:

@@ -47,6 +47,7 @@ async def test_the_inventory_tells_what_is_where_and_what_is_promised(stocked: D
         "available": 96,
         "seq": 2,
         "uom": "EA",
+        "packaged": None,
     }
     assert told["totals"] == {"on_hand": 120, "reserved": 24, "available": 96, "in_transit": 0, "quarantined": 0}
     assert (told["as_of"], told["next"]) == (None, None)
@@ -57,6 +58,10 @@ async def test_quantities_can_be_shown_in_a_packaging(stocked: Door) -> None:
     told = (await stocked.get("/api/inventory", sku="MUG-WHITE", uom="CASE")).json()
     assert [(item["on_hand"], item["uom"]) for item in told["items"]] == [("9.5", "CASE"), ("0.5", "CASE")]
     assert told["totals"]["on_hand"] == 10
+    packaged = [balance["on_hand"] for balance in (*(i["packaged"] for i in told["items"]), told["packaged_totals"])]
+    assert packaged == [{"whole": 9, "remainder": 6}, {"whole": 0, "remainder": 6}, {"whole": 10, "remainder": 0}]
+    (outside,) = await items(stocked, location="supplier/HAM", uom="CASE", sku="MUG-WHITE")
+    assert outside["packaged"]["on_hand"] == {"whole": -10, "remainder": 0}
     assert faults_of(await stocked.get("/api/inventory", uom="CASE")) == [("/query/uom", "uom_without_sku")]
     assert faults_of(await stocked.get("/api/inventory", sku="WINE", uom="CASE")) == [("/query/uom", "unknown_uom")]
 
