@@ -116,3 +116,33 @@ class CommandAnswer(Message):
     outcome: str = ""
     status: str = ""
     problem: dict[str, Any] | None = None
+
+
+class CheckpointHead(Message):
+    """A checkpoint of the ledger, as it is remembered outside the database. `hash` is hex."""
+
+    number: int
+    hash: str
+    covers_until: str
+
+
+class LedgerCheck(Message):
+    """What a check of the ledger, or the next checkpoint, must still find there."""
+
+    known: CheckpointHead | None = None
+
+
+class CheckpointTaken(Message):
+    """What became of a checkpoint. `newest` is there also where nothing had changed since it."""
+
+    newest: CheckpointHead | None
+    words: str
+
+
+class LedgerChecked(Message):
+    """What a check of the ledger found; at most the first `findings`, of `found`."""
+
+    words: str
+    found: int = 0
+    findings: tuple[str, ...] = ()
+    newest: CheckpointHead | None = None

@@ -164,6 +164,44 @@ def show(stream: Annotated[str, typer.Argument(help="The id of a stream, as the 
     ledger_cli.show(Settings.load(), stream)
 
 
+@ledger.command()
+def checkpoint(
+    from_the_start: Annotated[
+        bool,
+        typer.Option(
+            "--from-the-start", help="Look through the whole ledger: after the database's clock was set back."
+        ),
+    ] = False,
+) -> None:
+    """Sign what was recorded since the last checkpoint. STOCKBRIDGE_CHECKPOINT_KEY is the key."""
+    from stockbridge.runtime import checkpoint_cli
+
+    checkpoint_cli.checkpoint(Settings.load(), from_the_start=from_the_start)
+
+
+@ledger.command()
+def prove(
+    tenant: Annotated[str, typer.Option(help="The order's tenant.")],
+    order: Annotated[str, typer.Option(help="The order's name in its tenant (order_ref).")],
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")] = None,
+) -> None:
+    """Write the proof that an order's entries are in the ledger, under signed checkpoints: JSON, ids only."""
+    from stockbridge.runtime import checkpoint_cli
+
+    checkpoint_cli.prove(Settings.load(), tenant, order, output)
+
+
+@ledger.command()
+def check_proof(
+    file: Annotated[Path, typer.Argument(help="What `prove` has written.", exists=True, dir_okay=False)],
+    public_key: Annotated[list[str], typer.Option(help="A key that is trusted, in base64; more than one if need be.")],
+) -> None:
+    """Check a proof with public keys alone: it needs no database. Exit code 1 if it does not hold."""
+    from stockbridge.runtime import checkpoint_cli
+
+    checkpoint_cli.check_proof(file, public_key)
+
+
 def _run_announcing(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a process that says by a file that it is ready; the file of a run before does not count."""
     from stockbridge.runtime.readiness import withdraw_ready

@@ -15,6 +15,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from stockbridge.ledger.signing import SigningKey, key_bytes
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.codec import EncryptingCodec
 from stockbridge.runtime.settings import Settings
@@ -74,6 +75,17 @@ def _telling_metrics(settings: Settings) -> Runtime:
     """Serve what the SDK counts (polls, latencies, failures) on a Prometheus page."""
     address = f"{settings.metrics_host}:{settings.worker_metrics_port}"
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
+
+
+def signing_key_of(settings: Settings) -> SigningKey | None:
+    """Make the key that signs checkpoints, where there is one."""
+    return SigningKey.parse(settings.need("checkpoint_key")) if settings.checkpoint_key else None
+
+
+def trusted_keys_of(settings: Settings) -> set[bytes]:
+    """Return the public keys whose checkpoints are trusted: our own, and those that are named."""
+    own = signing_key_of(settings)
+    return {*map(key_bytes, settings.checkpoint_trusted_keys), *([own.public_key] if own else [])}
 
 
 def carrier_of(settings: Settings) -> SandboxCarrier:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from stockbridge.ledger import verification
 from stockbridge.ledger.balances import stream_entries
 from stockbridge.ledger.views import EntryPage, EntryView
+from stockbridge.runtime import checkpoint_cli
 from stockbridge.runtime.settings import Settings, sqlalchemy_url
 
 _PAGE = 500
@@ -25,13 +26,16 @@ _TABLE_WIDTH = 150
 def verify(settings: Settings) -> None:
     """Check every rule and every hash; exit code 1 if one does not hold."""
     report = verify_with_progress(settings.need("database_url"), Console(stderr=True))
+    signed = checkpoint_cli.verified(settings)
+    findings = [*report.findings, *signed.findings]
     console = Console(soft_wrap=True, highlight=False)
-    for finding in report.findings[:_SHOWN_FINDINGS]:
+    for finding in findings[:_SHOWN_FINDINGS]:
         console.print(str(finding), style="red", markup=False)
-    if len(report.findings) > _SHOWN_FINDINGS:
-        console.print(f"... and {len(report.findings) - _SHOWN_FINDINGS} more")
-    console.print(str(report), style="bold red" if report.findings else "bold green")
-    if report.findings:
+    if len(findings) > _SHOWN_FINDINGS:
+        console.print(f"... and {len(findings) - _SHOWN_FINDINGS} more")
+    for checked in (report, signed):
+        console.print(str(checked), style="bold red" if checked.findings else "bold green")
+    if findings:
         raise typer.Exit(1)
 
 

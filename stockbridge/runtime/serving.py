@@ -12,11 +12,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.ledger_checks import LedgerActivities
 from stockbridge.activities.orders import OrderActivities
 from stockbridge.relay.inbox import InboxReplay
 from stockbridge.relay.loop import repeat
@@ -24,10 +26,13 @@ from stockbridge.relay.missing_workflows import MissingWorkflows
 from stockbridge.relay.outbox import OutboxDrain
 from stockbridge.relay.silent_parcels import SilentParcels
 from stockbridge.runtime import clients, logs
+from stockbridge.runtime.errors import StartupError
 from stockbridge.runtime.readiness import announce_ready
 from stockbridge.runtime.settings import Settings
-from stockbridge.workflows import names
+from stockbridge.workflows import names, schedules
 from stockbridge.workflows.dispatch import OrderGateway
+from stockbridge.workflows.ledger_check import LedgerCheck
+from stockbridge.workflows.ledger_checkpoint import LedgerCheckpoint
 from stockbridge.workflows.order_lifecycle import OrderLifecycle
 from stockbridge.workflows.return_lifecycle import ReturnLifecycle
 
@@ -97,9 +102,7 @@ async def run_worker(settings: Settings) -> None:
         house = _house_steps(OrderActivities(engine, ledger))
         makers: dict[str, Callable[[], Worker]] = {
             names.ORDERS_QUEUE: lambda: _orders_worker(client, house),
-            names.STOCK_QUEUE: lambda: Worker(
-                client, task_queue=names.STOCK_QUEUE, activities=house, graceful_shutdown_timeout=DRAIN
-            ),
+            names.STOCK_QUEUE: lambda: _stock_worker(client, engine, house, settings),
             names.CARRIERS_QUEUE: lambda: _carriers_worker(
                 client, CarrierActivities(engine, {clients.SANDBOX: carrier}), settings
             ),
@@ -107,6 +110,8 @@ async def run_worker(settings: Settings) -> None:
         }
         for queue in settings.worker_queues:
             await stack.enter_async_context(makers[queue]())
+        if names.STOCK_QUEUE in settings.worker_queues:
+            await _keep_schedules(client, settings)
         announce_ready(settings)
         log.info("worker.ready", queues=settings.worker_queues)
         await asyncio.Event().wait()
@@ -127,7 +132,7 @@ def _orders_worker(client: Client, steps: list[Callable[..., Any]]) -> Worker:
     return Worker(
         client,
         task_queue=names.ORDERS_QUEUE,
-        workflows=[OrderLifecycle, ReturnLifecycle],
+        workflows=[OrderLifecycle, ReturnLifecycle, LedgerCheckpoint, LedgerCheck],
         activities=steps,
         # The sandbox would take a quarter of this process's time. What it refuses, it refuses where lives are replayed.
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -136,6 +141,34 @@ def _orders_worker(client: Client, steps: list[Callable[..., Any]]) -> Worker:
         max_concurrent_local_activities=200,
         graceful_shutdown_timeout=DRAIN,
     )
+
+
+def _stock_worker(client: Client, engine: AsyncEngine, steps: list[Callable[..., Any]], settings: Settings) -> Worker:
+    ledger = LedgerActivities(
+        engine, settings.need("database_url"), clients.signing_key_of(settings), clients.trusted_keys_of(settings)
+    )
+    return Worker(
+        client,
+        task_queue=names.STOCK_QUEUE,
+        activities=[*steps, ledger.take_checkpoint, ledger.check_ledger],
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
+async def _keep_schedules(client: Client, settings: Settings) -> None:
+    """Have Temporal start what is done by the clock.
+
+    Without a key the schedule of the checkpoints stays as it is: a worker that was given none must not end what others
+    do. It is deleted by hand.
+    """
+    try:
+        await schedules.schedule_check(client, settings.ledger_check_cron)
+        if settings.checkpoint_key:
+            await schedules.schedule_checkpoints(client, timedelta(seconds=settings.checkpoint_interval_s))
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        raise StartupError(f"Temporal takes no such schedule: {error.message}") from error
 
 
 def _carriers_worker(client: Client, carriers: CarrierActivities, settings: Settings) -> Worker:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from stockbridge.ledger.signing import key_bytes
 from stockbridge.runtime.errors import SettingMissingError, StartupError
 
 _SCHEMES = ("postgresql://", "postgres://")
@@ -121,6 +122,17 @@ class Settings(BaseSettings):
         default=None, description="Encrypts what Temporal keeps: base64 of 32 bytes; off without it"
     )
 
+    checkpoint_key: SecretStr | None = Field(
+        default=None,
+        description="Signs the ledger's checkpoints (Ed25519): base64 of 32 bytes; none are taken without it",
+    )
+    checkpoint_trusted_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Public keys, in base64, that are trusted besides our own: the one before a change of key",
+    )
+    checkpoint_interval_s: float = Field(default=300, ge=1, description="How often a checkpoint is taken, in seconds")
+    ledger_check_cron: str = Field(default="0 3 * * *", description="When the whole ledger is checked, in UTC")
+
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
@@ -138,6 +150,20 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: there are orders, stock, erp and carriers")
         return queues
+
+    @field_validator("checkpoint_trusted_keys", mode="before")
+    @classmethod
+    def _split_trusted_keys(cls, value: Any) -> Any:
+        """Read the keys from one line of text."""
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("checkpoint_key", "checkpoint_trusted_keys")
+    @classmethod
+    def _check_keys(cls, value: SecretStr | tuple[str, ...] | None) -> SecretStr | tuple[str, ...] | None:
+        """Take keys of the right length only."""
+        for key in value if isinstance(value, tuple) else (value.get_secret_value(),) if value else ():
+            key_bytes(key)
+        return value
 
     @field_validator("database_url", "database_admin_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
+from stockbridge.ledger.signing import key_text
 from stockbridge.runtime.ports import LOOPBACK, preferred_or_free
 from stockbridge.runtime.processes import Command
 from stockbridge.runtime.services import BackingServices, backing_services, new_log, quiet
@@ -91,7 +93,7 @@ async def embedded_stack(
     async with backing_services(plan.data_dir, settings=given, default_ports=True, report=report) as services:
         folder = services.data_dir
         ports = Ports.choose(plan)
-        own = _embedded_settings(given, services, ports)
+        own = _embedded_settings(given, services, ports, _checkpoint_key(folder))
         parts = _parts(folder, own, ports, plan)
         report("Starting the sandbox, the worker, the relay and the API.")
         async with supervised(parts, services.processes, mark=str(folder), report=report) as supervisor:
@@ -147,7 +149,18 @@ class Ports:
         return f"http://{LOOPBACK}:{self.carrier}"
 
 
-def _embedded_settings(given: Settings, services: BackingServices, ports: Ports) -> Settings:
+def _checkpoint_key(folder: Path) -> SecretStr:
+    """Return the key that signs this folder's checkpoints; it is drawn once, and for its owner's eyes only."""
+    file = folder / "checkpoint.key"
+    if not file.exists():
+        drawn = folder / "checkpoint.key.new"
+        drawn.touch(mode=0o600)
+        drawn.write_text(key_text(secrets.token_bytes(32)))
+        drawn.rename(file)
+    return SecretStr(file.read_text())
+
+
+def _embedded_settings(given: Settings, services: BackingServices, ports: Ports, checkpoint_key: SecretStr) -> Settings:
     """Return the settings of the product's processes: what was given, and the sandbox for the rest."""
     filled = {name: value for name, value in EMBEDDED_DEFAULTS.items() if not getattr(given, name)}
     return given.model_copy(
@@ -159,6 +172,7 @@ def _embedded_settings(given: Settings, services: BackingServices, ports: Ports)
             "api_port": ports.api,
             "erp_url": given.erp_url or f"{ports.erp_url}{ERP_PATH}",
             "carrier_url": given.carrier_url or ports.carrier_url,
+            "checkpoint_key": given.checkpoint_key or checkpoint_key,
         }
     )
 

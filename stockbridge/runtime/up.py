@@ -7,6 +7,7 @@ import asyncio
 from rich.console import Console
 from rich.markup import escape
 
+from stockbridge.ledger.signing import SigningKey, key_text
 from stockbridge.runtime.settings import Settings
 from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 
@@ -53,6 +54,7 @@ def addresses(stack: EmbeddedStack) -> dict[str, str]:
         "sandbox carrier": settings.need("carrier_url"),
         "carrier's callbacks": f"{stack.api_url}/api/callbacks/carriers/sandbox/{settings.need('carrier_connection')}",
         "carrier's secret": settings.need("carrier_secret"),
+        "ledger's public key": key_text(SigningKey.parse(settings.need("checkpoint_key")).public_key),
         "PostgreSQL": settings.need("database_url"),
         "PostgreSQL, owner": stack.services.database_admin_url,
         "logs": str(stack.logs),

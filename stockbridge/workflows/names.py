@@ -12,6 +12,12 @@ ERP_QUEUE: Final = "erp"
 CARRIERS_QUEUE: Final = "carriers"
 
 
+LEDGER_CHECKPOINT: Final = "ledger/checkpoint"
+"""The schedule of the checkpoints; its workflows' ids begin with it."""
+LEDGER_CHECK: Final = "ledger/check"
+"""The schedule of the nightly check, likewise."""
+
+
 def order_workflow(tenant: str, order_ref: str) -> str:
     """Name the one workflow of an order."""
     return f"order/{tenant}/{order_ref}"

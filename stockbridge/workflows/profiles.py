@@ -25,6 +25,12 @@ class Remote(TypedDict):
     retry_policy: RetryPolicy
 
 
+class Long(Remote):
+    """How a step runs that takes minutes: it tells that it lives, so that it is soon run again if its worker dies."""
+
+    heartbeat_timeout: timedelta
+
+
 LEDGER_STEP: Final = Local(
     start_to_close_timeout=timedelta(seconds=4),
     schedule_to_close_timeout=timedelta(seconds=4),
@@ -70,3 +76,17 @@ CARRIER: Final = Remote(
     ),
 )
 """A parcel waits at the dock for its label, so the first repeats come soon."""
+
+CHECKPOINT: Final = Long(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(minutes=1),
+    retry_policy=LEDGER_AWAY["retry_policy"],
+)
+"""A checkpoint takes less than a second; the first one, of a ledger of many years, some minutes."""
+
+LEDGER_CHECK: Final = Long(
+    start_to_close_timeout=timedelta(hours=12),
+    heartbeat_timeout=timedelta(minutes=1),
+    retry_policy=LEDGER_AWAY["retry_policy"],
+)
+"""All of the ledger is read, so it takes as long as it is large."""

@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs/canonical-form.md"
 
 def _check(url: str, stream_id: UUID, *damage: str) -> list[tuple[Any, ...]]:
     """Run the page's query, after damage that is rolled back."""
-    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    query, _ = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     with psycopg.connect(url) as connection:
         if damage:
             connection.execute("set session_replication_role = replica")
