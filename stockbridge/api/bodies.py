@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from stockbridge.domain.allocation import AllocationPolicy
 from stockbridge.domain.commands import (
     Country,
     Day,
@@ -66,6 +67,7 @@ class Product(Shape):
     base_uom: Uom
     packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()
     tracking: Literal["none", "lot", "serial"] = "none"
+    allocation_policy: AllocationPolicy = AllocationPolicy.FIRST_EXPIRY_FIRST
     shelf_life_days: Annotated[int, Field(gt=0, le=100_000, strict=True)] | None = None
     weight_g: Measure | None = None
     length_mm: Measure | None = None

@@ -12,6 +12,7 @@ PRODUCT: Final[Example] = {
     "base_uom": "EA",
     "packagings": [{"uom": "CASE", "factor": 12, "gtin": "09506000134369"}],
     "tracking": "none",
+    "allocation_policy": "first_expiry_first",
     "shelf_life_days": None,
     "weight_g": 350,
     "length_mm": 100,

@@ -33,6 +33,7 @@ class ProductView(BaseModel):
     base_uom: str
     packagings: list[Packaging]
     tracking: str
+    allocation_policy: str
     shelf_life_days: int | None
     weight_g: int | None
     length_mm: int | None

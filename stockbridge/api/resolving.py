@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -123,7 +124,22 @@ def resolve_push(
         _check_site(faults, part, sites)
     faults.duplicate_lines(lines)
     resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
-    return faults.found, [line for line in resolved if line is not None]
+    least_expiry = _least_expiry(push)
+    policy = push.get("allocation_policy")
+    return faults.found, [
+        {**line, "allocation_policy": policy or line["allocation_policy"], "least_expiry": least_expiry}
+        for line in resolved
+        if line is not None
+    ]
+
+
+def _least_expiry(push: Part) -> str | None:
+    """Return the day that the goods must keep to: so long after they are wanted, or were ordered."""
+    days, wanted = push.get("min_shelf_life_days"), push.get("requested_delivery") or push.get("ordered_at")
+    if days is None or wanted is None:
+        return None
+    day = datetime.fromisoformat(wanted).date() + timedelta(days=int(days))
+    return day.isoformat()
 
 
 def _check_site(faults: Faults, part: Part, sites: Mapping[str, bool]) -> None:
@@ -161,6 +177,7 @@ def _push_line(
         "uom": uom,
         "factor": factor,
         "lot": part.get("lot") or "",
+        "allocation_policy": product.allocation_policy,
     }
 
 

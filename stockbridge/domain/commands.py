@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from stockbridge.domain.allocation import AllocationPolicy
 from stockbridge.domain.orders import ShortagePolicy
 from stockbridge.domain.stock import LONGEST_LOT, StockStatus
 
@@ -146,6 +147,8 @@ class Push(Shape):
     ordered_at: Instant
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
     shortage_policy: ShortagePolicy = ShortagePolicy.BACKORDER
+    allocation_policy: AllocationPolicy | None = None
+    min_shelf_life_days: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
     customer_no: Key | None = None
     requested_delivery: Day | None = None
     carrier: Key

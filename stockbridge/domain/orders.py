@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
+
+from stockbridge.domain.allocation import AllocationPolicy
 
 
 class ShortagePolicy(StrEnum):
@@ -45,7 +47,8 @@ class OrderLine:
     Always `ordered = reserved + backordered + shipped + cancelled`. `picked` is the part of `reserved` in staging;
     `to_put_back` lies in staging too, still held, but is no longer wanted; `delivered` is a part of `shipped`, and
     `returned` of `delivered`. `queued_at` is the place in the backorder queue: when the demand was first accepted. What
-    increases added and could not be reserved waits at the times of those: `queued_later`, in their order.
+    increases added and could not be reserved waits at the times of those: `queued_later`, in their order. A lot must
+    not expire before `least_expiry`.
     """
 
     tenant: str
@@ -68,6 +71,8 @@ class OrderLine:
     delivered: int = 0
     returned: int = 0
     cancelled: int = 0
+    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
+    least_expiry: date | None = None
     queued_later: tuple[Part, ...] = ()
 
     def waiting(self) -> list[Part]:

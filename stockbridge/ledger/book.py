@@ -65,6 +65,7 @@ class Stream:
     on_hand: int = 0
     reserved: int = 0
     expires_on: date | None = None
+    received_at: datetime | None = None
     tail: Tail | None = None
     stored: bool = False
     unchained: int = 0
@@ -178,6 +179,13 @@ def pool_of(line: OrderLine) -> UUID:
     return pool_id_of(line.tenant, line.site, line.sku)
 
 
+def suits(line: OrderLine, stream: Stream) -> bool:
+    """Say whether stock is of the lot that the customer named, and keeps as long as the customer wants."""
+    if line.lot and stream.key.lot != line.lot:
+        return False
+    return line.least_expiry is None or stream.expires_on is None or stream.expires_on >= line.least_expiry
+
+
 @dataclass(slots=True)
 class _Bucket:
     """Free stock of a stream, as a candidate for allocation."""
@@ -188,6 +196,14 @@ class _Bucket:
     @property
     def expires_on(self) -> date | None:
         return self.stream.expires_on
+
+    @property
+    def received_at(self) -> datetime | None:
+        return self.stream.received_at
+
+    @property
+    def location_id(self) -> str:
+        return self.stream.key.place.location_id
 
     @property
     def label(self) -> str:
@@ -276,15 +292,19 @@ class Draft:
         """Return what is on hand and not promised."""
         return self.on_hand(stream) - self.reserved(stream)
 
-    def buckets(self, pool_id: UUID, lot: str, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
-        """Yield the free stock of a pool that a demand for this lot (or for any) can use."""
+    def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
+        """Yield the free stock of a line's pool that the line can use."""
+        return (b for b in self.free_stock(pool_of(line), excluding=excluding) if suits(line, b.stream))
+
+    def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
+        """Yield the free stock of a pool."""
         candidates = self.book.allocatable.get(pool_id, [])
         if self.new_streams:
             new = (s for s in self.new_streams.values() if s.allocatable and s.pool_id == pool_id)
             candidates = [*candidates, *new]
         for stream in candidates:
             free = self.free(stream)
-            if free > 0 and (not lot or stream.key.lot == lot) and (not excluding or stream.stream_id != excluding):
+            if free > 0 and (not excluding or stream.stream_id != excluding):
                 yield _Bucket(stream, free)
 
     def line(self, key: LineKey) -> OrderLine | None:

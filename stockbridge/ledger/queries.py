@@ -92,7 +92,7 @@ from ledger.posting p join unnest(%s::text[], %s::text[]) as k (tenant, key)
 
 _STREAM: Final = """
 select s.stream_id, s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status,
-       s.open, l.expires_on, t.seq, t.on_hand, t.reserved, t.hash, t.recorded_at
+       s.open, l.expires_on, l.received_at, t.seq, t.on_hand, t.reserved, t.hash, t.recorded_at
 from ledger.stream s
 left join ledger.lot l on l.tenant = s.tenant and l.sku = s.sku and l.lot = s.lot
 cross join lateral (
@@ -117,7 +117,8 @@ READ_STREAMS_AT: Final = Statement(
 
 _LINE_FIELDS: Final = """
 select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy, queued_at,
-       ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled, queued_later"""
+       ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled, allocation_policy,
+       least_expiry, queued_later"""
 
 SELECT_LINE: Final = _LINE_FIELDS + " from ledger.order_line "
 
@@ -229,11 +230,12 @@ from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %
 
 _LINE_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
   queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled,
-  queued_later"""
+  allocation_policy, least_expiry, queued_later"""
 
 _LINE_ARRAYS: Final = """unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[],
   %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])"""
+  %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::date[],
+  %s::text[])"""
 
 INSERT_ORDER_LINES: Final = Statement(
     "insert_order_lines", f"insert into ledger.order_line ({_LINE_COLUMNS}) select * from {_LINE_ARRAYS}"
@@ -246,7 +248,8 @@ UPDATE_ORDER_LINES: Final = Statement(
 update ledger.order_line o set lot = n.lot, uom = n.uom, factor = n.factor, priority = n.priority,
   shortage_policy = n.shortage_policy, queued_at = n.queued_at, ordered = n.ordered, reserved = n.reserved,
   backordered = n.backordered, picked = n.picked, to_put_back = n.to_put_back, shipped = n.shipped,
-  delivered = n.delivered, returned = n.returned, cancelled = n.cancelled, queued_later = n.queued_later
+  delivered = n.delivered, returned = n.returned, cancelled = n.cancelled, allocation_policy = n.allocation_policy,
+  least_expiry = n.least_expiry, queued_later = n.queued_later
 from {_LINE_ARRAYS} as n ({_LINE_COLUMNS})
 where o.tenant = n.tenant and o.order_ref = n.order_ref and o.line_no = n.line_no and o.pool_id = n.pool_id
 """,

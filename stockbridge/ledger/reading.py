@@ -29,13 +29,14 @@ def key_of(row: Sequence[Any]) -> StreamKey:
 def stream_of(row: Sequence[Any]) -> Stream:
     """Read a stream with its tail, as the writer's queries select it."""
     stream_id, *identity = row[:9]
-    was_open, expires_on, seq, on_hand, reserved, tail_hash, recorded_at = row[9:]
+    was_open, expires_on, received_at, seq, on_hand, reserved, tail_hash, recorded_at = row[9:]
     return Stream(
         key=key_of(identity),
         stream_id=stream_id,
         on_hand=on_hand,
         reserved=reserved,
         expires_on=expires_on,
+        received_at=received_at,
         tail=Tail(seq, on_hand, reserved, tail_hash, recorded_at, was_open),
         stored=True,
     )

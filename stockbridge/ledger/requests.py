@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
+from stockbridge.domain.allocation import AllocationPolicy
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import (
     Evidence,
@@ -161,7 +162,10 @@ class ReceiveStock(Request):
 
 @dataclass(frozen=True)
 class Demand:
-    """An order line as it should be now. `lot` is the one that the customer named, or empty."""
+    """An order line as it should be now. `lot` is the one that the customer named, or empty.
+
+    Stock that expires before `least_expiry` is not taken; stock that never expires is.
+    """
 
     line_no: int
     sku: str
@@ -170,6 +174,8 @@ class Demand:
     uom: str
     factor: int = 1
     lot: str = ""
+    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
+    least_expiry: date | None = None
 
     def __post_init__(self) -> None:
         _insist(self.ordered, 0)

@@ -24,7 +24,7 @@ _LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
 _POSTING_TEXTS = (1, 2, 4, 5, 6, 9)
 _ENTRY_TEXTS = (2, 9)
-_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21)
+_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21, 23)
 
 
 def writing(book: Book, decisions: Sequence[Decision]) -> list[str]:

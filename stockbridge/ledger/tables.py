@@ -73,6 +73,9 @@ lot = Table(
     _name("sku"),
     _name("lot"),
     Column("expires_on", Date, nullable=True),
+    Column(
+        "received_at", INSTANT, nullable=False, server_default=text("clock_timestamp()"), comment="when it first came"
+    ),
     Column("block_no", String, nullable=True, comment="of the recall that blocks it; NULL where it may be sold"),
     PrimaryKeyConstraint("tenant", "sku", "lot"),
     # Serves what arrives.
@@ -209,6 +212,8 @@ order_line = Table(
             "cancelled",
         )
     ),
+    _name("allocation_policy", server_default="first_expiry_first"),
+    Column("least_expiry", Date, nullable=True, comment="what expires before is not taken"),
     Column(
         "queued_later",
         String,
@@ -223,6 +228,10 @@ order_line = Table(
     CheckConstraint("picked between 0 and reserved and to_put_back >= 0", name="picked_is_reserved"),
     CheckConstraint("0 <= returned and returned <= delivered and delivered <= shipped", name="delivered_was_shipped"),
     CheckConstraint("shortage_policy in ('backorder', 'reject', 'partial')", name="shortage_policy"),
+    CheckConstraint(
+        "allocation_policy in ('first_expiry_first', 'first_in_first_out', 'fewest_locations', 'pick_route')",
+        name="allocation_policy",
+    ),
     CheckConstraint("backordered = 0 or queued_at is not null", name="waiting_has_a_place"),
     CheckConstraint("backordered > 0 or queued_later = '[]'", name="only_what_waits_is_queued"),
     CheckConstraint("factor > 0 and line_no > 0", name="positive"),

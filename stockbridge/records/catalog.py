@@ -38,6 +38,7 @@ class Product:
     sku: str
     tracking: str
     units: ProductUnits
+    allocation_policy: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Location:
 
 
 _PRODUCTS: Final = text(
-    "select sku, tracking, base_uom, packagings from records.product where tenant = :tenant and sku = any(:skus)"
+    "select sku, tracking, base_uom, packagings, allocation_policy from records.product "
+    "where tenant = :tenant and sku = any(:skus)"
 )
 
 
@@ -70,10 +72,12 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
     return {row.sku: product_of(*row) for row in found}
 
 
-def product_of(sku: str, tracking: str, base_uom: str, packagings: list[dict[str, Any]]) -> Product:
+def product_of(
+    sku: str, tracking: str, base_uom: str, packagings: list[dict[str, Any]], allocation_policy: str
+) -> Product:
     """Read what is needed of a product's row."""
     factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
-    return Product(sku, tracking, ProductUnits(sku, base_uom, factors))
+    return Product(sku, tracking, ProductUnits(sku, base_uom, factors), allocation_policy)
 
 
 async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:

@@ -50,7 +50,8 @@ _STANDING: Final = text(
       exists (
         select from records.carrier_connection c where c.tenant = :tenant and c.carrier = :carrier
       ) as has_carrier,
-      (select coalesce(jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings)), '[]')
+      (select coalesce(
+         jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy)), '[]')
        from records.product p where p.tenant = :tenant and p.sku = any(:skus)
       ) as products,
       (select coalesce(jsonb_object_agg(l.location_id, exists (

@@ -86,6 +86,7 @@ product = Table(
     _name("base_uom"),
     Column("packagings", JSONB, nullable=False, comment="[{uom, factor, gtin}]"),
     _name("tracking"),
+    _name("allocation_policy", server_default="first_expiry_first"),
     Column("shelf_life_days", Integer),
     Column("weight_g", Integer),
     Column("length_mm", Integer),
@@ -94,6 +95,10 @@ product = Table(
     _created("updated_at"),
     PrimaryKeyConstraint("tenant", "sku"),
     CheckConstraint("tracking in ('none', 'lot', 'serial')", name="tracking"),
+    CheckConstraint(
+        "allocation_policy in ('first_expiry_first', 'first_in_first_out', 'fewest_locations', 'pick_route')",
+        name="allocation_policy",
+    ),
 )
 
 location = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,7 +33,7 @@ async def submit(desk: Desk, row: InboxRow) -> None:
         order_ref=row.order_ref,
         priority=push["priority"],
         shortage_policy=push["shortage_policy"],
-        lines=tuple(Demand(**line) for line in push["resolved"]),
+        lines=tuple(_demand(line) for line in push["resolved"]),
         former=tuple({(line.site, line.sku): None for line in former}),
     )
 
@@ -41,6 +41,11 @@ async def submit(desk: Desk, row: InboxRow) -> None:
         await (_amend(connection, row) if former else _begin(connection, row, outcome))
 
     await desk.ledger.post(request, attach)
+
+
+def _demand(line: dict[str, Any]) -> Demand:
+    least_expiry = line.get("least_expiry")
+    return Demand(**{**line, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
 
 
 async def _former(desk: Desk, row: InboxRow) -> list[OrderLine]:

@@ -10,7 +10,7 @@ from stockbridge.domain.allocation import first_expiry_first, take
 from stockbridge.domain.errors import InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
-from stockbridge.ledger.book import Draft, Stream, pool_of
+from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import ConfirmPick, MoveStock, PickedLine, PutBack
 from stockbridge.ledger.rules.facts import need_on_hand
 from stockbridge.ledger.rules.holding import (
@@ -85,12 +85,12 @@ def _reallocate(
 ) -> list[tuple[Stream, int]]:
     """Take free stock where the picker took it, and give the same amount of the line's hold elsewhere up."""
     holder = (line.order_ref, line.line_no)
-    lot = asked.lot or line.lot
     here = [
         bucket
-        for bucket in draft.buckets(pool_of(line), lot)
+        for bucket in draft.buckets(line)
         if asked.place is not None
         and bucket.stream.key.place.location_id == asked.place.location_id
+        and (not asked.lot or bucket.stream.key.lot == asked.lot)
         and (not asked.serial_numbers or bucket.stream.key.serial_number in asked.serial_numbers)
     ]
     taken = take(first_expiry_first(here), quantity)

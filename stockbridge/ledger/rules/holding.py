@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from stockbridge.domain.allocation import first_expiry_first, take
+from stockbridge.domain.allocation import allocate
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind
-from stockbridge.ledger.book import Draft, Stream, pool_of
+from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import LineQuantity, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
@@ -22,12 +22,12 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def reserve(draft: Draft, line: OrderLine, quantity: int, *, excluding: UUID | None = None) -> int:
-    """Promise free stock to a line, first expiry first. Returns how much there was."""
+    """Promise free stock to a line, in the order of its policy. Returns how much there was."""
     if quantity <= 0:
         return 0
     reserved = 0
     holder = (line.order_ref, line.line_no)
-    for bucket, part in take(first_expiry_first(draft.buckets(pool_of(line), line.lot, excluding=excluding)), quantity):
+    for bucket, part in allocate(line.allocation_policy, draft.buckets(line, excluding=excluding), quantity):
         draft.move(bucket.stream, 0, part, holder)
         reserved += part
     line.reserved += reserved

@@ -87,7 +87,8 @@ def _absorb(draft: Draft, line: OrderLine, quantity: int) -> None:
 
 
 def _issue_free(draft: Draft, line: OrderLine, to: Place, quantity: int) -> int:
-    for bucket, part in take(first_expiry_first(draft.buckets(pool_of(line), line.lot)), quantity):
+    here = (bucket for bucket in draft.free_stock(pool_of(line)) if not line.lot or bucket.stream.key.lot == line.lot)
+    for bucket, part in take(first_expiry_first(here), quantity):
         _leave(draft, line, bucket.stream, to, part, 0)
         _absorb(draft, line, part)
         quantity -= part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import PlaceKind
-from stockbridge.ledger.book import Draft, LineKey, line_key
+from stockbridge.ledger.book import Draft, LineKey, line_key, suits
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.rules.holding import STAGING, Answer, give_up, line_of, quantities, reserve, too_much
 
@@ -58,8 +58,10 @@ def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Dema
     line.priority, line.shortage_policy = request.priority, request.shortage_policy
     line.uom, line.factor = demand.uom, demand.factor
     _forget_cancelled(line, line.ordered - demand.ordered)
-    if demand.lot != line.lot:
-        _change_lot(draft, line, demand.lot)
+    line.allocation_policy = demand.allocation_policy
+    if (demand.lot, demand.least_expiry) != (line.lot, line.least_expiry):
+        line.lot, line.least_expiry = demand.lot, demand.least_expiry
+        _change_goods(draft, line)
     if demand.ordered < line.ordered:
         _lower(draft, line, line.ordered - demand.ordered)
 
@@ -80,6 +82,8 @@ def _new_line(request: AmendOrder, demand: Demand) -> OrderLine:
         factor=demand.factor,
         priority=request.priority,
         shortage_policy=request.shortage_policy,
+        allocation_policy=demand.allocation_policy,
+        least_expiry=demand.least_expiry,
     )
 
 
@@ -96,10 +100,10 @@ def _raise(draft: Draft, line: OrderLine, quantity: int) -> None:
 
 
 def _to_take_back(draft: Draft, line: OrderLine) -> int:
-    """Count what lies in staging, no longer wanted, of the lot that is wanted now."""
-    if not line.to_put_back or not line.lot:
+    """Count what lies in staging, no longer wanted, that is what is wanted now."""
+    if not line.to_put_back or not (line.lot or line.least_expiry):
         return line.to_put_back
-    held = sum(held for stream, held in draft.holds(line, STAGING) if stream.key.lot == line.lot)
+    held = sum(held for stream, held in draft.holds(line, STAGING) if suits(line, stream))
     return max(0, min(line.to_put_back, held - line.picked))
 
 
@@ -138,16 +142,15 @@ def _forget_cancelled(line: OrderLine, quantity: int) -> int:
     return forgotten
 
 
-def _change_lot(draft: Draft, line: OrderLine, lot: str) -> None:
-    """Move a line's demand to the lot that the customer names now: what it holds of others is demand to be met again.
+def _change_goods(draft: Draft, line: OrderLine) -> None:
+    """Let go of what a line holds that does not suit it any more: that is demand to be met again.
 
     What waited for another lot may be met at once; so the demand leaves the line here, and `_raise` brings it back.
     """
-    line.lot = lot
     again = line.backordered
     line.wait_less(again)
-    for stream, held in draft.holds(line) if lot else ():
-        if stream.key.lot == lot:
+    for stream, held in draft.holds(line):
+        if suits(line, stream):
             continue
         wanted = held
         if stream.key.place.kind is PlaceKind.STAGING:

@@ -25,9 +25,9 @@ def serve_queues(draft: Draft) -> None:
     for pool_id in sorted(draft.freed_pools):
         draft.book.need_queue(pool_id)
         for turn in _turns(draft, pool_id):
-            if not any(draft.buckets(pool_id, "")):
+            if not any(draft.free_stock(pool_id)):
                 break
-            if any(draft.buckets(pool_id, turn.line.lot)) and (line := draft.line(line_key(turn.line))):
+            if any(draft.buckets(turn.line)) and (line := draft.line(line_key(turn.line))):
                 line.wait_less(reserve(draft, line, turn.quantity), since=turn.since)
                 draft.served.add(line.order_ref)
 
