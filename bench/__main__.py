@@ -1,4 +1,4 @@
-"""Run every benchmark; `python -m bench [part ...] [--seconds N]` runs those that are named."""
+"""Run every benchmark; `python -m bench [part ...] [--seconds N] [--entries N]` runs those that are named."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from bench import ledger
+from bench import growth, ledger
 from bench.report import Report
 from stockbridge.runtime.services import backing_services
 
 RESULT = Path("build/bench.json")
 
 
-async def main(parts: list[str], seconds: float) -> None:
+async def main(parts: list[str], seconds: float, entries: int) -> None:
     report = Report()
     if "ledger" in parts:
         with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
             async with backing_services(Path(folder), temporal=False) as services:
                 await ledger.run(report, services, seconds)
+    if "growth" in parts:
+        with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
+            await growth.run(report, Path(folder), entries, seconds)
     if "orders" in parts and importlib.util.find_spec("bench.orders"):
         await importlib.import_module("bench.orders").run(report)
     report.show()
@@ -29,7 +32,8 @@ async def main(parts: list[str], seconds: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["ledger", "orders"], help="ledger, orders")
+    parser.add_argument("parts", nargs="*", default=["ledger", "growth", "orders"], help="ledger, growth, orders")
     parser.add_argument("--seconds", type=float, default=ledger.SECONDS, help="how long each load lasts")
+    parser.add_argument("--entries", type=int, default=growth.ENTRIES, help="of the ledger that `growth` loads")
     given = parser.parse_args()
-    asyncio.run(main(given.parts, given.seconds))
+    asyncio.run(main(given.parts, given.seconds, given.entries))

@@ -80,7 +80,7 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     usual = Usual(sqlalchemy_url(services.database_url), engine)
     usual.prepare([HOT, *SKUS])
     bench = Bench(engine, LedgerWriter(engine), usual, report)
-    await _stock_up(bench.writer)
+    await stock_up(bench.writer)
     gc.collect()
     gc.freeze()
     await reservations(bench, seconds)
@@ -91,7 +91,8 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     report.add_rate("verify", (await asyncio.to_thread(_verified, services)).rate)
 
 
-async def _stock_up(writer: LedgerWriter) -> None:
+async def stock_up(writer: LedgerWriter) -> None:
+    """Receive plenty of every sku."""
     await asyncio.gather(
         *(
             writer.post(

@@ -77,13 +77,15 @@ class Report:
             other += f"; lean {more['lean_rate']:,.0f}/s, {measured.rate / more['lean_rate']:.1f} times"
         console.print(f"{said}, p99 {measured.p99_ms:.2f} ms{other}", highlight=False)
 
-    def add_rate(self, name: str, rate: float) -> None:
+    def add_rate(self, name: str, rate: float, clients: int = 1, **more: Any) -> None:
         """Take a rate of a single run."""
         self.records.append(
-            {"name": name, "clients": 1, "rate": round(rate, 3)}
+            {"name": name, "clients": clients, "rate": round(rate, 3)}
             | dict.fromkeys(("p50_ms", "p99_ms", "baseline_rate", "ratio"))
+            | more
         )
-        console.print(f"{name}: {rate:,.0f}/s", highlight=False)
+        told = "".join(f", {key.replace('_', ' ')} {value:,}" for key, value in more.items())
+        console.print(f"{name}: {rate:,.0f}/s{told}", highlight=False)
 
     def add_record(self, name: str, **values: Any) -> None:
         """Take a record of another shape; what does not apply is null."""

@@ -1,8 +1,13 @@
-"""What `verify` asks PostgreSQL: one query for each rule, which returns what breaks it (docs/invariants.md).
+"""What `verify` asks PostgreSQL (docs/invariants.md), in two looks.
+
+The first look goes over a whole part of the ledger in one pass, and says only which entries, postings and orders may
+break a rule. The second one, at those alone, has a query for each rule, which names what breaks it. What the second one
+would find, the first one does not pass over (but for an answer that is no JSON and ends like one: its hash tells); what
+it suspects in vain costs time only.
 
 PostgreSQL computes every hash here by its own `sha256()`, from the canonical form (docs/canonical-form.md); the writer
-computed them in Python. So the two check each other. Each query reads a part of the ledger: streams by a range of their
-ids, postings and order lines by pages of their keys.
+computed them in Python. So the two check each other. Parts are ranges of keys, from `low` up to but not with `high`,
+which is null for the last one.
 """
 
 # ruff: noqa: S608 - put together from constants
@@ -10,11 +15,6 @@ ids, postings and order lines by pages of their keys.
 from __future__ import annotations
 
 from typing import Final
-
-# How much there is to check.
-SIZE: Final = """
-select (select count(*) from ledger.entry), (select count(*) from ledger.stream), (select count(*) from ledger.posting)
-"""
 
 
 def instant(column: str) -> str:
@@ -29,10 +29,13 @@ encode(sha256(convert_to(concat_ws(E'\\n',
   encode(sha256(convert_to(p.answer, 'UTF8')), 'hex')), 'UTF8')), 'hex')
 """
 
+ENTRY_FIELDS: Final = """
+e.stream_id, e.seq, e.order_ref, e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved
+"""
+
 ENTRY_HASH: Final = f"""
 sha256(convert_to(concat_ws(E'\\n',
-  encode(coalesce(c.hash_before, s.identity_hash), 'hex'), {POSTING_DIGEST.strip()},
-  c.stream_id, c.seq, c.order_ref, c.line_no, c.on_hand_delta, c.reserved_delta, c.on_hand, c.reserved), 'UTF8'))
+  encode(coalesce(b.hash, s.identity_hash), 'hex'), {POSTING_DIGEST.strip()}, {ENTRY_FIELDS.strip()}), 'UTF8'))
 """
 
 IDENTITY_HASH: Final = """
@@ -44,50 +47,218 @@ POOL_ID: Final = """
 encode(substr(sha256(convert_to(concat_ws(E'\\n', 'pool', s.tenant, s.site, s.sku), 'UTF8')), 1, 16), 'hex')::uuid
 """
 
-# I2, I3, I6: does each entry follow from the one before, stay in its bounds, fit its stream, and carry its hash?
-CHAINS: Final = f"""
-with chained as (
-  select e.*, lag(seq, 1, 0::bigint) over chain as seq_before, lag(hash) over chain as hash_before,
-         lag(on_hand, 1, 0::bigint) over chain as on_hand_before,
-         lag(reserved, 1, 0::bigint) over chain as reserved_before,
-         lag(recorded_at) over chain as recorded_before, lag(posting_id) over chain as posting_before
-  from ledger.entry e
-  where e.stream_id between %(low)s and %(high)s
-  window chain as (partition by e.stream_id order by e.seq)
+# -- how the ledger is cut into parts -------------------------------------------------------------------------------
+
+# How much there is to check, about; and the first posting, by which a ledger is known again.
+SIZE: Final = """
+select (select reltuples::bigint from pg_class where oid = 'ledger.entry'::regclass),
+       (select reltuples::bigint from pg_class where oid = 'ledger.stream'::regclass),
+       (select reltuples::bigint from pg_class where oid = 'ledger.posting'::regclass),
+       (select reltuples::bigint from pg_class where oid = 'ledger.order_line'::regclass),
+       (select posting_id from ledger.posting order by posting_id limit 1)
+"""
+
+# Where the next part begins: after so many rows, or where one begins that was cut off before.
+_NEXT: Final = """
+(select {key} from ledger.{table} where {key} > %(low)s{more} order by 1 offset %(size)s limit 1)
+union all
+(select start from unnest(%(starts)s::{type}[]) as before (start) where start > %(low)s)
+order by 1 limit 1
+"""
+NEXT_POSTINGS: Final = _NEXT.format(key="posting_id", table="posting", type="uuid", more="")
+NEXT_STREAMS: Final = _NEXT.format(key="stream_id", table="stream", type="uuid", more="")
+# Parts of orders are of one tenant: a range over two columns the planner would take for empty.
+NEXT_ORDERS: Final = _NEXT.format(key="order_ref", table="order_line", type="text", more=" and tenant = %(tenant)s")
+NEXT_TENANT: Final = """
+select min(tenant) from (
+  (select tenant from ledger.order_line where tenant > %(tenant)s order by tenant limit 1)
+  union all
+  (select tenant from ledger.entry where tenant > %(tenant)s and order_ref <> '' order by tenant limit 1)
+) next
+"""
+
+
+def _within(column: str) -> str:
+    return f"({column} >= %(low)s and (%(high)s is null or {column} < %(high)s))"
+
+
+_POSTINGS: Final = _within("posting_id").replace("%(low)s", "%(low)s::uuid").replace("%(high)s", "%(high)s::uuid")
+_STREAMS: Final = _POSTINGS.replace("posting_id", "stream_id")
+_ORDERS: Final = (
+    f"tenant = %(tenant)s and {_within('order_ref').replace('%(high)s', '%(high)s::text')} and order_ref <> ''"
 )
-select c.stream_id, c.seq, c.posting_id, c.seq_before, found.faults
-from chained c
-left join ledger.stream s on s.stream_id = c.stream_id
-left join ledger.posting p on p.posting_id = c.posting_id
+
+# How much a part has: of what was checked before, to see whether it has grown.
+COUNT_POSTINGS: Final = f"""
+select (select count(*) from ledger.entry where {_POSTINGS}), (select count(*) from ledger.posting where {_POSTINGS})
+"""
+COUNT_STREAMS: Final = f"select 0, count(*) from ledger.stream where {_STREAMS}"
+COUNT_ORDERS: Final = f"""
+select (select count(*) from ledger.entry where {_ORDERS}), (select count(*) from ledger.order_line where {_ORDERS})
+"""
+
+# -- the first look -------------------------------------------------------------------------------------------------
+
+# As in the canonical form, but by floating point: it is right until 2041, and what is wrong then gets the second look.
+_QUICK_DIGEST: Final = (
+    POSTING_DIGEST.strip()
+    .replace(instant("p.occurred_at"), "(date_part('epoch', p.occurred_at) * 1000000)::bigint")
+    .replace(instant("p.recorded_at"), "(date_part('epoch', p.recorded_at) * 1000000)::bigint")
+)
+
+_FLOOR: Final = "(s.kind = 'supplier' or (s.kind = 'adjustment' and s.serial_number = ''))::int"
+_RESERVABLE: Final = "s.stock_status = 'available' and s.kind in ('storage', 'staging')"
+
+_STREAM_FITS: Final = f"""
+select s.stream_id, s.tenant, s.pool_id, s.kind, s.sku, s.lot, s.serial_number, s.identity_hash,
+       s.serial_number <> '' as serial, {_FLOOR} as floor, {_RESERVABLE} as reservable
+from ledger.stream s
+"""
+
+# Streams by a hash table of all of them, which is fast while there are not many; else each by its key.
+_FEW_STREAMS: Final = f"left join ({_STREAM_FITS} offset 0) s on s.stream_id = e.stream_id"
+_MANY_STREAMS: Final = f"left join lateral ({_STREAM_FITS} where s.stream_id = e.stream_id offset 0) s on true"
+
+# I2, I3, I6: which entries of a part don't follow from the one before, leave their bounds, don't fit their stream and
+# posting, or don't carry their hash? And which postings are more than a single entry that moves nothing and is named
+# in the answer's last member? Each posting's digest is computed once, where `offset 0` keeps it. The entry before is in
+# the same part as a rule, for that is a part of the ledger's time; else it is looked up.
+_FIRST_LOOK: Final = f"""
+select count(seq), (select count(*) from ledger.posting where {_POSTINGS}),
+       array_agg(stream_id) filter (where not sound)::text, array_agg(seq) filter (where not sound)::text,
+       array_agg(posting_id) filter (where not plain)::text
+from (
+  select p.posting_id, e.stream_id, e.seq,
+    e.seq is null or coalesce(
+      (b.seq is not null or l.seq is not null or e.seq = 1)
+      and e.on_hand - e.on_hand_delta = coalesce(b.on_hand, l.on_hand, 0)
+      and e.reserved - e.reserved_delta = coalesce(b.reserved, l.reserved, 0)
+      and (e.seq = 1 or coalesce(b.recorded_at, l.recorded_at) < e.recorded_at
+           or (coalesce(b.recorded_at, l.recorded_at) = e.recorded_at
+               and coalesce(b.posting_id, l.posting_id) = e.posting_id))
+      and e.reserved >= 0 and (e.floor = 1 or e.reserved <= e.on_hand)
+      and (e.reserved = 0 or s.reservable)
+      and (not s.serial or e.on_hand between -1 and 1)
+      and e.tenant = s.tenant and e.tenant = p.tenant and e.recorded_at = p.recorded_at
+      and e.serial = s.serial and e.floor = s.floor
+      and (e.order_ref <> '' or e.reserved_delta = 0)
+      and e.hash = sha256(convert_to(concat_ws(E'\\n',
+        encode(coalesce(b.hash, l.hash, s.identity_hash), 'hex'), p.digest, {ENTRY_FIELDS.strip()}), 'UTF8')),
+      false) as sound,
+    case when e.seq is null then p.named = ']}}'
+         else e.on_hand_delta = 0 and p.named = concat('["', e.stream_id, '",', e.seq, ']]}}') end as plain
+  from (
+    select posting_id, tenant, recorded_at, split_part(answer, '"entries":[', -1) as named, {_QUICK_DIGEST} as digest
+    from ledger.posting p where {_POSTINGS} order by posting_id offset 0
+  ) p
+  full join (
+    select * from ledger.entry where {_POSTINGS} order by posting_id offset 0
+  ) e on e.posting_id = p.posting_id
+  {{streams}}
+  left join (
+    select stream_id, seq, on_hand, reserved, hash, recorded_at, posting_id from ledger.entry where {_POSTINGS} offset 0
+  ) b on b.stream_id = e.stream_id and b.seq = e.seq - 1
+  left join lateral (
+    select l.* from ledger.entry l
+    where b.seq is null and e.seq > 1 and l.stream_id = e.stream_id and l.seq = e.seq - 1 offset 0
+  ) l on true
+  offset 0
+) looked
+"""
+FIRST_LOOK: Final = _FIRST_LOOK.replace("{streams}", _FEW_STREAMS)
+FIRST_LOOK_AT_MANY_STREAMS: Final = _FIRST_LOOK.replace("{streams}", _MANY_STREAMS)
+
+# I4, I5, I8: which of these postings are more than moves of one sku between entries that the answer names?
+_SUSPECT_POSTINGS: Final = """
+select array_agg(posting_id)::text from (
+  select p.posting_id
+  from (
+    select posting_id, reason = 'amendment' as amends, split_part(answer, '"entries":[', -1) as named
+    from ledger.posting where posting_id = any(%(postings)s::uuid[])
+  ) p
+  left join (
+    select *, concat('["', stream_id, '",', seq, ']') as name
+    from ledger.entry where posting_id = any(%(postings)s::uuid[]) offset 0
+  ) e on e.posting_id = p.posting_id
+  {streams}
+  group by p.posting_id
+  having not coalesce(
+    bool_and(strpos(p.named, e.name) > 0) and max(octet_length(p.named)) = sum(octet_length(e.name) + 1) + 1
+    and (bool_and(e.on_hand_delta = 0)
+         or (bool_and(s.stream_id is not null) and sum(e.on_hand_delta) = 0 and min(s.sku) = max(s.sku)
+             and min(s.lot) = max(s.lot) and min(s.serial_number) = max(s.serial_number)))
+    and not (bool_or(p.amends) and min(e.reserved_delta) < 0),
+    false)
+) suspect
+"""
+SUSPECT_POSTINGS: Final = _SUSPECT_POSTINGS.replace("{streams}", _FEW_STREAMS)
+SUSPECT_POSTINGS_AT_MANY_STREAMS: Final = _SUSPECT_POSTINGS.replace("{streams}", _MANY_STREAMS)
+
+# I7: which orders of a part have a line that is not, by its pool, what its entries add up to? What goes through the
+# pools of two sites is suspected in vain.
+_SUSPECT_ORDERS: Final = f"""
+select sum(entries)::bigint, count(said), array_agg(distinct order_ref) filter (where not sound)
+from (
+  select order_ref, summed.entries, line.said,
+    coalesce(line.reserved + line.to_put_back = summed.held and line.picked + line.to_put_back = summed.staged
+      and line.shipped = summed.underway + summed.delivered and line.delivered = summed.delivered
+      and line.returned = summed.returned,
+      line.said and line.reserved = 0 and line.to_put_back = 0 and line.picked = 0 and line.shipped = 0
+        and line.delivered = 0 and line.returned = 0,
+      false) as sound
+  from (
+    select order_ref, line_no, pool_id, true as said, reserved, to_put_back, picked, shipped, delivered, returned
+    from ledger.order_line where {_ORDERS} order by order_ref, line_no, pool_id offset 0
+  ) line
+  full join (
+    select e.order_ref, e.line_no, s.pool_id, count(*) as entries, sum(e.reserved_delta) as held,
+           coalesce(sum(e.reserved_delta) filter (where s.kind = 'staging'), 0) as staged,
+           coalesce(sum(e.on_hand_delta) filter (where s.kind = 'transit'), 0) as underway,
+           coalesce(sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta > 0), 0) as delivered,
+           coalesce(-sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta < 0), 0) as returned
+    from (select * from ledger.entry where {_ORDERS} offset 0) e {{streams}}
+    group by e.order_ref, e.line_no, s.pool_id order by e.order_ref, e.line_no, s.pool_id offset 0
+  ) summed using (order_ref, line_no, pool_id)
+) looked
+"""
+SUSPECT_ORDERS: Final = _SUSPECT_ORDERS.replace("{streams}", _FEW_STREAMS)
+SUSPECT_ORDERS_AT_MANY_STREAMS: Final = _SUSPECT_ORDERS.replace("{streams}", _MANY_STREAMS)
+
+# -- the second look ------------------------------------------------------------------------------------------------
+
+# I2, I3, I6: does each of these entries follow from the one before, stay in its bounds, fit its stream, carry its hash?
+CHAINS: Final = f"""
+select e.stream_id, e.seq, e.posting_id, coalesce(b.seq, 0), found.faults
+from unnest(%(streams)s::uuid[], %(seqs)s::bigint[]) as asked (stream_id, seq)
+join ledger.entry e on e.stream_id = asked.stream_id and e.seq = asked.seq
+left join lateral (
+  select * from ledger.entry b where b.stream_id = e.stream_id and b.seq < e.seq order by b.seq desc limit 1
+) b on true
+left join ledger.stream s on s.stream_id = e.stream_id
+left join ledger.posting p on p.posting_id = e.posting_id
 cross join lateral (
   select array_remove(array[
     case when s.stream_id is null then 'no_stream' end,
     case when p.posting_id is null then 'no_posting' end,
-    case when c.seq <> c.seq_before + 1 then 'gap' end,
-    case when c.on_hand <> c.on_hand_before + c.on_hand_delta
-           or c.reserved <> c.reserved_before + c.reserved_delta then 'balance' end,
-    case when c.recorded_before > c.recorded_at
-           or (c.recorded_before = c.recorded_at and c.posting_before <> c.posting_id) then 'order' end,
-    case when c.reserved < 0 or (c.floor = 0 and c.reserved > c.on_hand)
-           or (s.serial_number <> '' and c.on_hand not between -1 and 1) then 'oversold' end,
-    case when c.reserved > 0 and not (s.stock_status = 'available' and s.kind in ('storage', 'staging'))
-           then 'promised_elsewhere' end,
-    case when c.tenant <> s.tenant or c.tenant <> p.tenant or c.recorded_at <> p.recorded_at
-           or c.serial <> (s.serial_number <> '')
-           or c.floor <> (s.kind = 'supplier' or (s.kind = 'adjustment' and s.serial_number = ''))::int
-           then 'misfit' end,
-    case when c.order_ref <> '' and not exists (
-           select from ledger.order_line o
-           where o.tenant = c.tenant and o.order_ref = c.order_ref and o.line_no = c.line_no) then 'no_line' end,
-    case when c.order_ref = '' and c.reserved_delta <> 0 then 'nobodys_hold' end,
-    case when c.hash <> {ENTRY_HASH.strip()} then 'hash' end
+    case when e.seq <> coalesce(b.seq, 0) + 1 then 'gap' end,
+    case when e.on_hand <> coalesce(b.on_hand, 0) + e.on_hand_delta
+           or e.reserved <> coalesce(b.reserved, 0) + e.reserved_delta then 'balance' end,
+    case when b.recorded_at > e.recorded_at
+           or (b.recorded_at = e.recorded_at and b.posting_id <> e.posting_id) then 'order' end,
+    case when e.reserved < 0 or (e.floor = 0 and e.reserved > e.on_hand)
+           or (s.serial_number <> '' and e.on_hand not between -1 and 1) then 'oversold' end,
+    case when e.reserved > 0 and not ({_RESERVABLE}) then 'promised_elsewhere' end,
+    case when e.tenant <> s.tenant or e.tenant <> p.tenant or e.recorded_at <> p.recorded_at
+           or e.serial <> (s.serial_number <> '') or e.floor <> {_FLOOR} then 'misfit' end,
+    case when e.order_ref = '' and e.reserved_delta <> 0 then 'nobodys_hold' end,
+    case when e.hash <> {ENTRY_HASH.strip()} then 'hash' end
   ], null) as faults
 ) found
 where cardinality(found.faults) > 0
-order by c.stream_id, c.seq
+order by e.stream_id, e.seq
 """
 
-# I6: is each stream what its id and its identity hash say, and is its flag right?
+# I6: is each stream of a part what its id and identity hash say, and is its flag right? One look: they are not so many.
 STREAMS: Final = f"""
 select s.stream_id, found.faults
 from ledger.stream s
@@ -103,18 +274,13 @@ cross join lateral (
     case when s.open <> (coalesce(tail.on_hand, 0) <> 0) then 'open' end
   ], null) as faults
 ) found
-where s.stream_id between %(low)s and %(high)s and cardinality(found.faults) > 0
+where {_STREAMS.replace("stream_id", "s.stream_id")} and cardinality(found.faults) > 0
 order by s.stream_id
 """
 
 _PAGE: Final = """
-with page as materialized (
-  select * from ledger.posting where posting_id > %(after)s order by posting_id limit %(limit)s
-)
+with page as materialized (select * from ledger.posting where posting_id = any(%(postings)s::uuid[]))
 """
-
-# The last posting of a page, and how many it has.
-PAGE_OF_POSTINGS: Final = _PAGE + "select posting_id, count(*) over () from page order by posting_id desc limit 1"
 
 # I4: does a posting make anything appear or vanish?
 CONSERVATION: Final = (
@@ -169,22 +335,23 @@ order by 1, 2, 3
 """
 )
 
-# Pages are of one tenant: a range over two columns the planner would take for empty, and then compare all with all.
-NEXT_TENANT: Final = "select tenant from ledger.order_line where tenant > %(tenant)s order by tenant limit 1"
-
-# The order lines of a page end here.
-END_OF_ORDERS: Final = """
-select max(order_ref) from (
-  select distinct order_ref from ledger.order_line where tenant = %(tenant)s and order_ref > %(after)s
-  order by order_ref limit %(limit)s
-) page
+# I7: is each of these orders' entries for a line that is there?
+LINES: Final = """
+select e.stream_id, e.seq, e.posting_id
+from ledger.entry e
+where e.tenant = %(tenant)s and e.order_ref = any(%(orders)s) and e.order_ref <> ''
+  and not exists (
+    select from ledger.order_line o
+    where o.tenant = e.tenant and o.order_ref = e.order_ref and o.line_no = e.line_no)
+order by 1, 2
 """
 
-# I7: does each order line say what its entries add up to? What it holds, where it lies, what left, arrived, came back.
+# I7: does each line of these orders say what its entries add up to: what it holds, where it lies, what left, arrived
+# and came back?
 ORDER_LINES: Final = """
 with line as (
   select * from ledger.order_line
-  where tenant = %(tenant)s and order_ref > %(after)s and order_ref <= %(to)s
+  where tenant = %(tenant)s and order_ref = any(%(orders)s)
 ), held as (
   select e.tenant, e.order_ref, e.line_no, s.pool_id, sum(e.reserved_delta) as held,
          coalesce(sum(e.reserved_delta) filter (where s.kind = 'staging'), 0) as staged,
@@ -192,7 +359,7 @@ with line as (
          (array_agg(e.seq order by e.recorded_at desc, e.seq desc))[1] as seq,
          (array_agg(e.posting_id order by e.recorded_at desc, e.seq desc))[1] as posting_id
   from ledger.entry e join ledger.stream s on s.stream_id = e.stream_id
-  where e.tenant = %(tenant)s and e.order_ref > %(after)s and e.order_ref <= %(to)s and e.order_ref <> ''
+  where e.tenant = %(tenant)s and e.order_ref = any(%(orders)s) and e.order_ref <> ''
     and e.reserved_delta <> 0
   group by e.tenant, e.order_ref, e.line_no, s.pool_id
 ), moved as (
@@ -201,7 +368,7 @@ with line as (
          sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta > 0) as delivered,
          -sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta < 0) as returned
   from ledger.entry e join ledger.stream s on s.stream_id = e.stream_id
-  where e.tenant = %(tenant)s and e.order_ref > %(after)s and e.order_ref <= %(to)s and e.order_ref <> ''
+  where e.tenant = %(tenant)s and e.order_ref = any(%(orders)s) and e.order_ref <> ''
     and s.kind in ('transit', 'customer')
   group by e.tenant, e.order_ref, e.line_no, s.sku
 ), wanted as (
@@ -230,6 +397,9 @@ cross join lateral (values
 where said.line <> said.entries
 order by 1, 2, 3, 5
 """
+
+# How many streams and entries there are.
+COUNT: Final = "select (select count(*) from ledger.entry), (select count(*) from ledger.stream)"
 
 # Recompute every balance from the deltas alone, and compare it with what the latest entry says and with the flag.
 REBUILT: Final = """

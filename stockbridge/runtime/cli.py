@@ -141,11 +141,24 @@ def migrate() -> None:
 
 
 @ledger.command()
-def verify() -> None:
-    """Check every rule and every hash of the ledger; exit code 1 if one does not hold."""
+def verify(
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many connections check at once, on one snapshot; by default one a processor."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Where to note what is done, and to go on from; removed when all is done."),
+    ] = None,
+) -> None:
+    """Check every rule and every hash of the ledger; exit code 1 if one does not hold.
+
+    Writers may go on. With --resume FILE, a run that was interrupted (Ctrl-C, a crash) goes on with the parts that were
+    not done; parts that were count as they were then, unless they have more or fewer rows now.
+    """
     from stockbridge.runtime import ledger_cli
 
-    ledger_cli.verify(Settings.load())
+    ledger_cli.verify(Settings.load(), workers, resume)
 
 
 @ledger.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from uuid import UUID
 
 import typer
@@ -23,9 +24,9 @@ _SHOWN_FINDINGS = 50
 _TABLE_WIDTH = 150
 
 
-def verify(settings: Settings) -> None:
+def verify(settings: Settings, workers: int | None = None, resume: Path | None = None) -> None:
     """Check every rule and every hash; exit code 1 if one does not hold."""
-    report = verify_with_progress(settings.need("database_url"), Console(stderr=True))
+    report = verify_with_progress(settings.need("database_url"), Console(stderr=True), workers, resume)
     signed = checkpoint_cli.verified(settings)
     findings = [*report.findings, *signed.findings]
     console = Console(soft_wrap=True, highlight=False)
@@ -39,13 +40,17 @@ def verify(settings: Settings) -> None:
         raise typer.Exit(1)
 
 
-def verify_with_progress(database_url: str, console: Console) -> verification.Report:
-    """Check the ledger, showing how far it is."""
+def verify_with_progress(
+    database_url: str, console: Console, workers: int | None = None, resume: Path | None = None
+) -> verification.Report:
+    """Check the ledger, showing how far it is and how fast."""
     with _bar(console) as bar:
         task = bar.add_task("ledger", total=1.0)
-        return verification.verify(
-            database_url, lambda part, done: bar.update(task, description=f"checking {part}", completed=done)
-        )
+
+        def tell(part: str, done: float) -> None:
+            bar.update(task, description=f"checking {part}", completed=done)
+
+        return verification.verify(database_url, tell, workers=workers, resume=resume)
 
 
 def rebuild(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -15,7 +16,9 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from stockbridge.domain.stock import StockStatus
+from stockbridge.ledger import verification_queries as queries
 from stockbridge.ledger.verification import Report, rebuild, verify
+from stockbridge.ledger.verification_record import OtherLedgerError
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime import ledger_cli
 from stockbridge.runtime.migrating import migrate
@@ -343,3 +346,150 @@ async def test_a_ledger_at_work_is_verified_without_findings(warehouse: Warehous
     await working
 
     assert report.findings == []
+
+
+_DAMAGES = (
+    "update ledger.entry set on_hand = on_hand + 1 where seq = 4",
+    "update ledger.entry set reserved_delta = -reserved_delta where reserved_delta <> 0 and seq % 2 = 0",
+    "update ledger.entry set recorded_at = recorded_at + interval '1 hour' where seq = 3",
+    "update ledger.entry set order_ref = 'SO-9' where order_ref = 'SO-1'",
+    "update ledger.entry set seq = seq + 10 where seq > 2",
+    "update ledger.entry set posting_id = gen_random_uuid() where seq = 3",
+    "update ledger.entry set stream_id = gen_random_uuid() where seq = 2",
+    "update ledger.entry set hash = sha256(hash) where seq = 2",
+    "delete from ledger.posting where reason = 'reservation'",
+    "update ledger.posting set reason = 'amendment'",
+    "update ledger.posting set answer = replace(answer, '[[', '[ [')",
+    "update ledger.stream set kind = 'customer' where kind = 'storage'",
+    "delete from ledger.stream where kind = 'staging'",
+    "delete from ledger.order_line where line_no = 1",
+)
+
+
+@pytest.mark.parametrize("damage", _DAMAGES)
+def test_the_first_look_passes_over_nothing_that_the_second_would_find(copy: Copy, damage: str) -> None:
+    copy.damage(damage)
+
+    found = verify(copy.url).findings
+
+    everything = _second_look_at_everything(copy.url)
+    assert everything
+    assert everything <= {(finding.rule, finding.stream_id, finding.seq) for finding in found}
+
+
+def _second_look_at_everything(url: str) -> set[tuple[str, UUID | None, int | None]]:
+    """Ask the queries that name what is broken about every entry, posting and order."""
+    with psycopg.connect(url) as connection:
+        keys = connection.execute(
+            "select array_agg(stream_id), array_agg(seq), array(select posting_id from ledger.posting), "
+            "array(select order_ref from ledger.order_line union select order_ref from ledger.entry) from ledger.entry"
+        ).fetchone()
+        assert keys is not None
+        asked = dict(zip(("streams", "seqs", "postings", "orders"), keys, strict=True)) | {"tenant": TENANT}
+        chains = connection.execute(queries.CHAINS, asked).fetchall()
+        found = {("hash", *row[:2]) for row in chains if "hash" in row[4]}
+        found |= {("misfit", *row[:2]) for row in chains if "misfit" in row[4]}
+        rules = {"hash": "I6", "misfit": "I3"}
+        places = {(rules[fault], stream_id, seq) for fault, stream_id, seq in found}
+        for rule, query in (("I4", queries.CONSERVATION), ("I5", queries.ANSWERS), ("I8", queries.AMENDMENTS)):
+            places |= {(rule, row[1], row[2]) for row in connection.execute(query, asked)}
+        return places | {("I7", row[7], row[8]) for row in connection.execute(queries.ORDER_LINES, asked)}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_ledger_in_many_parts_is_verified_like_one_in_one(copy: Copy, workers: int) -> None:
+    whole = verify(copy.url)
+
+    parted = verify(copy.url, workers=workers, rows_a_part=2)
+
+    assert parted.findings == []
+    assert (parted.entries, parted.streams, parted.postings) == (whole.entries, whole.streams, whole.postings)
+
+    copy.damage("update ledger.entry set on_hand = on_hand + 1 where seq = 2 and not serial")
+    assert verify(copy.url, workers=workers, rows_a_part=2).findings == verify(copy.url).findings != []
+
+
+def test_an_interrupted_run_goes_on_where_it_was(copy: Copy, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    whole = verify(copy.url)
+    _interrupt(copy, notes)
+    assert notes.exists()
+
+    report = verify(copy.url, resume=notes, rows_a_part=2)
+
+    assert report.findings == []
+    assert 0 < report.taken_over < report.entries == whole.entries
+    assert str(report).endswith(f"; {report.taken_over} entries were checked by an earlier run")
+    assert not notes.exists()
+
+
+def _interrupt(copy: Copy, notes: Path) -> None:
+    """Verify, and press Ctrl-C when a third is done."""
+
+    def press(_part: str, done: float) -> None:
+        if done > 1 / 3:
+            raise KeyboardInterrupt
+
+    with psycopg.connect(copy.url, autocommit=True) as connection:
+        connection.execute("analyze ledger.entry, ledger.posting, ledger.stream, ledger.order_line")
+    with pytest.raises(KeyboardInterrupt):
+        verify(copy.url, press, resume=notes, rows_a_part=2)
+
+
+def test_what_grew_since_it_was_checked_is_checked_again(copy: Copy, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    _interrupt(copy, notes)
+    copy.damage("delete from ledger.entry where seq = 1")
+
+    report = verify(copy.url, resume=notes, rows_a_part=2)
+
+    assert (copy.mug(), 1) in _places(report)
+
+
+def test_a_part_with_findings_is_checked_again(copy: Copy, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    copy.damage(f"update ledger.entry set reserved = reserved + 1 where stream_id = '{copy.mug()}' and seq = 2")
+    _interrupt(copy, notes)
+
+    assert (copy.mug(), 2) in _places(verify(copy.url, resume=notes, rows_a_part=2))
+
+
+def test_a_note_that_was_cut_off_does_not_count(copy: Copy, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    _interrupt(copy, notes)
+    notes.write_text(notes.read_text()[:-5])
+
+    assert verify(copy.url, resume=notes, rows_a_part=2).findings == []
+
+
+def test_notes_of_another_ledger_are_refused(copy: Copy, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text('{"ledger": "another"}\n')
+
+    with pytest.raises(OtherLedgerError):
+        verify(copy.url, resume=notes)
+
+
+def test_a_ledger_of_many_streams_is_verified_by_looking_them_up(copy: Copy) -> None:
+    copy.damage("update pg_class set reltuples = 1e9 where oid = 'ledger.stream'::regclass")
+
+    assert verify(copy.url).findings == []
+
+    copy.damage("update ledger.stream set kind = 'transit' where kind = 'storage'")
+    assert {"I3", "I6"} <= _rules(verify(copy.url))
+
+
+def test_a_number_far_off_is_one_of_a_thousand_findings_at_most(copy: Copy) -> None:
+    copy.damage(f"update ledger.entry set seq = 1e18 where stream_id = '{copy.mug()}' and seq = 4")
+
+    assert len(verify(copy.url).findings) == 1000
+
+
+def test_progress_tells_the_rate(copy: Copy) -> None:
+    with psycopg.connect(copy.url, autocommit=True) as connection:
+        connection.execute("analyze")
+    told: list[str] = []
+
+    verify(copy.url, lambda part, _done: told.append(part))
+
+    assert any(words.startswith("postings, ") and words.endswith(" entries/s") for words in told)
