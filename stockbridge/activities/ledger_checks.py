@@ -106,7 +106,7 @@ class LedgerActivities:
     def _check(self, known: m.CheckpointHead | None, heart: _Heart) -> tuple[Report, CheckpointReport]:
         trusted = {self._key.public_key, *self._trusted} if self._key else set(self._trusted)
         signed = verify_checkpoints(self._database_url, trusted, _remembered(known), heart.hear)
-        return verify(self._database_url, heart.hear), signed
+        return verify(self._database_url, heart.hear, workers=1), signed  # the floor comes first
 
 
 async def _expect(connection: AsyncConnection, known: m.CheckpointHead | None) -> None:
