@@ -12,7 +12,7 @@ from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import PoolKey
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts
-from stockbridge.ledger.book import Book, NotLoaded, Stream
+from stockbridge.ledger.book import Book, LotKey, NotLoaded, Stream
 from stockbridge.ledger.keeping import Kept
 from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
@@ -45,16 +45,14 @@ class Loaded:
     streams: Rows
     lines: Rows
     kept: Mapping[UUID, Kept]
-    blocked_lots: Rows = field(default_factory=list)
+    blocked_lots: set[LotKey] = field(default_factory=set)
     of_news: bool = False
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
     def book(self) -> Book:
         """Make the book of what was read. What was kept is in it as it is, and can be decided on once."""
-        book = Book(
-            self.marks, self.queues, self.holders, [(tenant, sku, lot) for tenant, sku, lot in self.blocked_lots]
-        )
+        book = Book(self.marks, self.queues, self.holders, self.blocked_lots)
         for pool in self.kept.values():
             for stream in pool.streams:
                 book.add_stream(stream)
@@ -131,7 +129,7 @@ async def load(
         streams=streams,
         lines=[*found.get("orders", ()), *found.get("queues", ())],
         kept=kept,
-        blocked_lots=found.get("blocked", []),
+        blocked_lots={(tenant, sku, lot) for tenant, sku, lot in found.get("blocked", ())},
         queues=set(needs.freeing),
     )
 

@@ -41,7 +41,7 @@ MAX_BATCH: Final = 512
 AHEAD: Final = 12
 """How many must wait for a batch to begin while another is on its way: fewer are served sooner by waiting for it."""
 WARY: Final = 32
-"""How many batches of a pool lock it before they read, after another process wrote it in between."""
+"""For how many batches a pool is locked before it is read, after another process wrote it in between."""
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,8 @@ class LedgerWriter:
         self._clock = Clock()
         self._known_pools: set[UUID] = set()
         self._kept = KeptPools()
-        self._wary_of: dict[UUID, int] = {}
+        self._batches = 0
+        self._wary_until: dict[UUID, int] = {}
 
     async def post(self, request: Request, attachment: Attachment | None = None) -> Outcome:
         """Carry a request out, in one transaction with its attachment, and return what became of it.
@@ -167,14 +168,14 @@ class LedgerWriter:
         Where another process takes turns with us, two of our own would only wait for each other.
         """
         outstanding = len(self._gathering) + (len(before.waiting) if before else 0)
-        together = outstanding < 2 * AHEAD or bool(self._wary_of)
+        together = outstanding < 2 * AHEAD or bool(self._wary_until)
         size = min(self._max_batch, outstanding if together else (outstanding + 1) // 2)
         taken, self._gathering = self._gathering[:size], self._gathering[size:]
         return taken
 
     async def _until_enough_wait(self, running: asyncio.Task[None]) -> None:
         """Return when the batch has ended, or enough requests wait for another one beside it."""
-        if self._wary_of:
+        if self._wary_until:
             await asyncio.wait({running})
             return
         if len(self._gathering) >= AHEAD or running.done():
@@ -193,7 +194,8 @@ class LedgerWriter:
     async def _run(self, batch: Batch, former: Batch | None, before: asyncio.Task[None] | None) -> None:
         """Carry a batch out: ahead of its locks if it can be, else under them, else each request alone."""
         try:
-            wary = self._is_wary_of(batch)
+            self._calm_down()
+            wary = not self._wary_until.keys().isdisjoint(batch.needs.pools)
             if former and before and (wary or batch.depends_on(former) or not self._knows(batch, former)):
                 await before
                 former = None
@@ -202,7 +204,7 @@ class LedgerWriter:
             except _OVERTAKEN as overtaken:
                 self._kept.forget(batch.needs.pools)
                 if isinstance(overtaken, driver_errors.SerializationFailure):
-                    self._wary_of.update(dict.fromkeys(batch.needs.pools, WARY))
+                    self._wary_until.update(dict.fromkeys(batch.needs.pools, self._batches + WARY))
                 if before is not None:
                     await before
                 await self._transact(batch, None, locking=True)
@@ -216,14 +218,11 @@ class LedgerWriter:
         """Say whether all pools of a batch that the one before changes are kept: PostgreSQL has not written it yet."""
         return all(pool_id in self._kept for pool_id in former.changed_pools if pool_id in batch.needs.pools)
 
-    def _is_wary_of(self, batch: Batch) -> bool:
-        """Say whether another process writes the same pools, so that reading ahead of the lock would be in vain."""
-        wary = [pool_id for pool_id in batch.needs.pools if pool_id in self._wary_of]
-        for pool_id in wary:
-            self._wary_of[pool_id] -= 1
-            if not self._wary_of[pool_id]:
-                del self._wary_of[pool_id]
-        return bool(wary)
+    def _calm_down(self) -> None:
+        """Count a batch, and forget of which pools we have been wary for long enough, used since or not."""
+        self._batches += 1
+        if self._wary_until:
+            self._wary_until = {pool: until for pool, until in self._wary_until.items() if until >= self._batches}
 
     async def _run_singly(self, batch: Sequence[Waiting], error: Exception) -> None:
         if len(batch) == 1 and not isinstance(error, _MET_ANOTHER):

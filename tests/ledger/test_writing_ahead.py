@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -16,7 +16,7 @@ from stockbridge.domain.errors import InvariantViolated, Rejected
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import AHEAD, LedgerWriter
+from stockbridge.ledger.writer import AHEAD, WARY, LedgerWriter
 from stockbridge.runtime.services import BackingServices
 
 from .warehouse import SITE, Warehouse
@@ -93,6 +93,41 @@ async def test_two_processes_that_want_the_same_sku_all_the_time_lose_nothing(
     await asyncio.gather(*(want(writer, name) for writer, name in writers))
 
     assert (await warehouse.state("MUG"))["A-01"] == (10 * CROWD, 10 * CROWD)
+
+
+class _Sizes:
+    """A companion that hears how large each batch is."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    async def prepare(self, _connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+        self.heard.append(len(outcomes))
+
+    async def write(self, _connection: AsyncConnection, outcomes: Sequence[Outcome], prepared: None) -> None:
+        del outcomes, prepared
+
+
+async def test_who_met_another_process_at_one_sku_is_soon_as_fast_as_ever_at_others(
+    engine: AsyncEngine, warehouse: Warehouse
+) -> None:
+    sizes = _Sizes()
+    writer, other = LedgerWriter(engine, sizes), LedgerWriter(engine)
+    for sku in ("MUG", "CUP"):
+        await writer.post(warehouse.receipt(sku, 5 * CROWD))
+        await writer.post(warehouse.order(f"SO-{sku}", (1, sku, 1)))
+    await other.post(warehouse.receipt("MUG", 1))
+    await writer.post(warehouse.order("SO-MET", (1, "MUG", 1)))  # decided on what the other has changed
+
+    async def crowd(name: str) -> int:
+        del sizes.heard[:]
+        await asyncio.gather(*(writer.post(warehouse.order(f"{name}-{n}", (1, "CUP", 1))) for n in range(CROWD)))
+        return max(sizes.heard)
+
+    assert await crowd("SO-WARY") == CROWD  # one batch, which no other overlaps
+    for n in range(WARY):
+        await writer.post(warehouse.order(f"SO-{n}", (1, "CUP", 1)))
+    assert await crowd("SO-CALM") == CROWD // 2
 
 
 async def test_a_batch_that_fails_takes_none_with_it_that_was_decided_after_it(warehouse: Warehouse) -> None:
