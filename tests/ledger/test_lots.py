@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -35,30 +36,17 @@ def verified(database: BackingServices) -> Iterator[None]:
     assert verify(database.database_url).findings == []
 
 
-def block(warehouse: Warehouse, lot: str = "L1", block_no: str = "RC-1", sites: tuple[str, ...] = (SITE,)) -> BlockLot:
-    return BlockLot(
-        tenant=warehouse.tenant,
-        key=f"recall/{block_no}",
-        actor="test",
-        sku="MUG",
-        lot=lot,
-        block_no=block_no,
-        cause="glaze",
-        sites=sites,
-    )
+def block(warehouse: Warehouse, block_no: str = "RC-1", sites: tuple[str, ...] = (SITE,)) -> BlockLot:
+    return BlockLot(**_of_lot(warehouse, f"recall/{block_no}", block_no), sites=sites)
 
 
-def unblock(warehouse: Warehouse, lot: str = "L1", block_no: str = "RC-1") -> UnblockLot:
-    return UnblockLot(
-        tenant=warehouse.tenant,
-        key=f"recall/{block_no}/lift",
-        actor="test",
-        sku="MUG",
-        lot=lot,
-        block_no=block_no,
-        cause="tested",
-        sites=(SITE,),
-    )
+def unblock(warehouse: Warehouse, block_no: str = "RC-1") -> UnblockLot:
+    return UnblockLot(**_of_lot(warehouse, f"recall/{block_no}/lift", block_no), sites=(SITE,))
+
+
+def _of_lot(warehouse: Warehouse, key: str, block_no: str) -> dict[str, Any]:
+    said = {"sku": "MUG", "lot": "L1", "block_no": block_no, "cause": "glaze"}
+    return {"tenant": warehouse.tenant, "key": key, "actor": "test", **said}
 
 
 async def test_a_blocked_lot_is_quarantined_wherever_it_lies(warehouse: Warehouse) -> None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
 import pytest_asyncio
-from psycopg import sql
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger import verification_queries as queries
@@ -21,32 +17,21 @@ from stockbridge.ledger.verification import Report, rebuild, verify
 from stockbridge.ledger.verification_record import OtherLedgerError
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime import ledger_cli
-from stockbridge.runtime.migrating import migrate
 from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from stockbridge.runtime.settings import Settings
 
+from . import copies
+from .copies import copied, database_of_its_own
 from .warehouse import BIN, OTHER_BIN, Warehouse
 
 TENANT = "acme"
 
 
-def _named(url: str, database: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def story(database: BackingServices) -> AsyncIterator[str]:
     """A database of its own, with a story in its ledger; closed, so that it can be copied."""
-    name = f"story_{uuid4().hex[:8]}"
-    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = _named(database.database_admin_url, name)
-    migrate(url)
-    engine = create_async_engine(sqlalchemy_url(url))
-    await _tell(Warehouse(LedgerWriter(engine), engine, TENANT))
-    await engine.dispose()
-    with psycopg.connect(database.database_admin_url) as connection:  # the last sessions may still be leaving
-        connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [name])
+    async with database_of_its_own(database) as (name, engine):
+        await _tell(Warehouse(LedgerWriter(engine), engine, TENANT))
     yield name
 
 
@@ -74,25 +59,12 @@ async def _tell(warehouse: Warehouse) -> None:
         await warehouse.post(request)
 
 
-@dataclass
-class Copy:
+class Copy(copies.Copy):
     """A copy of the story that may be damaged."""
 
-    url: str
-
-    def damage(self, *statements: str) -> None:
-        """Run statements as a superuser with the triggers off."""
-        with psycopg.connect(self.url) as connection:
-            connection.execute("set session_replication_role = replica")
-            for statement in statements:
-                connection.execute(statement)  # type: ignore[call-overload]
-
     def one(self, query: str) -> tuple[object, ...]:
-        """Return one row."""
-        with psycopg.connect(self.url) as connection:
-            row: tuple[object, ...] | None = connection.execute(query).fetchone()  # type: ignore[call-overload]
-        assert row is not None
-        return row
+        """Return the first row."""
+        return self.rows(query)[0]
 
     def mug(self) -> UUID:
         """Return the stream of mugs in the first bin, the busiest."""
@@ -101,13 +73,8 @@ class Copy:
 
 @pytest.fixture
 def copy(database: BackingServices, story: str) -> Iterator[Copy]:
-    name = f"copy_{uuid4().hex[:8]}"
-    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
-        create = sql.SQL("create database {} template {}")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(story)))
-    yield Copy(_named(database.database_admin_url, name))
-    with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with copied(database, story) as there:
+        yield Copy(there.url)
 
 
 def _places(report: Report) -> set[tuple[UUID | None, int | None]]:
