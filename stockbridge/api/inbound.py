@@ -11,17 +11,18 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
-from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Inbound, Receipt
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
+from stockbridge.api.posting import said_by
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, known_product, named
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
-from stockbridge.domain.stock import Evidence, StockStatus, lot_of_receipt
+from stockbridge.domain.stock import StockStatus, lot_of_receipt
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import Attachment, Outcome
 from stockbridge.records import catalog, inbound
@@ -276,12 +277,9 @@ def _received(
 async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt) -> Outcome:
     assert receiving.location is not None
     request = ReceiveStock(
-        tenant=caller.tenant,
+        **said_by(caller, body),
         key=f"receipt/{receiving.order.po_no}/{body.receipt_no}",
-        actor=actor_of(caller, body.actor),
-        evidence=Evidence.SCANNED if body.device else Evidence.CONFIRMED,
         occurred_at=body.occurred_at,
-        asked=asked(body),
         place=receiving.location.place,
         lines=tuple(
             ReceivedLine(

@@ -13,18 +13,18 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
-from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Adjustment, Move, StatusChange
 from stockbridge.api.described import same_again
 from stockbridge.api.ledger import StreamView, stream_view
 from stockbridge.api.paging import Utc
+from stockbridge.api.posting import anew, posted, said_by
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, known_product, named
-from stockbridge.api.said import Part, Said, asked
+from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
-from stockbridge.domain.commands import FromTheFloor
 from stockbridge.domain.errors import Conflict, Fault, Rejected
-from stockbridge.domain.stock import PHYSICAL, Evidence, StreamKey
+from stockbridge.domain.stock import PHYSICAL, StreamKey
 from stockbridge.domain.units import to_base
 from stockbridge.ledger.balances import find_stream, on_hand_at
 from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, MoveStock
@@ -40,16 +40,6 @@ CLOCKS_DIFFER: Final = timedelta(minutes=1)
 
 _COMPARISONS: Final = 10
 """How often a count is compared while others post at the same place."""
-
-
-def _common(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
-    """Return what every posting is told: whose it is, who did it, how we know, and what was asked."""
-    return {
-        "tenant": caller.tenant,
-        "actor": actor_of(caller, body.actor),
-        "evidence": Evidence.SCANNED if body.device else Evidence.CONFIRMED,
-        "asked": asked(body),
-    }
 
 
 # -- moves -----------------------------------------------------------------------------------------------------------
@@ -79,7 +69,7 @@ async def move(
     response.status_code = 200 if outcome.replayed else 201
     return MoveView(
         move_no=body.move_no,
-        posting_id=_posted(outcome),
+        posting_id=posted(outcome),
         sku=body.sku,
         quantity=moved[2],
         from_location_id=body.source.location_id,
@@ -122,7 +112,7 @@ def _check_ends(faults: Faults, target: Part, source_place: Location, target_pla
 
 def _move_request(caller: ApiKey, body: Move, source: Location, target: Location, quantity: int) -> MoveStock:
     return MoveStock(
-        **_common(caller, body),
+        **said_by(caller, body),
         key=f"move/{body.move_no}",
         occurred_at=body.occurred_at,
         stream=StreamKey(caller.tenant, body.sku, source.place, body.source.lot or "", "", body.source.stock_status),
@@ -166,7 +156,7 @@ async def adjust(
     response.status_code = 200 if outcome.replayed else 201
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
-        posting_id=_posted(outcome),
+        posting_id=posted(outcome),
         stream=stream_view(stream),
         delta=outcome.answer["delta"],
         on_hand=outcome.answer["on_hand"],
@@ -211,7 +201,7 @@ def _difference(faults: Faults, part: Part, product: Product) -> int | None:
 async def _adjust(services: ApiServices, caller: ApiKey, body: Adjustment, stream: StreamKey, quantity: int) -> Outcome:
     """Post a difference, or a count, which is compared again where something was posted in between."""
     request = AdjustStock(
-        **_common(caller, body),
+        **said_by(caller, body),
         key=f"adjustment/{body.adjustment_no}",
         occurred_at=body.counted_at or body.occurred_at,
         stream=stream,
@@ -220,16 +210,14 @@ async def _adjust(services: ApiServices, caller: ApiKey, body: Adjustment, strea
     )
     if body.counted is None:
         return await _post_adjustment(services, body, request)
-    for left in reversed(range(_COMPARISONS)):
+
+    async def compare() -> Outcome:
         async with services.reading() as connection:
             there, seq = await on_hand_at(connection, stream, request.occurred_at or services.clock())
-        try:
-            compared = replace(request, delta=quantity - there, compared_seq=seq)
-            return await _post_adjustment(services, body, compared)
-        except Rejected as refused:
-            if refused.code != "count_overtaken" or not left:
-                raise
-    raise AssertionError("unreachable")
+        compared = replace(request, delta=quantity - there, compared_seq=seq)
+        return await _post_adjustment(services, body, compared)
+
+    return await anew("count_overtaken", _COMPARISONS, compare)
 
 
 async def _post_adjustment(services: ApiServices, body: Adjustment, request: AdjustStock) -> Outcome:
@@ -270,7 +258,7 @@ async def change_status(
         faults, quantity = await _resolve_change(connection, stream, said.part)
     body = said.settle(faults)
     request = ChangeStockStatus(
-        **_common(caller, body),
+        **said_by(caller, body),
         key=f"status/{body.change_no}",
         occurred_at=body.occurred_at,
         stream=stream,
@@ -280,7 +268,7 @@ async def change_status(
     outcome = await services.ledger.post(replace(request, asked=f"{stream_id}\n{request.asked}"))
     return StatusChangeView(
         change_no=body.change_no,
-        posting_id=_posted(outcome),
+        posting_id=posted(outcome),
         quantity=request.quantity,
         from_stream=stream_view(stream),
         to_stream=stream_view(replace(stream, stock_status=body.to)),
@@ -296,9 +284,3 @@ async def _resolve_change(connection: AsyncConnection, stream: StreamKey, part: 
         faults.add(part, "to", "same_status", f"The stock is {stream.stock_status.value} already")
     product = (await catalog.products(connection, stream.tenant, [stream.sku]))[stream.sku]
     return faults.found, faults.base_units(part, product)
-
-
-def _posted(outcome: Outcome) -> UUID:
-    """Return the id of a posting that moved something."""
-    assert outcome.posting_id is not None
-    return outcome.posting_id

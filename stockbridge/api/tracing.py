@@ -12,18 +12,19 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
-from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Lift, Recall
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
+from stockbridge.api.posting import anew, posted, said_by
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, known_product, named
-from stockbridge.api.said import Said, asked
+from stockbridge.api.said import Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key, Lot, Serial
-from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.stock import Evidence, PlaceKind
+from stockbridge.domain.errors import Fault
+from stockbridge.domain.stock import PlaceKind
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Movement, Traced, Whereabouts
 from stockbridge.ledger.requests import BlockLot, UnblockLot
@@ -241,7 +242,7 @@ async def recall(
         trace = await _trace(connection, Traced(caller.tenant, body.sku, body.lot))
     return RecallView(
         recall_no=body.recall_no,
-        posting_id=_posted(outcome),
+        posting_id=posted(outcome),
         quarantined=outcome.answer["quarantined"],
         displaced=[str(order_no_of(order_ref)) for order_ref in outcome.answer["displaced"]],
         recorded_at=outcome.recorded_at,
@@ -250,36 +251,28 @@ async def recall(
 
 
 async def _block(services: ApiServices, caller: ApiKey, body: Recall) -> Outcome:
-    for left in reversed(range(_TRIES)):
+    async def block_where_it_is() -> Outcome:
         async with services.reading() as connection:
             lot = await lots.find_lot(connection, caller.tenant, body.sku, body.lot)
         if lot is None:
             raise refusal([Fault("/lot", "unknown_lot", f"Nothing of lot {body.lot} of {body.sku} has ever come")])
         request = BlockLot(
-            **_common(caller, body),
+            **said_by(caller, body),
+            key=_key(body.recall_no),
+            occurred_at=body.occurred_at,
             sku=body.sku,
             lot=body.lot,
             block_no=body.recall_no,
             cause=body.reason,
             sites=lot.sites,
         )
-        try:
-            return await services.ledger.post(request)
-        except Rejected as refused:
-            if refused.code != "lot_moved" or not left:
-                raise
-    raise AssertionError("unreachable")
+        return await services.ledger.post(request)
+
+    return await anew("lot_moved", _TRIES, block_where_it_is)
 
 
-def _common(caller: ApiKey, body: Recall) -> dict[str, Any]:
-    return {
-        "tenant": caller.tenant,
-        "key": f"recall/{body.recall_no}",
-        "actor": actor_of(caller, body.actor),
-        "evidence": Evidence.CONFIRMED,
-        "occurred_at": body.occurred_at,
-        "asked": asked(body),
-    }
+def _key(recall_no: str) -> str:
+    return f"recall/{recall_no}"
 
 
 @router.post("/recalls/{recall_no}/lift", status_code=201, responses=same_again(LiftView))
@@ -293,17 +286,15 @@ async def lift(
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
     body = said.settle()
     async with services.reading() as connection:
-        recalled = await lots.lot_of_recall(connection, caller.tenant, f"recall/{recall_no}")
+        recalled = await lots.lot_of_recall(connection, caller.tenant, _key(recall_no))
         known = await lots.find_lot(connection, caller.tenant, *recalled) if recalled else None
     if recalled is None or known is None:
         raise not_found(f"recall {recall_no}")
     sku, lot = recalled
     request = UnblockLot(
-        tenant=caller.tenant,
-        key=f"recall/{recall_no}/lift",
-        actor=actor_of(caller, body.actor),
+        **said_by(caller, body),
+        key=f"{_key(recall_no)}/lift",
         occurred_at=body.occurred_at,
-        asked=asked(body),
         sku=sku,
         lot=lot,
         block_no=recall_no,
@@ -312,10 +303,4 @@ async def lift(
     )
     outcome = await services.ledger.post(request)
     response.status_code = 200 if outcome.replayed else 201
-    return LiftView(recall_no=recall_no, posting_id=_posted(outcome), sku=sku, lot=lot, recorded_at=outcome.recorded_at)
-
-
-def _posted(outcome: Outcome) -> UUID:
-    """Return the id of a posting that is kept though it moved nothing."""
-    assert outcome.posting_id is not None
-    return outcome.posting_id
+    return LiftView(recall_no=recall_no, posting_id=posted(outcome), sku=sku, lot=lot, recorded_at=outcome.recorded_at)
