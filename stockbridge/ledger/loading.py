@@ -17,6 +17,7 @@ from stockbridge.ledger.keeping import Kept
 from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.sessions import Rows, Session
+from stockbridge.ledger.statements import Call
 
 TICK: Final = timedelta(microseconds=1)
 
@@ -106,13 +107,13 @@ async def load(
     unknown = [needs.pools[pool_id] for pool_id in unread if pool_id not in known_pools]
     see = queries.LOCK_POOLS if locking else queries.SEE_POOLS
     calls = {
-        "pools": unknown and queries.ENSURE_POOLS.call(*_pool_columns(unknown)),
+        "pools": queries.ENSURE_POOLS.call(*_pool_columns(unknown)) if unknown else None,
         "seen": see.call(array_of_plain(unread)),
         "posted": queries.FIND_POSTINGS.call(*_pairs((r.tenant, r.key) for r in needs.requests)),
-        "open": unread and queries.READ_OPEN_STREAMS.call(array_of_plain(unread)),
+        "open": queries.READ_OPEN_STREAMS.call(array_of_plain(unread)) if unread else None,
         **_named(needs),
-        "queues": needs.freeing and queries.READ_QUEUES.call(array_of_plain(needs.freeing)),
-        "blocked": needs.brought and queries.READ_BLOCKED_LOTS.call(*_pairs(needs.brought)),
+        "queues": queries.READ_QUEUES.call(array_of_plain(needs.freeing)) if needs.freeing else None,
+        "blocked": queries.READ_BLOCKED_LOTS.call(*_pairs(needs.brought)) if needs.brought else None,
     }
     asked = {name: call for name, call in calls.items() if call}
     found = dict(zip(asked, await session.begin(list(asked.values())), strict=True))
@@ -149,14 +150,14 @@ async def _now(session: Session) -> datetime:
     return told
 
 
-def _named(needs: Needs) -> dict[str, str]:
+def _named(needs: Needs) -> dict[str, Call | None]:
     """Call for the streams, places and orders that requests name."""
     named = {key.stream_id for request in needs.requests for key in request.streams()}
     places = {(request.tenant, place) for request in needs.requests for place in request.locations()}
     return {
-        "named": queries.READ_STREAMS.call(array_of_plain(named)) if named else "",
-        "places": queries.READ_STREAMS_AT.call(*_pairs(places)) if places else "",
-        "orders": queries.READ_ORDER_LINES.call(*_pairs(needs.orders)) if needs.orders else "",
+        "named": queries.READ_STREAMS.call(array_of_plain(named)) if named else None,
+        "places": queries.READ_STREAMS_AT.call(*_pairs(places)) if places else None,
+        "orders": queries.READ_ORDER_LINES.call(*_pairs(needs.orders)) if needs.orders else None,
     }
 
 

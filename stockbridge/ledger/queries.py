@@ -1,6 +1,6 @@
 """Every statement that the writer sends, named, each with its purpose.
 
-They are prepared once on each connection, and called several in one message (`statements`). Under READ COMMITTED each
+They are prepared once on each connection, and called several in one pipeline (`sessions`). Under READ COMMITTED each
 sees what was committed when it started, so what comes after the locks sees everything that earlier holders of the locks
 wrote.
 """

@@ -1,31 +1,35 @@
-"""The writer's connections: calls of prepared statements go several in one message, a batch in one or two.
+"""The writer's connections: calls of prepared statements go several in one pipeline, a batch in one or two.
 
-psycopg's own pipeline does the same on the wire, but wakes the event loop for every statement, which takes longer than
-the statement. Prepared statements live as long as their connection, so the writer's must reach PostgreSQL itself, or a
-pooler in session mode.
+psycopg's own pipeline does the same on the wire, with a cursor for every statement, which takes longer than the
+statement; so this one is libpq's. Prepared statements live as long as their connection, so the writer's must reach
+PostgreSQL itself, or a pooler in session mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 from weakref import WeakSet
 
 import psycopg
-from psycopg.errors import InvalidSqlStatementName
+from psycopg import abc, adapt, generators
+from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.domain.errors import InvariantViolated
 from stockbridge.ledger import queries
 from stockbridge.ledger.clock import Clock, stopwatch
+from stockbridge.ledger.statements import Call, Statement
 
 Driver = psycopg.AsyncConnection[Any]
 Rows = list[tuple[Any, ...]]
 
-BEGIN: Final = "begin isolation level read committed"
-COMMIT: Final = "commit"
+BEGIN: Final = Statement("begin", "begin isolation level read committed")
+COMMIT: Final = Statement("commit", "commit")
 
 _prepared: Final[WeakSet[Driver]] = WeakSet()
 
@@ -48,8 +52,8 @@ class Session:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         return cls(connection, driver, clock)
 
-    async def begin(self, calls: Sequence[str]) -> list[Rows]:
-        """Begin a transaction, unless it has begun, with calls in one message; return the rows of each.
+    async def begin(self, calls: Sequence[Call]) -> list[Rows]:
+        """Begin a transaction, unless it has begun, with calls in one pipeline; return the rows of each.
 
         The statements are prepared first, once on a connection; and again where psycopg deallocated them with its own,
         as it does after somebody's rollback.
@@ -59,37 +63,60 @@ class Session:
         if self.driver not in _prepared:
             await self._prepare()
         try:
-            _, *rows = await self.run([BEGIN, *calls])
+            _, *rows = await self.run([BEGIN.call(), *calls])
         except InvalidSqlStatementName:
             await self.driver.rollback()
             await self._prepare()
-            _, *rows = await self.run([BEGIN, *calls])
+            _, *rows = await self.run([BEGIN.call(), *calls])
         self.begun = True
         return rows
 
-    async def commit(self, calls: Sequence[str], then: Sequence[str] = ()) -> list[Rows]:
-        """Make the last calls of a transaction and commit; `then`, in the same message, begin the next one with calls.
+    async def commit(self, calls: Sequence[Call], then: Sequence[Call] = ()) -> list[Rows]:
+        """Make the last calls of a transaction and commit; `then`, in the same pipeline, begin the next one with calls.
 
         Returns the rows of the calls of the next one.
         """
-        beginning = [BEGIN, *then] if then else []
-        rows = await self.run([*calls, COMMIT, *beginning])
+        beginning = [BEGIN.call(), *then] if then else []
+        rows = await self.run([*calls, COMMIT.call(), *beginning])
         self.begun = bool(then)
         return rows[len(rows) - len(then) :]
 
-    async def run(self, calls: Sequence[str]) -> list[Rows]:
-        """Send calls in one message, in the transaction that was begun, and return the rows of each."""
-        message = ";\n".join(calls)
-        if "\0" in message:
-            raise InvariantViolated("a text with a NUL character was let through to the ledger")
-        self._asked = stopwatch()
-        cursor = await self.driver.execute(message, prepare=False)
-        self._answered = stopwatch()
-        rows: list[Rows] = []
-        while True:
-            rows.append(await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else [])
-            if not cursor.nextset():
-                return rows
+    async def run(self, calls: Sequence[Call]) -> list[Rows]:
+        """Send calls at once, in the transaction that was begun, and return the rows of each."""
+
+        def send(pgconn: PGconn) -> None:
+            for call in calls:
+                pgconn.send_query_prepared(call.name, call.arguments)
+
+        return await self._exchange(send, len(calls))
+
+    async def _exchange(self, send: Callable[[PGconn], None], many: int) -> list[Rows]:
+        """Send so many commands in one pipeline, and return the rows of each."""
+        pgconn = self.driver.pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            send(pgconn)
+            pgconn.pipeline_sync()
+            self._asked = stopwatch()
+            answers = await self.driver.wait(_answers(pgconn, many))
+            self._answered = stopwatch()
+        finally:
+            if pgconn.status == ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
+        return [self._rows(answer) for answer in answers]
+
+    @cached_property
+    def _reading(self) -> abc.Transformer:
+        return adapt.Transformer(self.driver)
+
+    def _rows(self, answer: PGresult) -> Rows:
+        """Read an answer. Raises what PostgreSQL says: the answers after an error are empty."""
+        if answer.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(answer)
+        if not answer.nfields:
+            return []
+        self._reading.set_pgresult(answer)
+        return self._reading.load_rows(0, answer.ntuples, tuple)
 
     def hear(self, said: datetime) -> None:
         """Let the clock know what PostgreSQL said of the time in the last answer."""
@@ -104,7 +131,23 @@ class Session:
             await self.connection.close()
 
     async def _prepare(self) -> None:
-        deallocation = "deallocate all" if self.driver in _prepared else ""
-        preparations = [deallocation, *(statement.preparation for statement in queries.ALL)]
-        await self.driver.execute(";\n".join(preparations), prepare=False)
+        if self.driver in _prepared:
+            await self.driver.execute("deallocate all", prepare=False)
+        statements = [BEGIN, COMMIT, *queries.ALL]
+
+        def send(pgconn: PGconn) -> None:
+            for statement in statements:
+                pgconn.send_prepare(statement.prepared_name, statement.prepared_text)
+
+        await self._exchange(send, len(statements))
         _prepared.add(self.driver)
+
+
+def _answers(pgconn: PGconn, many: int) -> abc.PQGen[list[PGresult]]:
+    """Send what waits to be sent, return the answers of so many commands, and take that to the pipeline's end."""
+    yield from generators.send(pgconn)
+    answers: list[PGresult] = []
+    for _ in range(many):
+        answers += yield from generators.fetch_many(pgconn)
+    yield from generators.fetch_many(pgconn)
+    return answers

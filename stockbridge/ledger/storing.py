@@ -1,4 +1,4 @@
-"""Writing a batch in bulk, in one message: the claim on its pools, streams, postings, entries, order lines."""
+"""Writing a batch in bulk, in one pipeline: the claim on its pools, streams, postings, entries, order lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stockbridge.ledger.book import Book, LotKey, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.reading import written_parts
 from stockbridge.ledger.requests import ReceiveStock, Request
-from stockbridge.ledger.statements import Statement
+from stockbridge.ledger.statements import Call, Statement
 
 PATIENCE: Final = 4
 """How often a claim is tried, every half millisecond, while the batch before may not have taken its own locks yet."""
@@ -27,7 +27,7 @@ _ENTRY_TEXTS = (2, 9)
 _LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21, 23)
 
 
-def writing(book: Book, decisions: Sequence[Decision]) -> list[str]:
+def writing(book: Book, decisions: Sequence[Decision]) -> list[Call]:
     """Make the calls that write what was decided and chained.
 
     Streams close before others open: a serial is in one place at a time.
@@ -50,7 +50,7 @@ def writing(book: Book, decisions: Sequence[Decision]) -> list[str]:
     return calls
 
 
-def _inserting(book: Book, postings: Sequence[Decision], decisions: Sequence[Decision]) -> list[str]:
+def _inserting(book: Book, postings: Sequence[Decision], decisions: Sequence[Decision]) -> list[Call]:
     """Insert postings and entries, and write each order line that changed once, as it is after the whole batch."""
     keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
     new_lines = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
@@ -79,11 +79,11 @@ class Claim:
         """Return the marks as they will be."""
         return {**self.marks, **dict.fromkeys(self.changed, self.mark)}
 
-    def of_what_was_read(self) -> str:
+    def of_what_was_read(self) -> Call:
         """Make the call for a batch that read what it needs."""
         return queries.CLAIM_POOLS.call(*self._arguments())
 
-    def of_news(self, orders: Iterable[tuple[str, str]]) -> str:
+    def of_news(self, orders: Iterable[tuple[str, str]]) -> Call:
         """Make the call for a batch that read nothing: its orders, by tenant, must be new."""
         return queries.CLAIM_FOR_NEWS.call(*self._arguments(), *map(array_of_texts, zip(*orders, strict=True)))
 
@@ -92,11 +92,11 @@ class Claim:
         return (*marks, array_of_plain(self.changed), str(self.mark), str(PATIENCE if self.following else 1))
 
 
-def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[str]:
+def _call(statement: Statement, rows: Sequence[Sequence[Any]], texts: Sequence[int]) -> list[Call]:
     return [statement.call(*columns(rows, texts))] if rows else []
 
 
-def _turn(streams: Iterable[Stream], is_open: str) -> list[str]:
+def _turn(streams: Iterable[Stream], is_open: str) -> list[Call]:
     names = array_of_plain(stream.name for stream in streams)
     return [queries.TURN_OPEN.call(is_open, names)] if names != "{}" else []
 
@@ -114,7 +114,7 @@ def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
         yield from ((request.tenant, line.sku, line.lot, line.expires_on) for line in request.lines if line.lot)
 
 
-def _marking(book: Book, postings: Sequence[Decision]) -> list[str]:
+def _marking(book: Book, postings: Sequence[Decision]) -> list[Call]:
     """Block lots, or lift their blocks, in the order of the postings."""
     claimed = array_of_plain(book.pools)
     return [

@@ -35,6 +35,7 @@ from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, unre
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.sessions import Session
+from stockbridge.ledger.statements import Call
 from stockbridge.ledger.storing import Claim, writing
 
 MAX_BATCH: Final = 512
@@ -267,8 +268,8 @@ class LedgerWriter:
             await self._companion.write(connection, outcomes, prepared)
 
 
-async def _commit(session: Session, calls: list[str], *, announcing: bool) -> None:
-    """Commit with the last calls; while others follow, announce the session's next batch in the same message.
+async def _commit(session: Session, calls: list[Call], *, announcing: bool) -> None:
+    """Commit with the last calls; while others follow, announce the session's next batch in the same pipeline.
 
     Who reads as of an instant waits for whoever was announced before it (`instants`), so that batch need not ask for
     the time before it is decided.
@@ -299,7 +300,7 @@ def _entries(verdicts: Iterable[Verdict]) -> Iterator[Entry]:
     return (entry for verdict in verdicts if isinstance(verdict, Decision) for entry in verdict.entries)
 
 
-def _claiming(claim: Claim, loaded: Loaded, batch: Batch, verdicts: Iterable[Verdict]) -> list[str]:
+def _claiming(claim: Claim, loaded: Loaded, batch: Batch, verdicts: Iterable[Verdict]) -> list[Call]:
     """Make the call that claims the pools of a batch, unless it only repeats what was posted."""
     if loaded.of_news:
         return [claim.of_news(batch.needs.orders)]
