@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench import ledger
 from bench.bulk import Growth, grow, planned
-from bench.report import Load, Report, console, load
+from bench.report import Load, Report, console, in_turn
 from stockbridge.ledger.balance_selection import page_of_balances
 from stockbridge.ledger.balances import BalanceQuery
 from stockbridge.ledger.verification import cores, verify
@@ -31,7 +31,6 @@ from stockbridge.runtime.settings import sqlalchemy_url
 
 ENTRIES: Final = 500_000
 CLIENTS: Final = 32
-ROUNDS: Final = 4
 READS: Final = 2000
 
 
@@ -141,15 +140,12 @@ async def _write(report: Report, grown: BackingServices, empty: BackingServices,
         number, dice = count(), random.Random(7)
         for name, skus in (("reserve_hot_grown", [ledger.HOT]), ("reserve_spread_grown", ledger.SKUS)):
 
-            def asking(writer: LedgerWriter, skus: list[str] = skus) -> Callable[[int, int], Any]:
+            def asking(writer: LedgerWriter, skus: list[str] = skus) -> Callable[[int], Any]:
                 return lambda *_: writer.post(ledger.order(f"SO-{next(number)}", 1, dice.choice(skus)))
 
-            # The first round warms up: what is written to first after a checkpoint goes to the log as a whole page.
-            _, *rounds = [
-                [await load(asking(writer), CLIENTS, seconds / ROUNDS) for writer in (ours, others)]
-                for _ in range(1 + ROUNDS)
-            ]
-            of_grown, of_empty = [_mean([measured[which] for measured in rounds]) for which in (0, 1)]
+            # What is written to first after a checkpoint goes to the log as a whole page.
+            await in_turn([asking(ours), asking(others)], CLIENTS, seconds / 4, rounds=1)
+            of_grown, of_empty = await in_turn([asking(ours), asking(others)], CLIENTS, seconds)
             report.add(name, of_grown, of_empty, beside="an empty ledger")
 
 
@@ -160,10 +156,3 @@ async def _writer(services: BackingServices) -> AsyncIterator[LedgerWriter]:
         yield LedgerWriter(engine)
     finally:
         await engine.dispose()
-
-
-def _mean(rounds: list[Load]) -> Load:
-    def mean(name: str) -> float:
-        return float(sum(getattr(measured, name) for measured in rounds)) / len(rounds)
-
-    return Load(CLIENTS, mean("rate"), mean("p50_ms"), mean("p99_ms"))

@@ -7,14 +7,14 @@ import gc
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bench.report import Load, Report, console, load
+from bench.report import Load, Report, console, in_turn, load
 from bench.usual import SCHEMA, Usual
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import BalanceQuery, balances
@@ -113,10 +113,9 @@ async def reservations(bench: Bench, seconds: float) -> None:
     """Reserve one unit for a new order: on one hot sku, and spread over a thousand."""
     for name, skus in (("reserve_hot", [HOT]), ("reserve_spread", SKUS)):
         for clients in CLIENTS:
-            lean, usual, ours = [
-                await load(lambda *_, ask=ask, skus=skus: ask(bench.dice.choice(skus)), clients, seconds)
-                for ask in (bench.reserve_lean, bench.reserve_as_usual, bench.reserve)
-            ]
+            designs = (bench.reserve_lean, bench.reserve_as_usual, bench.reserve)
+            asks = [lambda _, ask=ask, skus=skus: ask(bench.dice.choice(skus)) for ask in designs]
+            lean, usual, ours = await in_turn(asks, clients, seconds)
             bench.report.add(name, ours, usual, lean_rate=round(lean.rate, 3))
 
 
@@ -125,9 +124,10 @@ async def amendments(bench: Bench, seconds: float) -> None:
     orders = [f"AM-{number}" for number in range(ORDERS)]
     await asyncio.gather(*(bench.writer.post(order(order_ref, 1, HOT, 5)) for order_ref in orders))
     revisions = dict.fromkeys(orders, 1)
+    turns = [cycle(orders[client :: max(CLIENTS)]) for client in range(max(CLIENTS))]
 
-    async def amend(client: int, count: int) -> None:
-        order_ref = orders[(client + count * max(CLIENTS)) % ORDERS]
+    async def amend(client: int) -> None:
+        order_ref = next(turns[client])
         revisions[order_ref] += 1
         revision = revisions[order_ref]
         await bench.writer.post(order(order_ref, revision, HOT, 5 + revision % 3))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from rich.table import Table
 
 console = Console()
 
-Ask = Callable[[int, int], Awaitable[Any]]
-"""One request: of which client, and which of its own."""
+Ask = Callable[[int], Awaitable[Any]]
+"""One request of a client, by the client's number."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,45 @@ class Load:
 
 async def load(ask: Ask, clients: int, seconds: float) -> Load:
     """Let the clients ask for so long, after a moment of warming up that does not count."""
+    (measured,) = await in_turn([ask], clients, seconds, rounds=1)
+    return measured
+
+
+async def in_turn(asks: Sequence[Ask], clients: int, seconds: float, rounds: int = 10) -> list[Load]:
+    """Put each load on for so long, in slices that alternate: a machine that is slow for a while slows all of them."""
+    slices: list[list[_Slice]] = [[] for _ in asks]
+    for _ in range(rounds):
+        for ask, done in zip(asks, slices, strict=True):
+            done.append(await _slice(ask, clients, seconds / rounds))
+    return [_together(clients, done) for done in slices]
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """How long each request took, and how long all of them."""
+
+    taken: list[float]
+    spent: float
+
+
+async def _slice(ask: Ask, clients: int, seconds: float) -> _Slice:
     warm = time.perf_counter() + min(0.5, seconds / 4)
     end = warm + seconds
     taken: list[float] = []
 
     async def client(number: int) -> None:
-        count = 0
         while (began := time.perf_counter()) < end:
-            await ask(number, count)
-            count += 1
+            await ask(number)
             if began >= warm:
                 taken.append(time.perf_counter() - began)
 
     await asyncio.gather(*(client(number) for number in range(clients)))
-    spent = time.perf_counter() - warm
-    taken.sort()
-    return Load(clients, len(taken) / spent, _at(taken, 0.50), _at(taken, 0.99))
+    return _Slice(taken, time.perf_counter() - warm)
+
+
+def _together(clients: int, slices: list[_Slice]) -> Load:
+    taken = sorted(chain.from_iterable(one.taken for one in slices))
+    return Load(clients, len(taken) / sum(one.spent for one in slices), _at(taken, 0.50), _at(taken, 0.99))
 
 
 def _at(taken: list[float], part: float) -> float:
