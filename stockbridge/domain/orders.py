@@ -61,6 +61,7 @@ class OrderLine:
     factor: int
     priority: int
     shortage_policy: str
+    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
     queued_at: datetime | None = None
     ordered: int = 0
     reserved: int = 0
@@ -71,7 +72,6 @@ class OrderLine:
     delivered: int = 0
     returned: int = 0
     cancelled: int = 0
-    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
     least_expiry: date | None = None
     queued_later: tuple[Part, ...] = ()
 

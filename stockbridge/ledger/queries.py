@@ -116,9 +116,9 @@ READ_STREAMS_AT: Final = Statement(
 )
 
 _LINE_FIELDS: Final = """
-select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy, queued_at,
-       ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled, allocation_policy,
-       least_expiry, queued_later"""
+select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
+       allocation_policy, queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned,
+       cancelled, least_expiry, queued_later"""
 
 SELECT_LINE: Final = _LINE_FIELDS + " from ledger.order_line "
 
@@ -228,14 +228,28 @@ from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %
 """,
 )
 
-_LINE_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
-  queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned, cancelled,
-  allocation_policy, least_expiry, queued_later"""
+_FRESH_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
+  allocation_policy, queued_at, ordered, reserved, backordered"""
 
-_LINE_ARRAYS: Final = """unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[],
-  %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::date[],
-  %s::text[])"""
+_LATER_COLUMNS: Final = "picked, to_put_back, shipped, delivered, returned, cancelled, least_expiry, queued_later"
+
+_LINE_COLUMNS: Final = f"{_FRESH_COLUMNS}, {_LATER_COLUMNS}"
+
+_FRESH_ARRAYS: Final = """%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[],
+  %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[],
+  %s::bigint[]"""
+
+_LINE_ARRAYS: Final = f"""unnest({_FRESH_ARRAYS}, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+  %s::bigint[], %s::date[], %s::text[])"""
+
+# Of most new lines nothing is to say but their terms, and what was reserved or waits.
+INSERT_FRESH_LINES: Final = Statement(
+    "insert_fresh_lines",
+    f"""
+insert into ledger.order_line ({_LINE_COLUMNS})
+select fresh.*, 0, 0, 0, 0, 0, 0, null, '[]' from unnest({_FRESH_ARRAYS}) as fresh
+""",
+)
 
 INSERT_ORDER_LINES: Final = Statement(
     "insert_order_lines", f"insert into ledger.order_line ({_LINE_COLUMNS}) select * from {_LINE_ARRAYS}"

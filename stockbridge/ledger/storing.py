@@ -13,7 +13,7 @@ from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
 from stockbridge.ledger.book import Book, LotKey, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
-from stockbridge.ledger.reading import written_parts
+from stockbridge.ledger.reading import NO_PARTS, written_parts
 from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.statements import Call, Statement
 
@@ -24,7 +24,10 @@ _LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
 _POSTING_TEXTS = (1, 2, 4, 5, 6, 9)
 _ENTRY_TEXTS = (2, 9)
-_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 21, 23)
+_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 11, 23)
+_FRESH_WIDTH = 16
+_FRESH = (0, 0, 0, 0, 0, 0, None, NO_PARTS)
+"""What an order line says of what happens to it later: nothing yet."""
 
 
 def writing(book: Book, decisions: Sequence[Decision]) -> list[Call]:
@@ -54,11 +57,14 @@ def _inserting(book: Book, postings: Sequence[Decision], decisions: Sequence[Dec
     """Insert postings and entries, and write each order line that changed once, as it is after the whole batch."""
     keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
     new_lines = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
+    fresh_lines = [row[:_FRESH_WIDTH] for row in new_lines if row[_FRESH_WIDTH:] == _FRESH]
+    other_lines = [row for row in new_lines if row[_FRESH_WIDTH:] != _FRESH]
     known_lines = [_line_row(book.lines[key]) for key in keys if key in book.stored_lines]
     return [
         *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
         *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
-        *_call(queries.INSERT_ORDER_LINES, new_lines, _LINE_TEXTS),
+        *_call(queries.INSERT_FRESH_LINES, fresh_lines, _LINE_TEXTS),
+        *_call(queries.INSERT_ORDER_LINES, other_lines, _LINE_TEXTS),
         *_call(queries.UPDATE_ORDER_LINES, known_lines, _LINE_TEXTS),
     ]
 
