@@ -91,14 +91,19 @@ class Copy:
                 before = forged.hash
 
 
+def new_database(database: BackingServices) -> str:
+    """Make a database with the schema and nothing in it, and return its name."""
+    name = f"own_{uuid4().hex[:8]}"
+    _run(database, sql.SQL("create database {}").format(sql.Identifier(name)))
+    migrate(named(database.database_admin_url, name))
+    return name
+
+
 @asynccontextmanager
 async def database_of_its_own(database: BackingServices) -> AsyncIterator[tuple[str, AsyncEngine]]:
     """A database with the schema and nothing in it: its name, and connections as the owner."""
-    name = f"own_{uuid4().hex[:8]}"
-    _run(database, sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = named(database.database_admin_url, name)
-    migrate(url)
-    engine = create_async_engine(sqlalchemy_url(url), pool_size=10)
+    name = new_database(database)
+    engine = create_async_engine(sqlalchemy_url(named(database.database_admin_url, name)), pool_size=10)
     yield name, engine
     await engine.dispose()
 

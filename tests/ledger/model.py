@@ -1,6 +1,7 @@
 """An independent model of the ledger: plain dictionaries, no code shared. It says what every request must lead to.
 
-One site, one bin, one staging place, no lots. Bin stock is `free + promised`; what each line has is in its own numbers.
+One site, one staging place, no lots; all of a sku that is available lies in one bin, and moves with what is promised.
+Bin stock is `free + promised`; what each line has is in its own numbers.
 """
 
 from __future__ import annotations
@@ -60,9 +61,14 @@ class Model:
     elsewhere: dict[tuple[str, str], int] = field(default_factory=dict)
     lines: dict[Key, Line] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
+    bins: dict[str, str] = field(default_factory=dict)
     clock: int = 0
 
     # -- words ------------------------------------------------------------------------------------------------------
+
+    def bin_of(self, sku: str) -> str:
+        """Name the bin where all of a sku that is available lies."""
+        return self.bins.get(sku, "A-01")
 
     def put(self, sku: str, place: str, quantity: int) -> None:
         self.elsewhere[sku, place] = self.elsewhere.get((sku, place), 0) + quantity
@@ -107,7 +113,7 @@ class Model:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def receive(self, sku: str, quantity: int) -> None:
-        self.put(sku, "supplier", -quantity)
+        self.put(sku, "supplier/HAM", -quantity)
         self.give_free(sku, quantity)
         self.serve()
 
@@ -189,7 +195,7 @@ class Model:
         rest = line["reserved"] - line["picked"] if short else 0
         if not rest:
             return
-        self.put(key[2], "inspection", rest)
+        self.put(key[2], f"{self.bin_of(key[2])}/inspection", rest)
         line["reserved"] -= rest
         if line["partial"]:
             line["cancelled"] += rest
@@ -208,24 +214,37 @@ class Model:
         if quantity > self.bin(sku):
             raise Refused
         self._lose(sku, quantity)
-        self.put(sku, "damaged", quantity)
+        self.put(sku, f"{self.bin_of(sku)}/damaged", quantity)
 
     def repair(self, sku: str, quantity: int) -> None:
-        if quantity > self.elsewhere.get((sku, "damaged"), 0):
+        damaged = f"{self.bin_of(sku)}/damaged"
+        if quantity > self.elsewhere.get((sku, damaged), 0):
             raise Refused
-        self.put(sku, "damaged", -quantity)
+        self.put(sku, damaged, -quantity)
         self.give_free(sku, quantity)
         self.serve()
 
     def adjust(self, sku: str, delta: int) -> None:
         if self.bin(sku) + delta < 0:
             raise Refused
-        self.put(sku, "adjustment", -delta)
+        self.put(sku, "adjustment/HAM", -delta)
         if delta > 0:
             self.give_free(sku, delta)
             self.serve()
         else:
             self._lose(sku, -delta)
+
+    def count(self, sku: str, counted: int) -> None:
+        """Correct the bin to what was counted there, if it differs."""
+        if counted != self.bin(sku):
+            self.adjust(sku, counted - self.bin(sku))
+
+    def move(self, sku: str, to: str) -> None:
+        """Move all of a sku to another bin, what is promised with it."""
+        self.bins[sku] = to
+        if self.free.get(sku, 0):
+            self.freed.add(sku)
+        self.serve()
 
     def _lose(self, sku: str, quantity: int) -> None:
         """Take stock out of the bin: what is free, then what was promised last."""
@@ -255,7 +274,7 @@ class Model:
         self._absorb(line, sku, staged)
         lost = quantity - free - unpicked - staged
         self._absorb(line, sku, lost)
-        self.put(sku, "adjustment", -lost)
+        self.put(sku, "adjustment/HAM", -lost)
         self.serve()
 
     def _issue_own(self, line: Line, sku: str, quantity: int) -> int:
@@ -305,22 +324,16 @@ class Model:
         if quantity > line["delivered"] - line["returned"]:
             raise Refused
         line["returned"] += quantity
-        self.put(key[2], "returned", quantity)
+        self.put(key[2], "RET/inspection", quantity)
 
     # -- what the ledger must show ----------------------------------------------------------------------------------
 
     def places(self, sku: str) -> dict[str, tuple[int, int]]:
         """Return on hand and reserved of each place that holds something."""
         promised = sum(line["reserved"] - line["picked"] for _, line in self.of(sku))
-        found = {
-            "A-01": (self.bin(sku), promised),
-            "STAGE": (self.staged(sku), self.staged(sku)),
-            "supplier/HAM": (self.elsewhere.get((sku, "supplier"), 0), 0),
-            "adjustment/HAM": (self.elsewhere.get((sku, "adjustment"), 0), 0),
-            "A-01/damaged": (self.elsewhere.get((sku, "damaged"), 0), 0),
-            "A-01/inspection": (self.elsewhere.get((sku, "inspection"), 0), 0),
-            "RET/inspection": (self.elsewhere.get((sku, "returned"), 0), 0),
-        }
+        found = {place: (quantity, 0) for (of, place), quantity in self.elsewhere.items() if of == sku}
+        found[self.bin_of(sku)] = (self.bin(sku), promised)
+        found["STAGE"] = (self.staged(sku), self.staged(sku))
         for (order, _, _), line in self.of(sku):
             for place, quantity in (("transit/" + order, line["underway"]), ("customer/" + order, _kept(line))):
                 on_hand, _ = found.get(place, (0, 0))
