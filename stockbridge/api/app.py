@@ -21,6 +21,7 @@ from stockbridge.api import (
     products,
     stock,
     tracing,
+    transfers,
 )
 from stockbridge.api.auth import Authenticator
 from stockbridge.api.limits import BodyLimit
@@ -46,7 +47,20 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.registry = registry
     app.state.waiting = health.WaitingMetrics(registry)
     # The inbound orders come before the orders: their address would else be an order's number.
-    for area in (health, products, locations, inbound, orders, floor, inventory, stock, tracing, ledger, callbacks):
+    for area in (
+        health,
+        products,
+        locations,
+        inbound,
+        orders,
+        floor,
+        inventory,
+        stock,
+        transfers,
+        tracing,
+        ledger,
+        callbacks,
+    ):
         app.include_router(area.router)
     app.include_router(orders.one)
     problems.install(app)

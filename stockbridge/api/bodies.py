@@ -183,6 +183,52 @@ class Move(FromTheFloor):
     reason: Name | None = None
 
 
+class TransferLine(Shape):
+    """What leaves a bucket for another site."""
+
+    sku: Key
+    quantity: Quantity
+    uom: Uom | None = None
+    location_id: Key
+    lot: Lot | None = None
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1000)] = ()
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+
+class Transfer(FromTheFloor):
+    """Stock left a site for another one."""
+
+    transfer_no: Key
+    to_site: Key
+    lines: Annotated[tuple[TransferLine, ...], Field(min_length=1, max_length=500)]
+
+
+class ArrivedLine(Shape):
+    """What arrived of a sku of a transfer. Without a status, it has the one that it was sent with."""
+
+    sku: Key
+    quantity: Quantity
+    uom: Uom | None = None
+    lot: Lot | None = None
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1000)] = ()
+    stock_status: StockStatus | None = None
+
+
+class TransferReceipt(FromTheFloor):
+    """What arrived of a transfer. With `complete` nothing more will come: the rest is missing."""
+
+    receipt_no: Key
+    location_id: Key
+    complete: Flag = False
+    lines: Annotated[tuple[ArrivedLine, ...], Field(max_length=500)]
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.lines and not self.complete:
+            raise PydanticCustomError("nothing_arrived", "needs lines, or complete")
+        return self
+
+
 class Adjustment(FromTheFloor):
     """A count that differs from the ledger (`counted`), or a difference by itself (`delta`)."""
 

@@ -202,6 +202,21 @@ ADJUSTMENT: Final[Example] = {
 
 STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quantity": 12, "reason": "leaking"}
 
+TRANSFER: Final[Example] = {
+    "transfer_no": "TR-7",
+    "to_site": "CPH",
+    "lines": [
+        {"sku": "MUG-WHITE", "quantity": 2, "uom": "CASE", "location_id": "HAM-A-01-03", "lot": "L-2607"},
+    ],
+}
+
+TRANSFER_RECEIPT: Final[Example] = {
+    "receipt_no": "TG-1",
+    "location_id": "CPH-B-02",
+    "complete": True,
+    "lines": [{"sku": "MUG-WHITE", "quantity": 24, "lot": "L-2607"}],
+}
+
 RECALL: Final[Example] = {"recall_no": "RC-1", "sku": "MUG-WHITE", "lot": "L-2607", "reason": "glaze chips"}
 
 LIFT: Final[Example] = {"reason": "the supplier's tests are back"}

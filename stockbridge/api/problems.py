@@ -52,6 +52,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "malformed_date",
         "malformed_quantity",
         "malformed_time",
+        "nothing_arrived",
         "reserved_word",
     }
 )

@@ -72,6 +72,11 @@ def transit(shipment_no: str, site: str) -> Place:
     return Place(f"transit/{shipment_no}", site, PlaceKind.TRANSIT)
 
 
+def transfer(transfer_no: str, site: str) -> Place:
+    """Where goods are between two sites; they belong to the one that sent them."""
+    return Place(f"transit/transfer/{transfer_no}", site, PlaceKind.TRANSIT)
+
+
 def customer(order_ref: str, site: str) -> Place:
     """Where delivered goods are, so that nobody can return more than was delivered."""
     return Place(f"customer/{order_ref}", site, PlaceKind.CUSTOMER)

@@ -29,6 +29,7 @@ from stockbridge.domain.stock import (
     adjustment,
     pool_key,
     supplier,
+    transfer,
 )
 
 
@@ -385,6 +386,78 @@ class MoveStock(_BucketRequest):
 
     def streams(self) -> Iterable[StreamKey]:
         return [replace(self.stream, serial_number=serial) for serial in self.serial_numbers] or [self.stream]
+
+
+@dataclass(frozen=True)
+class SentLine:
+    """What leaves a bucket for another site. With serial numbers, as many as the quantity."""
+
+    sku: str
+    place: Place
+    quantity: int
+    lot: str = ""
+    serial_numbers: tuple[str, ...] = ()
+    stock_status: StockStatus = StockStatus.AVAILABLE
+
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendTransfer(Request):
+    """A request: stock that nobody was promised left a site for another one, and is in transit."""
+
+    reason: ClassVar[str] = "transfer"
+
+    transfer_no: str
+    site: str
+    to_site: str
+    lines: tuple[SentLine, ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (pool_key(self.tenant, self.site, line.sku) for line in self.lines)
+
+    def may_free(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class ArrivedLine:
+    """What arrived of a transfer. None for the status keeps the one that it was sent with."""
+
+    sku: str
+    quantity: int
+    lot: str = ""
+    serial_numbers: tuple[str, ...] = ()
+    stock_status: StockStatus | None = None
+
+    def __post_init__(self) -> None:
+        _insist(self.quantity, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiveTransfer(Request):
+    """A request: goods of a transfer arrived. When it is `complete`, the rest of the `sent` skus is missing.
+
+    What is missing goes to `adjustment/<site>` of the site that sent it.
+    """
+
+    reason: ClassVar[str] = "transfer_receipt"
+    posts_nothing_too: ClassVar[bool] = True  # that nothing more will come, say
+    brings_stock: ClassVar[bool] = True
+
+    transfer_no: str
+    site: str
+    sent: tuple[str, ...]
+    place: Place
+    lines: tuple[ArrivedLine, ...]
+    complete: bool = False
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (pool_key(self.tenant, site, sku) for site in (self.site, self.place.site) for sku in self.sent)
+
+    def locations(self) -> Iterable[str]:
+        return (transfer(self.transfer_no, self.site).location_id,)
 
 
 @dataclass(frozen=True, kw_only=True)

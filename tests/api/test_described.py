@@ -94,6 +94,8 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (bodies.Adjustment, examples.ADJUSTMENT),
         (bodies.StatusChange, examples.STATUS_CHANGE),
         (bodies.Recall, examples.RECALL),
+        (bodies.Transfer, examples.TRANSFER),
+        (bodies.TransferReceipt, examples.TRANSFER_RECEIPT),
         (bodies.Lift, examples.LIFT),
     ],
 )

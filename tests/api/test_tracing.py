@@ -9,7 +9,7 @@ import pytest
 from stockbridge.ledger.requests import DeliverParcel, LineQuantity
 from stockbridge.ledger.writer import LedgerWriter
 
-from .door import Door, code_of, faults_of, line, push
+from .door import Door, code_of, examples, faults_of, line, place, push
 
 LOT = "L-2607"
 
@@ -97,6 +97,40 @@ async def test_one_call_blocks_a_lot_and_says_who_has_it_and_where_the_rest_is(c
     assert [(item["order_no"], item["on_hand"]) for item in found["with_customers"]] == [("SO-1", 4)]
     orders = [(await cellar.get(f"/api/orders/SO-{n}")).json() for n in (3, 4)]
     assert [(order["lines"][0]["reserved"], order["needs_attention"]) for order in orders] == [(4, True), (3, True)]
+
+
+async def test_a_recall_is_right_to_the_unit_across_receipts_transfers_customers_and_returns(cellar: Door) -> None:
+    await cellar.made("/api/locations", {**examples.SITE, "location_id": "CPH"})
+    await cellar.made("/api/locations", place("CPH-B-1", site="CPH"))
+    await cellar.stock("WINE", 3, "PO-3", lot=LOT)
+    await sell(cellar, "SO-1", 6)
+    returned = {"return_no": "R-1", "location_id": "HAM-RET", "lines": [{"line_no": 1, "quantity": 2, "lot": LOT}]}
+    await cellar.made("/api/orders/SO-1/returns", returned)
+    leaving = {"sku": "WINE", "quantity": 9, "location_id": "HAM-A-2", "lot": LOT}
+    await cellar.made("/api/inventory/transfers", {"transfer_no": "TR-1", "to_site": "CPH", "lines": [leaving]})
+    receipt = {"receipt_no": "TG-1", "location_id": "CPH-B-1", "lines": [{"sku": "WINE", "quantity": 5}]}
+    await cellar.made("/api/inventory/transfers/TR-1/receipts", receipt)
+
+    answer = await cellar.post("/api/inventory/recalls", recall())
+
+    told = answer.json()
+    assert (answer.status_code, told["quarantined"]) == (201, 43 - 6 - 4)
+    found = told["trace"]
+    assert found["totals"] == {"received": 43, "found": 0, "in_house": 35, "in_transit": 4, "with_customers": 4}
+    in_house = {(item["location_id"], item["stock_status"]): item["on_hand"] for item in found["in_house"]}
+    assert in_house == {
+        ("HAM-A-1", "quarantined"): 25,
+        ("HAM-A-2", "quarantined"): 3,
+        ("CPH-B-1", "quarantined"): 5,
+        ("HAM-RET", "inspection"): 2,
+    }
+    assert [(item["location_id"], item["on_hand"]) for item in found["in_transit"]] == [("transit/transfer/TR-1", 4)]
+
+    receipt = {"receipt_no": "TG-2", "location_id": "CPH-B-1", "lines": [{"sku": "WINE", "quantity": 4}]}
+    await cellar.made("/api/inventory/transfers/TR-1/receipts", receipt)
+    now = await trace(cellar, sku="WINE", lot=LOT)
+    at = {(i["location_id"], i["stock_status"]): i["on_hand"] for i in now["in_house"]}
+    assert (at["CPH-B-1", "quarantined"], now["in_transit"]) == (9, [])
 
 
 async def test_the_same_recall_again_gives_the_same_answer(cellar: Door) -> None:

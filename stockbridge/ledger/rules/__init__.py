@@ -22,8 +22,10 @@ from stockbridge.ledger.requests import (
     MoveStock,
     PutBack,
     ReceiveStock,
+    ReceiveTransfer,
     Request,
     ReturnGoods,
+    SendTransfer,
     UnblockLot,
 )
 from stockbridge.ledger.rules.facts import adjust, change_status
@@ -34,6 +36,7 @@ from stockbridge.ledger.rules.lots import block, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues
 from stockbridge.ledger.rules.receiving import receive
+from stockbridge.ledger.rules.transferring import arrive, send
 
 _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     ReceiveStock: receive,
@@ -42,6 +45,8 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     ConfirmPick: pick,
     PutBack: put_back,
     MoveStock: move,
+    SendTransfer: send,
+    ReceiveTransfer: arrive,
     ChangeStockStatus: change_status,
     AdjustStock: adjust,
     IssueGoods: issue,

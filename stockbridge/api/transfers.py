@@ -1,0 +1,256 @@
+"""Stock on its way from one site to another: sent in one posting, and received in as many as it takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door
+from stockbridge.api.bodies import Transfer, TransferReceipt
+from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.paging import Utc
+from stockbridge.api.posting import posted, said_by
+from stockbridge.api.problems import not_found
+from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.said import Part, Said
+from stockbridge.api.services import Services
+from stockbridge.domain.commands import Key
+from stockbridge.domain.errors import Fault
+from stockbridge.domain.stock import StockStatus
+from stockbridge.ledger.requests import ArrivedLine, ReceiveTransfer, SendTransfer, SentLine
+from stockbridge.ledger.transfers import SentTransfer, find_transfer, transfer_key
+from stockbridge.records import catalog
+from stockbridge.records.catalog import Location, Product
+
+router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
+
+
+class SentLineView(BaseModel):
+    """What was sent of a sku, in base units."""
+
+    sku: str
+    quantity: int
+    lot: str | None
+
+
+class OnTheWayView(BaseModel):
+    """What is on the way, in base units."""
+
+    sku: str
+    lot: str | None
+    serial_number: str | None
+    stock_status: StockStatus
+    quantity: int
+
+
+class TransferView(BaseModel):
+    """A transfer: what was sent, and what of it has not arrived."""
+
+    transfer_no: str
+    site: str
+    to_site: str
+    status: Literal["in_transit", "received"]
+    sent_at: Utc
+    lines: list[SentLineView]
+    in_transit: list[OnTheWayView]
+
+
+class MissingView(BaseModel):
+    """What was sent and never came, in base units."""
+
+    sku: str
+    lot: str | None
+    serial_number: str | None
+    quantity: int
+
+
+class TransferReceiptView(BaseModel):
+    """A receipt of a transfer: what is `missing` if it was the last one, and how the transfer stands now."""
+
+    receipt_no: str
+    posting_id: UUID
+    location_id: str
+    missing: list[MissingView]
+    recorded_at: Utc
+    transfer: TransferView
+
+
+@router.post("", status_code=201, responses=same_again(TransferView))
+async def send(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    said: Annotated[Said[Transfer], Body(examples=[examples.TRANSFER])],
+) -> TransferView:
+    """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
+    async with services.reading() as connection:
+        faults, places, quantities = await _resolve_sending(connection, caller.tenant, said.part)
+    body = said.settle(faults)
+    request = SendTransfer(
+        **said_by(caller, body),
+        key=transfer_key(body.transfer_no),
+        occurred_at=body.occurred_at,
+        transfer_no=body.transfer_no,
+        site=places[0].site,
+        to_site=body.to_site,
+        lines=tuple(
+            SentLine(line.sku, place.place, quantity, line.lot or "", line.serial_numbers, line.stock_status)
+            for line, place, quantity in zip(body.lines, places, quantities, strict=True)
+        ),
+    )
+    outcome = await services.ledger.post(request)
+    response.status_code = 200 if outcome.replayed else 201
+    async with services.reading() as connection:
+        return _view(await _found(connection, caller.tenant, body.transfer_no))
+
+
+async def _resolve_sending(
+    connection: AsyncConnection, tenant: str, part: Part
+) -> tuple[list[Fault], list[Location], list[int]]:
+    """Return what is wrong with a transfer by the catalog, and where each line leaves with how much."""
+    faults = Faults()
+    lines = list(part.parts("lines"))
+    products = await catalog.products(connection, tenant, named(lines, "sku"))
+    known = await catalog.locations(connection, tenant, named(lines, "location_id"))
+    sites = await catalog.sites_with_staging(connection, tenant, named([part], "to_site"))
+    places = [faults.stock_location(line, "location_id", known) for line in lines]
+    quantities = [_quantity(faults, line, products, lot_needed=True) for line in lines]
+    _check_sites(faults, part, lines, [place.site if place else None for place in places], sites)
+    return (
+        faults.found,
+        [place for place in places if place is not None],
+        [quantity for quantity in quantities if quantity is not None],
+    )
+
+
+def _quantity(faults: Faults, line: Part, products: dict[str, Product], *, lot_needed: bool) -> int | None:
+    product = known_product(faults, line, products)
+    if product is None:
+        return None
+    quantity = faults.base_units(line, product)
+    faults.serials(line, product, quantity)
+    if lot_needed and product.tracking == "lot" and line.readable("lot") and line.get("lot") is None:
+        faults.add(line, "lot", "lot_required", f"{product.sku} is tracked by lots: name the lot")
+    return quantity
+
+
+def _check_sites(
+    faults: Faults, part: Part, lines: list[Part], leaving: list[str | None], sites: dict[str, bool]
+) -> None:
+    to_site = part.get("to_site")
+    if to_site is not None and to_site not in sites:
+        faults.add(part, "to_site", "unknown_site", f"There is no site {to_site}")
+    first = next((site for site in leaving if site is not None), None)
+    for line, site in zip(lines, leaving, strict=True):
+        if site is not None and site != first:
+            faults.add(line, "location_id", "two_sites", f"is in {site}, and the first line leaves {first}")
+    if first is not None and first == to_site:
+        faults.add(part, "to_site", "same_site", f"The stock is in {to_site} already: that is a move")
+
+
+@router.get("/{transfer_no}", responses=REFUSALS)
+async def get_transfer(services: Services, caller: Caller, transfer_no: Annotated[Key, Path()]) -> TransferView:
+    """Return a transfer, and what of it is still on the way."""
+    async with services.reading() as connection:
+        return _view(await _found(connection, caller.tenant, transfer_no))
+
+
+async def _found(connection: AsyncConnection, tenant: str, transfer_no: str) -> SentTransfer:
+    found = await find_transfer(connection, tenant, transfer_no)
+    if found is None:
+        raise not_found(f"transfer {transfer_no}")
+    return found
+
+
+def _view(transfer: SentTransfer) -> TransferView:
+    return TransferView(
+        transfer_no=transfer.transfer_no,
+        site=transfer.site,
+        to_site=transfer.to_site,
+        status="in_transit" if transfer.on_the_way else "received",
+        sent_at=transfer.sent_at,
+        lines=[SentLineView(**{**line, "lot": line["lot"] or None}) for line in transfer.lines],
+        in_transit=[
+            OnTheWayView(
+                sku=key.sku,
+                lot=key.lot or None,
+                serial_number=key.serial_number or None,
+                stock_status=key.stock_status,
+                quantity=quantity,
+            )
+            for key, quantity in transfer.on_the_way
+        ],
+    )
+
+
+@router.post("/{transfer_no}/receipts", status_code=201, responses=same_again(TransferReceiptView))
+async def receive(
+    services: Services,
+    caller: Caller,
+    response: Response,
+    transfer_no: Annotated[Key, Path()],
+    said: Annotated[Said[TransferReceipt], Body(examples=[examples.TRANSFER_RECEIPT])],
+) -> TransferReceiptView:
+    """Say what arrived of a transfer, and where it was put. What is blocked by a recall is quarantined there."""
+    async with services.reading() as connection:
+        transfer = await _found(connection, caller.tenant, transfer_no)
+        faults, place, quantities = await _resolve_receipt(connection, caller.tenant, transfer, said.part)
+    body = said.settle(faults)
+    assert place is not None
+    request = ReceiveTransfer(
+        **said_by(caller, body),
+        key=f"{transfer_key(transfer_no)}/receipt/{body.receipt_no}",
+        occurred_at=body.occurred_at,
+        transfer_no=transfer_no,
+        site=transfer.site,
+        sent=tuple(sorted({line["sku"] for line in transfer.lines})),
+        place=place.place,
+        lines=tuple(
+            ArrivedLine(line.sku, quantity, line.lot or "", line.serial_numbers, line.stock_status)
+            for line, quantity in zip(body.lines, quantities, strict=True)
+        ),
+        complete=body.complete,
+    )
+    outcome = await services.ledger.post(request)
+    response.status_code = 200 if outcome.replayed else 201
+    async with services.reading() as connection:
+        now = await _found(connection, caller.tenant, transfer_no)
+    return TransferReceiptView(
+        receipt_no=body.receipt_no,
+        posting_id=posted(outcome),
+        location_id=body.location_id,
+        missing=[
+            MissingView(
+                sku=lost["sku"],
+                lot=lost["lot"] or None,
+                serial_number=lost["serial_number"] or None,
+                quantity=lost["quantity"],
+            )
+            for lost in outcome.answer["missing"]
+        ],
+        recorded_at=outcome.recorded_at,
+        transfer=_view(now),
+    )
+
+
+async def _resolve_receipt(
+    connection: AsyncConnection, tenant: str, transfer: SentTransfer, part: Part
+) -> tuple[list[Fault], Location | None, list[int]]:
+    """Return what is wrong with a receipt by the transfer and the catalog, where the goods are, and how many."""
+    faults = Faults()
+    lines = list(part.parts("lines"))
+    sent = {line["sku"] for line in transfer.lines}
+    products = await catalog.products(connection, tenant, named(lines, "sku"))
+    known = await catalog.locations(connection, tenant, named([part], "location_id"))
+    place = faults.stock_location(part, "location_id", known, transfer.to_site)
+    quantities = [_quantity(faults, line, products, lot_needed=False) for line in lines]
+    for line in lines:
+        sku = line.get("sku")
+        if sku in products and sku not in sent:
+            faults.add(line, "sku", "not_sent", f"{sku} was not sent with {transfer.transfer_no}")
+    return faults.found, place, [quantity for quantity in quantities if quantity is not None]
