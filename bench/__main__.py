@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from bench import growth, ledger
+from bench.processes import two_processes
 from bench.report import Report
 from stockbridge.runtime.services import backing_services
 
@@ -21,6 +22,7 @@ async def main(parts: list[str], seconds: float, entries: int) -> None:
         with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
             async with backing_services(Path(folder), temporal=False) as services:
                 await ledger.run(report, services, seconds)
+                await two_processes(report, services, seconds)
     if "growth" in parts:
         with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
             await growth.run(report, Path(folder), entries, seconds)

@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 import psycopg
 from psycopg import sql
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -22,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bench import ledger
 from bench.bulk import Growth, grow, planned
 from bench.report import Load, Report, console, in_turn
+from bench.spending import postgresql_seconds
 from stockbridge.ledger.balance_selection import page_of_balances
 from stockbridge.ledger.balances import BalanceQuery
 from stockbridge.ledger.verification import cores, verify
@@ -119,18 +119,8 @@ def _verify(report: Report, services: BackingServices) -> None:
 
 
 def _spent(services: BackingServices) -> float:
-    """Return the processor time of PostgreSQL, with all its processes that ended, and of this process."""
-    server = psutil.Process(services.processes[0].pid)
-    while True:
-        children = server.children()
-        try:
-            alive = [child.cpu_times() for child in children]
-        except psutil.NoSuchProcess:
-            continue
-        times = server.cpu_times()
-        if server.children() == children:  # else one that has just ended may be counted twice
-            of_all = sum(spent.user + spent.system for spent in (times, *alive))
-            return time.process_time() + float(of_all + times.children_user + times.children_system)
+    """Return the processor time of PostgreSQL and of this process."""
+    return time.process_time() + postgresql_seconds(services)
 
 
 async def _write(report: Report, grown: BackingServices, empty: BackingServices, seconds: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
 from typing import Any
@@ -15,7 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bench.report import Load, Report, console, in_turn, load
+from bench.spending import where_time_goes
 from bench.usual import SCHEMA, Usual
+from stockbridge.domain.errors import Rejected
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import BalanceQuery, balances
 from stockbridge.ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
@@ -25,6 +28,7 @@ from stockbridge.runtime.services import BackingServices
 from stockbridge.runtime.settings import sqlalchemy_url
 
 CLIENTS = (1, 32, 256)
+CROWD = 1024
 SECONDS = 5.0
 POOL_SIZE = 20
 ORDERS = 16 * max(CLIENTS)
@@ -84,6 +88,8 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     gc.collect()
     gc.freeze()
     await reservations(bench, seconds)
+    await refusals(bench, seconds)
+    await where_time_goes(report, services, "reserve_hot_time", lambda _: bench.reserve(HOT), seconds)
     await amendments(bench, seconds)
     await reads(bench, seconds)
     usual.close()
@@ -111,12 +117,29 @@ async def stock_up(writer: LedgerWriter) -> None:
 
 async def reservations(bench: Bench, seconds: float) -> None:
     """Reserve one unit for a new order: on one hot sku, and spread over a thousand."""
-    for name, skus in (("reserve_hot", [HOT]), ("reserve_spread", SKUS)):
-        for clients in CLIENTS:
+    for name, skus, all_clients in (("reserve_hot", [HOT], (*CLIENTS, CROWD)), ("reserve_spread", SKUS, CLIENTS)):
+        for clients in all_clients:
             designs = (bench.reserve_lean, bench.reserve_as_usual, bench.reserve)
             asks = [lambda _, ask=ask, skus=skus: ask(bench.dice.choice(skus)) for ask in designs]
-            lean, usual, ours = await in_turn(asks, clients, seconds)
+            # A slice is long enough for each client to be answered several times, by the usual design too.
+            lean, usual, ours = await in_turn(asks, clients, seconds, rounds=10 if clients <= 32 else 2)
             bench.report.add(name, ours, usual, lean_rate=round(lean.rate, 3))
+
+
+async def refusals(bench: Bench, seconds: float) -> None:
+    """Reserve on the hot sku, while one request in twenty wants more than there is and is refused."""
+
+    async def some_refused(_client: int) -> None:
+        if bench.dice.random() >= 0.05:
+            return await bench.reserve(HOT)
+        with suppress(Rejected):
+            await bench.writer.post(
+                replace(order(f"SO-{next(bench.number)}", 1, HOT, 10**13), shortage_policy="reject")
+            )
+            raise RuntimeError("more was reserved than there is")
+
+    without, with_them = await in_turn([lambda _: bench.reserve(HOT), some_refused], 32, seconds)
+    bench.report.add("reserve_hot_refusals", with_them, without, beside="without refusals")
 
 
 async def amendments(bench: Bench, seconds: float) -> None:

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +37,15 @@ async def load(ask: Ask, clients: int, seconds: float) -> Load:
 
 async def in_turn(asks: Sequence[Ask], clients: int, seconds: float, rounds: int = 10) -> list[Load]:
     """Put each load on for so long, in slices that alternate: a machine that is slow for a while slows all of them."""
-    slices: list[list[_Slice]] = [[] for _ in asks]
+    all_taken: list[list[float]] = [[] for _ in asks]
     for _ in range(rounds):
-        for ask, done in zip(asks, slices, strict=True):
-            done.append(await _slice(ask, clients, seconds / rounds))
-    return [_together(clients, done) for done in slices]
+        for ask, taken in zip(asks, all_taken, strict=True):
+            taken.extend(await _slice(ask, clients, seconds / rounds))
+    return [Load(clients, len(taken) / seconds, _at(taken, 0.50), _at(taken, 0.99)) for taken in map(sorted, all_taken)]
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """How long each request took, and how long all of them."""
-
-    taken: list[float]
-    spent: float
-
-
-async def _slice(ask: Ask, clients: int, seconds: float) -> _Slice:
+async def _slice(ask: Ask, clients: int, seconds: float) -> list[float]:
+    """Return how long each request took that was answered in this time, whenever it was asked."""
     warm = time.perf_counter() + min(0.5, seconds / 4)
     end = warm + seconds
     taken: list[float] = []
@@ -61,16 +53,11 @@ async def _slice(ask: Ask, clients: int, seconds: float) -> _Slice:
     async def client(number: int) -> None:
         while (began := time.perf_counter()) < end:
             await ask(number)
-            if began >= warm:
-                taken.append(time.perf_counter() - began)
+            if warm <= (answered := time.perf_counter()) < end:
+                taken.append(answered - began)
 
     await asyncio.gather(*(client(number) for number in range(clients)))
-    return _Slice(taken, time.perf_counter() - warm)
-
-
-def _together(clients: int, slices: list[_Slice]) -> Load:
-    taken = sorted(chain.from_iterable(one.taken for one in slices))
-    return Load(clients, len(taken) / sum(one.spent for one in slices), _at(taken, 0.50), _at(taken, 0.99))
+    return taken
 
 
 def _at(taken: list[float], part: float) -> float:
