@@ -15,7 +15,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bench.report import Load, Report, console, in_turn, load
+from bench.report import Ask, Load, Report, console, in_turn, load
 from bench.spending import where_time_goes
 from bench.usual import SCHEMA, Usual
 from stockbridge.domain.errors import Rejected
@@ -147,16 +147,21 @@ async def amendments(bench: Bench, seconds: float) -> None:
     orders = [f"AM-{number}" for number in range(ORDERS)]
     await asyncio.gather(*(bench.writer.post(order(order_ref, 1, HOT, 5)) for order_ref in orders))
     revisions = dict.fromkeys(orders, 1)
-    turns = [cycle(orders[client :: max(CLIENTS)]) for client in range(max(CLIENTS))]
 
-    async def amend(client: int) -> None:
-        order_ref = next(turns[client])
-        revisions[order_ref] += 1
-        revision = revisions[order_ref]
-        await bench.writer.post(order(order_ref, revision, HOT, 5 + revision % 3))
+    def amending(clients: int) -> Ask:
+        turns = [cycle(orders[client::clients]) for client in range(clients)]
+
+        async def amend(client: int) -> None:
+            order_ref = next(turns[client])
+            revisions[order_ref] += 1
+            revision = revisions[order_ref]
+            await bench.writer.post(order(order_ref, revision, HOT, 5 + revision % 3))
+
+        return amend
 
     for clients in CLIENTS:
-        bench.report.add("amend_hot", await load(amend, clients, seconds))
+        amended, reserved = await in_turn([amending(clients), lambda _: bench.reserve(HOT)], clients, seconds)
+        bench.report.add("amend_hot", amended, reserved, beside="reserve_hot")
 
 
 async def reads(bench: Bench, seconds: float) -> None:

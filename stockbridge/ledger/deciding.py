@@ -95,7 +95,7 @@ def decide_batch(batch: Sequence[Asked], loaded: Loaded) -> tuple[Book, list[Ver
         try:
             verdict = _decide(asked, book, posted.get(key), loaded.clock + number * TICK)
         except StockbridgeError as refusal:
-            verdicts.append(refusal)
+            verdicts.append(refusal.with_traceback(None))  # it would hold the whole batch, in a circle
             continue
         if isinstance(verdict, Decision) and verdict.posting_id is not None:
             posted[key] = verdict

@@ -38,7 +38,8 @@ from stockbridge.ledger.sessions import Session
 from stockbridge.ledger.statements import Call
 from stockbridge.ledger.storing import Claim, writing
 
-MAX_BATCH: Final = 512
+MAX_BATCH: Final = 128
+"""Larger ones save PostgreSQL little, and keep it waiting while they are decided."""
 AHEAD: Final = 12
 """How many must wait for a batch to begin while another is on its way: fewer are served sooner by waiting for it."""
 WARY: Final = 32

@@ -44,6 +44,13 @@ async def test_a_repeat_may_find_other_circumstances_and_asks_for_the_same(wareh
     assert again.replayed
 
 
+async def test_a_refusal_holds_nothing_of_its_batch(warehouse: Warehouse) -> None:
+    """Its traceback would: all that was read and decided, in a circle that only the garbage collector opens."""
+    with pytest.raises(Rejected) as refused:
+        await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), policy="reject"))
+    assert "decide_batch" not in {entry.name for entry in refused.traceback}
+
+
 async def test_the_same_key_with_other_content_is_a_conflict(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.receipt("MUG", 5, key="GR-1"))
 
