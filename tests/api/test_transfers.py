@@ -51,6 +51,8 @@ async def test_stock_is_in_transit_until_it_arrives_and_then_it_can_be_sold_ther
     assert (told["site"], told["to_site"], told["status"]) == ("HAM", "CPH", "in_transit")
     assert [(item["sku"], item["lot"], item["quantity"]) for item in told["in_transit"]] == [("WINE", LOT, 6)]
     assert (await balances(two_sites, "WINE"))["HAM-A-1", "available"] == (4, 4)
+    underway = (await two_sites.get("/api/inventory", location="transit/transfer/TR-1")).json()
+    assert [(item["sku"], item["on_hand"]) for item in underway["items"]] == [("WINE", 6)]
     await two_sites.made("/api/orders/outbound", push(lines=[line(sku="WINE", quantity=5, uom="EA", site="CPH")]))
 
     first = await two_sites.made(f"{TRANSFERS}/TR-1/receipts", arrived({"sku": "WINE", "quantity": 4}))
