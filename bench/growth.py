@@ -7,8 +7,8 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench import ledger
 from bench.bulk import Growth, grow, planned
@@ -27,7 +26,6 @@ from stockbridge.ledger.balances import BalanceQuery
 from stockbridge.ledger.verification import cores, verify
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import sqlalchemy_url
 
 ENTRIES: Final = 500_000
 CLIENTS: Final = 32
@@ -125,7 +123,7 @@ def _spent(services: BackingServices) -> float:
 
 async def _write(report: Report, grown: BackingServices, empty: BackingServices, seconds: float) -> None:
     """Reserve one unit for a new order, on one hot sku and spread, in the grown ledger and in an empty one in turn."""
-    async with _writer(grown) as ours, _writer(empty) as others:
+    async with ledger.writer_to(grown.database_url) as ours, ledger.writer_to(empty.database_url) as others:
         await ledger.stock_up(others)
         number, dice = count(), random.Random(7)
         for name, skus in (("reserve_hot_grown", [ledger.HOT]), ("reserve_spread_grown", ledger.SKUS)):
@@ -137,12 +135,3 @@ async def _write(report: Report, grown: BackingServices, empty: BackingServices,
             await in_turn([asking(ours), asking(others)], CLIENTS, seconds / 4, rounds=1)
             of_grown, of_empty = await in_turn([asking(ours), asking(others)], CLIENTS, seconds)
             report.add(name, of_grown, of_empty, beside="an empty ledger")
-
-
-@asynccontextmanager
-async def _writer(services: BackingServices) -> AsyncIterator[LedgerWriter]:
-    engine = create_async_engine(sqlalchemy_url(services.database_url), pool_size=ledger.POOL_SIZE, max_overflow=0)
-    try:
-        yield LedgerWriter(engine)
-    finally:
-        await engine.dispose()

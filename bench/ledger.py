@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
@@ -95,6 +96,16 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     usual.close()
     await engine.dispose()
     report.add_rate("verify", (await asyncio.to_thread(_verified, services)).rate)
+
+
+@asynccontextmanager
+async def writer_to(url: str) -> AsyncIterator[LedgerWriter]:
+    """Yield a writer with connections of its own."""
+    engine = create_async_engine(sqlalchemy_url(url), pool_size=POOL_SIZE, max_overflow=0)
+    try:
+        yield LedgerWriter(engine)
+    finally:
+        await engine.dispose()
 
 
 async def stock_up(writer: LedgerWriter) -> None:

@@ -10,13 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import create_async_engine
-
 from bench import ledger
 from bench.report import Load, Report, load
-from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
 
 CLIENTS = 32
 ROUNDS = 4
@@ -51,14 +47,11 @@ def _reserve(url: str, skus: Sequence[str], seconds: float) -> Load:
 
 
 async def _reserving(url: str, skus: Sequence[str], seconds: float) -> Load:
-    engine = create_async_engine(sqlalchemy_url(url), pool_size=ledger.POOL_SIZE, max_overflow=0)
-    writer, number, dice, name = LedgerWriter(engine), count(), random.Random(7), uuid4().hex[:8]
-    try:
+    number, dice, name = count(), random.Random(7), uuid4().hex[:8]
+    async with ledger.writer_to(url) as writer:
         return await load(
             lambda _: writer.post(ledger.order(f"{name}-{next(number)}", 1, dice.choice(skus))), CLIENTS, seconds
         )
-    finally:
-        await engine.dispose()
 
 
 def _mean(loads: Sequence[Load]) -> Load:

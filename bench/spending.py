@@ -33,17 +33,23 @@ async def where_time_goes(report: Report, services: BackingServices, name: str, 
 
     They overlap: while PostgreSQL writes a batch, Python decides the next. Clients are part of Python's.
     """
+    requests = 0
+
+    async def counted(client: int) -> None:
+        nonlocal requests
+        await ask(client)
+        requests += 1
+
     with psycopg.connect(services.database_admin_url, autocommit=True) as connection:
         connection.execute("alter system set track_wal_io_timing = on")
         connection.execute("select pg_reload_conf()")
         await load(ask, CLIENTS, 0.5)
         before = (time.process_time(), postgresql_seconds(services), *_synced(connection))
-        measured = await load(ask, CLIENTS, seconds)
+        await load(counted, CLIENTS, seconds)
         after = (time.process_time(), postgresql_seconds(services), *_synced(connection))
         connection.execute("alter system reset track_wal_io_timing")
         connection.execute("select pg_reload_conf()")
     python, postgresql, syncing, syncs = (late - early for early, late in zip(before, after, strict=True))
-    requests = measured.rate * seconds * (1 + min(0.5, seconds / 4) / seconds)  # with those of the warm-up
     shares = {
         "python_us": round(python / requests * 1e6, 1),
         "postgresql_us": round(postgresql / requests * 1e6, 1),

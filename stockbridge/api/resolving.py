@@ -52,6 +52,11 @@ class Faults:
             self.add(part, "uom", refusal.code, refusal.detail)
             return None
 
+    def lot(self, part: Part, product: Product) -> None:
+        """Check that the lot is named of a sku that is tracked by lots."""
+        if product.tracking == "lot" and part.readable("lot") and part.get("lot") is None:
+            self.add(part, "lot", "lot_required", f"{product.sku} is tracked by lots: name the lot")
+
     def serials(self, part: Part, product: Product, quantity: int | None) -> None:
         """Check that there is one serial number for each unit of a sku that has them, and each once."""
         if not part.readable("serial_numbers") or quantity is None:

@@ -91,15 +91,10 @@ async def _resolve_move(connection: AsyncConnection, tenant: str, part: Part) ->
     quantity = faults.base_units(part, product) if product else None
     if product:
         faults.serials(part, product, quantity)
-        _check_lot(faults, source, product)
+        faults.lot(source, product)
     if not faults.found and None not in places:
         _check_ends(faults, target, *(place for place in places if place is not None))
     return faults.found, (*places, quantity)
-
-
-def _check_lot(faults: Faults, part: Part, product: Product) -> None:
-    if product.tracking == "lot" and part.readable("lot") and part.get("lot") is None:
-        faults.add(part, "lot", "lot_required", f"{product.sku} is tracked by lots: name the lot")
 
 
 def _check_ends(faults: Faults, target: Part, source_place: Location, target_place: Location) -> None:
@@ -177,7 +172,7 @@ async def _resolve_adjustment(
         faults.add(part, "counted_at", "time_in_future", "is later than now")
     if product is None:
         return faults.found, location, None
-    _check_lot(faults, part, product)
+    faults.lot(part, product)
     if product.tracking == "serial" and part.readable("serial_number") and part.get("serial_number") is None:
         faults.add(part, "serial_number", "serial_count", f"{product.sku} is tracked by serial numbers: name it")
     return faults.found, location, _difference(faults, part, product)

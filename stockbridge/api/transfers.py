@@ -134,8 +134,8 @@ def _quantity(faults: Faults, line: Part, products: dict[str, Product], *, lot_n
         return None
     quantity = faults.base_units(line, product)
     faults.serials(line, product, quantity)
-    if lot_needed and product.tracking == "lot" and line.readable("lot") and line.get("lot") is None:
-        faults.add(line, "lot", "lot_required", f"{product.sku} is tracked by lots: name the lot")
+    if lot_needed:
+        faults.lot(line, product)
     return quantity
 
 

@@ -296,6 +296,16 @@ class Draft:
         """Yield the free stock of a line's pool that the line can use."""
         return (b for b in self.free_stock(pool_of(line), excluding=excluding) if suits(line, b.stream))
 
+    def at(self, location_id: str) -> list[Stream]:
+        """Return the streams at a virtual location that was read and hold something."""
+        return [
+            stream
+            for stream in self.book.streams.values()
+            if stream.key.tenant == self.tenant
+            and stream.key.place.location_id == location_id
+            and self.on_hand(stream) > 0
+        ]
+
     def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
         """Yield the free stock of a pool."""
         candidates = self.book.allocatable.get(pool_id, [])
@@ -365,6 +375,12 @@ class Draft:
             self._by_holder.setdefault(holder, set()).add(stream)
         if stream.allocatable and on_hand > reserved:
             self.freed_pools.add(stream.pool_id)
+
+    def carry(self, stream: Stream, to: Stream, quantity: int) -> None:
+        """Bring what nobody was promised from one stream to another."""
+        to.expires_on = stream.expires_on
+        self.move(stream, -quantity, 0)
+        self.move(to, quantity, 0)
 
     def queue(self, line: OrderLine, quantity: int) -> None:
         """Let part of a line's demand wait: at the place of the posting that accepts it, or where it waited before."""

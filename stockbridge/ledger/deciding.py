@@ -11,7 +11,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from stockbridge.domain.errors import Conflict, StockbridgeError
+from stockbridge.domain.errors import Conflict, InvariantViolated, StockbridgeError
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.book import Book, Draft, Entry, apply, line_key
 from stockbridge.ledger.loading import TICK, Loaded, Posted
@@ -94,6 +94,9 @@ def decide_batch(batch: Sequence[Asked], loaded: Loaded) -> tuple[Book, list[Ver
         key = (asked.request.tenant, asked.request.key)
         try:
             verdict = _decide(asked, book, posted.get(key), loaded.clock + number * TICK)
+        except InvariantViolated as bug:
+            verdicts.append(bug)  # where it was found is worth what it holds
+            continue
         except StockbridgeError as refusal:
             verdicts.append(refusal.with_traceback(None))  # it would hold the whole batch, in a circle
             continue

@@ -57,13 +57,15 @@ def _inserting(book: Book, postings: Sequence[Decision], decisions: Sequence[Dec
     """Insert postings and entries, and write each order line that changed once, as it is after the whole batch."""
     keys = dict.fromkeys(line_key(line) for decision in decisions for line in decision.lines)
     new_lines = [_line_row(book.lines[key]) for key in keys if key not in book.stored_lines]
-    fresh_lines = [row[:_FRESH_WIDTH] for row in new_lines if row[_FRESH_WIDTH:] == _FRESH]
-    other_lines = [row for row in new_lines if row[_FRESH_WIDTH:] != _FRESH]
+    fresh_lines: list[tuple[Any, ...]] = []
+    other_lines: list[tuple[Any, ...]] = []
+    for row in new_lines:
+        (fresh_lines if row[_FRESH_WIDTH:] == _FRESH else other_lines).append(row)
     known_lines = [_line_row(book.lines[key]) for key in keys if key in book.stored_lines]
     return [
         *_call(queries.INSERT_POSTINGS, [_posting_row(posting) for posting in postings], _POSTING_TEXTS),
         *_call(queries.INSERT_ENTRIES, [row for posting in postings for row in posting.rows], _ENTRY_TEXTS),
-        *_call(queries.INSERT_FRESH_LINES, fresh_lines, _LINE_TEXTS),
+        *_call(queries.INSERT_FRESH_LINES, [row[:_FRESH_WIDTH] for row in fresh_lines], _LINE_TEXTS),
         *_call(queries.INSERT_ORDER_LINES, other_lines, _LINE_TEXTS),
         *_call(queries.UPDATE_ORDER_LINES, known_lines, _LINE_TEXTS),
     ]

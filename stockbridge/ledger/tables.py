@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.types import TypeEngine
 
+from stockbridge.domain.orders import QUANTITIES
+
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -210,20 +212,7 @@ order_line = Table(
     Column("priority", Integer, nullable=False),
     _name("shortage_policy", SHORTAGE_POLICY),
     Column("queued_at", INSTANT, nullable=True, comment="when the demand was first accepted: its place in the queue"),
-    *(
-        Column(name, QUANTITY, nullable=False)
-        for name in (
-            "ordered",
-            "reserved",
-            "backordered",
-            "picked",
-            "to_put_back",
-            "shipped",
-            "delivered",
-            "returned",
-            "cancelled",
-        )
-    ),
+    *(Column(name, QUANTITY, nullable=False) for name in QUANTITIES),
     _name("allocation_policy", ALLOCATION_POLICY, server_default="first_expiry_first"),
     Column("least_expiry", Date, nullable=True, comment="what expires before is not taken"),
     Column(

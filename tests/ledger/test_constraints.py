@@ -148,6 +148,11 @@ async def test_i3_refuses_stock_below_nothing(by_hand: ByHand) -> None:
         await by_hand.post((mug, 3, 11, 0, 21, 4), (other, 2, -11, 0, -1, 0))
 
 
+async def test_i3_refuses_a_hold_of_less_than_nothing(by_hand: ByHand) -> None:
+    with pytest.raises(DBAPIError, match="quantity"):
+        await by_hand.post((by_hand.warehouse.stream("MUG"), 3, 0, -5, 10, -1), order="SO-1")
+
+
 async def test_i3_refuses_a_bin_that_claims_to_be_the_world_outside(by_hand: ByHand) -> None:
     warehouse = by_hand.warehouse
     for place in (BIN, OTHER_BIN):

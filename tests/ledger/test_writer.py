@@ -51,6 +51,15 @@ async def test_a_refusal_holds_nothing_of_its_batch(warehouse: Warehouse) -> Non
     assert "decide_batch" not in {entry.name for entry in refused.traceback}
 
 
+async def test_a_bug_tells_where_it_was_found(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    nowhere = warehouse.put_back("SO-1", 1, "MUG", None)
+    nowhere = replace(nowhere, lines=(replace(nowhere.lines[0], place=None),))
+    with pytest.raises(InvariantViolated) as found:
+        await warehouse.post(nowhere)
+    assert "put_back" in {entry.name for entry in found.traceback}
+
+
 async def test_the_same_key_with_other_content_is_a_conflict(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.receipt("MUG", 5, key="GR-1"))
 

@@ -23,15 +23,8 @@ def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
             f"Lot {to.key.lot} of {to.key.sku} is blocked: lift the recall before it is sold.",
             status=409,
         )
-    restate(draft, stream, to, request.quantity)
+    draft.carry(stream, to, request.quantity)
     return {"changed": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
-
-
-def restate(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
-    """Turn free stock of one stream into stock of another."""
-    to.expires_on = stream.expires_on
-    draft.move(stream, -quantity, 0)
-    draft.move(to, quantity, 0)
 
 
 def adjust(request: AdjustStock, draft: Draft) -> Answer:

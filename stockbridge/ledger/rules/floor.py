@@ -20,6 +20,7 @@ from stockbridge.ledger.rules.holding import (
     holders,
     line_of,
     matching,
+    names,
     quantities,
     reserve,
     same_goods,
@@ -90,8 +91,7 @@ def _reallocate(
         for bucket in draft.buckets(line)
         if asked.place is not None
         and bucket.stream.key.place.location_id == asked.place.location_id
-        and (not asked.lot or bucket.stream.key.lot == asked.lot)
-        and (not asked.serial_numbers or bucket.stream.key.serial_number in asked.serial_numbers)
+        and names(asked, bucket.stream.key)
     ]
     taken = take(first_expiry_first(here), quantity)
     places = {bucket.stream.stream_id for bucket, _ in taken} | set(own)
@@ -161,10 +161,8 @@ def move(request: MoveStock, draft: Draft) -> Answer:
 def _move(draft: Draft, stream: Stream, place: Place, quantity: int) -> tuple[Stream, Stream]:
     need_on_hand(draft, stream, quantity)
     to = draft.stream(replace(stream.key, place=place))
-    to.expires_on = stream.expires_on
     free = min(quantity, draft.free(stream))
-    draft.move(stream, -free, 0)
-    draft.move(to, free, 0)
+    draft.carry(stream, to, free)
     if free < quantity:
         _move_holds(draft, stream, to, quantity - free)
     return stream, to

@@ -9,9 +9,9 @@ from uuid import UUID
 from stockbridge.domain.allocation import allocate
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import PlaceKind
+from stockbridge.domain.stock import PlaceKind, StreamKey
 from stockbridge.ledger.book import Draft, Stream
-from stockbridge.ledger.requests import LineQuantity, PickedLine
+from stockbridge.ledger.requests import ArrivedLine, LineQuantity, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
 STAGING: Final = frozenset({PlaceKind.STAGING})
@@ -121,10 +121,15 @@ def matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[S
     return [
         (stream, held)
         for stream, held in holds
-        if (asked.place is None or stream.key.place.location_id == asked.place.location_id)
-        and (not asked.lot or stream.key.lot == asked.lot)
-        and (not asked.serial_numbers or stream.key.serial_number in asked.serial_numbers)
+        if (asked.place is None or stream.key.place.location_id == asked.place.location_id) and names(asked, stream.key)
     ]
+
+
+def names(asked: LineQuantity | ArrivedLine, key: StreamKey) -> bool:
+    """Say whether a stream is of the lot and of the serial numbers that were named; of any, where none were."""
+    return (not asked.lot or key.lot == asked.lot) and (
+        not asked.serial_numbers or key.serial_number in asked.serial_numbers
+    )
 
 
 def same_goods(asked: LineQuantity) -> PickedLine:

@@ -9,7 +9,7 @@ from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place, PlaceKind, StreamKey, adjustment, customer, transit
 from stockbridge.ledger.book import Draft, Stream, pool_of
-from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity, Request, ReturnGoods
+from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity, ReturnGoods
 from stockbridge.ledger.rules.holding import (
     BINS,
     STAGING,
@@ -125,7 +125,7 @@ def deliver(request: DeliverParcel, draft: Draft) -> Answer:
         to = customer(request.order_ref, request.order_site)
         underway = line.shipped - line.delivered
         quantity = underway if asked.quantity is None else min(asked.quantity, underway)
-        for stream, part in _underway(draft, request, asked, f"transit/{request.shipment_no}"):
+        for stream, part in _underway(draft, asked, f"transit/{request.shipment_no}"):
             part = min(part, quantity)  # noqa: PLW2901 - the part that is wanted
             if part:
                 key = stream.key
@@ -137,16 +137,9 @@ def deliver(request: DeliverParcel, draft: Draft) -> Answer:
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
 
 
-def _underway(draft: Draft, request: Request, asked: LineQuantity, location_id: str) -> list[tuple[Stream, int]]:
+def _underway(draft: Draft, asked: LineQuantity, location_id: str) -> list[tuple[Stream, int]]:
     """Return what of a line's sku lies at a virtual location, the named lot and serials first."""
-    here = [
-        (stream, draft.on_hand(stream))
-        for stream in draft.book.streams.values()
-        if stream.key.tenant == request.tenant
-        and stream.key.sku == asked.sku
-        and stream.key.place.location_id == location_id
-        and draft.on_hand(stream) > 0
-    ]
+    here = [(stream, draft.on_hand(stream)) for stream in draft.at(location_id) if stream.key.sku == asked.sku]
     wanted = same_goods(asked)
     named = matching(here, wanted)
     return named + [hold for hold in here if hold not in named]
@@ -159,7 +152,7 @@ def take_return(request: ReturnGoods, draft: Draft) -> Answer:
         line = line_of(request, asked, draft)
         quantity = asked.quantity or 0
         possible = line.shipped - line.delivered if request.shipment_no else line.delivered - line.returned
-        there = _underway(draft, request, asked, location_id)
+        there = _underway(draft, asked, location_id)
         if asked.lot:
             there = [(s, q) for s, q in there if s.key.lot == asked.lot]
         possible = min(possible, sum(q for _, q in there))

@@ -9,7 +9,6 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, StockStatus
 from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import BlockLot, UnblockLot
-from stockbridge.ledger.rules.facts import restate
 from stockbridge.ledger.rules.holding import Answer, make_up, take_away
 
 
@@ -23,7 +22,7 @@ def block(request: BlockLot, draft: Draft) -> Answer:
     for stream in _available(draft, request):
         quantity = draft.on_hand(stream)
         lost += take_away(draft, stream, draft.reserved(stream))[1]
-        restate(draft, stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), quantity)
+        draft.carry(stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), quantity)
         quarantined += quantity
     make_up(draft, lost)
     return {**_said(request), "quarantined": quarantined, "displaced": sorted(draft.displaced)}

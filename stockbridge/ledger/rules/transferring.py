@@ -10,7 +10,7 @@ from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import StreamKey, adjustment, transfer
 from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import ArrivedLine, ReceiveTransfer, SendTransfer, SentLine
-from stockbridge.ledger.rules.holding import Answer
+from stockbridge.ledger.rules.holding import Answer, names
 
 
 def send(request: SendTransfer, draft: Draft) -> Answer:
@@ -22,11 +22,16 @@ def send(request: SendTransfer, draft: Draft) -> Answer:
                 faults.append(_not_free(draft, index, stream, quantity))
                 continue
             on_the_way = draft.stream(replace(stream.key, place=transfer(request.transfer_no, request.site)))
-            _carry(draft, stream, on_the_way, quantity)
-    if faults:
-        raise Rejected(faults[0].code, faults[0].detail, faults)
+            draft.carry(stream, on_the_way, quantity)
+    _refuse(faults)
     lines = [{"sku": line.sku, "quantity": line.quantity, "lot": line.lot} for line in request.lines]
     return {"site": request.site, "to_site": request.to_site, "lines": lines}
+
+
+def _refuse(faults: list[Fault]) -> None:
+    """Refuse for all that is wrong, if anything is."""
+    if faults:
+        raise Rejected(faults[0].code, faults[0].detail, faults)
 
 
 def _named(draft: Draft, request: SendTransfer, line: SentLine) -> Iterator[tuple[Stream, int]]:
@@ -52,15 +57,14 @@ def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
             if not part:
                 break
             status = line.stock_status or stream.key.stock_status
-            _carry(draft, stream, draft.arriving(replace(stream.key, place=request.place, stock_status=status)), part)
+            draft.carry(stream, draft.arriving(replace(stream.key, place=request.place, stock_status=status)), part)
             left -= part
         if left:
             detail = (
                 f"{line.quantity - left} of {line.sku} are on the way, not {line.quantity}: count what is too much."
             )
             faults.append(Fault(f"/lines/{index}/quantity", "more_than_sent", detail))
-    if faults:
-        raise Rejected(faults[0].code, faults[0].detail, faults)
+    _refuse(faults)
     return {"missing": _write_off(draft, request) if request.complete else []}
 
 
@@ -69,11 +73,8 @@ def _on_the_way(draft: Draft, request: ReceiveTransfer, line: ArrivedLine | None
     (location_id,) = request.locations()
     found = [
         stream
-        for stream in draft.book.streams.values()
-        if stream.key.place.location_id == location_id
-        and stream.key.tenant == request.tenant
-        and draft.on_hand(stream)
-        and (line is None or _is_of(line, stream.key))
+        for stream in draft.at(location_id)
+        if line is None or (stream.key.sku == line.sku and names(line, stream.key))
     ]
     return sorted(found, key=_first_expiry_first)
 
@@ -83,23 +84,11 @@ def _first_expiry_first(stream: Stream) -> tuple[date, str, str, str]:
     return stream.expires_on or date.max, key.sku, key.lot, key.serial_number
 
 
-def _is_of(line: ArrivedLine, key: StreamKey) -> bool:
-    if key.sku != line.sku or (line.lot and key.lot != line.lot):
-        return False
-    return not line.serial_numbers or key.serial_number in line.serial_numbers
-
-
 def _write_off(draft: Draft, request: ReceiveTransfer) -> list[dict[str, object]]:
     missing: list[dict[str, object]] = []
     for stream in _on_the_way(draft, request):
         key, quantity = stream.key, draft.on_hand(stream)
         lost = StreamKey(key.tenant, key.sku, adjustment(request.site), key.lot, key.serial_number)
-        _carry(draft, stream, draft.stream(lost), quantity)
+        draft.carry(stream, draft.stream(lost), quantity)
         missing.append({"sku": key.sku, "quantity": quantity, "lot": key.lot, "serial_number": key.serial_number})
     return missing
-
-
-def _carry(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
-    to.expires_on = stream.expires_on
-    draft.move(stream, -quantity, 0)
-    draft.move(to, quantity, 0)
