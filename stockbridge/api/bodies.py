@@ -6,7 +6,7 @@ What may be said to an order is in `domain/commands.py`: the inbox keeps it.
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -32,6 +32,7 @@ from stockbridge.domain.commands import (
     Text,
     Uom,
 )
+from stockbridge.domain.gtin import expected_check_digit
 from stockbridge.domain.stock import StockStatus
 
 
@@ -46,16 +47,24 @@ def _time_zone(value: str) -> str:
     return value
 
 
-Gtin = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{12,14})$")]
+def _gtin(value: str) -> str:
+    if (digit := expected_check_digit(value)) != value[-1]:
+        raise PydanticCustomError("wrong_check_digit", f"is misread or mistyped: it would have to end with {digit}")
+    return value
+
+
+Gtin = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{12,14})$"), AfterValidator(_gtin)]
+MOST_IN_A_PACKAGING: Final = 10**9
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 LocationType = Literal["site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"]
 
 
 class Packaging(Shape):
-    """A packaging: how many base units it holds."""
+    """A packaging: how many it holds of another one, or of the base unit."""
 
     uom: Uom
-    factor: Annotated[int, Field(ge=1, le=10**9, strict=True)]
+    factor: Annotated[int, Field(ge=1, le=MOST_IN_A_PACKAGING, strict=True)]
+    of: Annotated[Uom | None, Field(description="The packaging that it holds; the base unit if left out")] = None
     gtin: Gtin | None = None
 
 
@@ -65,6 +74,7 @@ class Product(Shape):
     sku: Key
     description: Text = ""
     base_uom: Uom
+    gtin: Annotated[Gtin | None, Field(description="Of the base unit")] = None
     packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()
     tracking: Literal["none", "lot", "serial"] = "none"
     allocation_policy: AllocationPolicy = AllocationPolicy.FIRST_EXPIRY_FIRST

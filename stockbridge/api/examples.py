@@ -10,7 +10,11 @@ PRODUCT: Final[Example] = {
     "sku": "MUG-WHITE",
     "description": "White mug",
     "base_uom": "EA",
-    "packagings": [{"uom": "CASE", "factor": 12, "gtin": "09506000134369"}],
+    "gtin": "09506000134352",
+    "packagings": [
+        {"uom": "CASE", "factor": 12, "of": None, "gtin": "09506000134369"},
+        {"uom": "PALLET", "factor": 40, "of": "CASE", "gtin": None},
+    ],
     "tracking": "none",
     "allocation_policy": "first_expiry_first",
     "shelf_life_days": None,

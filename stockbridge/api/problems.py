@@ -54,6 +54,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "malformed_time",
         "nothing_arrived",
         "reserved_word",
+        "wrong_check_digit",
     }
 )
 

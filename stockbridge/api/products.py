@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
-from stockbridge.api.bodies import Packaging, Product
+from stockbridge.api.bodies import MOST_IN_A_PACKAGING, Gtin, Packaging, Product
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, cut, position
 from stockbridge.api.problems import not_found
-from stockbridge.api.said import Said
+from stockbridge.api.said import Part, Said
 from stockbridge.api.services import Services
 from stockbridge.domain.commands import Key
-from stockbridge.domain.errors import Conflict
+from stockbridge.domain.errors import Conflict, Fault
+from stockbridge.domain.gtin import spellings
 from stockbridge.ledger.balances import BalanceQuery, balances
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Row, Written
@@ -31,6 +33,7 @@ class ProductView(BaseModel):
     sku: str
     description: str
     base_uom: str
+    gtin: str | None
     packagings: list[Packaging]
     tracking: str
     allocation_policy: str
@@ -49,12 +52,29 @@ async def put_product(
     said: Annotated[Said[Product], Body(examples=[examples.PRODUCT])],
 ) -> ProductView:
     """Make a product known, or bring it to this. What stock is counted by can't change while there is any."""
-    body = said.settle()
+    body = said.settle(_packaging_faults(said.part))
     row = {"tenant": caller.tenant, **body.model_dump(mode="json")}
     async with services.engine.begin() as connection:
         written = await catalog.write_product(connection, row, _checking(connection, row))
     response.status_code = 201 if written is Written.NEW else 200
     return _view(row)
+
+
+def _packaging_faults(part: Part) -> Iterator[Fault]:
+    """Say which packagings are of what is not there, or in a circle, or hold too many base units."""
+    if not part.readable("base_uom") or not part.readable("packagings"):
+        return
+    packagings = list(part.parts("packagings"))
+    uoms = {None, part.get("base_uom"), *(packaging.get("uom") for packaging in packagings)}
+    unknown = [packaging for packaging in packagings if packaging.get("of") not in uoms]
+    for packaging in unknown:
+        yield packaging.fault("of", "unknown_uom", f"There is no packaging {packaging.get('of')}")
+    held = {} if unknown else catalog.base_units(part.get("base_uom"), [packaging.fields for packaging in packagings])
+    for packaging in packagings if held else ():
+        if packaging.get("uom") not in held:
+            yield packaging.fault("of", "circular_packaging", "leads in a circle, not to the base unit")
+        elif (most := held[packaging.get("uom")]) > MOST_IN_A_PACKAGING:
+            yield packaging.fault("factor", "packaging_too_large", f"{most} base units are more than can be believed")
 
 
 def _checking(connection: AsyncConnection, new: Row) -> catalog.Check:
@@ -73,12 +93,17 @@ async def _has_stock(connection: AsyncConnection, tenant: str, sku: str) -> bool
 
 @router.get("", responses=REFUSALS)
 async def list_products(
-    services: Services, caller: Caller, limit: Limit = 100, cursor: Cursor = None
+    services: Services,
+    caller: Caller,
+    gtin: Annotated[Gtin | None, Query(description="What a scanner read: of the base unit, or of a packaging")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[ProductView]:
-    """List products by sku."""
+    """List products by sku; by a GTIN, those that have it, with leading zeros or without."""
     after = position(cursor, 1) or [""]
+    gtins = spellings(gtin) if gtin else []
     async with services.reading() as connection:
-        rows = await catalog.list_products(connection, caller.tenant, after[0], limit + 1)
+        rows = await catalog.list_products(connection, caller.tenant, gtins, after[0], limit + 1)
     items, following = cut(rows, limit, lambda row: [row["sku"]])
     return Page(items=[_view(row) for row in items], next=following)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -11,6 +11,28 @@ from stockbridge.domain.errors import Rejected
 
 MOST: Final = 10**15
 """The largest quantity in base units that is believed."""
+
+
+@dataclass(frozen=True)
+class Packaging:
+    """A packaging: it holds `factor` of another one, `of`; or of the base unit."""
+
+    uom: str
+    factor: int
+    of: str | None = None
+
+
+def unpacked(base_uom: str, packagings: Iterable[Packaging]) -> dict[str, int]:
+    """Return how many base units each unit holds, through all that lies between.
+
+    What is packed of itself, or of what is not there, is left out.
+    """
+    held = {base_uom: 1}
+    packed = list(packagings)
+    while ready := [packaging for packaging in packed if (packaging.of or base_uom) in held]:
+        held |= {packaging.uom: packaging.factor * held[packaging.of or base_uom] for packaging in ready}
+        packed = [packaging for packaging in packed if packaging not in ready]
+    return held
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Table, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import Place
-from stockbridge.domain.units import ProductUnits
+from stockbridge.domain.units import Packaging, ProductUnits, unpacked
 from stockbridge.records.places import kind_of
-from stockbridge.records.tables import location, product
+from stockbridge.records.tables import PACKAGINGS_GTINS, location, product
 
 Row = dict[str, Any]
 
@@ -76,8 +76,12 @@ def product_of(
     sku: str, tracking: str, base_uom: str, packagings: list[dict[str, Any]], allocation_policy: str
 ) -> Product:
     """Read what is needed of a product's row."""
-    factors = {packaging["uom"]: int(packaging["factor"]) for packaging in packagings}
-    return Product(sku, tracking, ProductUnits(sku, base_uom, factors), allocation_policy)
+    return Product(sku, tracking, ProductUnits(sku, base_uom, base_units(base_uom, packagings)), allocation_policy)
+
+
+def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many base units each unit of a product's row holds."""
+    return unpacked(base_uom, (Packaging(p["uom"], int(p["factor"]), p.get("of")) for p in packagings))
 
 
 async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:
@@ -100,9 +104,14 @@ async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> Row
     return dict(found) if found else None
 
 
-async def list_products(connection: AsyncConnection, tenant: str, after: str, limit: int) -> list[Row]:
-    """Return products by sku, from the one after `after`."""
+async def list_products(
+    connection: AsyncConnection, tenant: str, gtins: Sequence[str], after: str, limit: int
+) -> list[Row]:
+    """Return products by sku, from the one after `after`; with `gtins`, those that have one of them."""
     query = select(product).where(product.c.tenant == tenant, product.c.sku > after).order_by(product.c.sku)
+    if gtins:
+        packed = PACKAGINGS_GTINS.op("?|")(array(gtins))
+        query = query.where(or_(product.c.gtin.in_(gtins), packed))
     return [dict(row) for row in (await connection.execute(query.limit(limit))).mappings()]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     ForeignKeyConstraint,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -75,6 +77,8 @@ carrier_connection = Table(
     _name("tenant"),
 )
 
+PACKAGINGS_GTINS: Final[ColumnElement[Any]] = literal_column("jsonb_path_query_array(packagings, '$[*].\"gtin\"')")
+
 # -- catalog -----------------------------------------------------------------------------------------------------
 
 product = Table(
@@ -84,7 +88,8 @@ product = Table(
     _name("sku"),
     _name("description"),
     _name("base_uom"),
-    Column("packagings", JSONB, nullable=False, comment="[{uom, factor, gtin}]"),
+    _maybe("gtin", comment="of the base unit"),
+    Column("packagings", JSONB, nullable=False, comment="[{uom, factor, of, gtin}]"),
     _name("tracking"),
     _name("allocation_policy", server_default="first_expiry_first"),
     Column("shelf_life_days", Integer),
@@ -99,6 +104,9 @@ product = Table(
         "allocation_policy in ('first_expiry_first', 'first_in_first_out', 'fewest_locations', 'pick_route')",
         name="allocation_policy",
     ),
+    Index("ix_product_gtin", "tenant", "gtin", postgresql_where=text("gtin is not null")),
+    # What a scanner reads is looked up here.
+    Index("ix_product_packagings_gtin", PACKAGINGS_GTINS, postgresql_using="gin"),
 )
 
 location = Table(

@@ -32,6 +32,11 @@ async def test_what_stock_is_counted_by_cannot_change_while_there_is_any(shop: D
     assert free.status_code == 200
 
 
+CASE = {"uom": "CASE", "factor": 12}
+BIG = ("/packagings/1/factor", "packaging_too_large")
+MISREAD = ("/packagings/0/gtin", "wrong_check_digit")
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -40,6 +45,13 @@ async def test_what_stock_is_counted_by_cannot_change_while_there_is_any(shop: D
         ({"packagings": [{"uom": "CASE", "factor": 0}]}, ("/packagings/0/factor", "invalid")),
         ({"packagings": [{"uom": "CASE", "factor": "12"}]}, ("/packagings/0/factor", "invalid")),
         ({"packagings": [{"uom": "EA", "factor": 12}]}, ("", "duplicate_uom")),
+        ({"packagings": [{"uom": "BOX", "factor": 2, "of": "CRATE"}]}, ("/packagings/0/of", "unknown_uom")),
+        ({"packagings": [{"uom": "BOX", "factor": 2, "of": "BOX"}]}, ("/packagings/0/of", "circular_packaging")),
+        ({"packagings": [CASE, {"uom": "BIG", "factor": 10**8, "of": "CASE"}]}, BIG),
+        ({"packagings": [{"uom": "CASE", "factor": 12, "gtin": "09506000134368"}]}, MISREAD),
+        ({"gtin": "9506000134351"}, ("/gtin", "wrong_check_digit")),
+        ({"gtin": "950600013435"}, ("/gtin", "wrong_check_digit")),
+        ({"gtin": "123456789"}, ("/gtin", "invalid")),
         ({"tracking": "batch"}, ("/tracking", "invalid")),
         ({"weight_g": 2**40}, ("/weight_g", "invalid")),
     ],
@@ -48,6 +60,37 @@ async def test_a_product_out_of_shape_is_refused(door: Door, change: dict, fault
     answer = await door.post("/api/products", {**examples.PRODUCT, **change})
     assert faults_of(answer) == [fault]
     assert (await door.get("/api/products")).json() == {"items": [], "next": None}
+
+
+async def test_packagings_that_hold_each_other_are_refused_by_name(door: Door) -> None:
+    circle = [{"uom": "BOX", "factor": 2, "of": "CRATE"}, CASE, {"uom": "CRATE", "factor": 2, "of": "BOX"}]
+    answer = await door.post("/api/products", {**examples.PRODUCT, "packagings": circle})
+    assert faults_of(answer) == [("/packagings/0/of", "circular_packaging"), ("/packagings/2/of", "circular_packaging")]
+
+
+@pytest.mark.parametrize(
+    ("scanned", "found"),
+    [
+        ("09506000134352", ["MUG-WHITE"]),
+        ("9506000134352", ["MUG-WHITE"]),
+        ("09506000134369", ["MUG-WHITE", "WINE"]),
+        ("9506000134369", ["MUG-WHITE", "WINE"]),
+        ("96385074", ["PHONE"]),
+        ("00000096385074", ["PHONE"]),
+        ("4006381333931", []),
+    ],
+)
+async def test_a_scan_finds_what_has_its_gtin(shop: Door, scanned: str, found: list[str]) -> None:
+    await shop.made("/api/products", product("PHONE", tracking="serial", gtin="96385074"))
+    packed = [{"uom": "BOX", "factor": 6, "gtin": "9506000134369"}]
+    await shop.made("/api/products", product("WINE", tracking="lot", packagings=packed))
+    page = (await shop.get("/api/products", gtin=scanned)).json()
+    assert [item["sku"] for item in page["items"]] == found
+
+
+async def test_a_scan_that_was_misread_is_told(shop: Door) -> None:
+    answer = await shop.get("/api/products", gtin="9506000134353")
+    assert faults_of(answer) == [("/query/gtin", "wrong_check_digit")]
 
 
 async def test_products_come_in_pages(shop: Door) -> None:

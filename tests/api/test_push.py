@@ -74,6 +74,17 @@ async def test_a_higher_revision_amends_and_keeps_the_factor(stocked: Door) -> N
     assert answer.json()["lines"][0]["reserved"] == 36
 
 
+async def test_a_nested_packaging_counts_in_base_units_and_what_was_accepted_keeps_its_factor(stocked: Door) -> None:
+    first = await stocked.made("/api/orders/outbound", push(lines=[line(quantity="0.125", uom="PALLET")]))
+    assert [(shown["factor"], shown["ordered"]) for shown in first["lines"]] == [(480, 60)]
+    mug = (await stocked.get("/api/products/MUG-WHITE")).json()
+    mug["packagings"][0]["factor"] = 10
+    await stocked.made("/api/products", mug)
+    lines = [line(quantity="0.125", uom="PALLET"), line(2, quantity="0.05", uom="PALLET")]
+    second = await stocked.made("/api/orders/outbound", push(revision=2, lines=lines))
+    assert [(shown["factor"], shown["ordered"]) for shown in second["lines"]] == [(480, 60), (400, 20)]
+
+
 async def test_a_lower_revision_that_was_never_seen_is_stale(stocked: Door) -> None:
     await stocked.made("/api/orders/outbound", push(revision=3))
     answer = await stocked.post("/api/orders/outbound", push(revision=2))
