@@ -15,6 +15,7 @@ from temporalio import activity
 
 from stockbridge.activities import messages as m
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.work import close_if_done
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
@@ -34,12 +35,13 @@ class ErpActivities:
     """The ERP's verbs; `erps` are ports by the source that an order comes from."""
 
     def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
+        self._transacting = engine
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._erps = erps
 
     @activity.defn
-    def tell_erp(self, step: m.ErpStep) -> int:
-        """Tell the ERP a message of the feed, and what waits behind it. Returns the number of the last one told.
+    def tell_erp(self, step: m.ErpStep) -> m.Told:
+        """Tell the ERP a message of the feed, and what waits behind it. Who tells the last of an order closes it.
 
         A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
         well; it is the next one's.
@@ -57,7 +59,16 @@ class ErpActivities:
                 log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
                 break
             told = row["number"]
-        return told
+        return m.Told(number=told, closed=self._close_if_done(step))
+
+    def _close_if_done(self, step: m.ErpStep) -> bool:
+        """Close the order if this was the last there was to do. Where it can't be, its workflow sees to it."""
+        try:
+            with translating(), self._transacting.begin() as connection:
+                return close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+        except StockbridgeError as error:
+            log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
+            return False
 
     def _claim(self, step: m.ErpStep) -> Row | None:
         with self._engine.connect() as connection:

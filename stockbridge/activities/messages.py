@@ -44,12 +44,20 @@ class CarrierStep(Message):
 
 
 class ErpStep(Message):
-    """A message that the ERP has not been told yet."""
+    """A message that the ERP has not been told yet. It may wait for the tracking numbers that it is to name."""
 
     tenant: str
     order_ref: str
     number: int
     kind: str
+    waits_for_label: bool = False
+
+
+class Told(Message):
+    """How far the ERP has been told an order's feed, and whether that closed the order."""
+
+    number: int
+    closed: bool = False
 
 
 class Attention(Message):

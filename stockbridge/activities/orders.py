@@ -5,7 +5,6 @@ Short and idempotent, so they run as local activities first. Each returns the or
 
 from __future__ import annotations
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -14,9 +13,9 @@ from stockbridge.activities.deciding import Deciding
 from stockbridge.activities.deciding.operators import ask_for_a_person
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.tracking import Tracking
-from stockbridge.activities.work import read_decision, read_work
+from stockbridge.activities.work import close_if_done, read_decision, read_work
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import inbox, orders
+from stockbridge.records import inbox
 
 
 class OrderActivities:
@@ -59,14 +58,10 @@ class OrderActivities:
 
     @activity.defn
     async def close_order(self, order: m.OrderId) -> m.OrderWork:
-        """Close an order of which nothing is left to do: all delivered or cancelled, nothing held, the ERP told."""
+        """Close an order of which nothing is left to do, where that was not seen when the ERP was told the last."""
         with as_failures():
             async with self._engine.begin() as connection:
-                await orders.lock(connection, [(order.tenant, order.order_ref)])
-                work = await read_work(connection, order)
-                done = work.over and not work.erp_steps and not work.carrier_steps
-                if done and not work.closed:
-                    await orders.set_fields(connection, order.tenant, order.order_ref, closed_at=func.clock_timestamp())
+                await connection.run_sync(close_if_done, order)
             return await self._work(order)
 
     @activity.defn

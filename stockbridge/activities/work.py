@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
 from stockbridge.domain.orders import QUANTITIES, OrderStatus
 from stockbridge.ledger.queries import SELECT_LINE
-from stockbridge.records import order_work
+from stockbridge.records import closing, order_work
 
 _DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
 _HELD: Final = ("reserved", "to_put_back", "backordered")
@@ -33,8 +33,22 @@ _READ_WITH_COMMAND: Final = text(f"select work.*, {_LINES} from ({order_work.REA
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
-    row = (await connection.execute(_READ, order.model_dump())).mappings().one_or_none()
+    return await connection.run_sync(_read, order)
+
+
+def _read(connection: Connection, order: OrderId) -> OrderWork:
+    row = connection.execute(_READ, order.model_dump()).mappings().one_or_none()
     return _work_of(order, row) if row else OrderWork()
+
+
+def close_if_done(connection: Connection, order: OrderId) -> bool:
+    """Close an order of which nothing is left to do, in the caller's transaction. Says whether it is closed."""
+    closing.lock(connection, order.tenant, order.order_ref)
+    work = _read(connection, order)
+    done = work.over and not work.erp_steps and not work.carrier_steps
+    if done and not work.closed:
+        closing.close(connection, order.tenant, order.order_ref)
+    return work.closed or done
 
 
 async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from stockbridge.api.described import REFUSALS, WRITES
@@ -55,9 +54,8 @@ async def hear_carrier(
         told = port.parse_callback(body)
     except Rejected as refusal:
         raise Rejected(refusal.code, refusal.detail, refusal.faults, status=400) from refusal
-    order_refs = await _store(services, account, told)
-    heard = BackgroundTask(_tell, services, account.tenant, order_refs)
-    return JSONResponse(Received().model_dump(), status_code=202, background=heard)
+    await _store(services, account, told)
+    return JSONResponse(Received().model_dump(), status_code=202)
 
 
 async def _account(services: ApiServices, carrier: str, name: str) -> CarrierConnection:
@@ -69,16 +67,8 @@ async def _account(services: ApiServices, carrier: str, name: str) -> CarrierCon
     raise not_found("such connection")
 
 
-async def _store(services: ApiServices, account: CarrierConnection, told: list[TrackingEvent]) -> list[str]:
-    """Store what is new, and return the orders that it is about."""
+async def _store(services: ApiServices, account: CarrierConnection, told: list[TrackingEvent]) -> None:
+    """Store what is new; its orders hear of it from the relay, by the outbox."""
     async with services.engine.begin() as connection:
-        heard = [
+        for event in told:
             await events.store(connection, account.connection, account.carrier, account.tenant, event, "callback")
-            for event in told
-        ]
-    return sorted({order_ref for order_ref in heard if order_ref is not None})
-
-
-async def _tell(services: ApiServices, tenant: str, order_refs: list[str]) -> None:
-    for order_ref in order_refs:
-        await services.orders.hear_carrier(tenant, order_ref)

@@ -27,10 +27,6 @@ class OrderGateway(Protocol):
         """
         ...
 
-    async def hear_carrier(self, tenant: str, order_ref: str) -> None:
-        """Tell an order's workflow that a carrier spoke. Best effort: never raises, the outbox tells it too."""
-        ...
-
 
 def utc_now() -> datetime:
     """Return what time it is."""

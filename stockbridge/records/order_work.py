@@ -23,7 +23,12 @@ READ: Final = """
            where v.tenant = s.tenant and v.order_ref = s.order_ref and v.shipment_no = s.shipment_no
              and v.version = s.version and v.kind = 'void' and v.state in ('intended', 'sent', 'unknown')))
       ) as carrier_steps,
-      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind) order by m.number), '[]')
+      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind, 'waits_for_label',
+           m.kind = 'shipped' and exists (
+             select from records.carrier_step s
+             where s.tenant = m.tenant and s.order_ref = m.order_ref
+               and s.shipment_no = m.payload ->> 'shipment_no'
+               and s.kind = 'label' and s.state in ('intended', 'sent', 'unknown'))) order by m.number), '[]')
        from records.erp_message m
        where m.tenant = o.tenant and m.order_ref = o.order_ref and m.state not in ('done', 'skipped')
       ) as erp_steps,

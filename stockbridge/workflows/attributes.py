@@ -20,6 +20,17 @@ MOST_BYTES: Final = 1900
 """Past 2,048 bytes in a list the server terminates the workflow."""
 
 
+_IN_THE_HOUSE: Final = frozenset({"reserved", "picking", "picked", "labeled"})
+"""Of these the first is a milestone: an order goes through them in an hour, and each change is a billed action."""
+
+
+def milestone_of(work: OrderWork) -> tuple[Any, ...]:
+    """Return what is worth telling Temporal: when it changes, all attributes are brought up to date."""
+    stage = "in the house" if work.status in _IN_THE_HOUSE else work.status
+    skus = sorted({line.sku for line in work.lines})
+    return stage, work.needs_attention, work.tracking_numbers, work.carrier, skus
+
+
 def attributes_of(tenant: str, work: OrderWork) -> list[SearchAttributeUpdate[Any]]:
     """Build an order's search attributes, each list kept under `MOST_BYTES`."""
     updates: list[SearchAttributeUpdate[Any]] = [

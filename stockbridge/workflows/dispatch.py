@@ -120,15 +120,6 @@ class OrderGateway:
             **_start_options(order),
         )
 
-    async def hear_carrier(self, tenant: str, order_ref: str) -> None:
-        """Tell an order's workflow at once that a carrier said something. Best effort: the outbox makes sure."""
-        try:
-            handle = self._client.get_workflow_handle(names.order_workflow(tenant, order_ref))
-            with _in_our_words():
-                await handle.signal(OrderLifecycle.carrier_event, rpc_timeout=SIGNAL_TIMEOUT)
-        except (Unavailable, TimeoutError) as error:
-            log.info("carrier_event.not_signaled", order_ref=order_ref, error=str(error))
-
     async def signal(self, tenant: str, order_ref: str, signal: str) -> None:
         """Deliver a signal of the outbox, starting the order's workflow where it is missing.
 

@@ -43,6 +43,7 @@ class OrderLifecycle:
         self._heard = False
         self._told = 0
         self._blocked: set[str] = set()
+        self._slow: set[str] = set()
         self._unflagged: list[m.Attention] = []
         self._outside = 0
         self._shows = 0
@@ -233,10 +234,15 @@ class OrderLifecycle:
                 continue
             try:
                 told = await self._beyond(ErpActivities.tell_erp, step, names.ERP_QUEUE, self._feed(), profiles.ERP)
-                self._told = max(self._told, told)
+                self._heard_from_the_erp(told)
             except ActivityError as error:
                 self._ask_for_a_person(_erp_step(step), "The ERP refused", error, ERP_ACTIONS)
             self._tell_operators()
+
+    def _heard_from_the_erp(self, told: m.Told) -> None:
+        self._told = max(self._told, told.number)
+        if told.closed:
+            self._work = self._now.model_copy(update={"closed": True})
 
     async def _ask_the_carriers(self) -> None:
         """Buy and void labels, as they were intended; a step that waits for a person does not hold the others up."""
@@ -245,12 +251,21 @@ class OrderLifecycle:
             if step is None:
                 continue
             verb = CarrierActivities.void_label if step.kind == "void" else CarrierActivities.book_label
+            profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
             summary, before = f"{step.kind} {step.shipment_no}", self._shows
             try:
-                work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profiles.CARRIER)
+                work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profile)
                 self._take_up(work, before)
             except ActivityError as error:
-                self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
+                if self._comes_at_once(step) and not _is_final(error):
+                    self._slow.add(step.step_id)
+                else:
+                    self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
+                self._mark_milestone()
+
+    def _comes_at_once(self, step: m.CarrierStep) -> bool:
+        """Say whether a label may yet come at the first try, so that what it brings is waited for."""
+        return step.kind == "label" and step.step_id not in self._slow | self._blocked
 
     async def _until_wanted(self, wanted: Callable[[], bool]) -> bool:
         """Wait until there is something to do outside. Returns False once the order is over."""
@@ -270,9 +285,10 @@ class OrderLifecycle:
         return [step for step in self._now.erp_steps if step.number > self._told]
 
     def _untold(self) -> m.ErpStep | None:
-        """Return the feed's next message, unless it waits for a person."""
-        steps = self._erp_steps()
-        return steps[0] if steps and _erp_step(steps[0]) not in self._blocked else None
+        """Return the feed's next message, unless it waits for its label, or for a person."""
+        step = next(iter(self._erp_steps()), None)
+        waits = step is None or step.waits_for_label or _erp_step(step) in self._blocked
+        return None if waits else step
 
     def _feed(self) -> str:
         return "tell the ERP: " + ", ".join(f"{step.number} {step.kind}" for step in self._erp_steps()[:5])
@@ -315,11 +331,16 @@ class OrderLifecycle:
         self._shows += 1
         if not work.exists:
             return
-        milestone = (work.status, work.needs_attention, work.tracking_numbers, work.carrier, len(work.lines))
-        if milestone != self._shown:
-            self._shown = milestone
-            workflow.upsert_search_attributes(attributes.attributes_of(self._order.tenant, work))
+        self._mark_milestone()
         self._tell_operators()
+
+    def _mark_milestone(self) -> None:
+        """Bring the search attributes up to date; where a label may come at once, with its tracking numbers."""
+        milestone = attributes.milestone_of(self._now)
+        waits = any(self._comes_at_once(step) for step in self._now.carrier_steps) and not self._now.needs_attention
+        if milestone != self._shown and not waits:
+            self._shown = milestone
+            workflow.upsert_search_attributes(attributes.attributes_of(self._order.tenant, self._now))
 
     def _tell_operators(self) -> None:
         workflow.set_current_details(attributes.details_of(self._now, self._erp_steps(), self._blocked))

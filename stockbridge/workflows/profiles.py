@@ -25,6 +25,12 @@ class Remote(TypedDict):
     retry_policy: RetryPolicy
 
 
+class AtOnce(Remote):
+    """How a step runs of which it is soon known whether somebody is there to do it."""
+
+    schedule_to_start_timeout: timedelta
+
+
 class Long(Remote):
     """How a step runs that takes minutes: it tells that it lives, so that it is soon run again if its worker dies."""
 
@@ -76,6 +82,15 @@ CARRIER: Final = Remote(
     ),
 )
 """A parcel waits at the dock for its label, so the first repeats come soon."""
+
+CARRIER_AT_ONCE: Final = AtOnce(
+    schedule_to_start_timeout=timedelta(seconds=10),
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1, non_retryable_error_types=NEVER_RETRIED),
+)
+"""A first try: the workflow waits with what it tells of the order, and hears soon if there is no answer.
+
+No limit from schedule to close: a second try would begin beside a first one that started late."""
 
 CHECKPOINT: Final = Long(
     start_to_close_timeout=timedelta(minutes=30),

@@ -26,9 +26,9 @@ class ReturnLifecycle:
     async def run(self, order: m.OrderId) -> str:  # noqa: ARG002 - the decision has it
         """Wait for the return to be decided, then tell the ERP all that it has not heard of the order."""
         await workflow.wait_condition(lambda: self._decided is not None and workflow.all_handlers_finished())
-        told = 0
+        told = m.Told(number=0)
         for step in self._decided.work.erp_steps if self._decided else ():
-            if step.number > told:
+            if step.number > told.number:
                 told = await workflow.execute_activity_method(
                     ErpActivities.tell_erp,
                     step,

@@ -31,7 +31,6 @@ class DirectGateway:
         self._deciding = Deciding(engine, ledger)
         self.down = False
         self.labels = True
-        self.heard: list[str] = []
 
     async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
         if self.down:
@@ -41,10 +40,6 @@ class DirectGateway:
             decided = await inbox.get(connection, row.inbox_id)
         accepted, answer = decided.state == "accepted", decided.answer or {}
         return CommandAnswer(accepted=accepted, outcome=answer.get("outcome", ""), problem=None if accepted else answer)
-
-    async def hear_carrier(self, tenant: str, order_ref: str) -> None:
-        del tenant
-        self.heard.append(order_ref)
 
     async def decide_all(self, tenant: str, order_ref: str) -> None:
         async with self._engine.connect() as connection:

@@ -321,13 +321,7 @@ class Hub:
         return row
 
     async def hear(self, tracking_number: str, status: str, event_id: str | None = None) -> None:
-        """Take a carrier's callback as the API does: store it, then tell the order's workflow."""
-        order_ref = await self.store(tracking_number, status, event_id)
-        if order_ref is not None:
-            await self.gateway.hear_carrier(self.tenant, order_ref)
-
-    async def store(self, tracking_number: str, status: str, event_id: str | None = None) -> str | None:
-        """Store a carrier's callback."""
+        """Take a carrier's callback as the API does: store it; the relay tells the order's workflow."""
         event = TrackingEvent(
             event_id=event_id or f"{tracking_number}/{status}",
             tracking_number=tracking_number,
@@ -337,10 +331,19 @@ class Hub:
             signed_by="I. Holm" if status == "delivered" else None,
         )
         async with self.engine.begin() as connection:
-            return await events.store(connection, self.tenant, "sandbox", self.tenant, event, "callback")
+            await events.store(connection, self.tenant, "sandbox", self.tenant, event, "callback")
 
     def workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(names.order_workflow(self.tenant, order_no))
+
+    async def until_listed(self, order_no: str, query: str) -> None:
+        """Wait until Temporal lists the order's workflow for a filter, as in its UI."""
+        asked = f"WorkflowId = '{names.order_workflow(self.tenant, order_no)}' and {query}"
+
+        async def listed() -> bool:
+            return bool((await self.client.count_workflows(asked)).count)
+
+        await self.until(f"{order_no} is listed for {query}", listed)
 
     async def details(self, order_no: str) -> str:
         """What Temporal shows of the order's workflow."""

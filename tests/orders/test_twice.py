@@ -93,7 +93,7 @@ async def test_a_life_whose_every_step_runs_twice_is_like_any_other(hub: Hub, st
     handed_over = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
     assert all(d.accepted for d in await steps.decide(handed_over))
     (number,) = await hub.tracking_numbers("SO-1")
-    await hub.store(number, "delivered")
+    await hub.hear(number, "delivered")
     await at_once(lambda: house.apply_carrier_events(order), lambda: steps.other_house.apply_carrier_events(order))
     await steps.tell_all()
     closed = await twice(lambda: house.close_order(order))
@@ -146,7 +146,7 @@ async def test_a_scan_that_proves_the_hand_over_and_its_confirmation_at_once_pos
     (label,) = (await steps.house.load_order(steps.order)).carrier_steps
     await steps.carriers.book_label(label)
     (number,) = await hub.tracking_numbers("SO-1")
-    await hub.store(number, "picked_up")
+    await hub.hear(number, "picked_up")
     said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
 
     decisions, _ = await asyncio.gather(steps.decide(said), steps.other_house.apply_carrier_events(steps.order))

@@ -1,0 +1,25 @@
+"""Closing an order. Synchronous: also who tells the ERP does it, on a thread."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+_LOCK: Final = text("select from records.orders where tenant = :tenant and order_ref = :order_ref for update")
+_CLOSE: Final = text(
+    """
+    update records.orders set closed_at = clock_timestamp(), updated_at = clock_timestamp()
+    where tenant = :tenant and order_ref = :order_ref and closed_at is null
+    """
+)
+
+
+def lock(connection: Connection, tenant: str, order_ref: str) -> None:
+    """Lock an order, so that what is read of it next stays so."""
+    connection.execute(_LOCK, {"tenant": tenant, "order_ref": order_ref})
+
+
+def close(connection: Connection, tenant: str, order_ref: str) -> None:
+    """Close an order that the caller has locked, and of which nothing is left to do."""
+    connection.execute(_CLOSE, {"tenant": tenant, "order_ref": order_ref})
