@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bench.report import Load
@@ -26,3 +26,12 @@ async def measure(call: Callable[[], Awaitable[Any]], *, clients: int, count: in
     elapsed = time.perf_counter() - began
     took.sort()
     return Load(clients, count / elapsed, took[count // 2] * 1000, took[int(count * 0.99)] * 1000)
+
+
+def mean(loads: Sequence[Load]) -> Load:
+    """Return the mean of slices of one load."""
+
+    def of(name: str) -> float:
+        return float(sum(getattr(measured, name) for measured in loads)) / len(loads)
+
+    return Load(loads[0].clients, of("rate"), of("p50_ms"), of("p99_ms"))

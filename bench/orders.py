@@ -1,4 +1,4 @@
-"""Pushes through the API, whole lives, and what a life costs in Temporal; beside a bare Update-with-Start.
+"""Pushes and whole lives through the API, and what a life costs; beside bare workflows of the same shape.
 
 Everything is the real thing, each in a process of its own: API, worker, relay, sandbox, PostgreSQL, Temporal.
 """
@@ -8,26 +8,33 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from bench.bare import BARE_QUEUE, Bare
-from bench.measuring import measure
-from bench.report import Report
+from bench.bare import BARE_QUEUE, Bare, BareLife
+from bench.budget import cost_of
+from bench.measuring import mean, measure
+from bench.report import Load, Report, console
+from bench.spending import processor_seconds
 from stockbridge.runtime.settings import Settings
 from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 from stockbridge.workflows import names
 
 PUSHES = {1: 200, 32: 400}
-LIVES = {1: 8, 32: 32}
+LIVES = {1: 20, 8: 80, 32: 160}
+SLICES = 2
 SKUS = 100
 SHIP_TO = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 
@@ -42,27 +49,52 @@ async def run(report: Report) -> None:
             _bare_worker(stack) as bare,
         ):
             await hub.open()
-            await _warm_up(hub, bare)
+            for once in (hub.push, bare.push, hub.live, bare.live):
+                await measure(once, clients=4, count=20)
             for clients, count in PUSHES.items():
-                baseline = await measure(bare, clients=clients, count=count)
+                baseline = await measure(bare.push, clients=clients, count=count)
                 ours = await measure(hub.push, clients=clients, count=count)
                 report.add("push", ours, baseline, beside="bare Update-with-Start")
             for clients, count in LIVES.items():
-                report.add("order_life", await measure(hub.live, clients=clients, count=count))
-            await _budget(report, hub, stack)
+                await _lives(report, hub, bare, stack, clients, count)
+            cost = cost_of(await hub.history(await hub.live()))
+            report.add_record("order_budget", actions=cost.actions, events=cost.events)
+            console.print(f"order_budget: {cost.actions} actions, {cost.events} events")
 
 
-async def _warm_up(hub: _Hub, bare: Callable[[], Awaitable[None]]) -> None:
-    for once in (hub.push, bare):
-        await measure(once, clients=4, count=40)
+async def _lives(report: Report, hub: _Hub, bare: _Bare, stack: EmbeddedStack, clients: int, count: int) -> None:
+    """Let so many orders live, ours and bare ones in turn; tell how soon each was reserved, and where the time went."""
+    loads: dict[str, list[Load]] = {"bare": [], "ours": []}
+    spent: Counter[str] = Counter()
+    hub.pushes_took.clear()
+    for _ in range(SLICES):
+        loads["bare"].append(await measure(bare.live, clients=clients, count=count // SLICES))
+        before = processor_seconds(stack)
+        loads["ours"].append(await measure(hub.live, clients=clients, count=count // SLICES))
+        spent += processor_seconds(stack) - before
+    took = sorted(hub.pushes_took)
+    report.add(
+        "order_life",
+        mean(loads["ours"]),
+        mean(loads["bare"]),
+        beside="bare workflow of the same shape",
+        push_p50_ms=round(took[len(took) // 2] * 1000, 1),
+        push_p99_ms=round(took[int(len(took) * 0.99)] * 1000, 1),
+        **{f"{part}_ms": round(seconds / count * 1000, 1) for part, seconds in spent.most_common()},
+    )
+    record = report.records[-1]
+    told = ", ".join(f"{part} {record[f'{part}_ms']} ms" for part, _ in spent.most_common())
+    console.print(f"  reserved after {record['push_p50_ms']} ms, p99 {record['push_p99_ms']} ms; a life takes {told}")
 
 
 class _Hub:
     """The hub by its HTTP door, as an ERP, a scanner and a carrier see it."""
 
-    def __init__(self, stack: EmbeddedStack, http: httpx.AsyncClient) -> None:
+    def __init__(self, stack: EmbeddedStack, http: httpx.AsyncClient, temporal: Client) -> None:
         self._stack = stack
         self._http = http
+        self._temporal = temporal
+        self.pushes_took: list[float] = []
         self._run = uuid4().hex[:8]
         self._next = 0
 
@@ -110,88 +142,76 @@ class _Hub:
 
     async def live(self) -> str:
         """Take an order from the push to the proof of delivery, and until the ERP has heard of it all."""
+        began = time.perf_counter()
         order_no = await self.push()
+        self.pushes_took.append(time.perf_counter() - began)
         path = f"orders/{order_no}"
         await self._say(f"{path}/picks", {"pick_no": "P", "lines": [{"line_no": 1, "quantity": 2}]})
-        await self._http.post(f"{self._stack.api_url}/api/{path}/shipments", json={"shipment_no": f"{order_no}-1"})
-        shipment = await self._until(path, _labeled)
-        await self._say(f"{path}/shipments/{order_no}-1/handover", {"handover_no": "H"})
-        number = shipment["shipments"][0]["parcels"][0]["tracking_number"]
-        await self._http.post(f"{self._stack.carrier_url}/admin/parcels/{number}/collect")
-        await self._until(path, lambda view: view["status"] == "delivered")
+        shipment = {"shipment_no": f"{order_no}-1", "handed_over": True}
+        (parcel,) = (await self._say(f"{path}/shipments", shipment))["parcels"]
+        scan = f"{self._stack.carrier_url}/admin/parcels/{parcel['tracking_number']}/scan"
+        (await self._http.post(scan, json={"status": "delivered"})).raise_for_status()
+        await self._workflow(order_no).result()
         return order_no
 
-    async def _until(self, path: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(120):
-            while True:
-                view = (await self._http.get(f"{self._stack.api_url}/api/{path}")).json()
-                if holds(view):
-                    return dict(view)
-                await asyncio.sleep(0.02)
+    async def history(self, order_no: str) -> list[HistoryEvent]:
+        """Return what Temporal has of an order that is closed."""
+        return [event async for event in self._workflow(order_no).fetch_history_events()]
 
-
-def _labeled(view: dict[str, Any]) -> bool:
-    return bool(view["shipments"]) and view["shipments"][0]["parcels"][0]["tracking_number"] is not None
+    def _workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
+        return self._temporal.get_workflow_handle(names.order_workflow(self._stack.tenant, order_no))
 
 
 @asynccontextmanager
 async def _hub(stack: EmbeddedStack) -> AsyncIterator[_Hub]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    limits = httpx.Limits(max_connections=300, max_keepalive_connections=300)
+    limits = httpx.Limits(max_connections=300, max_keepalive_connections=300, keepalive_expiry=2)
     async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits) as http:
-        yield _Hub(stack, http)
+        yield _Hub(stack, http, await _temporal(stack))
+
+
+async def _temporal(stack: EmbeddedStack) -> Client:
+    return await Client.connect(stack.services.temporal_address, data_converter=pydantic_data_converter)
+
+
+@dataclass(frozen=True)
+class _Bare:
+    """Bare workflows, on a worker of their own."""
+
+    client: Client
+
+    def _operation(self, workflow: Any, name: str) -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(
+            workflow, name, id=name, task_queue=BARE_QUEUE, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
+        )
+
+    async def push(self) -> None:
+        name = uuid4().hex
+        operation = self._operation(Bare.run, name)
+        await self.client.execute_update_with_start_workflow(Bare.submit, name, start_workflow_operation=operation)
+
+    async def live(self) -> None:
+        name = uuid4().hex
+        operation = self._operation(BareLife.run, name)
+        await self.client.execute_update_with_start_workflow(BareLife.submit, name, start_workflow_operation=operation)
+        handle = self.client.get_workflow_handle(name)
+        await handle.execute_update(BareLife.pick, name)
+        await handle.execute_update(BareLife.ship, name)
+        await handle.signal(BareLife.deliver)
+        await handle.result()
 
 
 @asynccontextmanager
-async def _bare_worker(stack: EmbeddedStack) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Run the bare worker in a process of its own; yields one bare push."""
+async def _bare_worker(stack: EmbeddedStack) -> AsyncIterator[_Bare]:
+    """Run the bare worker in a process of its own."""
     address = stack.services.temporal_address
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.bare", address, stdout=asyncio.subprocess.PIPE
     )
     if process.stdout is None or not await process.stdout.readline():
         raise RuntimeError("the bare worker did not start")
-    client = await Client.connect(address, data_converter=pydantic_data_converter)
-
-    async def push() -> None:
-        name = uuid4().hex
-        operation = WithStartWorkflowOperation(
-            Bare.run, name, id=name, task_queue=BARE_QUEUE, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
-        )
-        await client.execute_update_with_start_workflow(Bare.submit, name, start_workflow_operation=operation)
-
     try:
-        yield push
+        yield _Bare(await _temporal(stack))
     finally:
         process.kill()
         await process.wait()
-
-
-async def _budget(report: Report, hub: _Hub, stack: EmbeddedStack) -> None:
-    """Count what one life costs: history events, and actions as Temporal Cloud bills them."""
-    order_no = await hub.live()
-    client = await Client.connect(stack.services.temporal_address, data_converter=pydantic_data_converter)
-    handle = client.get_workflow_handle(names.order_workflow(stack.tenant, order_no))
-    async with asyncio.timeout(60):
-        await handle.result()
-    events = [event async for event in handle.fetch_history_events()]
-    report.add_record("order_budget", actions=sum(_is_action(event) for event in events), events=len(events))
-
-
-_ACTIONS = frozenset(
-    {
-        "WORKFLOW_EXECUTION_STARTED",
-        "ACTIVITY_TASK_SCHEDULED",
-        "TIMER_STARTED",
-        "WORKFLOW_EXECUTION_SIGNALED",
-        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
-        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
-        "MARKER_RECORDED",
-    }
-)
-
-
-def _is_action(event: Any) -> bool:
-    from temporalio.api.enums.v1 import EventType
-
-    return EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") in _ACTIONS

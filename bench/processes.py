@@ -11,6 +11,7 @@ from itertools import count
 from uuid import uuid4
 
 from bench import ledger
+from bench.measuring import mean
 from bench.report import Load, Report, load
 from stockbridge.runtime.services import BackingServices
 
@@ -30,7 +31,7 @@ def _two_processes(report: Report, url: str, seconds: float) -> None:
                 [_together(workers, processes, url, skus, seconds / ROUNDS) for processes in (1, 2)]
                 for _ in range(ROUNDS)
             ]
-            one, two = [_mean([measured[which] for measured in rounds]) for which in (0, 1)]
+            one, two = [mean([measured[which] for measured in rounds]) for which in (0, 1)]
             report.add(name, two, one, beside="one process")
 
 
@@ -52,10 +53,3 @@ async def _reserving(url: str, skus: Sequence[str], seconds: float) -> Load:
         return await load(
             lambda _: writer.post(ledger.order(f"{name}-{next(number)}", 1, dice.choice(skus))), CLIENTS, seconds
         )
-
-
-def _mean(loads: Sequence[Load]) -> Load:
-    def mean(name: str) -> float:
-        return float(sum(getattr(measured, name) for measured in loads)) / len(loads)
-
-    return Load(loads[0].clients, mean("rate"), mean("p50_ms"), mean("p99_ms"))

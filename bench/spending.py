@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import psutil
 import psycopg
 
 from bench.report import Ask, Report, console, load
 from stockbridge.runtime.services import BackingServices
+from stockbridge.runtime.stack import EmbeddedStack
 
 CLIENTS = 32
+PARTS = ("api", "worker", "partners", "relay", "sandbox")
+"""Our own processes in the embedded stack; `partners` is the worker that tells the ERP."""
 
 
 def postgresql_seconds(services: BackingServices) -> float:
@@ -67,3 +71,13 @@ def _synced(connection: psycopg.Connection) -> tuple[float, int]:
     found = connection.execute("select sum(fsync_time) / 1000, sum(fsyncs) from pg_stat_io where object = 'wal'")
     seconds, times = found.fetchone() or (0, 0)
     return float(seconds), int(times)
+
+
+def processor_seconds(stack: EmbeddedStack) -> Counter[str]:
+    """Return the processor time of each part of a stack so far."""
+    temporal = psutil.Process(stack.services.processes[1].pid).cpu_times()
+    spent = Counter({"postgresql": postgresql_seconds(stack.services), "temporal": temporal.user + temporal.system})
+    for name in PARTS:
+        times = psutil.Process(stack.supervisor.process(name).pid).cpu_times()
+        spent[name] = times.user + times.system
+    return spent

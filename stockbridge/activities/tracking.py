@@ -32,17 +32,18 @@ class Tracking:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
 
     async def apply_all(self, order: OrderId) -> None:
         """Apply every event of the order that was not dealt with yet."""
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             waiting = await events.unapplied(connection, order.tenant, order.order_ref)
         for event in waiting:
             await self._apply(order, event)
 
     async def _apply(self, order: OrderId, event: Event) -> None:
-        async with self._engine.connect() as connection:
+        async with self._reading.connect() as connection:
             shipment = await shipments.get(connection, order.tenant, order.order_ref, event["shipment_no"])
             boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
             row = await orders.get(connection, order.tenant, order.order_ref)
