@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.orders import OrderLine, status_of
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import AmendOrder, Request
@@ -19,6 +20,12 @@ from stockbridge.records import discrepancies, messages, orders, outbox, shipmen
 
 HOLD_STEP: Final = "hold"
 """What a person is needed for where a fact took what an order held."""
+
+
+def parcel_step(tracking_number: str) -> str:
+    """Name what a person is needed for where a parcel goes wrong."""
+    return f"parcel/{tracking_number}"
+
 
 OrderName = tuple[str, str]
 """A tenant, and an order_ref in it."""
@@ -136,3 +143,10 @@ def erp_lines(lines: Iterable[OrderLine], quantity: str) -> list[dict[str, Any]]
         }
         for line in lines
     ]
+
+
+def changes(kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine]) -> list[messages.Said]:
+    """Write a message about the lines of which there is now more, or less, of what it is named for."""
+    known = {(line.line_no, line.site, line.sku): getattr(line, kind) for line in before}
+    changed = [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
+    return [(kind, {"lines": erp_lines(changed, kind)})] if changed else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
-from stockbridge.records import shipments
+from stockbridge.records import catalog, shipments
 
 
 def live(row: dict[str, Any]) -> bool:
@@ -63,45 +64,119 @@ async def all_that_is_picked(
     return contents
 
 
-async def fit(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], *, relabel: bool) -> None:
-    """Take out of live shipments what the order no longer wants; `relabel` where address or service changed.
+LineKey = tuple[int, str, str]
+"""A line of an order as a parcel has it: number, sku, site."""
 
-    The caller holds the order's lock.
+
+@dataclass
+class _Wanted:
+    """What live shipments may hold of each line, what was added to it just now, and which lines want other goods."""
+
+    held: dict[LineKey, int]
+    added: dict[LineKey, int]
+    other_goods: set[LineKey]
+    weights: Mapping[str, int]
+
+    @classmethod
+    async def of(
+        cls, connection: AsyncConnection, order: OrderId, former: Iterable[OrderLine], lines: Sequence[OrderLine]
+    ) -> Self:
+        before = {_key(line): line for line in former if line.ordered}
+        now = {_key(line): line for line in lines if line.ordered}
+        both = [(key, before[key], line) for key, line in now.items() if key in before]
+        return cls(
+            held={key: line.reserved for key, line in now.items()},
+            added={key: line.reserved - old.reserved for key, old, line in both if line.reserved > old.reserved},
+            other_goods={key for key, old, line in both if old.lot != line.lot},
+            weights=await catalog.weights(connection, order.tenant, {line.sku for line in lines}),
+        )
+
+    def fill(self, box: dict[str, Any]) -> dict[str, Any]:
+        """Return what a parcel is to hold now, and to weigh: what is added to a line joins what it has of it."""
+        contents = []
+        weight = box["weight_g"]
+        for content in box["lines"]:
+            key = (content["line_no"], content["sku"], content["site"])
+            quantity = min(content["quantity"], self.held.get(key, 0)) + self.added.pop(key, 0)
+            self.held[key] = self.held.get(key, 0) - quantity
+            weight += (quantity - content["quantity"]) * self.weights.get(content["sku"], 0)
+            if quantity:
+                contents.append(_resized(content, quantity))
+        return {"lines": contents, "weight_g": max(1, weight)}
+
+    def differs(self, box: dict[str, Any], filled: dict[str, Any]) -> bool:
+        """Say whether a parcel must be packed anew."""
+        keys = {(content["line_no"], content["sku"], content["site"]) for content in box["lines"]}
+        return bool(box["lines"] != filled["lines"] or keys & self.other_goods)
+
+
+def _key(line: OrderLine) -> LineKey:
+    return line.line_no, line.sku, line.site
+
+
+def _resized(content: dict[str, Any], quantity: int) -> dict[str, Any]:
+    """Say that a parcel has another quantity of a line: which serial numbers stay is for who packs it to say."""
+    if quantity == content["quantity"]:
+        return content
+    return {name: content[name] for name in ("line_no", "sku", "site")} | {"quantity": quantity}
+
+
+async def fit(
+    connection: AsyncConnection,
+    order: OrderId,
+    former: Iterable[OrderLine],
+    lines: Sequence[OrderLine],
+    *,
+    relabel: bool = False,
+) -> None:
+    """Bring live shipments to what the order wants now; `relabel` where address or service changed.
+
+    What is no longer wanted leaves its parcel. What an amendment adds to a line joins the parcel that has the line, if
+    it could be reserved. A parcel that changes gets another label. The caller holds the order's lock.
     """
-    held = {line.line_no: line.reserved for line in lines if line.ordered}
-    for row in await shipments.of_order(connection, order.tenant, order.order_ref):
-        if live(row):
-            await _fit_shipment(connection, order, row, held, relabel=relabel)
+    live_ones = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if live(row)]
+    if not live_ones:
+        return
+    wanted = await _Wanted.of(connection, order, former, lines)
+    for row in live_ones:
+        await _fit_shipment(connection, order, row["shipment_no"], wanted, relabel=relabel)
 
 
 async def _fit_shipment(
-    connection: AsyncConnection, order: OrderId, row: dict[str, Any], held: dict[int, int], *, relabel: bool
+    connection: AsyncConnection, order: OrderId, shipment_no: str, wanted: _Wanted, *, relabel: bool
 ) -> None:
-    boxes = [
-        box
-        for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-        if box["shipment_no"] == row["shipment_no"]
-    ]
-    changed = False
-    left = 0
+    boxes = await _boxes(connection, order, shipment_no)
+    filled = [wanted.fill(box) for box in boxes]
+    changed = [wanted.differs(box, now) for box, now in zip(boxes, filled, strict=True)]
+    for box, now in zip(boxes, filled, strict=True):
+        await _set_box(connection, order, box, **now)
+    if not any(now["lines"] for now in filled):
+        await _withdraw_label(connection, order, shipment_no)
+        await _dissolve(connection, order, shipment_no)
+    elif relabel or any(changed):
+        await _buy_another(connection, order, shipment_no, boxes)
+
+
+async def buy_again(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
+    """Void a shipment's label and buy another one, unless it has left. The caller holds the order's lock."""
+    row = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
+    if row is not None and live(row):
+        await _buy_another(connection, order, shipment_no, await _boxes(connection, order, shipment_no))
+
+
+async def _buy_another(
+    connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[dict[str, Any]]
+) -> None:
+    version = await _withdraw_label(connection, order, shipment_no)
+    await shipments.intend(connection, order.tenant, order.order_ref, "label", shipment_no, version + 1)
     for box in boxes:
-        contents = []
-        for content in box["lines"]:
-            quantity = min(content["quantity"], held.get(content["line_no"], 0))
-            held[content["line_no"]] = held.get(content["line_no"], 0) - quantity
-            changed = changed or quantity != content["quantity"]
-            if quantity:
-                contents.append({**content, "quantity": quantity})
-        left += len(contents)
-        await _set_box(connection, order, box, lines=contents)
-    if not left:
-        await _withdraw_label(connection, order, row["shipment_no"])
-        await _dissolve(connection, order, row["shipment_no"])
-    elif changed or relabel:
-        version = await _withdraw_label(connection, order, row["shipment_no"])
-        await shipments.intend(connection, order.tenant, order.order_ref, "label", row["shipment_no"], version + 1)
-        for box in boxes:
-            await _set_box(connection, order, box, tracking_number=None, tracking_status="pending")
+        await _set_box(connection, order, box, tracking_number=None, tracking_status="pending")
+    await shipments.set_fields(connection, order.tenant, order.order_ref, shipment_no, tracking_status="pending")
+
+
+async def _boxes(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[dict[str, Any]]:
+    boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+    return [box for box in boxes if box["shipment_no"] == shipment_no]
 
 
 async def _set_box(connection: AsyncConnection, order: OrderId, box: dict[str, Any], **fields: Any) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from stockbridge.activities.bookkeeping import parcel_step
+from stockbridge.activities.deciding.desk import clear_attention
 from stockbridge.activities.deciding.operators import ask_for_a_person
 from stockbridge.activities.deciding.shipping import note_handover, shipped_lines
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.carriers import PHYSICAL, TrackingStatus
+from stockbridge.domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus
 from stockbridge.domain.errors import Conflict
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
@@ -25,6 +27,19 @@ from stockbridge.records import events, messages, orders, shipments, tracking
 Event = dict[str, Any]
 Shipment = dict[str, Any]
 Parcel = dict[str, Any]
+
+_CANCELLED_HERE: Final = (
+    "The carrier has cancelled the label of parcel {}; retry_step buys another one",
+    ("retry_step", "cancel", "amend the address"),
+)
+_CANCELLED_THERE: Final = (
+    "The carrier says that parcel {} was cancelled, though it was handed over: ask it; retry_step takes note",
+    ("retry_step",),
+)
+_COMES_BACK: Final = (
+    "The carrier sends parcel {} back; it is taken in as a return when it is here",
+    ("return", "retry_step"),
+)
 
 
 class Tracking:
@@ -61,9 +76,31 @@ class Tracking:
         if status is TrackingStatus.DELIVERED and box["delivered_at"] is None:
             await self._deliver(order, row, shipment, own, box, event)
         async with self._engine.begin() as connection:
-            await orders.lock(connection, [(order.tenant, order.order_ref)])
-            effect = await tracking.advance(connection, box, status)
-            await events.mark_applied(connection, event["carrier_event_id"], effect)
+            now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
+            effect, changed = await tracking.advance(connection, box, status)
+            if await events.mark_applied(connection, event["carrier_event_id"], effect) and changed:
+                await self._see_whether_stuck(connection, order, now, shipment, box, status)
+
+    async def _see_whether_stuck(
+        self,
+        connection: AsyncConnection,
+        order: OrderId,
+        now: dict[str, Any],
+        shipment: Shipment,
+        box: Parcel,
+        status: TrackingStatus,
+    ) -> None:
+        """Ask for a person where a parcel will not arrive; and no more where a later scan says that it does.
+
+        Only its latest status decides, so that events still commute.
+        """
+        step = parcel_step(box["tracking_number"])
+        if status in GONE_WRONG:
+            cancelled = _CANCELLED_THERE if shipment["handed_over_at"] else _CANCELLED_HERE
+            reason, actions = cancelled if status is TrackingStatus.CANCELLED else _COMES_BACK
+            await ask_for_a_person(connection, order, reason.format(box["tracking_number"]), actions, step)
+        elif (now["attention"] or {}).get("step") == step:
+            await clear_attention(connection, order)
 
     async def _wonder(self, order: OrderId, event: Event, status: TrackingStatus) -> None:
         """Ask for a person where the carrier has a parcel of a shipment that was cancelled."""
@@ -74,7 +111,8 @@ class Tracking:
             )
             if new and status in PHYSICAL:
                 reason = f"The carrier has parcel {event['tracking_number']}, whose shipment was cancelled: {status}."
-                await ask_for_a_person(connection, order, reason, ("retry_step",), f"parcel/{event['tracking_number']}")
+                step = parcel_step(event["tracking_number"])
+                await ask_for_a_person(connection, order, reason, ("retry_step",), step)
 
     async def _note(self, event: Event, effect: str) -> None:
         async with self._engine.begin() as connection:

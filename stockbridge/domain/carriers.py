@@ -57,6 +57,10 @@ Closed upwards, so that whether a parcel left shows in its latest status alone, 
 """
 
 
+GONE_WRONG = frozenset({TrackingStatus.CANCELLED, TrackingStatus.RETURN_TO_SENDER})
+"""The statuses after which a parcel does not arrive unless a person does something, or a later status refutes them."""
+
+
 def advances(known: TrackingStatus, new: TrackingStatus) -> bool:
     """Say whether an event with status `new` tells more than what is known. `unknown` never does."""
     return _RANK[new] > _RANK[known]

@@ -72,12 +72,13 @@ async def _insert(
 async def _applied_at_once(
     connection: AsyncConnection, tenant: str, owner: dict[str, Any], carrier_event_id: int, status: TrackingStatus
 ) -> bool:
-    """Apply an event that moves no stock. Says no where it does, or where the shipment was cancelled."""
+    """Apply an event that its order need not hear of. Says no to others, and where the shipment was cancelled."""
     row = await shipments.get(connection, tenant, owner["order_ref"], owner["shipment_no"])
     box = await shipments.get_parcel(connection, tenant, **owner)
-    if row is None or row["dissolved_at"] is not None or tracking.moves_stock(status, row, box):
+    if row is None or row["dissolved_at"] is not None or tracking.concerns_its_order(status, row, box):
         return False
-    await mark_applied(connection, carrier_event_id, await tracking.advance(connection, box, status))
+    effect, _ = await tracking.advance(connection, box, status)
+    await mark_applied(connection, carrier_event_id, effect)
     return True
 
 

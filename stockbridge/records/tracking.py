@@ -6,20 +6,25 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.carriers import PHYSICAL, TrackingStatus, advances
+from stockbridge.domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus, advances
 from stockbridge.records import shipments
 from stockbridge.records.shipments import Parcel, Shipment
 
 
-def moves_stock(status: TrackingStatus, shipment: Shipment, box: Parcel) -> bool:
-    """Say whether a scan proves a movement that the ledger may not have: that the parcel left, or arrived."""
+def concerns_its_order(status: TrackingStatus, shipment: Shipment, box: Parcel) -> bool:
+    """Say whether a scan proves a movement that the ledger may not have, or changes whether a person is needed."""
     if status is TrackingStatus.DELIVERED:
         return box["delivered_at"] is None
-    return status in PHYSICAL and shipment["handed_over_at"] is None
+    before = TrackingStatus(box["tracking_status"])
+    left_unseen = status in PHYSICAL and shipment["handed_over_at"] is None
+    return left_unseen or (advances(before, status) and not GONE_WRONG.isdisjoint({before, status}))
 
 
-async def advance(connection: AsyncConnection, box: Parcel, status: TrackingStatus) -> str:
-    """Move a parcel to a status, if that is further than it is. Returns what changed. The order's row is locked."""
+async def advance(connection: AsyncConnection, box: Parcel, status: TrackingStatus) -> tuple[str, bool]:
+    """Move a parcel to a status, if that is further than it is. Returns what changed, in words, and whether it did.
+
+    The order's row is locked.
+    """
     owner = (box["tenant"], box["order_ref"])
     boxes = [
         other
@@ -29,11 +34,11 @@ async def advance(connection: AsyncConnection, box: Parcel, status: TrackingStat
     known = {other["parcel_no"]: TrackingStatus(other["tracking_status"]) for other in boxes}
     before = known[box["parcel_no"]]
     if not advances(before, status):
-        return f"nothing: {before} is further"
+        return f"nothing: {before} is further", False
     known[box["parcel_no"]] = status
     await shipments.set_parcel(connection, *owner, box["shipment_no"], box["parcel_no"], tracking_status=status.value)
     await shipments.set_fields(connection, *owner, box["shipment_no"], tracking_status=least(known.values()).value)
-    return f"{before} -> {status}"
+    return f"{before} -> {status}", True
 
 
 def least(statuses: Iterable[TrackingStatus]) -> TrackingStatus:

@@ -163,6 +163,8 @@ class Model:
             more = quantity - line["ordered"]
             if more <= 0:
                 continue
+            if line["shipped"] and not line["reserved"] and not line["backordered"]:
+                raise Refused  # all of it has left: nobody works on it any more
             line["ordered"] += more
             back = min(more, line["to_put_back"])
             line["to_put_back"] -= back

@@ -186,12 +186,49 @@ async def test_the_least_that_can_be_ordered_is_what_has_left(warehouse: Warehou
     await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 4))
     await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 4)))
 
-    with pytest.raises(Rejected, match="4 of MUG have left") as refusal:
+    with pytest.raises(Rejected, match="4 of 6 have left already; the least is 4") as refusal:
         await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3)))
     assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
 
     await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
     assert (await warehouse.line("SO-1")).unshipped == 0
+
+
+async def test_of_a_line_that_has_left_no_more_is_ordered_but_of_one_that_has_left_in_part(
+    warehouse: Warehouse,
+) -> None:
+    await _stocked(warehouse)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2), (2, "MUG", 4)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 2))
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 2), (2, "MUG", 3)))
+
+    with pytest.raises(Rejected, match="Line 1: all 2 of MUG have left already") as refusal:
+        await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3), (2, "MUG", 5)))
+    assert [fault.pointer for fault in refusal.value.faults] == ["/lines/0/quantity"]
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2), (2, "MUG", 5)))
+    line = await warehouse.line("SO-1", 2)
+    assert (line.ordered, line.shipped, line.reserved) == (5, 3, 2)
+
+
+async def test_what_has_left_is_not_of_another_lot(warehouse: Warehouse) -> None:
+    for lot in ("A", "B"):
+        await warehouse.post(warehouse.receipt("MILK", 5, lot=lot))
+    await warehouse.post(warehouse.order("SO-1", (1, "MILK", 2, "A")))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MILK", 2))
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MILK", 2)))
+
+    with pytest.raises(Rejected, match="have left already"):
+        await warehouse.post(warehouse.order("SO-1", (1, "MILK", 2, "B")))
+
+
+async def test_a_line_of_which_nothing_is_left_is_not_cancelled(warehouse: Warehouse) -> None:
+    await _stocked(warehouse)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 2)))
+
+    with pytest.raises(Rejected, match="nothing of MUG is left to cancel"):
+        await warehouse.post(warehouse.cancel("SO-1", (1, "MUG", None)))
 
 
 async def test_a_line_that_is_left_out_is_given_up(warehouse: Warehouse) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
@@ -62,9 +63,9 @@ async def accept_alone(desk: Desk, row: InboxRow, outcome: str) -> None:
         await inbox.accept(connection, row.inbox_id, {"outcome": outcome})
 
 
-async def clear_attention(connection: AsyncConnection, row: InboxRow) -> None:
+async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId) -> None:
     """Take back that the order needs a person."""
-    await orders.set_fields(connection, row.tenant, row.order_ref, needs_attention=False, attention=None)
+    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=False, attention=None)
 
 
 def instant(row: InboxRow) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.activities.bookkeeping import changes
 from stockbridge.activities.deciding.desk import (
     Desk,
     accept_alone,
@@ -16,9 +17,11 @@ from stockbridge.activities.deciding.desk import (
     quantity_of,
     read_lines,
 )
+from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
-from stockbridge.records import places, shipments
+from stockbridge.ledger.writer import Attachment, Outcome
+from stockbridge.records import inbox, messages, places, shipments
 from stockbridge.records.inbox import InboxRow
 
 
@@ -26,7 +29,8 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
     """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
     async with desk.reading.connect() as connection:
         picked = await _picked_lines(connection, row)
-        inferred = await _was_inferred(connection, row, picked)
+        lines = await read_lines(connection, row)
+        inferred = await _was_inferred(connection, row, lines, picked)
         if not inferred:
             await open_order(connection, row)
         staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
@@ -44,7 +48,19 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         staging=staging,
         short=row.payload.get("short", False),
     )
-    await desk.ledger.post(request, accepting(row))
+    await desk.ledger.post(request, _missed(row, lines) if request.short else accepting(row))
+
+
+def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
+    """Return what accepts a short pick, and tells the ERP what could not be made up for."""
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        lines = await read_lines(connection, row)
+        for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines)]:
+            await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    return attach
 
 
 async def put_back(desk: Desk, row: InboxRow) -> None:
@@ -73,14 +89,16 @@ async def _picked_line(connection: AsyncConnection, tenant: str, line: dict[str,
     return PickedLine(**quantity_of(line), place=place)
 
 
-async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:
+async def _was_inferred(
+    connection: AsyncConnection, row: InboxRow, known: list[OrderLine], picked: tuple[PickedLine, ...]
+) -> bool:
     """Say whether a late pick is of goods that a carrier scan proved to have left."""
     gone = [
         s
         for s in await shipments.of_order(connection, row.tenant, row.order_ref)
         if s["handover_evidence"] == Evidence.INFERRED.value
     ]
-    lines = {line.line_no: line for line in await read_lines(connection, row)}
+    lines = {line.line_no: line for line in known}
     return bool(gone) and all(
         (line := lines.get(x.line_no)) is not None and line.shipped and (x.quantity or 0) > line.unpicked
         for x in picked

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.activities.bookkeeping import attention_row
+from stockbridge.activities import parcels
+from stockbridge.activities.bookkeeping import attention_row, parcel_step
 from stockbridge.activities.deciding.desk import Desk, clear_attention, open_order, read_lines
 from stockbridge.activities.deciding.pushes import post_cancel
 from stockbridge.activities.messages import OrderId
+from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Rejected
 from stockbridge.ledger.requests import CancelLines, LineQuantity
 from stockbridge.records import inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
 
+GIVING_UP: Final = {"accept_short": "waits for stock", "release_hold": "is held or waits"}
+"""Verbs that cancel, and what there must be for them."""
+
 
 async def operate(desk: Desk, row: InboxRow) -> None:
     """Do what a person chose: give up what is not shipped, skip a step, tell the ERP again, or just go on."""
     verb = row.payload["verb"]
-    if verb in {"accept_short", "release_hold"}:
+    if verb in GIVING_UP:
         await _give_up(desk, row, only_backordered=verb == "accept_short")
         return
     async with desk.engine.begin() as connection:
@@ -29,14 +36,19 @@ async def operate(desk: Desk, row: InboxRow) -> None:
             await _skip(connection, row, target)
         elif verb == "resend_to_erp":
             await _resend(connection, row, target)
+        elif target:
+            await _try_again(connection, row, target)
         await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "verb": verb, "target": target})
 
 
 async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None:
     async with desk.reading.connect() as connection:
-        await open_order(connection, row)
+        order = await open_order(connection, row)
         lines = await read_lines(connection, row)
+    verb = row.payload["verb"]
+    if not order["needs_attention"] and not any(x.backordered if only_backordered else x.unshipped for x in lines):
+        raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
     request = CancelLines(
         tenant=row.tenant,
         key=row.key,
@@ -52,8 +64,19 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
     await post_cancel(desk, row, request)
 
 
+async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:
+    """Buy another label where the carrier has cancelled one; other steps are tried again by the order's workflow."""
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    for box in await shipments.parcels_of(connection, row.tenant, [row.order_ref]):
+        label = box["tracking_number"]
+        if label and target == parcel_step(label) and box["tracking_status"] == TrackingStatus.CANCELLED:
+            await parcels.buy_again(connection, order, box["shipment_no"])
+
+
 async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
     """Never do a step: a person has dealt with it outside, and says so."""
+    if not target:
+        raise Rejected("unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", status=404)
     for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
         if step["step_id"] == target:
             await shipments.move_step(connection, row.tenant, row.order_ref, step["step_id"], "skipped")

@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import HOLD_STEP, erp_lines
+from stockbridge.activities.bookkeeping import HOLD_STEP, changes, erp_lines
 from stockbridge.activities.deciding.desk import Desk, Order, clear_attention, open_order, quantities, read_lines
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
-from stockbridge.domain.errors import Rejected, Unavailable
+from stockbridge.domain.errors import Fault, Rejected, Unavailable
 from stockbridge.domain.orders import OrderLine, status_of
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import first_push, inbox, messages, orders
+from stockbridge.records import first_push, inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
 
 
@@ -38,7 +38,7 @@ async def submit(desk: Desk, row: InboxRow) -> None:
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await (_amend(connection, row) if former else _begin(connection, row, outcome))
+        await (_amend(connection, row, former) if former else _begin(connection, row, outcome))
 
     await desk.ledger.post(request, attach)
 
@@ -57,18 +57,21 @@ async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -
     """Write a new order, with its status and what the ERP is to hear first."""
     push = row.payload
     lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
-    said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines)])
+    said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines), ("cancelled", lines)])
     new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {"status": status_of(lines, {}).value}
     answer = {"outcome": "accepted"}
     if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
         raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
 
 
-async def _amend(connection: AsyncConnection, row: InboxRow) -> None:
+async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderLine]) -> None:
     """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
     known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
     orders.check_revision(known, row.payload["revision"])
     fields = _order_fields(row.payload)
+    changed = await _reads_otherwise(connection, known, fields)
+    if changed:
+        await _need_it_here(connection, row, changed)
     await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
     await orders.add_revision(
         connection,
@@ -80,24 +83,37 @@ async def _amend(connection: AsyncConnection, row: InboxRow) -> None:
         fields["address_id"],
     )
     lines = await read_lines(connection, row)
-    for kind, payload in _said([("amended", [x for x in lines if x.ordered] or lines)]):
+    amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
+    for kind, payload in [*amended, *changes("cancelled", former, lines)]:
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
-    relabel = await _reads_otherwise(connection, known, fields)
-    await parcels.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, relabel=relabel)
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    await parcels.fit(connection, order, former, lines, relabel=bool(changed))
     if known["needs_attention"] and (known["attention"] or {}).get("step") != HOLD_STEP:
         await clear_attention(connection, row)
     await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
 
 
-async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> bool:
-    """Say whether what a label says has changed: the address, the carrier or the service."""
-    if any(known[name] != fields[name] for name in ("carrier", "service_level")):
-        return True
-    if known["address_id"] == fields["address_id"]:
-        return False
-    before = await orders.get_address(connection, known["address_id"])
-    after = await orders.get_address(connection, fields["address_id"])
-    return before.get("ship_to") != after.get("ship_to")
+async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> list[str]:
+    """Name what has changed of what a label says: the address, the carrier, the service."""
+    changed = [name for name in ("carrier", "service_level") if known[name] != fields[name]]
+    if known["address_id"] != fields["address_id"]:
+        before = await orders.get_address(connection, known["address_id"])
+        after = await orders.get_address(connection, fields["address_id"])
+        changed += ["ship_to"] if before.get("ship_to") != after.get("ship_to") else []
+    return changed
+
+
+async def _need_it_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
+    """Refuse to change what the labels of parcels say that have left."""
+    left = [
+        shipment["shipment_no"]
+        for shipment in await shipments.of_order(connection, row.tenant, row.order_ref)
+        if shipment["handed_over_at"] is not None
+    ]
+    if left:
+        words = f"can't change any more: shipment {left[0]} has left already; a new order can go elsewhere."
+        faults = [Fault(f"/{name}", "already_shipped", f"{name} {words}") for name in changed]
+        raise Rejected("already_shipped", faults[0].detail, faults, status=409)
 
 
 async def cancel(desk: Desk, row: InboxRow) -> None:
@@ -122,7 +138,7 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
         about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
         for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
-        await parcels.fit(connection, order, lines, relabel=False)
+        await parcels.fit(connection, order, lines, lines)
         await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import erp_lines
+from stockbridge.activities.bookkeeping import changes, erp_lines, parcel_step
 from stockbridge.activities.deciding.desk import (
     Desk,
     accept_alone,
+    clear_attention,
     evidence_of,
     instant,
     open_order,
@@ -142,6 +143,7 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
         order = await open_order(connection, row, or_closed=True)
         place = await places.place_of(connection, row.tenant, row.payload["location_id"])
         undelivered = await _returned_to_sender(connection, row)
+        former = await read_lines(connection, row)
     request = ReturnGoods(
         tenant=row.tenant,
         key=row.key,
@@ -155,12 +157,15 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
     )
 
     async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
-        await orders.lock(connection, [(row.tenant, row.order_ref)])
+        known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+        if undelivered and (known["attention"] or {}).get("step", "").startswith(parcel_step("")):
+            await clear_attention(connection, row)
         lines = await read_lines(connection, row)
         about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
         told = erp_lines([x for x in lines if x.line_no in about], "returned")
         payload = {"lines": [{**line, "quantity": about[line["line_no"]]} for line in told]}
-        await messages.append(connection, row.tenant, row.order_ref, "returned", payload)
+        for kind, said in [("returned", payload), *changes("cancelled", former, lines)]:
+            await messages.append(connection, row.tenant, row.order_ref, kind, said)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     await desk.ledger.post(request, attach)

@@ -153,4 +153,6 @@ def quantities(line: OrderLine) -> dict[str, Any]:
 def too_much(index: int, asked: LineQuantity, verb: str, quantity: int, possible: int, code: str) -> Rejected:
     """Make the refusal of more than is left."""
     detail = f"Line {asked.line_no}: {quantity} of {asked.sku} to {verb}, but only {possible} are left to {verb}."
+    if not possible:
+        detail = f"Line {asked.line_no}: nothing of {asked.sku} is left to {verb}."
     return Rejected(code, detail, [Fault(f"/lines/{index}/quantity", code, detail)])

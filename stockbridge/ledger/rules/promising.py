@@ -55,6 +55,7 @@ def _free(draft: Draft, line: OrderLine, request: AmendOrder, demand: Demand | N
 
 def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Demand) -> None:
     """Bring a known line to the new terms, as far as that frees stock; what it lacks then is taken afterwards."""
+    _need_something_left(line, demand)
     line.priority, line.shortage_policy = request.priority, request.shortage_policy
     line.uom, line.factor = demand.uom, demand.factor
     _forget_cancelled(line, line.ordered - demand.ordered)
@@ -64,6 +65,17 @@ def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Dema
         _change_goods(draft, line)
     if demand.ordered < line.ordered:
         _lower(draft, line, line.ordered - demand.ordered)
+
+
+def _need_something_left(line: OrderLine, demand: Demand) -> None:
+    """Refuse what asks for more of a line, or for another lot, when all of it has left: nobody works on it any more."""
+    if line.shipped and not line.unshipped and (demand.ordered > line.ordered or demand.lot != line.lot):
+        raise Rejected(
+            "already_shipped",
+            f"Line {line.line_no}: all {line.shipped} of {line.sku} have left already; what is wanted beside that "
+            "needs a line of its own.",
+            status=409,
+        )
 
 
 def _key(request: AmendOrder, demand: Demand) -> LineKey:
@@ -126,7 +138,7 @@ def _lower(draft: Draft, line: OrderLine, quantity: int) -> None:
     if line.ordered - quantity < line.shipped:
         raise Rejected(
             "already_shipped",
-            f"Line {line.line_no}: {line.shipped} of {line.sku} have left; the least that can be ordered is that.",
+            f"Line {line.line_no}: {line.shipped} of {line.ordered} have left already; the least is {line.shipped}.",
             status=409,
         )
     forgotten = _forget_cancelled(line, quantity)
@@ -171,7 +183,7 @@ def cancel(request: CancelLines, draft: Draft) -> Answer:
         line = line_of(request, asked, draft)
         possible = line.backordered if request.only_backordered else line.unshipped
         quantity = possible if asked.quantity is None else asked.quantity
-        if quantity > possible:
+        if quantity > possible or (asked.quantity is None and not possible):
             raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable")
         give_up(draft, line, quantity)
         line.cancelled += quantity

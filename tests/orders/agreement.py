@@ -1,0 +1,89 @@
+"""What must agree once an order has settled: the ledger, the view, what the ERP was told, the labels at the carrier."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+from .partners import Partners
+from .shop import Body, Order
+
+HELD: Final = """
+select line_no, sum(reserved_delta)::int as held,
+       coalesce(sum(on_hand_delta) filter (where kind = 'customer' and on_hand_delta > 0), 0)::int as delivered,
+       coalesce(-sum(on_hand_delta) filter (where kind = 'customer' and on_hand_delta < 0), 0)::int as returned
+from ledger.entry e join ledger.stream s using (stream_id)
+where e.tenant = :tenant and e.order_ref = :order_ref group by line_no
+"""
+LABELS: Final = """
+select s.shipment_no, array_agg(p.tracking_number order by p.parcel_no) as numbers
+from records.shipment s join records.parcel p using (tenant, order_ref, shipment_no)
+where s.tenant = :tenant and s.order_ref = :order_ref and s.dissolved_at is null and p.tracking_number is not null
+group by s.shipment_no
+"""
+
+
+async def disagreements(order: Order, view: Body, partners: Partners) -> list[str]:
+    """Say where two that should know the same of an order do not."""
+    return [
+        *_of_the_lines(view),
+        *[word async for word in _with_the_ledger(order, view)],
+        *_with_the_erp(view, await partners.documents(order.shop.hub.tenant, order.order_no)),
+        *[word async for word in _with_the_carrier(order, partners)],
+    ]
+
+
+def _of_the_lines(view: Body) -> Iterator[str]:
+    for line in view["lines"]:
+        if line["ordered"] != line["reserved"] + line["backordered"] + line["shipped"] + line["cancelled"]:
+            yield f"line {line['line_no']} is not the sum of its parts: {line}"
+        if not line["returned"] <= line["delivered"] <= line["shipped"] or line["picked"] > line["reserved"]:
+            yield f"line {line['line_no']} has more of a part than of the whole: {line}"
+
+
+async def _with_the_ledger(order: Order, view: Body) -> Any:
+    entries = {row["line_no"]: row for row in await order.shop.hub.rows(HELD, order_ref=order.order_no)}
+    shown: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for line in view["lines"]:
+        shown[line["line_no"]]["held"] += line["reserved"] + line["to_put_back"]
+        shown[line["line_no"]]["delivered"] += line["delivered"]
+        shown[line["line_no"]]["returned"] += line["returned"]
+    for line_no, line in shown.items():
+        for name, quantity in line.items():
+            posted = entries[line_no][name] if line_no in entries else 0
+            if posted != quantity:
+                yield f"line {line_no}: the view has {quantity} {name}, the ledger's entries {posted}"
+
+
+def _with_the_erp(view: Body, documents: list[Body]) -> Iterator[str]:
+    """Compare what an ERP knows that adds up what it was told with what is."""
+    told: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for document in documents:
+        for line in document["payload"].get("lines", ()):
+            known = told[int(line["line_no"])]
+            known["ordered"] = int(line["ordered"])
+            if document["kind"] == "returned" and known["delivered"] - known["returned"] < int(line["quantity"]):
+                known["shipped"] -= int(line["quantity"])  # what never arrived came back
+            elif document["kind"] in {"shipped", "delivered", "returned"}:
+                known[document["kind"]] += int(line["quantity"])
+            elif document["kind"] == "cancelled":
+                known["cancelled"] = int(line["quantity"])
+    for line in view["lines"]:
+        known = told[line["line_no"]]
+        for name in ("shipped", "delivered", "returned", "cancelled"):
+            if line["ordered"] and known[name] != line[name]:
+                yield f"line {line['line_no']}: {line[name]} {name}, but the ERP was told {known[name]}"
+        if line["ordered"] and known["ordered"] != line["ordered"]:
+            yield f"line {line['line_no']}: {line['ordered']} ordered, but the ERP was told {known['ordered']}"
+
+
+async def _with_the_carrier(order: Order, partners: Partners) -> Any:
+    rows = await order.shop.hub.rows(LABELS, order_ref=order.order_no)
+    wanted = sorted(number for row in rows for number in row["numbers"])
+    bookings = await partners.bookings(order.shop.hub.tenant, order.order_no)
+    bought = sorted(
+        box["tracking_number"] for booking in bookings if booking["status"] == "booked" for box in booking["parcels"]
+    )
+    if wanted != bought:
+        yield f"labels {wanted} are on parcels, but {bought} are bought and not voided"

@@ -1,0 +1,166 @@
+"""What can happen to an order at any point of its life: what a customer, a picker, an office or a carrier does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import httpx
+
+from stockbridge.domain.carriers import TrackingStatus
+
+from .hub import ADDRESS
+from .points import CUPS, MUGS
+from .shop import Body, Order
+
+Change = Callable[[Order], Awaitable[httpx.Response]]
+
+
+def amendment(lines: Callable[[Order], list[Body]] | None = None, **fields: object) -> Change:
+    """Push the next revision: with these lines, or the same ones."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.push(lines(order) if lines else None, **fields)
+
+    return change
+
+
+def mugs_and_cups(mugs: int, cups: int = 2, **of_line_2: object) -> Callable[[Order], list[Body]]:
+    """Order so many of each."""
+    return lambda order: [order.line(1, "MUG", mugs), order.line(2, "CUP", cups, **of_line_2)]
+
+
+async def _lose_the_rest(order: Order) -> None:
+    """Promise all mugs that are free to somebody else."""
+    other = Order(order.shop, f"{order.order_no}-OTHER")
+    await other.push([{"line_no": 1, "sku": order.sku("MUG"), "quantity": 15}], shortage_policy="partial")
+
+
+async def _pick_short(order: Order) -> httpx.Response:
+    return await order.pick(MUGS(1), pick_no="P-2", short=True)
+
+
+async def _pick_short_of_the_last(order: Order) -> httpx.Response:
+    await _lose_the_rest(order)
+    return await order.pick(MUGS(1), pick_no="P-2", short=True)
+
+
+async def _pick_the_rest(order: Order) -> httpx.Response:
+    left = {line["line_no"]: line["reserved"] - line["picked"] for line in (await order.view())["lines"]}
+    picked = [made(left[n]) for n, made in ((1, MUGS), (2, CUPS)) if left.get(n)]
+    return await order.pick(*(picked or [MUGS(1)]), pick_no="P-2")
+
+
+def pick(*lines: Body) -> Change:
+    """Confirm a pick of these."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.pick(*lines, pick_no="P-2")
+
+    return change
+
+
+def say(path: str, **body: object) -> Change:
+    """Say something else to the order."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.say(path, dict(body))
+
+    return change
+
+
+async def _cancel_twice(order: Order) -> httpx.Response:
+    body = {"cancel_no": "X-1", "reason": "customer"}
+    await order.say("cancel", body)
+    return await order.say("cancel", body)
+
+
+async def _buy_another_label(order: Order) -> httpx.Response:
+    await order.scan("cancelled")
+    await order.settle()
+    return await operator("retry_step")(order)
+
+
+async def _return_to_sender(order: Order) -> httpx.Response:
+    await order.scan("return_to_sender")
+    await order.settle()
+    return await order.take_back({"line_no": 1, "quantity": 4}, {"line_no": 2, "quantity": 2, "lot": "L-1"})
+
+
+def returning(mugs: int) -> Change:
+    """Take mugs back."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.take_back({"line_no": 1, "quantity": mugs}, return_no="R-2")
+
+    return change
+
+
+def operator(verb: str) -> Change:
+    """Do what only a person decides."""
+    return say("operator-acts", act_no="O-1", verb=verb, by="Ida", reason="asked to")
+
+
+def scan(status: str) -> Change:
+    """Hear from the carrier."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.scan(status)
+
+    return change
+
+
+CHANGES: Final[dict[str, Change]] = {
+    # What a customer changes their mind about.
+    "more": amendment(mugs_and_cups(6)),
+    "more than there is, to wait for": amendment(mugs_and_cups(40)),
+    "more than there is, or not at all": amendment(mugs_and_cups(40), shortage_policy="reject"),
+    "more than there is, or what there is": amendment(mugs_and_cups(40), shortage_policy="partial"),
+    "less": amendment(mugs_and_cups(3)),
+    "much less": amendment(mugs_and_cups(1)),
+    "a line added": amendment(lambda order: [*order.lines(), order.line(3, "JAR", 2)]),
+    "a line removed": amendment(lambda order: order.lines()[:1]),
+    "another sku": amendment(lambda order: [order.lines()[0], order.line(2, "JAR", 2)]),
+    "another site": amendment(lambda order: [order.line(1, "MUG", 4, site="CPH"), order.lines()[1]]),
+    "another lot": amendment(mugs_and_cups(4, lot="L-2")),
+    "another priority": amendment(priority=5),
+    "another price": amendment(mugs_and_cups(4, unit_price={"amount": "4.25", "currency": "EUR"})),
+    "another note": amendment(note="ring twice"),
+    "another date": amendment(requested_delivery="2026-12-24"),
+    "another address": amendment(ship_to={**ADDRESS, "street": ["Sandtorkai 1"]}),
+    "another carrier": amendment(carrier="pigeon"),
+    "another service level": amendment(service_level="express"),
+    "several at once": amendment(
+        lambda order: [order.line(1, "MUG", 6), order.line(3, "JAR", 2)],
+        priority=5,
+        ship_to={**ADDRESS, "street": ["Sandtorkai 1"]},
+    ),
+    "all lines but for nothing": amendment(lambda order: [order.line(3, "JAR", 2)]),
+    # What a picker finds.
+    "the rest picked": _pick_the_rest,
+    "a short pick, with more elsewhere": _pick_short,
+    "a short pick of the last": _pick_short_of_the_last,
+    "more picked than held": pick(MUGS(9)),
+    "another lot picked": pick(CUPS(1, lot="L-2")),
+    "picked where there is none": pick(CUPS(1, location_id="HAM-B")),
+    "put back": say("put-backs", put_back_no="B-1", lines=[{"line_no": 1, "quantity": 1, "location_id": "HAM-A"}]),
+    # What the office and the packers do.
+    "shipped": Order.ship,
+    "handed over": Order.hand_over,
+    "cancelled": say("cancel", cancel_no="X-1", reason="customer"),
+    "cancelled twice": _cancel_twice,
+    "a line cancelled": say("cancel", cancel_no="X-1", reason="customer", lines=[{"line_no": 2}]),
+    "part of a line cancelled": say("cancel", cancel_no="X-1", reason="no", lines=[{"line_no": 1, "quantity": 1}]),
+    "returned in part": returning(1),
+    "more returned than went out": returning(9),
+    "back undelivered": _return_to_sender,
+    # What an operator decides.
+    "retry_step": operator("retry_step"),
+    "skip_step": operator("skip_step"),
+    "accept_short": operator("accept_short"),
+    "release_hold": operator("release_hold"),
+    "retry_step, of a label that the carrier cancelled": _buy_another_label,
+    "resend_to_erp": operator("resend_to_erp"),
+    # What a carrier says.
+    **{f"the carrier says {status}": scan(status) for status in TrackingStatus},
+}

@@ -1,0 +1,161 @@
+"""What becomes of every change at every point of an order's life: `outcomes.toml` says it, and each cell is tried.
+
+After a change that was meant, and when every line of the difference was read:
+STOCKBRIDGE_RECORD=1 pytest tests/orders/test_matrix.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stockbridge.domain.carriers import TrackingStatus
+from stockbridge.domain.commands import CommandKind, OperatorVerb
+from stockbridge.domain.orders import OrderStatus
+from stockbridge.ledger.verification import verify
+from stockbridge.runtime import clients, serving
+from stockbridge.runtime.ports import preferred_or_free
+from stockbridge.runtime.services import BackingServices
+from stockbridge.runtime.settings import ApiKey, Settings
+from stockbridge.workflows.dispatch import OrderGateway
+
+from .agreement import disagreements
+from .changes import CHANGES, Change
+from .conftest import process
+from .hub import Hub
+from .partners import Partners
+from .points import NOWHERE, POINTS, Point
+from .shop import Body, Order, Shop
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+TABLE = Path(__file__).with_name("outcomes.toml")
+RECORDING = bool(os.environ.get("STOCKBRIDGE_RECORD"))
+KEY = ApiKey("matrix", "erp", "matrix-key")
+
+
+def table() -> dict[str, dict[str, str]]:
+    return tomllib.loads(TABLE.read_text()) if TABLE.exists() else {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
+    port = preferred_or_free(None, besides=[])
+    given = settings.model_copy(update={"api_port": port, "api_keys": (KEY,), "carrier_connection": KEY.tenant})
+    client = await clients.temporal_of(settings)
+    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, KEY.tenant)
+    headers = {"Authorization": f"Bearer {KEY.key}"}
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with (
+        process(serving.serve_api, given),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits) as http,
+    ):
+        shop = Shop(hub, http, KEY.tenant, settings.need("carrier_secret"))
+        await hub.until("the API answers", lambda: answers(http))
+        await shop.open()
+        yield shop
+
+
+async def answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/readyz")).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("named", CHANGES)
+async def test_a_change_at_every_point_of_life_has_its_outcome(shop: Shop, partners: Partners, named: str) -> None:
+    told = await asyncio.gather(*(outcome(shop, partners, point, CHANGES[named]) for point in POINTS.values()))
+    outcomes = {point: words for point, (words, _) in zip(POINTS, told, strict=True)}
+    if RECORDING:
+        record(named, outcomes)
+    assert {point: wrong for point, (_, wrong) in zip(POINTS, told, strict=True) if wrong} == {}
+    assert outcomes == table()[named]
+
+
+async def outcome(shop: Shop, partners: Partners, point: Point, change: Change) -> tuple[str, list[str]]:
+    """Bring an order to a point of its life, let something happen, and tell what became of it and what disagrees."""
+    order = await point.reach(shop)
+    begun, before = await settled(order)
+    answer = await change(order)
+    view, after = await settled(order)
+    wrong = await disagreements(order, view, partners)
+    if begun["status"] != point.status:
+        wrong.append(f"it began as {begun['status']}")
+    told = f"{said(answer)} -> {'unchanged' if after == before else after}"
+    return told.replace(order.order_no, "SO").replace(str(order.tracking_number), "TN"), wrong
+
+
+async def settled(order: Order) -> tuple[Body, str]:
+    """Wait for all that follows by itself; return the view, and the order in a line."""
+    view = await order.settle()
+    return view, state_of(view, await order.holds(), await order.labels())
+
+
+def said(answer: httpx.Response) -> str:
+    """Tell an answer in a line: its outcome, or why not."""
+    body = answer.json()
+    if answer.is_success:
+        return str(body.get("outcome") or answer.status_code)
+    reasons = sorted({fault["detail"] for fault in body.get("errors") or ()} or {body["detail"]})
+    return f"{answer.status_code} {body['type'].removeprefix('/problems/')}: {' '.join(reasons)}"
+
+
+SHOWN = ("reserved", "picked", "backordered", "to_put_back", "shipped", "delivered", "returned", "cancelled")
+
+
+def state_of(view: Body, holds: dict[int, str], labels: str) -> str:
+    """Tell an order in a line: its status, its lines and where they are held, its parcels, and what needs a person."""
+    parts = [view["status"]]
+    for line in view["lines"]:
+        quantities = [f"{line[name]} {name}" for name in SHOWN if line[name]]
+        if quantities:
+            parts.append(f"{line['line_no']} {line['sku'].split('-')[0]}: {', '.join(quantities)}")
+    parts += [f"line {line_no} holds {places}" for line_no, places in holds.items()]
+    parts += [f"parcel {shipment['tracking_status']}, label {labels}" for shipment in view["shipments"]]
+    if view["needs_attention"]:
+        parts.append(f"needs a person: {view['attention']['reason']} ({', '.join(view['attention']['actions'])})")
+    return "; ".join(parts)
+
+
+def record(named: str, outcomes: dict[str, str]) -> None:
+    rows = {**table(), named: outcomes}
+    head = "# What becomes of each change at each point of an order's life: the answer -> the order as it is then.\n"
+    told = [
+        f"\n[{json.dumps(name)}]\n" + "".join(f"{point} = {json.dumps(words)}\n" for point, words in rows[name].items())
+        for name in CHANGES
+        if name in rows
+    ]
+    TABLE.write_text(head + "".join(told))
+
+
+def test_no_point_of_life_is_missing() -> None:
+    assert {point.status for point in POINTS.values()} | NOWHERE == set(OrderStatus)
+    assert all(list(row) == list(POINTS) for row in table().values())
+
+
+def test_no_change_is_missing() -> None:
+    assert list(table()) == list(CHANGES)
+    assert {f"the carrier says {status}" for status in TrackingStatus} <= set(CHANGES)
+    assert set(get_args(OperatorVerb)) <= set(CHANGES)
+
+
+async def test_every_kind_of_command_is_in_the_matrix(shop: Shop) -> None:
+    rows = await shop.hub.rows("select distinct kind from records.inbox where tenant = :tenant")
+    assert {row["kind"] for row in rows} == set(get_args(CommandKind))
+
+
+async def test_the_ledger_of_all_these_lives_is_sound(shop: Shop, services: BackingServices) -> None:
+    del shop
+    found: Any = await asyncio.to_thread(lambda: verify(services.database_url).findings)
+    assert found == []
