@@ -110,17 +110,25 @@ async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
     return hub
 
 
-class CrashingWorker:
-    """A worker in a process of its own that dies where it is told to, and is started again at once."""
+WORKER_NAME = "crashing-worker"
+"""What PostgreSQL knows the worker's connections by."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._environment = {**os.environ, **settings.environment(), "CRASH_DIR": str(folder)}
+
+class CrashingWorker:
+    """A worker in a process of its own that dies where it is told to, and is started again at once.
+
+    Or PostgreSQL hangs up on it there.
+    """
+
+    def __init__(self, settings: Settings, services: BackingServices, folder: Path) -> None:
+        own = {"CRASH_DIR": str(folder), "CRASH_ADMIN_URL": services.database_admin_url, "PGAPPNAME": WORKER_NAME}
+        self._environment = {**os.environ, **settings.environment(), **own}
         self._folder = folder
         self._log = folder / "worker.log"
         self.killed = 0
 
-    def arm(self, point: str, order_ref: str) -> None:
-        (self._folder / point).write_text(order_ref)
+    def arm(self, point: str, order_ref: str, failing: str = "worker") -> None:
+        (self._folder / point).write_text(f"{failing} {order_ref}")
 
     def armed(self) -> list[str]:
         return [path.name for path in self._folder.iterdir() if not path.suffix]
@@ -142,8 +150,13 @@ class CrashingWorker:
 
 
 @pytest_asyncio.fixture
-async def crashing_worker(settings: Settings, relay: None, tmp_path: Path) -> AsyncIterator[CrashingWorker]:  # noqa: ARG001
-    crashing = CrashingWorker(settings, tmp_path)
+async def crashing_worker(
+    settings: Settings,
+    services: BackingServices,
+    relay: None,  # noqa: ARG001 - runs beside it
+    tmp_path: Path,
+) -> AsyncIterator[CrashingWorker]:
+    crashing = CrashingWorker(settings, services, tmp_path)
     task: asyncio.Task[Any] = asyncio.create_task(crashing.keep_running())
     yield crashing
     task.cancel()

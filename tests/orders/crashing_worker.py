@@ -1,7 +1,7 @@
-"""A worker that is killed (-9) at a named point of an order's life, once. Run by the test, never imported by it.
+"""A worker to which something happens at a named point of an order's life, once. Run by the test, not imported by it.
 
-The folder CRASH_DIR holds a file for each point, named for it, with the order that it is for. The process that comes
-to the point first removes the file and kills itself; the next one passes.
+The folder CRASH_DIR holds a file for each point, named for it, with what fails and the order that it is for. Whoever
+comes to the point first removes the file; then it kills itself (-9), or PostgreSQL ends all its connections.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.activities.carriers import CarrierActivities
@@ -28,9 +30,25 @@ ARMED = Path(os.environ["CRASH_DIR"])
 
 def die_at(point: str, order_ref: str) -> None:
     armed = ARMED / point
-    if armed.exists() and armed.read_text() == order_ref:
+    failing, _, of = armed.read_text().partition(" ") if armed.exists() else ("", "", "")
+    if of == order_ref:
         armed.rename(armed.with_suffix(".fired"))
-        os.kill(os.getpid(), signal.SIGKILL)
+        FAILURES[failing]()
+
+
+def kill_the_worker() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_all_connections() -> None:
+    with psycopg.connect(os.environ["CRASH_ADMIN_URL"], application_name="test", autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s",
+            (os.environ["PGAPPNAME"],),
+        )
+
+
+FAILURES = {"worker": kill_the_worker, "postgresql": end_all_connections}
 
 
 def around(owner: type, name: str, before: Callable[..., None] | None, after: Callable[..., None] | None) -> None:

@@ -146,13 +146,15 @@ class Hub:
         }
         return "submit", f"push/{order_no}/{revision}", payload
 
-    async def pick(self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1") -> inbox.InboxRow:
-        return await self.say(order_no, *self.picking(order_no, lines, pick_no))
+    async def pick(
+        self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1", *, short: bool = False
+    ) -> inbox.InboxRow:
+        return await self.say(order_no, *self.picking(order_no, lines, pick_no, short=short))
 
     def picking(
-        self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1"
+        self, order_no: str, lines: dict[int, tuple[str, int]], pick_no: str = "P-1", *, short: bool = False
     ) -> tuple[str, str, dict[str, Any]]:
-        payload = {"pick_no": pick_no, "resolved": _on_the_shelf(lines)}
+        payload = {"pick_no": pick_no, "resolved": _on_the_shelf(lines), "short": short}
         return "confirm_pick", f"pick/{order_no}/{pick_no}", payload
 
     async def put_back(self, order_no: str, lines: dict[int, tuple[str, int]], no: str = "B-1") -> inbox.InboxRow:
@@ -186,6 +188,13 @@ class Hub:
         number = shipment_no or f"{order_no}-1"
         payload = {"handover_no": "H-1", "shipment_no": number}
         return await self.say(order_no, "hand_over", f"hand_over/{order_no}/{number}/H-1", payload)
+
+    async def take_back(
+        self, order_no: str, lines: dict[int, tuple[str, int]], return_no: str = "R-1"
+    ) -> inbox.InboxRow:
+        resolved = [{**line, "condition": "inspection"} for line in _on_the_shelf(lines)]
+        payload = {"return_no": f"{return_no}-{order_no}", "location_id": "HAM-RET", "resolved": resolved}
+        return await self.say(order_no, "return", f"return/{order_no}/{return_no}", payload)
 
     async def cancel(self, order_no: str, cancel_no: str = "X-1") -> inbox.InboxRow:
         payload = {"cancel_no": cancel_no, "reason": "customer", "lines": None, "resolved": None}
@@ -302,6 +311,14 @@ class Hub:
             )
 
         await self.until(f"the ERP was told {kinds} of {order_no}", told)
+
+    async def until_told_all(self, order_no: str, limit_s: float = 60) -> None:
+        """Wait until nothing waits for the ERP."""
+
+        async def told() -> bool:
+            return all(m["state"] in {"done", "skipped"} for m in await self.messages(order_no))
+
+        await self.until(f"the ERP was told all of {order_no}", told, limit_s)
 
     async def until_attention(self, order_no: str) -> dict[str, Any]:
         """Wait until the order asks for a person; return what it says."""

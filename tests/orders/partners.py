@@ -50,6 +50,11 @@ class Partners:
     async def carrier_fault(self, kind: str, **fields: Any) -> None:
         (await self.http.post(f"{self.carrier_url}/admin/faults", json={"kind": kind, **fields})).raise_for_status()
 
+    async def faults(self) -> list[dict[str, Any]]:
+        """What is still to go wrong."""
+        answers = [await self.http.get(f"{url}/admin/faults") for url in (self.erp_url, self.carrier_url)]
+        return [fault for answer in answers for fault in answer.json()]
+
     async def behave(self) -> None:
         """Clear every fault."""
         for url in (self.erp_url, self.carrier_url):
