@@ -75,6 +75,23 @@ class Stuck(Message):
     attention: Attention
 
 
+class OperatorAct(Message):
+    """What a person decides in the Temporal UI: who, and why. `target` names a step where another one is not meant."""
+
+    by: str = ""
+    reason: str = ""
+    target: str | None = None
+
+
+class Act(Message):
+    """An operator's act on an order, with the number that makes it one act however often it is heard of."""
+
+    order: OrderId
+    verb: str
+    act_no: str
+    said: OperatorAct
+
+
 class LineBrief(Message):
     """A line as an operator reads it in the Temporal UI."""
 

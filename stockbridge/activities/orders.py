@@ -5,6 +5,9 @@ Short and idempotent, so they run as local activities first. Each returns the or
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -48,6 +51,24 @@ class OrderActivities:
         if row.state == "queued":
             await self._deciding.decide(row)
         return row
+
+    @activity.defn
+    async def keep_act(self, act: m.Act) -> m.Command:
+        """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
+        payload = {"act_no": act.act_no, "verb": act.verb, **act.said.model_dump()}
+        with as_failures():
+            async with self._engine.begin() as connection:
+                row, _ = await inbox.put(
+                    connection,
+                    tenant=act.order.tenant,
+                    order_ref=act.order.order_ref,
+                    kind="operate",
+                    key=f"operate/{act.order.order_ref}/{act.act_no}",
+                    digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
+                    payload=payload,
+                    actor=act.said.by,
+                )
+        return m.Command(**act.order.model_dump(), inbox_id=row.inbox_id, kind=row.kind, key=row.key)
 
     @activity.defn
     async def apply_carrier_events(self, order: m.OrderId) -> m.OrderWork:

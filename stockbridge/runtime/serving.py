@@ -121,6 +121,7 @@ def _house_steps(house: OrderActivities) -> list[Callable[..., Any]]:
     return [
         house.load_order,
         house.decide_next,
+        house.keep_act,
         house.apply_carrier_events,
         house.close_order,
         house.request_attention,

@@ -185,6 +185,59 @@ class OrderLifecycle:
         """Do what a person has decided: retry_step, skip_step, accept_short, release_hold, resend_to_erp."""
         return await self._decide(command)
 
+    # -- what an operator sends from the Temporal UI: each becomes a row in the inbox, too ---------------------------
+
+    @workflow.update
+    async def retry_step(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Try again all that waits for a person: the cause is gone."""
+        return await self._operate("retry_step", act)
+
+    @workflow.update
+    async def skip_step(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Never do a step: a person has dealt with it."""
+        return await self._operate("skip_step", act)
+
+    @workflow.update
+    async def accept_short(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Cancel what waits for stock."""
+        return await self._operate("accept_short", act)
+
+    @workflow.update
+    async def release_hold(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Cancel all that is not shipped, and free it."""
+        return await self._operate("release_hold", act)
+
+    @workflow.update
+    async def resend_to_erp(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Tell the ERP a message again."""
+        return await self._operate("resend_to_erp", act)
+
+    @retry_step.validator
+    def _check_retry(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    @skip_step.validator
+    def _check_skip(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    @accept_short.validator
+    def _check_accept(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    @release_hold.validator
+    def _check_release(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    @resend_to_erp.validator
+    def _check_resend(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    async def _operate(self, verb: str, said: m.OperatorAct) -> m.CommandAnswer:
+        update = workflow.current_update_info()
+        act_no = update.id if update else str(workflow.uuid4())
+        act = m.Act(order=self._order, verb=verb, act_no=act_no, said=said)
+        return await self._decide(await self._house(OrderActivities.keep_act, act))
+
     async def _decide(self, command: m.Command) -> m.CommandAnswer:
         """Have the command decided, and first all that came before it: in the order of their rows, one at a time."""
         while True:
@@ -344,6 +397,11 @@ class OrderLifecycle:
 
     def _tell_operators(self) -> None:
         workflow.set_current_details(attributes.details_of(self._now, self._erp_steps(), self._blocked))
+
+
+def _check_act(act: m.OperatorAct) -> None:
+    if not act.by.strip() or not act.reason.strip():
+        raise ValueError('Say who and why: {"by": "ida", "reason": "the ERP\'s period is open again"}')
 
 
 def _erp_step(step: m.ErpStep) -> str:
