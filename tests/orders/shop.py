@@ -38,8 +38,7 @@ select
   (select count(*) from records.erp_message m
    where m.order_ref = o.order_ref and m.tenant = o.tenant and m.state not in ('done', 'skipped'))
   + (select count(*) from records.carrier_step s
-     where s.order_ref = o.order_ref and s.tenant = o.tenant and s.state in ('intended', 'sent', 'unknown')) as untold,
-  o.needs_attention
+     where s.order_ref = o.order_ref and s.tenant = o.tenant and s.state in ('intended', 'sent', 'unknown')) as untold
 from records.orders o where o.tenant = :tenant and o.order_ref = :order_ref
 """
 HOLDS: Final = """
@@ -191,12 +190,12 @@ class Order:
         return dict(answer.json())
 
     async def settle(self) -> Body:
-        """Wait until all is done that can be done without a person, and return the view then."""
+        """Wait until the ERP and the carrier have been told everything, and return the view then."""
         hub = self.shop.hub
 
         async def settled() -> bool:
             (row,) = await hub.rows(OPEN_STEPS, order_ref=self.order_no)
-            return not row["unheard"] and (row["needs_attention"] or not row["untold"])
+            return not row["unheard"] and not row["untold"]
 
         await hub.until(f"{self.order_no} settles", settled)
         return await self.view()
