@@ -169,7 +169,8 @@ def _summary(row: StoredCommand) -> str:
     lines = row.payload.get("resolved") or ()
     if row.kind != "submit":
         return f"order {row.order_ref}"
-    return f"order {row.order_ref}: {len(lines)} lines from {row.payload.get('site')} by {row.payload.get('carrier')}"
+    count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
+    return f"order {row.order_ref}: {count} from {row.payload.get('site')} by {row.payload.get('carrier')}"
 
 
 @contextmanager
