@@ -42,7 +42,7 @@ SHIP_TO = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457
 async def run(report: Report) -> None:
     """Measure on a fresh stack, our push and the bare one in turn."""
     with tempfile.TemporaryDirectory(prefix="stockbridge-bench-") as folder:
-        given = Settings(silent_parcel_s=0.5, log_level="warning")
+        given = Settings(log_level="warning")
         async with (
             embedded_stack(Plan(Path(folder), 8900, 8901, 8902, 0.05), settings=given) as stack,
             _hub(stack) as hub,

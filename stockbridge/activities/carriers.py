@@ -41,29 +41,28 @@ class CarrierActivities:
             if before is not None:
                 row, request, port = before
                 booking = await self._find(port, row) or await self._book(port, step, request)
-                await self._keep(step, booking)
+                await self._keep(step, row, booking)
             return await self._work(order)
 
     async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
         """Mark a label as sent, unless it is done or no longer wanted. Returns the row as it was before."""
         async with self._engine.begin() as connection:
-            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            order = await _lock(connection, step)
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
             if row["state"] not in _OPEN:
                 return None
             if await shipments.is_withdrawn(connection, row):
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
                 return None
-            request, carrier = await self._request(connection, step, row)
+            request = await self._request(connection, step, row, order)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-            return row, request, self._port(carrier)
+            return row, request, self._port(order["carrier"])
 
     async def _request(
-        self, connection: AsyncConnection, step: m.CarrierStep, row: dict[str, Any]
-    ) -> tuple[BookingRequest, str]:
+        self, connection: AsyncConnection, step: m.CarrierStep, row: dict[str, Any], order: dict[str, Any]
+    ) -> BookingRequest:
         shipment = await shipments.get(connection, step.tenant, step.order_ref, step.shipment_no)
-        order = await orders.get(connection, step.tenant, step.order_ref)
-        if shipment is None or order is None:
+        if shipment is None:
             raise Rejected("unknown_shipment", f"Shipment {step.shipment_no} is gone.")
         boxes = [
             box
@@ -72,7 +71,7 @@ class CarrierActivities:
         ]
         ship_to = await orders.get_address(connection, order["address_id"])
         ship_from = await places.ship_from(connection, step.tenant, shipment["site"])
-        request = BookingRequest(
+        return BookingRequest(
             reference=row["reference"],
             service_level=order["service_level"],
             ship_from=_address(ship_from),
@@ -82,7 +81,6 @@ class CarrierActivities:
                 for b in boxes
             ),
         )
-        return request, str(order["carrier"])
 
     def _port(self, carrier: str) -> CarrierPort:
         if carrier not in self._carriers:
@@ -107,16 +105,14 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
 
-    async def _keep(self, step: m.CarrierStep, booking: Booking) -> None:
+    async def _keep(self, step: m.CarrierStep, row: dict[str, Any], booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
-            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            await _lock(connection, step)
             await shipments.move_step(
                 connection, step.tenant, step.order_ref, step.step_id, "done", booking_id=booking.booking_id
             )
-            if await shipments.is_withdrawn(
-                connection, await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id)
-            ):
+            if await shipments.is_withdrawn(connection, row):
                 return  # the void that is intended finds the booking here
             for labeled in booking.parcels:
                 await shipments.set_parcel(
@@ -148,15 +144,14 @@ class CarrierActivities:
 
     async def _void(self, step: m.CarrierStep) -> None:
         async with self._engine.begin() as connection:
-            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            order = await _lock(connection, step)
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
             if row["state"] not in _OPEN:
                 return
             label_id = f"label/{row['shipment_no']}/{row['version']}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
-            order = await orders.get(connection, step.tenant, step.order_ref)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-        port = self._port(order["carrier"] if order else "")
+        port = self._port(order["carrier"])
         booking_id = label["booking_id"]
         if booking_id is None:
             found = await port.find(label["reference"])
@@ -165,7 +160,7 @@ class CarrierActivities:
             await self._ask_void(port, step, booking_id)
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
-            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            await _lock(connection, step)
             await shipments.move_step(connection, step.tenant, step.order_ref, label_id, state, booking_id=booking_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
@@ -180,6 +175,12 @@ class CarrierActivities:
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
             return await read_work(connection, order)
+
+
+async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Order:
+    """Return the order of a step, and let nobody change it meanwhile."""
+    name = (step.tenant, step.order_ref)
+    return (await orders.lock(connection, [name]))[name]
 
 
 def _address(data: dict[str, Any]) -> Address:

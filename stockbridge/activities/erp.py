@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from temporalio import activity
 
 from stockbridge.activities import messages as m
+from stockbridge.activities import work
 from stockbridge.activities.failures import as_failures
-from stockbridge.activities.work import close_if_done
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
@@ -50,7 +50,7 @@ class ErpActivities:
         with as_failures():
             row = self._claim(step)
             behind = self._tell(row, until) if row else None
-        told = step.number
+        told, last = step.number, row
         while (row := behind) is not None:
             try:
                 with translating():
@@ -58,14 +58,15 @@ class ErpActivities:
             except StockbridgeError as error:
                 log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
                 break
-            told = row["number"]
-        return m.Told(number=told, closed=self._close_if_done(step))
+            told, last = row["number"], row
+        ends = last is None or last["status"] in work.DONE
+        return m.Told(number=told, closed=ends and self._close_if_done(step))
 
     def _close_if_done(self, step: m.ErpStep) -> bool:
         """Close the order if this was the last there was to do. Where it can't be, its workflow sees to it."""
         try:
             with translating(), self._transacting.begin() as connection:
-                return close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+                return work.close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
         except StockbridgeError as error:
             log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
             return False

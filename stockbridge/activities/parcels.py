@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import OrderId
@@ -152,7 +151,7 @@ async def _fit_shipment(
         await _set_box(connection, order, box, **now)
     if not any(now["lines"] for now in filled):
         await _withdraw_label(connection, order, shipment_no)
-        await _dissolve(connection, order, shipment_no)
+        await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
     elif relabel or any(changed):
         await _buy_another(connection, order, shipment_no, boxes)
 
@@ -182,17 +181,6 @@ async def _boxes(connection: AsyncConnection, order: OrderId, shipment_no: str) 
 async def _set_box(connection: AsyncConnection, order: OrderId, box: dict[str, Any], **fields: Any) -> None:
     await shipments.set_parcel(
         connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], **fields
-    )
-
-
-async def _dissolve(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
-    await shipments.set_fields(
-        connection,
-        order.tenant,
-        order.order_ref,
-        shipment_no,
-        dissolved_at=func.clock_timestamp(),
-        tracking_status="cancelled",
     )
 
 

@@ -16,7 +16,7 @@ Standing = Literal["unknown", "open", "closed"]
 
 async def standing_of(engine: AsyncEngine, order: OrderId) -> Standing:
     """Say whether an order is accepted, and still open."""
-    async with engine.connect() as connection:
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         row = await orders.get(connection, order.tenant, order.order_ref)
     if row is None:
         return "unknown"

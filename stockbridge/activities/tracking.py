@@ -73,13 +73,20 @@ class Tracking:
             return
         if status in PHYSICAL and shipment["handed_over_at"] is None:
             await self._infer_handover(order, shipment, own, event)
-        if status is TrackingStatus.DELIVERED and box["delivered_at"] is None:
-            await self._deliver(order, row, shipment, own, box, event)
-        async with self._engine.begin() as connection:
-            now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
-            effect, changed = await tracking.advance(connection, box, status)
-            if await events.mark_applied(connection, event["carrier_event_id"], effect) and changed:
-                await self._see_whether_stuck(connection, order, now, shipment, box, status)
+        arrives = status is TrackingStatus.DELIVERED and box["delivered_at"] is None
+        if not (arrives and await self._deliver(order, row, shipment, own, box, event)):
+            async with self._engine.begin() as connection:
+                await self._advance(connection, order, shipment, box, event)
+
+    async def _advance(
+        self, connection: AsyncConnection, order: OrderId, shipment: Shipment, box: Parcel, event: Event
+    ) -> None:
+        """Move the parcel on, and note what the event changed."""
+        name, status = (order.tenant, order.order_ref), TrackingStatus(event["status"])
+        now = (await orders.lock(connection, [name]))[name]
+        effect, changed = await tracking.advance(connection, box, status)
+        if await events.mark_applied(connection, event["carrier_event_id"], effect) and changed:
+            await self._see_whether_stuck(connection, order, now, shipment, box, status)
 
     async def _see_whether_stuck(
         self,
@@ -145,8 +152,8 @@ class Tracking:
         boxes: list[Parcel],
         box: Parcel,
         event: Event,
-    ) -> None:
-        """Post the delivery of a parcel: the delivered event is a fact in the ledger."""
+    ) -> bool:
+        """Post the delivery of a parcel: the delivered event is a fact in the ledger. Says no if it was there."""
         request = DeliverParcel(
             tenant=order.tenant,
             key=f"delivery/{order.order_ref}/{shipment['shipment_no']}/{box['parcel_no']}",
@@ -161,8 +168,9 @@ class Tracking:
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
             await self._delivered(connection, order, shipment, boxes, box, event, outcome)
+            await self._advance(connection, order, shipment, box, event)
 
-        await self._ledger.post(request, attach)
+        return not (await self._ledger.post(request, attach)).replayed
 
     async def _delivered(
         self,
@@ -175,7 +183,6 @@ class Tracking:
         outcome: Outcome,
     ) -> None:
         at: datetime = event["occurred_at"] or outcome.recorded_at
-        await orders.lock(connection, [(order.tenant, order.order_ref)])
         await shipments.set_parcel(
             connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], delivered_at=at
         )

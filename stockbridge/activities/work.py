@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
+from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.orders import QUANTITIES, OrderStatus
+from stockbridge.driver import Query
 from stockbridge.ledger.queries import SELECT_LINE
 from stockbridge.records import closing, order_work
 
-_DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
+DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
+"""The statuses of an order of which all has arrived, or never will."""
+
 _HELD: Final = ("reserved", "to_put_back", "backordered")
 
 
@@ -27,24 +31,27 @@ _LINES: Final = f"""
     ) as lines
     """  # noqa: S608 - put together from constants
 
-_READ: Final = text(f"select work.*, {_LINES} from ({order_work.READ}) work")  # noqa: S608
-_READ_WITH_COMMAND: Final = text(f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work")  # noqa: S608
+_READ: Final = Query(
+    f"select work.*, {_LINES} from ({order_work.READ}) work",  # noqa: S608
+    (*order_work.COLUMNS, "lines"),
+)
+_READ_WITH_COMMAND: Final = Query(
+    f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work",  # noqa: S608
+    (*order_work.COLUMNS_WITH_COMMAND, "lines"),
+)
 
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
-    return await connection.run_sync(_read, order)
-
-
-def _read(connection: Connection, order: OrderId) -> OrderWork:
-    row = connection.execute(_READ, order.model_dump()).mappings().one_or_none()
+    row = await _READ.mapping(connection, **order.model_dump())
     return _work_of(order, row) if row else OrderWork()
 
 
 def close_if_done(connection: Connection, order: OrderId) -> bool:
     """Close an order of which nothing is left to do, in the caller's transaction. Says whether it is closed."""
     closing.lock(connection, order.tenant, order.order_ref)
-    work = _read(connection, order)
+    row = connection.exec_driver_sql(_READ.sql, order.model_dump()).mappings().one_or_none()
+    work = _work_of(order, row) if row else OrderWork()
     done = work.over and not work.erp_steps and not work.carrier_steps
     if done and not work.closed:
         closing.close(connection, order.tenant, order.order_ref)
@@ -53,8 +60,9 @@ def close_if_done(connection: Connection, order: OrderId) -> bool:
 
 async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:
     """Read what became of a command, with the order as it is."""
-    asked = order.model_dump() | {"inbox_id": inbox_id}
-    row = (await connection.execute(_READ_WITH_COMMAND, asked)).mappings().one()
+    row = await _READ_WITH_COMMAND.mapping(connection, **order.model_dump(), inbox_id=inbox_id)
+    if row is None:
+        raise InvariantViolated(f"there is no inbox row {inbox_id} of {order.order_ref}")
     answer = row["answer"] or {}
     accepted = row["command_state"] == "accepted"
     return Decision(
@@ -68,7 +76,7 @@ async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: i
     )
 
 
-def _work_of(order: OrderId, row: RowMapping) -> OrderWork:
+def _work_of(order: OrderId, row: Mapping[Any, Any]) -> OrderWork:
     lines = tuple(LineBrief(**line) for line in row["lines"])
     name = order.model_dump()
     return OrderWork(
@@ -89,8 +97,8 @@ def _work_of(order: OrderId, row: RowMapping) -> OrderWork:
     )
 
 
-def _is_over(row: RowMapping, lines: Iterable[LineBrief]) -> bool:
+def _is_over(row: Mapping[Any, Any], lines: Iterable[LineBrief]) -> bool:
     """Say whether all is delivered or cancelled, nothing is held, and nobody waits for a decision."""
     holds_nothing = not any(line.quantities[name] for line in lines for name in _HELD)
     waits = row["needs_attention"] or row["heard"] or row["undecided"]
-    return row["status"] in _DONE and holds_nothing and not waits
+    return row["status"] in DONE and holds_nothing and not waits

@@ -49,7 +49,7 @@ Resolved = tuple[list[Fault], dict[str, Any]]
 
 Resolver = Callable[[AsyncConnection, FoundOrder, Part], Awaitable[Resolved]]
 
-_POLL_S: Final = (0.02, 0.25)
+_POLL_S: Final = (0.04, 0.3)
 """How soon a label is looked for again: at first, and at last."""
 
 
@@ -83,7 +83,7 @@ class Counter:
 
     async def tell(self, telling: Telling[Told], said: Said[Told]) -> Answered[Told]:
         """Check a command, keep it, and have it decided. Raises `Rejected` with all that is wrong with it."""
-        async with self.services.engine.begin() as connection:
+        async with self.services.reading() as connection:
             order = await self.named.find(connection)
             body = said.body
             if body is None:
@@ -252,23 +252,15 @@ async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(exam
 
 async def _labeled(services: ApiServices, answered: Answered[Ship], deadline: float) -> ShipmentView | None:
     """Read the shipment, waiting for its labels as long as its caller does, and nobody is needed for them."""
+    order, shipment_no = answered.order, answered.body.shipment_no
     pause, longest = _POLL_S
     while True:
         async with services.reading() as connection:
-            shipment = await read_shipment(connection, answered.order, answered.body.shipment_no)
-            stuck = await _is_stuck(connection, answered.order, answered.body.shipment_no)
-        late = asyncio.get_running_loop().time() + pause > deadline
-        if shipment is None or _is_labeled(shipment) or stuck or late:
-            return shipment
+            waits = await order_reads.waits_for_labels(connection, order.tenant, order.order_ref, shipment_no)
+            if not waits or asyncio.get_running_loop().time() + pause > deadline:
+                return await read_shipment(connection, order, shipment_no)
         await asyncio.sleep(pause)
         pause = min(2 * pause, longest)
-
-
-async def _is_stuck(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> bool:
-    """Say whether a person is needed before the shipment gets its labels."""
-    row = (await order_reads.find(connection, order.tenant, [order.order_ref])).get(order.order_ref)
-    attention = (row["attention"] if row else None) or {}
-    return str(attention.get("step")).startswith(f"label/{shipment_no}/")
 
 
 def _is_labeled(shipment: ShipmentView) -> bool:

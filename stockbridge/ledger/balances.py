@@ -13,13 +13,13 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import StreamKey
+from stockbridge.driver import Query
 from stockbridge.ledger.balance_selection import page_of_balances
 from stockbridge.ledger.instants import wait_until_settled
 from stockbridge.ledger.queries import SELECT_LINE
@@ -174,9 +174,10 @@ def _posting(rows: list[Row[Any]], said: Row[Any] | None = None) -> PostingView:
     )
 
 
-_ORDER_LINES: Final = text(
-    SELECT_LINE + "where tenant = :tenant and order_ref = any(:order_refs) order by order_ref, line_no, ordered desc"
-).bindparams(bindparam("order_refs", type_=ARRAY(Text)))
+_ORDER_LINES: Final = Query(
+    SELECT_LINE + "where tenant = %(tenant)s and order_ref = any(%(order_refs)s)"
+    " order by order_ref, line_no, ordered desc"
+)
 
 
 async def order_lines(
@@ -186,8 +187,8 @@ async def order_lines(
 
     A line that changed its sku or site is there twice: what it was has `ordered` 0, and comes after what it is.
     """
-    rows = await connection.execute(_ORDER_LINES, {"tenant": tenant, "order_refs": list(order_refs)})
-    return _by_order(line_of(row) for row in rows)
+    rows = await _ORDER_LINES.rows(connection, tenant=tenant, order_refs=list(order_refs))
+    return _by_order(map(line_of, rows))
 
 
 def _by_order(lines: Iterable[OrderLine]) -> dict[str, list[OrderLine]]:

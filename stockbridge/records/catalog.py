@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.stock import Place
 from stockbridge.domain.units import Packaging, ProductUnits, unpacked
+from stockbridge.driver import Query
 from stockbridge.records.places import kind_of
 from stockbridge.records.tables import PACKAGINGS_GTINS, location, product
 
@@ -58,9 +59,17 @@ class Location:
 # -- products --------------------------------------------------------------------------------------------------------
 
 
-_PRODUCTS: Final = text(
+_PRODUCTS: Final = Query(
     "select sku, tracking, base_uom, packagings, allocation_policy from records.product "
-    "where tenant = :tenant and sku = any(:skus)"
+    "where tenant = %(tenant)s and sku = any(%(skus)s)"
+)
+_WEIGHTS: Final = Query(
+    "select sku, weight_g from records.product "
+    "where tenant = %(tenant)s and sku = any(%(skus)s) and weight_g is not null"
+)
+_LOCATIONS: Final = Query(
+    "select location_id, site, type from records.location "
+    "where tenant = %(tenant)s and location_id = any(%(location_ids)s)"
 )
 
 
@@ -68,8 +77,8 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
     """Return those of the skus that are in the catalog."""
     if not skus:
         return {}
-    found = await connection.execute(_PRODUCTS, {"tenant": tenant, "skus": sorted(skus)})
-    return {row.sku: product_of(*row) for row in found}
+    found = await _PRODUCTS.rows(connection, tenant=tenant, skus=sorted(skus))
+    return {row[0]: product_of(*row) for row in found}
 
 
 def product_of(
@@ -86,10 +95,7 @@ def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[s
 
 async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:
     """Return what a base unit of each of the skus weighs in grams, where the catalog knows."""
-    query = select(product.c.sku, product.c.weight_g).where(
-        product.c.tenant == tenant, product.c.sku.in_(sorted(skus)), product.c.weight_g.is_not(None)
-    )
-    return {row.sku: row.weight_g for row in await connection.execute(query)}
+    return dict(await _WEIGHTS.rows(connection, tenant=tenant, skus=sorted(skus)))
 
 
 async def write_product(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
@@ -122,10 +128,8 @@ async def locations(connection: AsyncConnection, tenant: str, location_ids: Coll
     """Return those of the locations that exist."""
     if not location_ids:
         return {}
-    query = select(location.c.location_id, location.c.site, location.c.type).where(
-        location.c.tenant == tenant, location.c.location_id.in_(sorted(location_ids))
-    )
-    return {row.location_id: Location(*row) for row in await connection.execute(query)}
+    found = await _LOCATIONS.rows(connection, tenant=tenant, location_ids=sorted(location_ids))
+    return {row[0]: Location(*row) for row in found}
 
 
 _SITES: Final = text(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from stockbridge.driver import Query, change
 from stockbridge.records import orders, outbox, shipments, tracking
 from stockbridge.records.tables import carrier_connection, carrier_event, parcel
 
@@ -46,27 +46,35 @@ async def _insert(
     owner: dict[str, Any] | None,
 ) -> int | None:
     """Write an event, unless it is there. Returns its id if it is new."""
-    statement = (
-        insert(carrier_event)
-        .values(
-            tenant=tenant,
-            carrier=carrier,
-            connection=connection_name,
-            event_id=event.event_id,
-            tracking_number=event.tracking_number,
-            status=event.status.value,
-            vendor_status=event.vendor_status,
-            occurred_at=event.occurred_at,
-            location=event.location,
-            signed_by=event.signed_by,
-            heard_by=heard_by,
-            **(owner or {}),
-        )
-        .on_conflict_do_nothing()
-        .returning(carrier_event.c.carrier_event_id)
+    found = await _INSERT.row(
+        connection,
+        tenant=tenant,
+        carrier=carrier,
+        connection_name=connection_name,
+        event_id=event.event_id,
+        tracking_number=event.tracking_number,
+        status=event.status.value,
+        vendor_status=event.vendor_status,
+        occurred_at=event.occurred_at,
+        location=event.location,
+        signed_by=event.signed_by,
+        heard_by=heard_by,
+        **(owner or _NOBODY),
     )
-    carrier_event_id: int | None = (await connection.execute(statement)).scalar_one_or_none()
-    return carrier_event_id
+    return int(found[0]) if found else None
+
+
+_NOBODY: Final = {"order_ref": None, "shipment_no": None, "parcel_no": None}
+_INSERT: Final = Query(
+    """
+    insert into records.carrier_event (tenant, carrier, connection, event_id, tracking_number, status, vendor_status,
+      occurred_at, location, signed_by, heard_by, order_ref, shipment_no, parcel_no)
+    values (%(tenant)s, %(carrier)s, %(connection_name)s, %(event_id)s, %(tracking_number)s, %(status)s,
+      %(vendor_status)s, %(occurred_at)s, %(location)s, %(signed_by)s, %(heard_by)s, %(order_ref)s, %(shipment_no)s,
+      %(parcel_no)s)
+    on conflict do nothing returning carrier_event_id
+    """
+)
 
 
 async def _applied_at_once(
@@ -83,20 +91,24 @@ async def _applied_at_once(
 
 
 async def _owner(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any] | None:
-    query = select(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no).where(
-        parcel.c.tenant == tenant, parcel.c.tracking_number == tracking_number
+    return await _OWNER.mapping(connection, tenant=tenant, tracking_number=tracking_number)
+
+
+_OWNER: Final = Query.of(
+    select(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no).where(
+        parcel.c.tenant == bindparam("tenant"), parcel.c.tracking_number == bindparam("tracking_number")
     )
-    found = (await connection.execute(query)).mappings().first()
-    return dict(found) if found else None
+)
+_HEARD_OF: Final = Query.of(
+    update(parcel)
+    .where(parcel.c.tenant == bindparam("tenant"), parcel.c.tracking_number == bindparam("tracking_number"))
+    .values(last_heard_at=func.clock_timestamp())
+)
 
 
 async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> None:
     """Note that the parcel is not silent."""
-    await connection.execute(
-        update(parcel)
-        .where(parcel.c.tenant == tenant, parcel.c.tracking_number == tracking_number)
-        .values(last_heard_at=func.clock_timestamp())
-    )
+    await _HEARD_OF.run(connection, tenant=tenant, tracking_number=tracking_number)
 
 
 async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
@@ -121,37 +133,34 @@ async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequ
 
 async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:
     """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
-    statement = (
-        update(carrier_event)
-        .where(
-            carrier_event.c.tenant == tenant,
-            carrier_event.c.tracking_number == tracking_number,
-            carrier_event.c.order_ref.is_(None),
-        )
-        .values(**owner)
-    )
-    return bool((await connection.execute(statement)).rowcount)
+    key = {"tenant": tenant, "tracking_number": tracking_number, "order_ref": None}
+    return bool(await change(connection, carrier_event, key, owner))
 
 
 async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> Sequence[dict[str, Any]]:
     """Return an order's events that were not dealt with yet, as they came."""
-    query = (
-        select(carrier_event)
-        .where(
-            carrier_event.c.tenant == tenant,
-            carrier_event.c.order_ref == order_ref,
-            carrier_event.c.applied_at.is_(None),
-        )
-        .order_by(carrier_event.c.carrier_event_id)
+    return await _UNAPPLIED.mappings(connection, tenant=tenant, order_ref=order_ref)
+
+
+_UNAPPLIED: Final = Query.of(
+    select(carrier_event)
+    .where(
+        carrier_event.c.tenant == bindparam("tenant"),
+        carrier_event.c.order_ref == bindparam("order_ref"),
+        carrier_event.c.applied_at.is_(None),
     )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    .order_by(carrier_event.c.carrier_event_id)
+)
+_APPLIED: Final = Query.of(
+    update(carrier_event)
+    .where(
+        carrier_event.c.carrier_event_id == bindparam("event"),
+        carrier_event.c.applied_at.is_(None),
+    )
+    .values(applied_at=func.clock_timestamp(), effect=bindparam("what"))
+)
 
 
 async def mark_applied(connection: AsyncConnection, carrier_event_id: int, effect: str) -> bool:
     """Note what an event changed. Returns False where another run was first."""
-    statement = (
-        update(carrier_event)
-        .where(carrier_event.c.carrier_event_id == carrier_event_id, carrier_event.c.applied_at.is_(None))
-        .values(applied_at=func.clock_timestamp(), effect=effect)
-    )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(await _APPLIED.run(connection, event=carrier_event_id, what=effect))

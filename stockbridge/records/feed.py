@@ -30,7 +30,7 @@ def _claiming(which: str) -> str:
       update records.erp_message m set state = 'sent', attempts = m.attempts + 1
       from message where (m.tenant, m.order_ref, m.number) = (message.tenant, message.order_ref, message.number)
     )
-    select message.*, o.source, o.order_no,
+    select message.*, o.source, o.order_no, o.status,
       (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number)
                                  order by p.parcel_no), '[]')
        from records.parcel p

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
+from stockbridge.driver import Query, listed
 from stockbridge.records.tables import inbox
 
 
@@ -47,6 +48,9 @@ class InboxRow:
         return f"{self.key}/{self.attempt}"
 
 
+_GIVEN: Final = ("tenant", "order_ref", "kind", "key", "attempt", "digest", "payload", "actor")
+
+
 def _row(row: Mapping[str, Any]) -> InboxRow:
     return InboxRow(**{**row, "digest": bytes(row["digest"])})
 
@@ -67,26 +71,21 @@ async def put(
     After a refusal, the same key is a new attempt, with any content. Raises `Conflict` where an accepted or undecided
     row with the same key has other content.
     """
+    given: dict[str, Any] = {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "kind": kind,
+        "key": key,
+        "digest": digest,
+        "payload": dict(payload),
+        "actor": actor,
+    }
+    if new := await _store(connection, given, 1):
+        return new, True
     last = await _last(connection, tenant, order_ref, key)
-    if last is None or last.state == "refused":
-        attempt = 1 if last is None else last.attempt + 1
-        statement = (
-            insert(inbox)
-            .values(
-                tenant=tenant,
-                order_ref=order_ref,
-                kind=kind,
-                key=key,
-                attempt=attempt,
-                digest=digest,
-                payload=dict(payload),
-                actor=actor,
-            )
-            .on_conflict_do_nothing()
-            .returning(*inbox.c)
-        )
-        if stored := (await connection.execute(statement)).mappings().one_or_none():
-            return _row(dict(stored)), True
+    if last is not None and last.state == "refused":
+        if new := await _store(connection, given, last.attempt + 1):
+            return new, True
         last = await _last(connection, tenant, order_ref, key)
     if last is None:
         raise InvariantViolated(f"the inbox row of {key} is neither new nor known")
@@ -95,15 +94,37 @@ async def put(
     return last, False
 
 
-async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow | None:
-    query = (
-        select(inbox)
-        .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.key == key)
-        .order_by(inbox.c.attempt.desc())
-        .limit(1)
+async def _store(connection: AsyncConnection, given: dict[str, Any], attempt: int) -> InboxRow | None:
+    """Write an attempt, unless it is there."""
+    stored = await _STORE.row(connection, **given, attempt=attempt)
+    if stored is None:
+        return None
+    inbox_id, received_at = stored
+    undecided: dict[str, Any] = {"state": "queued", "answer": None, "decided_at": None}
+    return InboxRow(**given, **undecided, attempt=attempt, inbox_id=inbox_id, received_at=received_at)
+
+
+_STORE: Final = Query.of(
+    insert(inbox)
+    .values({name: bindparam(name) for name in _GIVEN})
+    .on_conflict_do_nothing()
+    .returning(inbox.c.inbox_id, inbox.c.received_at)
+)
+_LAST: Final = Query.of(
+    select(inbox)
+    .where(
+        inbox.c.tenant == bindparam("tenant"),
+        inbox.c.order_ref == bindparam("order_ref"),
+        inbox.c.key == bindparam("key"),
     )
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return _row(dict(found)) if found else None
+    .order_by(inbox.c.attempt.desc())
+    .limit(1)
+)
+
+
+async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow | None:
+    found = await _LAST.mapping(connection, tenant=tenant, order_ref=order_ref, key=key)
+    return InboxRow(**found) if found else None
 
 
 async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
@@ -113,24 +134,27 @@ async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
 
 
 # Everything that is decided comes by here.
-_FIRST_UNDECIDED: Final = text(
-    """
-    select i.*, not exists (
-      select from records.orders o where o.tenant = :tenant and o.order_ref = :order_ref
+_FIRST_UNDECIDED: Final = Query(
+    f"""
+    select {listed(inbox.c.keys(), "i.")}, not exists (
+      select from records.orders o where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
     ) as of_new_order
     from records.inbox i
-    where i.tenant = :tenant and i.order_ref = :order_ref
-      and (i.inbox_id = :inbox_id or (i.state = 'queued' and i.inbox_id < :inbox_id))
+    where i.tenant = %(tenant)s and i.order_ref = %(order_ref)s
+      and (i.inbox_id = %(inbox_id)s or (i.state = 'queued' and i.inbox_id < %(inbox_id)s))
     order by i.state <> 'queued', i.inbox_id
     limit 1
-    """
+    """,  # noqa: S608 - put together from constants
+    (*inbox.c.keys(), "of_new_order"),
 )
 
 
 async def first_undecided(connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int) -> InboxRow:
     """Return the order's first undecided command up to this one; without one, this one."""
-    asked = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id}
-    return _row(dict((await connection.execute(_FIRST_UNDECIDED, asked)).mappings().one()))
+    found = await _FIRST_UNDECIDED.mapping(connection, tenant=tenant, order_ref=order_ref, inbox_id=inbox_id)
+    if found is None:
+        raise InvariantViolated(f"there is no inbox row {inbox_id} of {order_ref}")
+    return InboxRow(**found)
 
 
 async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
@@ -173,10 +197,12 @@ class AlreadyDecided(Rejected):
 
 
 async def _decide(connection: AsyncConnection, inbox_id: int, state: str, answer: Mapping[str, Any]) -> None:
-    statement = (
-        update(inbox)
-        .where(inbox.c.inbox_id == inbox_id, inbox.c.state == "queued")
-        .values(state=state, answer=dict(answer), decided_at=func.clock_timestamp())
-    )
-    if (await connection.execute(statement)).rowcount != 1:
+    if not await _DECIDE.run(connection, inbox_id=inbox_id, decision=state, said=dict(answer)):
         raise AlreadyDecided
+
+
+_DECIDE: Final = Query.of(
+    update(inbox)
+    .where(inbox.c.inbox_id == bindparam("inbox_id"), inbox.c.state == "queued")
+    .values(state=bindparam("decision"), answer=bindparam("said"), decided_at=func.clock_timestamp())
+)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.driver import Query
 from stockbridge.records.tables import api_key, carrier_connection
 
 
@@ -86,6 +88,8 @@ async def register_connection(connection: AsyncConnection, *, name: str, carrier
 
 async def find_connection(connection: AsyncConnection, name: str) -> CarrierConnection | None:
     """Return whose account a connection is."""
-    query = select(carrier_connection).where(carrier_connection.c.connection == name)
-    row = (await connection.execute(query)).one_or_none()
+    row = await _CONNECTION.row(connection, name=name)
     return CarrierConnection(*row) if row else None
+
+
+_CONNECTION: Final = Query.of(select(carrier_connection).where(carrier_connection.c.connection == bindparam("name")))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.erp import ErpMessageKind
-from stockbridge.records.tables import erp_message, orders
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.driver import Query
+from stockbridge.records.tables import erp_message
 
 Message = dict[str, Any]
 
@@ -21,27 +23,27 @@ async def append(
 
     The revision that the message is about is the order's now, not when the ERP can be reached.
     """
-    number, revision = (
-        await connection.execute(
-            update(orders)
-            .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
-            .values(next_erp_number=orders.c.next_erp_number + 1)
-            .returning(orders.c.next_erp_number - 1, orders.c.revision)
-        )
-    ).one()
-    await connection.execute(
-        insert(erp_message).values(
-            tenant=tenant,
-            order_ref=order_ref,
-            number=number,
-            kind=kind,
-            reference=f"{tenant}/{order_ref}/{number}",
-            payload={"revision": revision, **payload},
-            state="intended",
-        )
-    )
-    return int(number)
+    told = await _APPEND.row(connection, tenant=tenant, order_ref=order_ref, kind=kind, payload=dict(payload))
+    if told is None:
+        raise InvariantViolated(f"there is no order {order_ref} to tell an ERP of")
+    return int(told[0])
 
+
+_APPEND: Final = Query(
+    """
+    with numbered as (
+      update records.orders set next_erp_number = next_erp_number + 1
+      where tenant = %(tenant)s and order_ref = %(order_ref)s
+      returning tenant, order_ref, next_erp_number - 1 as number, revision
+    )
+    insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
+    select tenant, order_ref, number, %(kind)s, concat_ws('/', tenant, order_ref, number),
+      jsonb_build_object('revision', revision) || %(payload)s, 'intended'
+    from numbered
+    returning number
+    """,
+    documents=frozenset({"payload"}),
+)
 
 Said = tuple[ErpMessageKind, Mapping[str, Any]]
 """What the ERP is to hear, and what of it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, literal_column, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on
+from sqlalchemy import BindParameter, Text, bindparam, func, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import inbox, order_revision, orders, parcel, shipment
+from stockbridge.driver import Query, listed
+from stockbridge.records.tables import inbox, orders, parcel
 
 Order = dict[str, Any]
 
@@ -46,13 +47,18 @@ class OrderFilter:
     limit: int = 100
 
 
+_TENANT: Final[BindParameter[str]] = bindparam("tenant")
+_ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))
 _SAID = tuple(inbox.c[name] for name in Said.__dataclass_fields__)
 
 
 async def find(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Order]:
     """Return those of the orders that were accepted."""
-    query = select(orders).where(orders.c.tenant == tenant, orders.c.order_ref.in_(order_refs))
-    return {row["order_ref"]: dict(row) for row in (await connection.execute(query)).mappings()}
+    found = await _FIND.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+    return {row["order_ref"]: row for row in found}
+
+
+_FIND: Final = Query.of(select(orders).where(orders.c.tenant == _TENANT, orders.c.order_ref == func.any(_ORDER_REFS)))
 
 
 async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) -> list[Order]:
@@ -76,13 +82,16 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
 
 async def contents(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what the latest accepted revision of each order says, without people's data."""
-    latest = (order_revision.c.order_ref == orders.c.order_ref) & (order_revision.c.revision == orders.c.revision)
-    query = (
-        select(order_revision.c.order_ref, order_revision.c.content)
-        .join(orders, latest & (order_revision.c.tenant == orders.c.tenant))
-        .where(orders.c.tenant == tenant, orders.c.order_ref.in_(order_refs))
-    )
-    return {row.order_ref: row.content for row in await connection.execute(query)}
+    return dict(await _CONTENTS.rows(connection, tenant=tenant, order_refs=list(order_refs)))
+
+
+_CONTENTS: Final = Query(
+    """
+    select order_ref, content
+    from records.orders join records.order_revision using (tenant, order_ref, revision)
+    where tenant = %(tenant)s and order_ref = any(%(order_refs)s)
+    """
+)
 
 
 # -- what was said, and not decided or refused -----------------------------------------------------------------------
@@ -92,22 +101,31 @@ async def last_of_key(
     connection: AsyncConnection, tenant: str, order_ref: str, key: str
 ) -> tuple[int, str, bytes] | None:
     """Return the last attempt of a command: its row's id, its state and its digest."""
-    query = (
-        select(inbox.c.inbox_id, inbox.c.state, inbox.c.digest)
-        .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.key == key)
-        .order_by(inbox.c.attempt.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else (row.inbox_id, row.state, bytes(row.digest))
+    found = await _LAST_OF_KEY.row(connection, tenant=tenant, order_ref=order_ref, key=key)
+    if found is None:
+        return None
+    inbox_id, state, digest = found
+    return inbox_id, state, digest
+
+
+_LAST_OF_KEY: Final = Query(
+    """
+    select inbox_id, state, digest from records.inbox
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and key = %(key)s order by attempt desc limit 1
+    """
+)
+_COUNT_UNDECIDED: Final = Query(
+    """
+    select count(*) from records.inbox
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and state = 'queued'
+    """
+)
 
 
 async def count_undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> int:
     """Count the commands of an order that wait for a decision."""
-    query = select(func.count()).where(
-        inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.state == "queued"
-    )
-    return int((await connection.execute(query)).scalar_one())
+    ((count,),) = await _COUNT_UNDECIDED.rows(connection, tenant=tenant, order_ref=order_ref)
+    return int(count)
 
 
 async def mark_answered_202(connection: AsyncConnection, inbox_id: int) -> bool:
@@ -137,24 +155,33 @@ async def first_pushes(connection: AsyncConnection, tenant: str, order_refs: Seq
 
 async def pending(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Said]:
     """Return the command that each order decides next."""
-    return await _first_of_each(connection, tenant, order_refs, "queued", newest=False)
+    return await _first_of_each(connection, tenant, order_refs, _PENDING)
 
 
 async def last_refused(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Said]:
     """Return the last command of each order that was refused."""
-    return await _first_of_each(connection, tenant, order_refs, "refused", newest=True)
+    return await _first_of_each(connection, tenant, order_refs, _LAST_REFUSED)
 
 
 async def _first_of_each(
-    connection: AsyncConnection, tenant: str, order_refs: Sequence[str], state: str, *, newest: bool
+    connection: AsyncConnection, tenant: str, order_refs: Sequence[str], query: Query
 ) -> dict[str, Said]:
-    query = (
-        select(*_SAID)
-        .ext(distinct_on(inbox.c.order_ref))
-        .where(inbox.c.tenant == tenant, inbox.c.order_ref.in_(order_refs), inbox.c.state == state)
-        .order_by(inbox.c.order_ref, inbox.c.inbox_id.desc() if newest else inbox.c.inbox_id)
+    every = [Said(*row) for row in await query.rows(connection, tenant=tenant, order_refs=list(order_refs))]
+    return {said.order_ref: said for said in every}
+
+
+def _first(state: str, direction: str) -> Query:
+    return Query(
+        f"""
+        select distinct on (order_ref) {listed(Said.__dataclass_fields__)} from records.inbox
+        where tenant = %(tenant)s and order_ref = any(%(order_refs)s) and state = '{state}'
+        order by order_ref, inbox_id {direction}
+        """  # noqa: S608 - put together from constants
     )
-    return {row.order_ref: Said(*row) for row in await connection.execute(query)}
+
+
+_PENDING: Final = _first("queued", "asc")
+_LAST_REFUSED: Final = _first("refused", "desc")
 
 
 # -- shipments -------------------------------------------------------------------------------------------------------
@@ -162,8 +189,29 @@ async def _first_of_each(
 
 async def order_of_shipment(connection: AsyncConnection, tenant: str, shipment_no: str) -> str | None:
     """Return the order that a shipment number is taken by."""
-    query = select(shipment.c.order_ref).where(shipment.c.tenant == tenant, shipment.c.shipment_no == shipment_no)
-    return (await connection.execute(query)).scalar_one_or_none()
+    found = await _OF_SHIPMENT.row(connection, tenant=tenant, shipment_no=shipment_no)
+    return found[0] if found else None
+
+
+_OF_SHIPMENT: Final = Query(
+    "select order_ref from records.shipment where tenant = %(tenant)s and shipment_no = %(shipment_no)s"
+)
+
+
+async def waits_for_labels(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> bool:
+    """Say whether a parcel of a shipment is still to get its label, and no person is needed before."""
+    named = {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no}
+    return await _WAITS.row(connection, **named, step=f"label/{shipment_no}/") is not None
+
+
+_WAITS: Final = Query(
+    """
+    select from records.orders o join records.parcel p using (tenant, order_ref)
+    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s and p.shipment_no = %(shipment_no)s
+      and p.tracking_number is null and not starts_with(coalesce(o.attention ->> 'step', ''), %(step)s)
+    limit 1
+    """
+)
 
 
 async def label(

@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.driver import Query, listed
 
 # One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
 # `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
-READ: Final = """
-    select o.*,
+_OF_ORDER: Final = (
+    "tenant",
+    "order_ref",
+    "site",
+    "carrier",
+    "status",
+    "needs_attention",
+    "attention",
+    "revision",
+    "closed_at",
+)
+_OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided")
+READ: Final = f"""
+    select {listed(_OF_ORDER, "o.")},
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no)
                                  order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
        from records.carrier_step s
@@ -41,20 +54,22 @@ READ: Final = """
       exists (select from records.inbox i
               where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided
     from records.orders o
-    where o.tenant = :tenant and o.order_ref = :order_ref
-    """
+    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
+    """  # noqa: S608 - put together from constants
+COLUMNS: Final = (*_OF_ORDER, *_OF_WORK)
 
 # The same, beside what became of a command of the order. Without an order, the command alone.
 READ_WITH_COMMAND: Final = f"""
     select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, work.*
     from records.inbox i left join lateral ({READ}) work on true
-    where i.inbox_id = :inbox_id
+    where i.inbox_id = %(inbox_id)s
     """  # noqa: S608 - put together from constants
+COLUMNS_WITH_COMMAND: Final = ("inbox_id", "command_kind", "key", "command_state", "answer", *COLUMNS)
 
 
 # Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:
 # where no worker is up, being told again and again helps nobody.
-_OVERLOOKED: Final = text(
+_OVERLOOKED: Final = Query(
     """
     select tenant, order_ref from records.carrier_step s
     where state = 'intended' and attempts = 0
@@ -69,7 +84,7 @@ _OVERLOOKED: Final = text(
       and not exists (
         select from records.erp_message b where b.tenant = m.tenant and b.order_ref = m.order_ref
           and b.number < m.number and b.state not in ('done', 'skipped'))
-    limit :limit
+    limit %(limit)s
     """
 )
 
@@ -79,5 +94,4 @@ async def overlooked(connection: AsyncConnection, limit: int) -> list[tuple[str,
 
     It was not told where worker and Temporal died together, after the command was decided and before that was recorded.
     """
-    found = await connection.execute(_OVERLOOKED, {"limit": limit})
-    return [(row.tenant, row.order_ref) for row in found]
+    return [(tenant, order_ref) for tenant, order_ref in await _OVERLOOKED.rows(connection, limit=limit)]

@@ -6,60 +6,62 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Conflict, Rejected
+from stockbridge.driver import Query, listed
 from stockbridge.records.tables import address, order_revision, orders
 
 Order = dict[str, Any]
 
+_GET: Final = Query.of(
+    select(orders).where(orders.c.tenant == bindparam("tenant"), orders.c.order_ref == bindparam("order_ref"))
+)
+
 
 async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order | None:
     """Return an accepted order's row."""
-    query = select(orders).where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref)
 
 
-_LOCK: Final = text(
-    """
-    select * from records.orders
-    where (tenant, order_ref) in (select * from unnest(cast(:tenants as text[]), cast(:refs as text[])))
+_LOCK: Final = Query(
+    f"""
+    select {listed(orders.c.keys())} from records.orders
+    where (tenant, order_ref) in (select * from unnest(%(tenants)s::text[], %(refs)s::text[]))
     order by tenant, order_ref for update
-    """
+    """,  # noqa: S608 - put together from constants
+    tuple(orders.c.keys()),
 )
 
 
 async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Order]:
     """Lock the rows of orders, in one sorted order, and return those that exist."""
-    asked = {"tenants": [tenant for tenant, _ in names], "refs": [order_ref for _, order_ref in names]}
-    rows = (await connection.execute(_LOCK, asked)).mappings()
-    return {(row["tenant"], row["order_ref"]): dict(row) for row in rows}
+    tenants, refs = [tenant for tenant, _ in names], [order_ref for _, order_ref in names]
+    rows = await _LOCK.mappings(connection, tenants=tenants, refs=refs)
+    return {(row["tenant"], row["order_ref"]): row for row in rows}
 
 
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
     """Change an order's row; its time of change moves along."""
-    statement = (
+    await connection.execute(
         update(orders)
         .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
         .values(**fields, updated_at=func.clock_timestamp())
     )
-    await connection.execute(statement)
 
 
 async def set_statuses(connection: AsyncConnection, tenant: str, statuses: Mapping[str, str]) -> None:
     """Bring orders to their statuses, by order_ref; their time of change moves along."""
-    given = {"tenant": tenant, "refs": list(statuses), "statuses": list(statuses.values())}
-    await connection.execute(_SET_STATUSES, given)
+    await _SET_STATUSES.run(connection, tenant=tenant, refs=list(statuses), statuses=list(statuses.values()))
 
 
-_SET_STATUSES: Final = text(
+_SET_STATUSES: Final = Query(
     """
     update records.orders o set status = n.status, updated_at = clock_timestamp()
-    from unnest(cast(:refs as text[]), cast(:statuses as text[])) as n (order_ref, status)
-    where o.tenant = :tenant and o.order_ref = n.order_ref
+    from unnest(%(refs)s::text[], %(statuses)s::text[]) as n (order_ref, status)
+    where o.tenant = %(tenant)s and o.order_ref = n.order_ref
     """
 )
 
@@ -96,8 +98,11 @@ async def add_revision(
 
 async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:
     """Return people's data of an order; empty once erased."""
-    query = select(address.c.data).where(address.c.address_id == address_id)
-    return dict((await connection.execute(query)).scalar_one_or_none() or {})
+    found = await _ADDRESS.row(connection, address_id=address_id)
+    return dict(found[0] or {}) if found else {}
+
+
+_ADDRESS: Final = Query.of(select(address.c.data).where(address.c.address_id == bindparam("address_id")))
 
 
 async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[Order]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import func, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.driver import Query, adding
 from stockbridge.records.tables import outbox
 
 SignalName = Literal["carrier_event", "stock_allocated", "hold_displaced"]
@@ -22,25 +22,29 @@ class OutboxRow:
     tenant: str
     order_ref: str
     signal: SignalName
+    closed: bool
+    """Its order is closed by now, and nobody is left to hear it."""
 
 
 async def put(connection: AsyncConnection, tenant: str, order_ref: str, signal: SignalName) -> None:
     """Leave a signal for an order's workflow, in the transaction of what it is about."""
-    await connection.execute(insert(outbox).values(tenant=tenant, order_ref=order_ref, signal=signal))
+    await _PUT.run(connection, tenant=tenant, order_ref=order_ref, signal=signal)
 
 
+_PUT: Final = adding(outbox, ("tenant", "order_ref", "signal"))
 # Asked ten times a second.
-_UNDELIVERED: Final = text(
+_UNDELIVERED: Final = Query(
     """
-    select outbox_id, tenant, order_ref, signal from records.outbox
-    where delivered_at is null order by outbox_id limit :limit
+    select b.outbox_id, b.tenant, b.order_ref, b.signal, o.closed_at is not null
+    from records.outbox b left join records.orders o using (tenant, order_ref)
+    where b.delivered_at is null order by b.outbox_id limit %(limit)s
     """
 )
 
 
 async def undelivered(connection: AsyncConnection, limit: int) -> list[OutboxRow]:
     """Return signals that were not delivered yet, oldest first."""
-    return [OutboxRow(*row) for row in await connection.execute(_UNDELIVERED, {"limit": limit})]
+    return [OutboxRow(*row) for row in await _UNDELIVERED.rows(connection, limit=limit)]
 
 
 async def mark_delivered(connection: AsyncConnection, outbox_ids: list[int]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.driver import Query
 from stockbridge.records.tables import address
 
 
@@ -27,7 +27,12 @@ async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data:
 
 async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return what is kept under these ids; nothing for what was erased."""
-    query = select(address.c.address_id, address.c.data).where(
-        address.c.tenant == tenant, address.c.address_id.in_(list(address_ids)), address.c.data.is_not(None)
-    )
-    return {row.address_id: dict(row.data) for row in await connection.execute(query)}
+    return dict(await _READ.rows(connection, tenant=tenant, address_ids=list(address_ids)))
+
+
+_READ: Final = Query(
+    """
+    select address_id, data from records.address
+    where tenant = %(tenant)s and address_id = any(%(address_ids)s) and data is not null
+    """
+)

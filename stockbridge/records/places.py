@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.stock import Place, PlaceKind
-from stockbridge.records.tables import location
+from stockbridge.driver import Query
 
 STAGING_TYPES: Final = frozenset({"staging", "dock"})
+
+
+_PLACE: Final = Query(
+    "select site, type from records.location where tenant = %(tenant)s and location_id = %(location_id)s"
+)
+_STAGING: Final = Query(
+    "select location_id from records.location "
+    "where tenant = %(tenant)s and site = %(site)s and type = 'staging' order by location_id limit 1"
+)
+_ADDRESS: Final = Query(
+    "select address from records.location where tenant = %(tenant)s and location_id = %(site)s and type = 'site'"
+)
 
 
 def kind_of(location_type: str) -> PlaceKind:
@@ -21,33 +32,22 @@ def kind_of(location_type: str) -> PlaceKind:
 
 async def place_of(connection: AsyncConnection, tenant: str, location_id: str) -> Place:
     """Return a location as a place. Raises `Rejected` with code `unknown_location`."""
-    query = select(location.c.site, location.c.type).where(
-        location.c.tenant == tenant, location.c.location_id == location_id
-    )
-    found = (await connection.execute(query)).one_or_none()
+    found = await _PLACE.row(connection, tenant=tenant, location_id=location_id)
     if found is None:
         raise Rejected("unknown_location", f"There is no location {location_id}.")
-    return Place(location_id, found.site, kind_of(found.type))
+    site, location_type = found
+    return Place(location_id, site, kind_of(location_type))
 
 
 async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Place:
     """Return a site's staging location, the first by name. Raises `Rejected` with code `no_staging`."""
-    query = (
-        select(location.c.location_id)
-        .where(location.c.tenant == tenant, location.c.site == site, location.c.type == "staging")
-        .order_by(location.c.location_id)
-        .limit(1)
-    )
-    found = (await connection.execute(query)).scalar_one_or_none()
+    found = await _STAGING.row(connection, tenant=tenant, site=site)
     if found is None:
         raise Rejected("no_staging", f"Site {site} has no staging location to pick into.")
-    return Place(found, site, PlaceKind.STAGING)
+    return Place(found[0], site, PlaceKind.STAGING)
 
 
 async def ship_from(connection: AsyncConnection, tenant: str, site: str) -> dict[str, Any]:
     """Return a site's address, with the site's name where the address has none."""
-    query = select(location.c.address).where(
-        location.c.tenant == tenant, location.c.location_id == site, location.c.type == "site"
-    )
-    data = (await connection.execute(query)).scalar_one_or_none() or {}
-    return {"name": site, **data}
+    found = await _ADDRESS.row(connection, tenant=tenant, site=site)
+    return {"name": site, **((found and found[0]) or {})}

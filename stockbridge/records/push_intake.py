@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.driver import Query
 from stockbridge.records.catalog import Product, product_of
 from stockbridge.records.inbox import InboxRow
 
@@ -39,36 +39,37 @@ class Standing:
     sites: Mapping[str, bool]
 
 
-_STANDING: Final = text(
+_STANDING: Final = Query(
     """
     select o.revision, o.closed_at is not null as closed, o.address_id, a.data as address, r.digest as known_digest,
       i.inbox_id as last_inbox_id, i.state as last_state, i.digest as last_digest,
       coalesce(i.attempt, 0) as last_attempt,
       (select count(*) from records.inbox w
-       where w.tenant = :tenant and w.order_ref = :order_ref and w.state = 'queued'
+       where w.tenant = %(tenant)s and w.order_ref = %(order_ref)s and w.state = 'queued'
       ) as undecided,
       exists (
-        select from records.carrier_connection c where c.tenant = :tenant and c.carrier = :carrier
+        select from records.carrier_connection c where c.tenant = %(tenant)s and c.carrier = %(carrier)s
       ) as has_carrier,
       (select coalesce(
          jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy)), '[]')
-       from records.product p where p.tenant = :tenant and p.sku = any(:skus)
+       from records.product p where p.tenant = %(tenant)s and p.sku = any(%(skus)s)
       ) as products,
       (select coalesce(jsonb_object_agg(l.location_id, exists (
-         select from records.location s where s.tenant = :tenant and s.site = l.location_id and s.type = 'staging')
+         select from records.location s where s.tenant = %(tenant)s and s.site = l.location_id and s.type = 'staging')
        ), '{}')
-       from records.location l where l.tenant = :tenant and l.type = 'site' and l.location_id = any(:sites)
+       from records.location l where l.tenant = %(tenant)s and l.type = 'site' and l.location_id = any(%(sites)s)
       ) as sites
     from (select) as push
-    left join records.orders o on o.tenant = :tenant and o.order_ref = :order_ref
+    left join records.orders o on o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
     left join records.address a on a.address_id = o.address_id
     left join records.order_revision r
-      on r.tenant = :tenant and r.order_ref = :order_ref and r.revision = :revision
+      on r.tenant = %(tenant)s and r.order_ref = %(order_ref)s and r.revision = %(revision)s
     left join lateral (
       select inbox_id, state, digest, attempt from records.inbox
-      where tenant = :tenant and order_ref = :order_ref and key = :key order by attempt desc limit 1
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and key = %(key)s order by attempt desc limit 1
     ) i on true
-    """
+    """,
+    tuple(Standing.__dataclass_fields__),
 )
 
 
@@ -93,24 +94,27 @@ async def standing(
         "skus": sorted(skus),
         "sites": sorted(sites),
     }
-    row = (await connection.execute(_STANDING, asked)).mappings().one()
+    row = await _STANDING.mapping(connection, **asked)
+    if row is None:
+        raise InvariantViolated("one row stands for the push")
     return Standing(**{**row, "products": {product[0]: product_of(*product) for product in row["products"]}})
 
 
 # Nothing of it where the attempt is there already: a twin of the push was faster.
-_KEEP: Final = text(
+_KEEP: Final = Query(
     """
     with kept as (
       insert into records.inbox (tenant, order_ref, kind, key, attempt, digest, payload, actor)
-      values (:tenant, :order_ref, 'submit', :key, :attempt, :digest, cast(:payload as jsonb), :actor)
+      values (%(tenant)s, %(order_ref)s, 'submit', %(key)s, %(attempt)s, %(digest)s, %(payload)s::jsonb, %(actor)s)
       on conflict do nothing
       returning inbox_id, received_at
     ), people as (
       insert into records.address (address_id, tenant, data)
-      select p.key::uuid, :tenant, p.value from kept, jsonb_each(cast(:people as jsonb)) as p
+      select p.key::uuid, %(tenant)s, p.value from kept, jsonb_each(%(people)s::jsonb) as p
     )
     select inbox_id, received_at from kept
-    """
+    """,
+    documents=frozenset({"payload", "people"}),
 )
 
 
@@ -138,17 +142,17 @@ async def keep(
         "digest": digest,
         "actor": actor,
     }
-    written = {"payload": json.dumps(payload), "people": json.dumps(people)}
-    row = (await connection.execute(_KEEP, given | written)).one_or_none()
+    row = await _KEEP.row(connection, **given, payload=payload, people=people)
     if row is None:
         return None
+    inbox_id, received_at = row
     return InboxRow(
         **given,
-        inbox_id=row.inbox_id,
+        inbox_id=inbox_id,
         kind="submit",
         payload=payload,
         state="queued",
         answer=None,
-        received_at=row.received_at,
+        received_at=received_at,
         decided_at=None,
     )

@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Text
 
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.driver import Query, adding, change
 from stockbridge.records.tables import carrier_step, parcel, shipment
 
 Shipment = dict[str, Any]
 Parcel = dict[str, Any]
 Step = dict[str, Any]
 
+_TENANT: Final[BindParameter[str]] = bindparam("tenant")
+_ORDER_REF: Final[BindParameter[str]] = bindparam("order_ref")
+_ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))
+
+_GET: Final = Query.of(
+    select(shipment).where(
+        shipment.c.tenant == _TENANT,
+        shipment.c.order_ref == _ORDER_REF,
+        shipment.c.shipment_no == bindparam("shipment_no"),
+    )
+)
+_OF_ORDER: Final = Query.of(
+    select(shipment)
+    .where(shipment.c.tenant == _TENANT, shipment.c.order_ref == _ORDER_REF)
+    .order_by(shipment.c.created_at, shipment.c.shipment_no)
+)
+
 
 async def get(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> Shipment | None:
     """Return a shipment of an order."""
-    query = select(shipment).where(
-        shipment.c.tenant == tenant, shipment.c.order_ref == order_ref, shipment.c.shipment_no == shipment_no
-    )
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
 
 
 async def number_taken(connection: AsyncConnection, tenant: str, shipment_no: str) -> bool:
     """Say whether any order of the tenant has a shipment with this number."""
-    query = select(shipment.c.order_ref).where(shipment.c.tenant == tenant, shipment.c.shipment_no == shipment_no)
-    return (await connection.execute(query)).first() is not None
+    return await _TAKEN.row(connection, tenant=tenant, shipment_no=shipment_no) is not None
+
+
+_TAKEN: Final = Query.of(
+    select(shipment.c.order_ref).where(shipment.c.tenant == _TENANT, shipment.c.shipment_no == bindparam("shipment_no"))
+)
 
 
 async def of_order(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Shipment]:
     """Return an order's shipments as they were made."""
-    query = (
-        select(shipment)
-        .where(shipment.c.tenant == tenant, shipment.c.order_ref == order_ref)
-        .order_by(shipment.c.created_at, shipment.c.shipment_no)
-    )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return await _OF_ORDER.mappings(connection, tenant=tenant, order_ref=order_ref)
+
+
+_PARCELS: Final = Query.of(
+    select(*(column for column in parcel.c if column.name != "label"))
+    .where(parcel.c.tenant == _TENANT, parcel.c.order_ref == func.any(_ORDER_REFS))
+    .order_by(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no)
+)
 
 
 async def parcels_of(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
     """Return the parcels of orders, without their labels."""
-    columns = [column for column in parcel.c if column.name != "label"]
-    query = (
-        select(*columns)
-        .where(parcel.c.tenant == tenant, parcel.c.order_ref.in_(order_refs))
-        .order_by(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no)
-    )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return await _PARCELS.mappings(connection, tenant=tenant, order_refs=list(order_refs))
 
 
 async def get_parcel(
@@ -61,18 +78,7 @@ async def get_parcel(
 
 async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
     """Return what is in the parcels of orders that are labeled and were not handed over."""
-    query = (
-        select(parcel.c.order_ref, parcel.c.lines)
-        .join(shipment, _its_shipment())
-        .where(
-            parcel.c.tenant == tenant,
-            parcel.c.order_ref.in_(order_refs),
-            parcel.c.tracking_number.is_not(None),
-            shipment.c.handed_over_at.is_(None),
-            shipment.c.dissolved_at.is_(None),
-        )
-    )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return await _WAITING.mappings(connection, tenant=tenant, order_refs=list(order_refs))
 
 
 def _its_shipment() -> ColumnElement[bool]:
@@ -83,18 +89,36 @@ def _its_shipment() -> ColumnElement[bool]:
     )
 
 
+_WAITING: Final = Query.of(
+    select(parcel.c.order_ref, parcel.c.lines)
+    .join(shipment, _its_shipment())
+    .where(
+        parcel.c.tenant == _TENANT,
+        parcel.c.order_ref == func.any(_ORDER_REFS),
+        parcel.c.tracking_number.is_not(None),
+        shipment.c.handed_over_at.is_(None),
+        shipment.c.dissolved_at.is_(None),
+    )
+)
+
+
 async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
     """Write a shipment and its parcels."""
-    await connection.execute(insert(shipment).values(**row))
-    await connection.execute(insert(parcel), [dict(box) for box in parcels])
+    for table, added in ((shipment, row), *((parcel, box) for box in parcels)):
+        await adding(table, tuple(added)).run(connection, **added)
 
 
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, **fields: Any) -> None:
     """Change a shipment's row."""
+    await change(connection, shipment, {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no}, fields)
+
+
+async def dissolve(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> None:
+    """Note that a shipment is off for good, and its goods are no longer in it."""
     await connection.execute(
         update(shipment)
         .where(shipment.c.tenant == tenant, shipment.c.order_ref == order_ref, shipment.c.shipment_no == shipment_no)
-        .values(**fields)
+        .values(dissolved_at=func.clock_timestamp(), tracking_status="cancelled")
     )
 
 
@@ -102,16 +126,8 @@ async def set_parcel(
     connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int, **fields: Any
 ) -> None:
     """Change a parcel's row."""
-    await connection.execute(
-        update(parcel)
-        .where(
-            parcel.c.tenant == tenant,
-            parcel.c.order_ref == order_ref,
-            parcel.c.shipment_no == shipment_no,
-            parcel.c.parcel_no == parcel_no,
-        )
-        .values(**fields)
-    )
+    key = {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no, "parcel_no": parcel_no}
+    await change(connection, parcel, key, fields)
 
 
 async def steps_of(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Step]:
@@ -128,61 +144,91 @@ async def get_step(
     connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
 ) -> Step:
     """Return a step, locked if it is going to be decided on."""
-    query = select(carrier_step).where(
-        carrier_step.c.tenant == tenant, carrier_step.c.order_ref == order_ref, carrier_step.c.step_id == step_id
-    )
-    return dict((await connection.execute(query.with_for_update() if locked else query)).mappings().one())
+    query = _LOCK_STEP if locked else _GET_STEP
+    found = await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    if found is None:
+        raise InvariantViolated(f"order {order_ref} has no step {step_id}")
+    return found
+
+
+_STEP: Final = select(carrier_step).where(
+    carrier_step.c.tenant == _TENANT,
+    carrier_step.c.order_ref == _ORDER_REF,
+    carrier_step.c.step_id == bindparam("step_id"),
+)
+_GET_STEP: Final = Query.of(_STEP)
+_LOCK_STEP: Final = Query.of(_STEP.with_for_update())
 
 
 async def is_withdrawn(connection: AsyncConnection, label: Step) -> bool:
     """Say whether a label was to be voided, or bought again since, or its shipment was dissolved."""
-    query = select(carrier_step.c.step_id).where(
-        carrier_step.c.tenant == label["tenant"],
-        carrier_step.c.order_ref == label["order_ref"],
-        carrier_step.c.shipment_no == label["shipment_no"],
-        or_(
-            carrier_step.c.version > label["version"],
-            and_(carrier_step.c.version == label["version"], carrier_step.c.kind == "void"),
-        ),
+    named = {name: label[name] for name in ("tenant", "order_ref", "shipment_no", "version")}
+    found = await _WITHDRAWN.row(connection, **named)
+    return found is not None and bool(found[0])
+
+
+_WITHDRAWN: Final = Query(
+    """
+    select exists (
+      select from records.carrier_step
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s
+        and (version > %(version)s or (version = %(version)s and kind = 'void'))
+    ) or not exists (
+      select from records.shipment
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and dissolved_at is null
     )
-    if (await connection.execute(query)).first() is not None:
-        return True
-    row = await get(connection, label["tenant"], label["order_ref"], label["shipment_no"])
-    return row is None or row["dissolved_at"] is not None
+    """
+)
 
 
 async def intend(
     connection: AsyncConnection, tenant: str, order_ref: str, kind: str, shipment_no: str, version: int
 ) -> None:
     """Write down what is going to be asked of the carrier, with our reference, before it is asked."""
-    await connection.execute(
-        insert(carrier_step).values(
-            tenant=tenant,
-            order_ref=order_ref,
-            step_id=f"{kind}/{shipment_no}/{version}",
-            kind=kind,
-            shipment_no=shipment_no,
-            version=version,
-            reference=f"{tenant}/{order_ref}/{shipment_no}/{version}",
-            state="intended",
-        )
-    )
+    step = {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "step_id": f"{kind}/{shipment_no}/{version}",
+        "kind": kind,
+        "shipment_no": shipment_no,
+        "version": version,
+        "reference": f"{tenant}/{order_ref}/{shipment_no}/{version}",
+        "state": "intended",
+    }
+    await adding(carrier_step, tuple(step)).run(connection, **step)
 
 
 async def move_step(
-    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, state: str, **fields: Any
+    connection: AsyncConnection,
+    tenant: str,
+    order_ref: str,
+    step_id: str,
+    state: str,
+    *,
+    booking_id: str | None = None,
+    last_error: str | None = None,
 ) -> None:
-    """Move a step to a state."""
-    values: dict[str, Any] = {"state": state, "updated_at": func.clock_timestamp(), **fields}
-    if state == "sent":
-        values["attempts"] = carrier_step.c.attempts + 1
-    await connection.execute(
-        update(carrier_step)
-        .where(
-            carrier_step.c.tenant == tenant, carrier_step.c.order_ref == order_ref, carrier_step.c.step_id == step_id
-        )
-        .values(**values)
+    """Move a step to a state; what the carrier said of it is kept beside what it said before."""
+    await _MOVE.run(
+        connection,
+        tenant=tenant,
+        order_ref=order_ref,
+        step_id=step_id,
+        state=state,
+        booking_id=booking_id,
+        last_error=last_error,
     )
+
+
+_MOVE: Final = Query(
+    """
+    update records.carrier_step
+    set state = %(state)s::text, booking_id = coalesce(%(booking_id)s, booking_id),
+      last_error = coalesce(%(last_error)s, last_error),
+      attempts = attempts + (%(state)s::text = 'sent')::int, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+    """
+)
 
 
 async def silent_parcels(connection: AsyncConnection, silent_for_s: float, limit: int) -> list[Parcel]:

@@ -8,8 +8,6 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.activities.messages import OrderId
-from stockbridge.activities.standing import standing_of
 from stockbridge.domain.errors import Unavailable
 from stockbridge.ledger.writer import translating
 from stockbridge.records import outbox
@@ -40,7 +38,7 @@ class OutboxDrain:
 
     async def _deliver(self, row: outbox.OutboxRow) -> int | None:
         try:
-            if await standing_of(self.engine, OrderId(tenant=row.tenant, order_ref=row.order_ref)) != "closed":
+            if not row.closed:
                 await self.orders.signal(row.tenant, row.order_ref, row.signal)
         except (Unavailable, TimeoutError):
             return None

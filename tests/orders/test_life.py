@@ -89,7 +89,7 @@ async def test_an_operator_finds_and_reads_the_order_in_temporal(hub: Hub) -> No
     assert found.search_attributes["Skus"] == ["MUG"]
     assert found.search_attributes["Carrier"] == ["sandbox"]
     assert found.search_attributes["TrackingNumber"] == numbers
-    assert await found.static_summary() == "order SO-1: 1 lines from HAM by sandbox"
+    assert await found.static_summary() == "order SO-1: 1 line from HAM by sandbox"
     details = await hub.details("SO-1")
     assert "**labeled**, revision 1" in details
     assert "| 1 | MUG | 10 | 10 |" in details

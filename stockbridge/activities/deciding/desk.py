@@ -35,7 +35,16 @@ class Desk:
 
 async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:
     """Return the order, if it is there and open."""
-    order = await orders.get(connection, row.tenant, row.order_ref)
+    return _open(row, await orders.get(connection, row.tenant, row.order_ref), or_closed=or_closed)
+
+
+async def lock_open_order(connection: AsyncConnection, row: InboxRow) -> Order:
+    """Return the order, if it is there and open, and let nobody change it meanwhile."""
+    name = (row.tenant, row.order_ref)
+    return _open(row, (await orders.lock(connection, [name])).get(name))
+
+
+def _open(row: InboxRow, order: Order | None, *, or_closed: bool = False) -> Order:
     if order is None:
         raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
     if order["closed_at"] is not None and not or_closed:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import attention_row, parcel_step
-from stockbridge.activities.deciding.desk import Desk, clear_attention, open_order, read_lines
+from stockbridge.activities.deciding.desk import Desk, clear_attention, lock_open_order, open_order, read_lines
 from stockbridge.activities.deciding.pushes import post_cancel
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
@@ -29,8 +29,7 @@ async def operate(desk: Desk, row: InboxRow) -> None:
         await _give_up(desk, row, only_backordered=verb == "accept_short")
         return
     async with desk.engine.begin() as connection:
-        await orders.lock(connection, [(row.tenant, row.order_ref)])
-        order = await open_order(connection, row)
+        order = await lock_open_order(connection, row)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
         if verb == "skip_step":
             await _skip(connection, row, target)

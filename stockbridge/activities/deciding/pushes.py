@@ -133,7 +133,6 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await orders.lock(connection, [(row.tenant, row.order_ref)])
         lines = await read_lines(connection, row)
         about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
         for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):

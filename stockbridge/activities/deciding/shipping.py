@@ -16,6 +16,7 @@ from stockbridge.activities.deciding.desk import (
     clear_attention,
     evidence_of,
     instant,
+    lock_open_order,
     open_order,
     quantities,
     quantity_of,
@@ -66,8 +67,7 @@ async def _boxes(connection: AsyncConnection, row: InboxRow) -> list[dict[str, A
 
 async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None) -> None:
     shipment_no = row.payload["shipment_no"]
-    await orders.lock(connection, [(row.tenant, row.order_ref)])
-    order = await open_order(connection, row)
+    order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
         raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", status=409)
     boxes = boxes or await _boxes(connection, row)
@@ -183,7 +183,6 @@ async def note_handover(
     connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, evidence: Evidence
 ) -> None:
     """Write down that a shipment left, in the transaction of its goods issue, and tell the ERP."""
-    await orders.lock(connection, [(order.tenant, order.order_ref)])
     shipment = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
     if shipment is None:
         raise InvariantViolated(f"shipment {shipment_no} is not there to be handed over")

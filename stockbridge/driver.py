@@ -1,0 +1,119 @@
+"""PostgreSQL by its driver: for the statements that every order passes by, many times in its life.
+
+SQLAlchemy takes 0.3 ms of processor time for a statement that psycopg takes 0.1 for (decision 0021). These run on
+SQLAlchemy's connections, in their transactions, beside its own statements; and are written with it where they can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Self
+
+from psycopg import AsyncConnection as AsyncDriver
+from psycopg import AsyncCursor, Error
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, Table, bindparam, insert, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.psycopg import dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.selectable import Select
+
+Row = tuple[Any, ...]
+Mapped = dict[str, Any]
+
+_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement with named parameters, `%(tenant)s`. What it returns is read by position, or by `columns`.
+
+    The parameters in `documents` are written as JSON; `constants` are given each time.
+    """
+
+    sql: str
+    columns: tuple[str, ...] = ()
+    documents: frozenset[str] = frozenset()
+    constants: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, statement: Select[Any] | UpdateBase) -> Self:
+        """Compile one of SQLAlchemy's statements, once: what is not `bindparam` is part of it."""
+        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        documents = {name for name, bound in compiled.binds.items() if isinstance(bound.type, JSONB)}
+        columns = statement.selected_columns.keys() if isinstance(statement, Select) else ()
+        constants = tuple((name, bound.value) for name, bound in compiled.binds.items() if not bound.required)
+        return cls(str(compiled), tuple(columns), frozenset(documents), constants)
+
+    async def rows(self, connection: AsyncConnection, **given: Any) -> list[Row]:
+        """Run it, and return its rows."""
+        cursor = await self._run(connection, given)
+        return await cursor.fetchall()
+
+    async def row(self, connection: AsyncConnection, **given: Any) -> Row | None:
+        """Run it, and return its first row, if there is one."""
+        cursor = await self._run(connection, given)
+        return await cursor.fetchone()
+
+    async def mappings(self, connection: AsyncConnection, **given: Any) -> list[Mapped]:
+        """Run it, and return its rows by the names of their columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in await self.rows(connection, **given)]
+
+    async def mapping(self, connection: AsyncConnection, **given: Any) -> Mapped | None:
+        """Run it, and return its first row, if there is one, by the names of its columns."""
+        row = await self.row(connection, **given)
+        return None if row is None else dict(zip(self.columns, row, strict=True))
+
+    async def run(self, connection: AsyncConnection, **given: Any) -> int:
+        """Run it, and return how many rows it was about."""
+        return (await self._run(connection, given)).rowcount
+
+    async def _run(self, connection: AsyncConnection, given: Mapped) -> AsyncCursor[Row]:
+        driver: AsyncDriver[Row] = _driver_of(connection.sync_connection)
+        try:
+            return await driver.execute(self.sql, self._adapted(given))
+        except Error:
+            if driver.closed:
+                await connection.exec_driver_sql("select")  # so that SQLAlchemy learns of it, and makes its pool anew
+            raise
+
+    def _adapted(self, given: Mapped) -> Mapped:
+        given.update(self.constants)
+        for name in self.documents:
+            if given[name] is not None:
+                given[name] = Jsonb(given[name])
+        return given
+
+
+def _driver_of(connection: Connection | None) -> Any:
+    if connection is None:
+        raise RuntimeError("the connection is not open")
+    return connection.connection.driver_connection
+
+
+@cache
+def adding(table: Table, fields: tuple[str, ...]) -> Query:
+    """Return what inserts a row with these fields."""
+    return Query.of(insert(table).values({name: bindparam(name) for name in fields}))
+
+
+@cache
+def _changing(table: Table, key: tuple[tuple[str, bool], ...], fields: tuple[str, ...]) -> Query:
+    """Return what changes these fields of the rows that a key names; of each part, whether it is null."""
+    found = [table.c[name].is_(None) if is_null else table.c[name] == bindparam(name) for name, is_null in key]
+    return Query.of(update(table).where(*found).values({name: bindparam(f"new_{name}") for name in fields}))
+
+
+async def change(connection: AsyncConnection, table: Table, key: Mapped, fields: Mapped) -> int:
+    """Change fields of the rows that a key names; return how many there were. None in a key means that it is null."""
+    query = _changing(table, tuple((name, value is None) for name, value in key.items()), tuple(fields))
+    named = {name: value for name, value in key.items() if value is not None}
+    return await query.run(connection, **named, **{f"new_{name}": value for name, value in fields.items()})
+
+
+def listed(columns: Collection[str], of: str = "") -> str:
+    """Write columns for a statement."""
+    return ", ".join(f"{of}{name}" for name in columns)
