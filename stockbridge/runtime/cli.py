@@ -140,6 +140,26 @@ def migrate() -> None:
         typer.echo(f"Temporal at {settings.temporal_address} knows our search attributes.")
 
 
+@app.command(rich_help_panel="Look after it")
+def replay(
+    query: Annotated[
+        str, typer.Option(help="Which of our workflows, as the Temporal UI filters them.", show_default=True)
+    ] = "ExecutionStatus = 'Running'",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the latest first; all without it.")] = None,
+) -> None:
+    """Replay the histories of open orders with this build; exit code 1 if one differs, naming each that does.
+
+    Run it with a new build before that gets any work: an order that does not replay could not go on with it. It only
+    reads; orders go on meanwhile. It takes TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and, where what Temporal keeps is
+    encrypted, STOCKBRIDGE_PAYLOAD_KEY, as the workers have them; no database.
+
+    Some of many:  stockbridge replay --query "ExecutionStatus = 'Running' AND Tenant = 'acme'" --limit 500
+    """
+    from stockbridge.runtime import replay_cli
+
+    replay_cli.replay(Settings.load(), query, limit)
+
+
 @ledger.command()
 def verify(
     workers: Annotated[

@@ -55,6 +55,10 @@ async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
 
 @pytest.fixture(scope="session")
 def settings(services: BackingServices, partners: Partners) -> Settings:
+    return settings_for(services, partners)
+
+
+def settings_for(services: BackingServices, partners: Partners) -> Settings:
     return Settings(
         database_url=services.database_url,
         temporal_address=services.temporal_address,
