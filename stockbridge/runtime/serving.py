@@ -26,15 +26,13 @@ from stockbridge.relay.missing_workflows import MissingWorkflows
 from stockbridge.relay.outbox import OutboxDrain
 from stockbridge.relay.silent_parcels import SilentParcels
 from stockbridge.runtime import clients, logs
+from stockbridge.runtime.deployment import deployment_of
 from stockbridge.runtime.errors import StartupError
 from stockbridge.runtime.readiness import announce_ready
 from stockbridge.runtime.settings import Settings
 from stockbridge.workflows import names, schedules
 from stockbridge.workflows.dispatch import OrderGateway
-from stockbridge.workflows.ledger_check import LedgerCheck
-from stockbridge.workflows.ledger_checkpoint import LedgerCheckpoint
-from stockbridge.workflows.order_lifecycle import OrderLifecycle
-from stockbridge.workflows.return_lifecycle import ReturnLifecycle
+from stockbridge.workflows.registered import WORKFLOWS
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +99,7 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ledger.drain)
         house = _house_steps(OrderActivities(engine, ledger))
         makers: dict[str, Callable[[], Worker]] = {
-            names.ORDERS_QUEUE: lambda: _orders_worker(client, house),
+            names.ORDERS_QUEUE: lambda: _orders_worker(client, house, settings),
             names.STOCK_QUEUE: lambda: _stock_worker(client, engine, house, settings),
             names.CARRIERS_QUEUE: lambda: _carriers_worker(
                 client, CarrierActivities(engine, {clients.SANDBOX: carrier}), settings
@@ -113,7 +111,7 @@ async def run_worker(settings: Settings) -> None:
         if names.STOCK_QUEUE in settings.worker_queues:
             await _keep_schedules(client, settings)
         announce_ready(settings)
-        log.info("worker.ready", queues=settings.worker_queues)
+        log.info("worker.ready", queues=settings.worker_queues, build=settings.worker_build_id)
         await asyncio.Event().wait()
 
 
@@ -129,17 +127,18 @@ def _house_steps(house: OrderActivities) -> list[Callable[..., Any]]:
     ]
 
 
-def _orders_worker(client: Client, steps: list[Callable[..., Any]]) -> Worker:
+def _orders_worker(client: Client, steps: list[Callable[..., Any]], settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=names.ORDERS_QUEUE,
-        workflows=[OrderLifecycle, ReturnLifecycle, LedgerCheckpoint, LedgerCheck],
+        workflows=WORKFLOWS,
         activities=steps,
         # The sandbox would take a quarter of this process's time. What it refuses, it refuses where lives are replayed.
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=100,
         max_concurrent_local_activities=200,
+        deployment_config=deployment_of(settings),
         graceful_shutdown_timeout=DRAIN,
     )
 
@@ -152,6 +151,7 @@ def _stock_worker(client: Client, engine: AsyncEngine, steps: list[Callable[...,
         client,
         task_queue=names.STOCK_QUEUE,
         activities=[*steps, ledger.take_checkpoint, ledger.check_ledger],
+        deployment_config=deployment_of(settings),
         graceful_shutdown_timeout=DRAIN,
     )
 
@@ -179,6 +179,7 @@ def _carriers_worker(client: Client, carriers: CarrierActivities, settings: Sett
         activities=[carriers.book_label, carriers.void_label],
         max_concurrent_activities=50,
         max_task_queue_activities_per_second=settings.carrier_calls_per_second,
+        deployment_config=deployment_of(settings),
         graceful_shutdown_timeout=DRAIN,
     )
 
@@ -197,6 +198,7 @@ def _erp_worker(client: Client, stack: AsyncExitStack, settings: Settings) -> Wo
         activity_executor=threads,
         max_concurrent_activities=ERP_THREADS,
         max_task_queue_activities_per_second=settings.erp_calls_per_second,
+        deployment_config=deployment_of(settings),
         graceful_shutdown_timeout=DRAIN,
     )
 

@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         default=("orders", "stock", "erp", "carriers"),
         description="What a worker works on, separated by commas: orders, stock, erp, carriers",
     )
+    worker_build_id: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Build of a versioned worker, which gets work once its build is current; unversioned without it",
+    )
     worker_metrics_port: int | None = Field(
         default=None, ge=1, le=65_535, description="Port of the worker's Prometheus page; none without it"
     )

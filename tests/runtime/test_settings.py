@@ -35,6 +35,13 @@ def test_a_database_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) 
         Settings.load()
 
 
+@pytest.mark.parametrize("build", ["two words", "-b", "__b", "b" * 101])
+def test_a_build_that_temporal_would_not_take_is_refused(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_WORKER_BUILD_ID", build)
+    with pytest.raises(StartupError, match="STOCKBRIDGE_WORKER_BUILD_ID: String should"):
+        Settings.load()
+
+
 def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKBRIDGE_API_PORT", "none")
     monkeypatch.setenv("STOCKBRIDGE_LOG_LEVEL", "loud")
