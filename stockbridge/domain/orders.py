@@ -36,6 +36,12 @@ class OrderStatus(StrEnum):
     REFUSED = "refused"
 
 
+HAS_LEFT: Final = (
+    "Have the carrier intercept what is underway, and it comes back as return_to_sender; "
+    "or take it back as a return once it has arrived."
+)
+"""What can be done about goods that have left and are not wanted any more."""
+
 Part = tuple[datetime | None, int]
 """Since when something waits (None for as long as it is not accepted), and how much."""
 
@@ -102,6 +108,11 @@ class OrderLine:
         return self.reserved - self.picked
 
     @property
+    def underway(self) -> int:
+        """The part of `shipped` that has not arrived."""
+        return self.shipped - self.delivered
+
+    @property
     def unshipped(self) -> int:
         """What is still to be shipped, or waits to be."""
         return self.reserved + self.backordered
@@ -147,7 +158,7 @@ def _stages(line: OrderLine, labeled: int) -> list[OrderStatus]:
         OrderStatus.PICKING: line.unpicked if line.picked else 0,
         OrderStatus.PICKED: max(0, line.picked - labeled),
         OrderStatus.LABELED: min(line.picked, labeled),
-        OrderStatus.SHIPPED: line.shipped - line.delivered,
+        OrderStatus.SHIPPED: line.underway,
         OrderStatus.DELIVERED: line.delivered - line.returned,
         OrderStatus.RETURNED: line.returned,
     }

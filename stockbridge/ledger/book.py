@@ -390,6 +390,11 @@ class Draft:
         if quantity > first:
             line.wait_later(quantity - first)
 
+    def queue_again(self, line: OrderLine, quantity: int) -> None:
+        """Let demand that was met before wait at its old place; whoever waits in its pool is served in this posting."""
+        line.backordered += quantity
+        self.freed_pools.add(pool_of(line))
+
     def entries(self) -> list[Entry]:
         """Return the net entries, what frees before what takes, so that each entry's balances hold on their own."""
         net = [

@@ -328,6 +328,54 @@ class DeliverParcel(_LineRequest):
         return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeliverLostParcel(DeliverParcel):
+    """A fact: what was given up for lost arrived after all. `lines` are what was written off, by lot and serial number.
+
+    `sent_again` says that it was wanted again meanwhile.
+    """
+
+    sent_again: bool = False
+
+    def locations(self) -> Iterable[str]:
+        return ()
+
+    def streams(self) -> Iterable[StreamKey]:
+        return map(self.written_off, self.lines)
+
+    def written_off(self, line: LineQuantity) -> StreamKey:
+        """Name the stream that a line's goods were written off to."""
+        serial = next(iter(line.serial_numbers), "")
+        return StreamKey(self.tenant, line.sku, adjustment(line.site), line.lot, serial)
+
+    def may_free(self) -> bool:
+        return self.sent_again
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoseParcel(_LineRequest):
+    """A request: parcels of a shipment will never arrive. What is still underway of them goes to `adjustment/<site>`.
+
+    It is cancelled; with `resend` it is wanted again, and waits at its old place in the queue.
+    """
+
+    reason: ClassVar[str] = "loss"
+
+    shipment_no: str
+    cause: str
+    resend: bool = False
+
+    def posting_reason(self) -> str:
+        """Tell what is lost from what is damaged."""
+        return "damage" if self.cause == "damaged" else self.reason
+
+    def locations(self) -> Iterable[str]:
+        return (f"transit/{self.shipment_no}",)
+
+    def may_free(self) -> bool:
+        return self.resend
+
+
 @dataclass(frozen=True)
 class ReturnedLine(LineQuantity):
     """What came back of a line, and in what condition."""
@@ -337,7 +385,10 @@ class ReturnedLine(LineQuantity):
 
 @dataclass(frozen=True, kw_only=True)
 class ReturnGoods(_OrderRequest):
-    """A request: goods came back to a location. `shipment_no` is named where they never reached the customer."""
+    """A request: goods came back to a location. `shipment_no` is named where they never reached the customer.
+
+    With `resend`, what never reached the customer is wanted again, and waits at its old place in the queue.
+    """
 
     reason: ClassVar[str] = "return"
     brings_stock: ClassVar[bool] = True
@@ -346,6 +397,7 @@ class ReturnGoods(_OrderRequest):
     place: Place
     order_site: str
     shipment_no: str | None = None
+    resend: bool = False
 
     def pools(self) -> Iterable[PoolKey]:
         for line in self.lines:

@@ -24,6 +24,7 @@ NOTHING: Line = {
     "returned": 0,
     "cancelled": 0,
     "underway": 0,
+    "lost": 0,
     "place": 0,
     "later": (),
     "partial": 0,
@@ -320,6 +321,43 @@ class Model:
         arrived = min(quantity, line["underway"])
         line["underway"] -= arrived
         line["delivered"] += arrived
+
+    def lose(self, key: Key, quantity: int, *, resend: bool) -> None:
+        """Lose what is underway, and want it again, at the line's old place, or not."""
+        line, sku = self.lines[key], key[2]
+        lost = min(quantity, line["underway"])
+        self._off_the_way(line, sku, lost, resend=resend)
+        line["lost"] += lost
+        self.put(sku, "adjustment/HAM", lost)
+        self.serve()
+
+    def find(self, key: Key, quantity: int, *, sent_again: bool) -> None:
+        """What was lost is with the customer after all."""
+        line, sku = self.lines[key], key[2]
+        line["lost"] -= quantity
+        line["shipped"] += quantity
+        line["delivered"] += quantity
+        self.put(sku, "adjustment/HAM", -quantity)
+        given_up = 0 if sent_again else min(quantity, line["cancelled"])
+        line["cancelled"] -= given_up
+        self._absorb(line, sku, quantity - given_up)
+        self.serve()
+
+    def come_back(self, key: Key, quantity: int, *, resend: bool) -> None:
+        """Take in what never arrived."""
+        line, sku = self.lines[key], key[2]
+        if quantity > line["underway"]:
+            raise Refused
+        self._off_the_way(line, sku, quantity, resend=resend)
+        self.put(sku, "RET/inspection", quantity)
+        self.serve()
+
+    def _off_the_way(self, line: Line, sku: str, quantity: int, *, resend: bool) -> None:
+        line["underway"] -= quantity
+        line["shipped"] -= quantity
+        line["backordered" if resend else "cancelled"] += quantity
+        if resend:
+            self.freed.add(sku)
 
     def give_back(self, key: Key, quantity: int) -> None:
         line = self.lines[key]

@@ -186,6 +186,28 @@ class Story(RuleBasedStateMachine):
         request = self.warehouse.deliver(key[0], key[0], (key[1], key[2], quantity))
         self.ask(Asked(request, lambda model: model.deliver(key, quantity)))
 
+    @precondition(lambda self: any(line["underway"] for line in self.model.lines.values()))
+    @rule(data=st.data(), quantity=few, resend=st.booleans())
+    def lose(self, data: st.DataObject, quantity: int, resend: bool) -> None:
+        key = self.key(data)
+        request = self.warehouse.lose(key[0], key[0], (key[1], key[2], quantity), resend=resend)
+        self.ask(Asked(request, lambda model: model.lose(key, quantity, resend=resend)))
+
+    @precondition(lambda self: any(line["lost"] for line in self.model.lines.values()))
+    @rule(data=st.data(), sent_again=st.booleans())
+    def find(self, data: st.DataObject, sent_again: bool) -> None:
+        key = data.draw(st.sampled_from(sorted(key for key, line in self.model.lines.items() if line["lost"])))
+        quantity = data.draw(st.integers(1, self.model.lines[key]["lost"]))
+        request = self.warehouse.find(key[0], key[0], (key[1], key[2], quantity), sent_again=sent_again)
+        self.ask(Asked(request, lambda model: model.find(key, quantity, sent_again=sent_again)))
+
+    @precondition(lambda self: any(line["underway"] for line in self.model.lines.values()))
+    @rule(data=st.data(), quantity=few, resend=st.booleans())
+    def come_back(self, data: st.DataObject, quantity: int, resend: bool) -> None:
+        key = self.key(data)
+        request = self.warehouse.give_back(*key, quantity, shipment_no=key[0], resend=resend)
+        self.ask(Asked(request, lambda model: model.come_back(key, quantity, resend=resend)))
+
     @precondition(lambda self: any(line["delivered"] for line in self.model.lines.values()))
     @rule(data=st.data(), quantity=few)
     def give_back(self, data: st.DataObject, quantity: int) -> None:

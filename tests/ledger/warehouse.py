@@ -20,10 +20,12 @@ from stockbridge.ledger.requests import (
     CancelLines,
     ChangeStockStatus,
     ConfirmPick,
+    DeliverLostParcel,
     DeliverParcel,
     Demand,
     IssueGoods,
     LineQuantity,
+    LoseParcel,
     MoveStock,
     PickedLine,
     PutBack,
@@ -157,6 +159,38 @@ class Warehouse:
             lines=tuple(LineQuantity(line_no, sku, SITE, quantity) for line_no, sku, quantity in lines),
         )
 
+    def lose(
+        self, order_ref: str, shipment_no: str, *lines: tuple[int, str, int], cause: str = "lost", resend: bool = False
+    ) -> LoseParcel:
+        """Make the loss of a parcel."""
+        return LoseParcel(
+            **self._common(None),
+            order_ref=order_ref,
+            shipment_no=shipment_no,
+            cause=cause,
+            resend=resend,
+            lines=tuple(LineQuantity(line_no, sku, SITE, quantity) for line_no, sku, quantity in lines),
+        )
+
+    def find(
+        self,
+        order_ref: str,
+        shipment_no: str,
+        *lines: tuple[int, str, int],
+        lot: str = "",
+        serials: tuple[str, ...] = (),
+        sent_again: bool = False,
+    ) -> DeliverLostParcel:
+        """Make the delivery of a parcel that was lost."""
+        return DeliverLostParcel(
+            **self._common(None),
+            order_ref=order_ref,
+            shipment_no=shipment_no,
+            order_site=SITE,
+            sent_again=sent_again,
+            lines=tuple(LineQuantity(line_no, sku, SITE, quantity, lot, serials) for line_no, sku, quantity in lines),
+        )
+
     def give_back(
         self,
         order_ref: str,
@@ -167,6 +201,7 @@ class Warehouse:
         shipment_no: str | None = None,
         condition: StockStatus = StockStatus.INSPECTION,
         place: Place = RETURNS,
+        resend: bool = False,
     ) -> ReturnGoods:
         """Make the return of one line."""
         line = ReturnedLine(line_no, sku, SITE, quantity, condition=condition)
@@ -177,6 +212,7 @@ class Warehouse:
             place=place,
             order_site=SITE,
             shipment_no=shipment_no,
+            resend=resend,
         )
 
     def move(self, sku: str, quantity: int, place: Place, to: Place, lot: str = "") -> MoveStock:

@@ -15,7 +15,7 @@ from stockbridge.activities.deciding.desk import Desk, Order, clear_attention, o
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
-from stockbridge.domain.orders import OrderLine, status_of
+from stockbridge.domain.orders import HAS_LEFT, OrderLine, status_of
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import first_push, inbox, messages, orders, shipments
@@ -203,5 +203,5 @@ def _all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
         if line.unshipped
     ]
     if not asked and any(line.shipped for line in lines):
-        raise Rejected("already_shipped", "All that was not cancelled has left; nothing can be cancelled.", status=409)
+        raise Rejected("already_shipped", f"All that was not cancelled has left. {HAS_LEFT}", status=409)
     return asked

@@ -17,8 +17,10 @@ from stockbridge.ledger.requests import (
     CancelLines,
     ChangeStockStatus,
     ConfirmPick,
+    DeliverLostParcel,
     DeliverParcel,
     IssueGoods,
+    LoseParcel,
     MoveStock,
     PutBack,
     ReceiveStock,
@@ -31,7 +33,7 @@ from stockbridge.ledger.requests import (
 from stockbridge.ledger.rules.facts import adjust, change_status
 from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
-from stockbridge.ledger.rules.leaving import deliver, issue, take_return
+from stockbridge.ledger.rules.leaving import deliver, deliver_lost, issue, lose, take_return
 from stockbridge.ledger.rules.lots import block, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues
@@ -51,6 +53,8 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     AdjustStock: adjust,
     IssueGoods: issue,
     DeliverParcel: deliver,
+    DeliverLostParcel: deliver_lost,
+    LoseParcel: lose,
     ReturnGoods: take_return,
     BlockLot: block,
     UnblockLot: unblock,

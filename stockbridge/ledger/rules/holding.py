@@ -150,9 +150,12 @@ def quantities(line: OrderLine) -> dict[str, Any]:
     return {"line_no": line.line_no, "sku": line.sku, **line.quantities()}
 
 
-def too_much(index: int, asked: LineQuantity, verb: str, quantity: int, possible: int, code: str) -> Rejected:
-    """Make the refusal of more than is left."""
+def too_much(
+    index: int, asked: LineQuantity, verb: str, quantity: int, possible: int, code: str, instead: str = ""
+) -> Rejected:
+    """Make the refusal of more than is left; `instead` is what can be done."""
     detail = f"Line {asked.line_no}: {quantity} of {asked.sku} to {verb}, but only {possible} are left to {verb}."
     if not possible:
         detail = f"Line {asked.line_no}: nothing of {asked.sku} is left to {verb}."
+    detail = f"{detail} {instead}".rstrip()
     return Rejected(code, detail, [Fault(f"/lines/{index}/quantity", code, detail)])

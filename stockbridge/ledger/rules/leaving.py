@@ -1,15 +1,24 @@
-"""Out of the house: issue, deliver, return."""
+"""Out of the house: issue, deliver, lose, return."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from stockbridge.domain.allocation import first_expiry_first, take
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place, PlaceKind, StreamKey, adjustment, customer, transit
 from stockbridge.ledger.book import Draft, Stream, pool_of
-from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity, ReturnGoods
+from stockbridge.ledger.requests import (
+    DeliverLostParcel,
+    DeliverParcel,
+    IssueGoods,
+    LineQuantity,
+    LoseParcel,
+    ReturnedLine,
+    ReturnGoods,
+)
 from stockbridge.ledger.rules.holding import (
     BINS,
     STAGING,
@@ -120,21 +129,17 @@ def _issue_unaccounted(draft: Draft, line: OrderLine, to: Place, quantity: int) 
 
 def deliver(request: DeliverParcel, draft: Draft) -> Answer:
     """Move a parcel's goods to the customer, as far as they are underway."""
+    arrived = _at(draft, customer(request.order_ref, request.order_site))
     for asked in request.lines:
         line = line_of(request, asked, draft)
-        to = customer(request.order_ref, request.order_site)
-        underway = line.shipped - line.delivered
-        quantity = underway if asked.quantity is None else min(asked.quantity, underway)
-        for stream, part in _underway(draft, asked, f"transit/{request.shipment_no}"):
-            part = min(part, quantity)  # noqa: PLW2901 - the part that is wanted
-            if part:
-                key = stream.key
-                there = draft.stream(StreamKey(key.tenant, key.sku, to, key.lot, key.serial_number))
-                draft.move(stream, -part, 0, (line.order_ref, line.line_no))
-                draft.move(there, part, 0, (line.order_ref, line.line_no))
-                line.delivered += part
-                quantity -= part
+        there = _underway(draft, asked, f"transit/{request.shipment_no}")
+        goods = _bring(draft, line, there, _no_more_than_underway(line, asked), arrived)
+        line.delivered += sum(part for _, part in goods)
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _no_more_than_underway(line: OrderLine, asked: LineQuantity) -> int:
+    return line.underway if asked.quantity is None else min(asked.quantity, line.underway)
 
 
 def _underway(draft: Draft, asked: LineQuantity, location_id: str) -> list[tuple[Stream, int]]:
@@ -145,13 +150,81 @@ def _underway(draft: Draft, asked: LineQuantity, location_id: str) -> list[tuple
     return named + [hold for hold in here if hold not in named]
 
 
+def _at(draft: Draft, place: Place) -> Callable[[StreamKey], Stream]:
+    """Return what finds the stream of the same goods at a place."""
+    return lambda key: draft.stream(replace(key, place=place))
+
+
+def _bring(
+    draft: Draft,
+    line: OrderLine,
+    there: list[tuple[Stream, int]],
+    quantity: int,
+    to: Callable[[StreamKey], Stream],
+) -> list[tuple[StreamKey, int]]:
+    """Bring goods of a line from where they are to where each belongs. Returns what was brought, by where it was."""
+    holder = (line.order_ref, line.line_no)
+    brought: list[tuple[StreamKey, int]] = []
+    for stream, held in there:
+        part = min(held, quantity)
+        if part:
+            other = to(stream.key)
+            other.expires_on = stream.expires_on
+            draft.move(stream, -part, 0, holder)
+            draft.move(other, part, 0, holder)
+            brought.append((stream.key, part))
+            quantity -= part
+    return brought
+
+
+def deliver_lost(request: DeliverLostParcel, draft: Draft) -> Answer:
+    """Move what arrived after all to the customer, from where it was written off to."""
+    arrived = _at(draft, customer(request.order_ref, request.order_site))
+    for asked in request.lines:
+        line, quantity = line_of(request, asked, draft), asked.quantity or 0
+        source = draft.stream(request.written_off(asked))
+        if source.serial and not draft.on_hand(source):
+            detail = f"Serial number {source.key.serial_number} of {asked.sku} was found elsewhere."
+            raise Rejected("serial_elsewhere", detail, status=409)
+        _bring(draft, line, [(source, quantity)], quantity, arrived)
+        line.shipped += quantity
+        line.delivered += quantity
+        given_up = 0 if request.sent_again else min(quantity, line.cancelled)
+        line.cancelled -= given_up
+        _absorb(draft, line, quantity - given_up)
+    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def lose(request: LoseParcel, draft: Draft) -> Answer:
+    """Write off what is still underway of parcels, and say what it was, for each line that was named."""
+    location_id = next(iter(request.locations()))
+    lost = []
+    for asked in request.lines:
+        line = line_of(request, asked, draft)
+        there = _underway(draft, asked, location_id)
+        written_off = _at(draft, adjustment(line.site))
+        goods = _bring(draft, line, there, _no_more_than_underway(line, asked), written_off)
+        _never_arrives(draft, line, sum(part for _, part in goods), resend=request.resend)
+        lost.append([{"lot": key.lot, "serial_number": key.serial_number, "quantity": part} for key, part in goods])
+    return {"lost": lost, "lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _never_arrives(draft: Draft, line: OrderLine, quantity: int, *, resend: bool) -> None:
+    """Take goods off what is shipped: they are cancelled, or wanted again."""
+    line.shipped -= quantity
+    if resend:
+        draft.queue_again(line, quantity)
+    else:
+        line.cancelled += quantity
+
+
 def take_return(request: ReturnGoods, draft: Draft) -> Answer:
     """Take goods back from the customer, or from a shipment that never arrived."""
     location_id = next(iter(request.locations()))
     for index, asked in enumerate(request.lines):
         line = line_of(request, asked, draft)
         quantity = asked.quantity or 0
-        possible = line.shipped - line.delivered if request.shipment_no else line.delivered - line.returned
+        possible = line.underway if request.shipment_no else line.delivered - line.returned
         there = _underway(draft, asked, location_id)
         if asked.lot:
             there = [(s, q) for s, q in there if s.key.lot == asked.lot]
@@ -164,21 +237,14 @@ def take_return(request: ReturnGoods, draft: Draft) -> Answer:
 
 
 def _come_back(
-    draft: Draft, line: OrderLine, request: ReturnGoods, asked: Any, there: list[tuple[Stream, int]]
+    draft: Draft, line: OrderLine, request: ReturnGoods, asked: ReturnedLine, there: list[tuple[Stream, int]]
 ) -> None:
+    def taken_in(key: StreamKey) -> Stream:
+        return draft.arriving(replace(key, place=request.place, stock_status=asked.condition))
+
     quantity = asked.quantity or 0
-    for stream, held in there:
-        part = min(held, quantity)
-        if part:
-            key = stream.key
-            to = draft.arriving(
-                StreamKey(key.tenant, key.sku, request.place, key.lot, key.serial_number, asked.condition)
-            )
-            draft.move(stream, -part, 0, (line.order_ref, line.line_no))
-            draft.move(to, part, 0, (line.order_ref, line.line_no))
-            quantity -= part
+    _bring(draft, line, there, quantity, taken_in)
     if request.shipment_no:
-        line.shipped -= asked.quantity
-        line.cancelled += asked.quantity
+        _never_arrives(draft, line, quantity, resend=request.resend)
     else:
-        line.returned += asked.quantity
+        line.returned += quantity

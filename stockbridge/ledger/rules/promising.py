@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.orders import OrderLine, ShortagePolicy
+from stockbridge.domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
 from stockbridge.domain.stock import PlaceKind
 from stockbridge.ledger.book import Draft, LineKey, line_key, suits
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
@@ -184,7 +184,8 @@ def cancel(request: CancelLines, draft: Draft) -> Answer:
         possible = line.backordered if request.only_backordered else line.unshipped
         quantity = possible if asked.quantity is None else asked.quantity
         if quantity > possible or (asked.quantity is None and not possible):
-            raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable")
+            instead = HAS_LEFT if line.underway else ""
+            raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable", instead)
         give_up(draft, line, quantity)
         line.cancelled += quantity
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
