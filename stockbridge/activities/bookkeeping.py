@@ -6,7 +6,7 @@ Also for orders that it was not about: one that was served from the queue, and o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -145,8 +145,28 @@ def erp_lines(lines: Iterable[OrderLine], quantity: str) -> list[dict[str, Any]]
     ]
 
 
+def amounts(lines: Iterable[OrderLine], goods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return lines as an ERP message tells them that is about so much of each: as much as there is of its goods."""
+    told: dict[int, int] = defaultdict(int)
+    serials: dict[int, list[str]] = defaultdict(list)
+    for part in goods:
+        told[part["line_no"]] += part["quantity"]
+        serials[part["line_no"]] += [part["serial_number"]] if part["serial_number"] else []
+    about = erp_lines([line for line in lines if line.line_no in told and line.ordered], "ordered")
+    return [{**line, "quantity": told[line["line_no"]], "serial_numbers": serials[line["line_no"]]} for line in about]
+
+
 def changes(kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine]) -> list[messages.Said]:
     """Write a message about the lines of which there is now more, or less, of what it is named for."""
     known = {(line.line_no, line.site, line.sku): getattr(line, kind) for line in before}
     changed = [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
     return [(kind, {"lines": erp_lines(changed, kind)})] if changed else []
+
+
+def demand_changes(before: Sequence[OrderLine], after: Sequence[OrderLine]) -> list[messages.Said]:
+    """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved."""
+    return [
+        *changes("cancelled", before, after),
+        *changes("backordered", before, after),
+        *changes("reserved", before, after),
+    ]

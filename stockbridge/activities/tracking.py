@@ -12,17 +12,19 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from stockbridge.activities import arriving
 from stockbridge.activities.bookkeeping import parcel_step
 from stockbridge.activities.deciding.desk import clear_attention
 from stockbridge.activities.deciding.operators import ask_for_a_person
-from stockbridge.activities.deciding.shipping import note_handover, shipped_lines
+from stockbridge.activities.deciding.shipping import note_handover
+from stockbridge.activities.found import deliver_lost
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus
-from stockbridge.domain.errors import Conflict
+from stockbridge.domain.errors import Conflict, Rejected
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
 from stockbridge.ledger.writer import LedgerWriter, Outcome
-from stockbridge.records import events, messages, orders, shipments, tracking
+from stockbridge.records import events, orders, shipments, tracking
 
 Event = dict[str, Any]
 Shipment = dict[str, Any]
@@ -73,7 +75,13 @@ class Tracking:
             return
         if status in PHYSICAL and shipment["handed_over_at"] is None:
             await self._infer_handover(order, shipment, own, event)
-        arrives = status is TrackingStatus.DELIVERED and box["delivered_at"] is None
+        if status is TrackingStatus.DELIVERED and box["lost_at"] is not None:
+            try:
+                await deliver_lost(self._reading, self._ledger, order, row["site"], shipment, own, box, event)
+            except Rejected as refusal:
+                await self._cannot_believe(order, event, refusal)
+                return
+        arrives = status is TrackingStatus.DELIVERED and tracking.is_underway(box)
         if not (arrives and await self._deliver(order, row, shipment, own, box, event)):
             async with self._engine.begin() as connection:
                 await self._advance(connection, order, shipment, box, event)
@@ -102,7 +110,7 @@ class Tracking:
         Only its latest status decides, so that events still commute.
         """
         step = parcel_step(box["tracking_number"])
-        if status in GONE_WRONG:
+        if status in GONE_WRONG and tracking.is_underway(box):
             cancelled = _CANCELLED_THERE if shipment["handed_over_at"] else _CANCELLED_HERE
             reason, actions = cancelled if status is TrackingStatus.CANCELLED else _COMES_BACK
             await ask_for_a_person(connection, order, reason.format(box["tracking_number"]), actions, step)
@@ -120,6 +128,15 @@ class Tracking:
                 reason = f"The carrier has parcel {event['tracking_number']}, whose shipment was cancelled: {status}."
                 step = parcel_step(event["tracking_number"])
                 await ask_for_a_person(connection, order, reason, ("retry_step",), step)
+
+    async def _cannot_believe(self, order: OrderId, event: Event, refusal: Rejected) -> None:
+        """Ask for a person where what was lost can't have arrived, as far as we know."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(order.tenant, order.order_ref)])
+            if await events.mark_applied(connection, event["carrier_event_id"], f"nothing: {refusal.detail}"):
+                reason = f"The carrier says that parcel {event['tracking_number']}, which was lost, has arrived, but: "
+                step = f"found/{event['tracking_number']}"
+                await ask_for_a_person(connection, order, reason + refusal.detail, ("retry_step",), step)
 
     async def _note(self, event: Event, effect: str) -> None:
         async with self._engine.begin() as connection:
@@ -186,24 +203,10 @@ class Tracking:
         await shipments.set_parcel(
             connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], delivered_at=at
         )
-        if any(other["delivered_at"] is None for other in boxes if other["parcel_no"] != box["parcel_no"]):
-            return
-        proof = {"signed_by": event["signed_by"], "location": event["location"], "occurred_at": at.isoformat()}
-        await shipments.set_fields(
-            connection,
-            order.tenant,
-            order.order_ref,
-            shipment["shipment_no"],
-            delivered_at=at,
-            proof_of_delivery=proof,
-        )
-        payload = {
-            "shipment_no": shipment["shipment_no"],
-            "signed_by": event["signed_by"],
-            "occurred_at": at.isoformat(),
-            "lines": await shipped_lines(connection, order, boxes),
-        }
-        await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
+        others = [other for other in boxes if other["parcel_no"] != box["parcel_no"]]
+        if not any(map(tracking.is_underway, others)):
+            arrived = [box, *(other for other in others if other["delivered_at"] is not None)]
+            await arriving.tell(connection, order, shipment["shipment_no"], arrived, event, at)
 
 
 def _contents(boxes: list[Parcel]) -> tuple[LineQuantity, ...]:

@@ -124,6 +124,7 @@ _KEY_WORDS: Final[dict[CommandKind, str]] = {
     "put_back": "put_back",
     "ship": "ship",
     "hand_over": "hand_over",
+    "lose": "loss",
     "return": "return",
     "operate": "operate",
 }

@@ -87,6 +87,7 @@ _WORDS: Final = {
     "put_back": lambda payload: f"Put-back {payload['put_back_no']}",
     "ship": lambda payload: f"Shipment {payload['shipment_no']} asked for",
     "hand_over": lambda payload: f"Hand-over {payload['handover_no']} of {payload['shipment_no']}",
+    "lose": lambda payload: f"Loss {payload['loss_no']} of {payload['shipment_no']} ({payload['reason']})",
     "return": lambda payload: f"Return {payload['return_no']}",
     "operate": lambda payload: f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']})",
 }

@@ -71,13 +71,16 @@ class ParcelLineView(BaseModel):
 
 
 class ParcelView(BaseModel):
-    """A parcel. It has no number and no label while the carrier has not answered."""
+    """A parcel. It has no number and no label while the carrier has not answered. `came_back_at`: undelivered."""
 
     parcel_no: int
     tracking_number: str | None
     tracking_status: str
     label_url: str | None
     lines: list[ParcelLineView]
+    lost_at: Utc | None = None
+    loss_reason: str | None = None
+    came_back_at: Utc | None = None
 
 
 class ShipmentView(BaseModel):
@@ -390,6 +393,9 @@ def _parcel(box: Mapping[str, Any], shipment_url: str) -> ParcelView:
         tracking_status=box["tracking_status"],
         label_url=f"{shipment_url}/parcels/{box['parcel_no']}/label" if labeled else None,
         lines=[parcel_line(line) for line in box["lines"]],
+        lost_at=box["lost_at"],
+        loss_reason=(box["loss"] or {}).get("reason"),
+        came_back_at=box["came_back_at"],
     )
 
 

@@ -244,6 +244,19 @@ class HandOver(FromTheFloor):
     handover_no: Key
 
 
+LossReason = Literal["lost", "damaged"]
+
+
+class Loss(FromTheFloor):
+    """Parcels of a shipment will never arrive; without a number, all that are underway. `resend` wants them again."""
+
+    loss_no: Key
+    parcel_no: Annotated[int, Field(ge=1, le=50, strict=True)] | None = None
+    reason: LossReason
+    resend: Flag = False
+    note: Text | None = None
+
+
 class ReturnLine(Shape):
     """What came back of a line, and its condition."""
 
@@ -256,10 +269,11 @@ class ReturnLine(Shape):
 
 
 class Return(FromTheFloor):
-    """Goods came back from the customer."""
+    """Goods came back. With `resend`, what never reached the customer is wanted again."""
 
     return_no: Key
     location_id: Key
+    resend: Flag = False
     lines: Annotated[tuple[ReturnLine, ...], Field(min_length=1, max_length=500)]
 
 
@@ -276,4 +290,4 @@ class OperatorAct(Shape):
     target: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
-CommandKind = Literal["submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "return", "operate"]
+CommandKind = Literal["submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "lose", "return", "operate"]

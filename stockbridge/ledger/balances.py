@@ -195,6 +195,25 @@ def _by_order(lines: Iterable[OrderLine]) -> dict[str, list[OrderLine]]:
     return {order_ref: list(group) for order_ref, group in groupby(lines, key=lambda line: line.order_ref)}
 
 
+LineName = tuple[int, str]
+"""A line of an order as a parcel has it: its number, its sku."""
+
+_UNDERWAY: Final = text(
+    """
+    select e.line_no, s.sku, sum(e.on_hand_delta)::bigint
+    from ledger.entry e join ledger.stream s on s.stream_id = e.stream_id
+    where e.tenant = :tenant and e.order_ref = :order_ref and s.location_id = :location_id
+    group by e.line_no, s.sku
+    """
+)
+
+
+async def underway(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[LineName, int]:
+    """Return how much of each line of an order is in transit with a shipment."""
+    asked = {"tenant": tenant, "order_ref": order_ref, "location_id": f"transit/{shipment_no}"}
+    return {(line_no, sku): quantity for line_no, sku, quantity in await connection.execute(_UNDERWAY, asked)}
+
+
 # What a site has of each sku: open streams only, so what is empty for ever costs nothing.
 _STOCK_LEVELS: Final = text(
     """
@@ -260,6 +279,7 @@ __all__ = [
     "Basis",
     "EntryPage",
     "EntryView",
+    "LineName",
     "PostingView",
     "StockLevel",
     "Totals",
@@ -270,4 +290,5 @@ __all__ = [
     "order_postings",
     "stock_levels",
     "stream_entries",
+    "underway",
 ]

@@ -31,9 +31,18 @@ async def store(
     await _heard_of(connection, tenant, event.tracking_number)
     missed = new is None and await match(connection, tenant, owner, event.tracking_number)
     if missed or (new is not None and not await _applied_at_once(connection, tenant, owner, new, event.status)):
+        if event.status is TrackingStatus.DELIVERED:
+            await _open_again(connection, tenant, owner)
         await outbox.put(connection, tenant, owner["order_ref"], "carrier_event")
         return str(owner["order_ref"])
     return None
+
+
+async def _open_again(connection: AsyncConnection, tenant: str, owner: dict[str, Any]) -> None:
+    """Open an order again of which a parcel that was lost has arrived: it may be closed, and must hear of it."""
+    box = await shipments.get_parcel(connection, tenant, **owner)
+    if box["lost_at"] is not None:
+        await orders.set_fields(connection, tenant, owner["order_ref"], closed_at=None)
 
 
 async def _insert(
@@ -135,6 +144,21 @@ async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any],
     """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
     key = {"tenant": tenant, "tracking_number": tracking_number, "order_ref": None}
     return bool(await change(connection, carrier_event, key, owner))
+
+
+async def delivery_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any]:
+    """Return the event by which a parcel was delivered."""
+    query = (
+        select(carrier_event)
+        .where(
+            carrier_event.c.tenant == tenant,
+            carrier_event.c.tracking_number == tracking_number,
+            carrier_event.c.status == TrackingStatus.DELIVERED.value,
+        )
+        .order_by(carrier_event.c.carrier_event_id)
+        .limit(1)
+    )
+    return dict((await connection.execute(query)).mappings().one())
 
 
 async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> Sequence[dict[str, Any]]:

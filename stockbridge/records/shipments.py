@@ -240,6 +240,7 @@ async def silent_parcels(connection: AsyncConnection, silent_for_s: float, limit
         .where(
             parcel.c.tracking_number.is_not(None),
             parcel.c.delivered_at.is_(None),
+            parcel.c.lost_at.is_(None),
             shipment.c.dissolved_at.is_(None),
             parcel.c.tracking_status.not_in(("cancelled", "return_to_sender")),
             heard < func.now() - text(f"interval '{silent_for_s} s'"),

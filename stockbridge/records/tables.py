@@ -280,8 +280,16 @@ parcel = Table(
     _maybe("label_media_type"),
     _name("tracking_status"),
     Column("last_heard_at", INSTANT),
+    # underway -> delivered | lost | came back; lost -> delivered: it was found after all
     Column("delivered_at", INSTANT),
+    Column("lost_at", INSTANT),
+    Column(
+        "loss", JSONB(none_as_null=True), comment="{reason, resend, lines}: what was written off, by lot and serial"
+    ),
+    Column("came_back_at", INSTANT, comment="undelivered"),
     PrimaryKeyConstraint("tenant", "order_ref", "shipment_no", "parcel_no"),
+    CheckConstraint("(lost_at is null) = (loss is null)", name="lost"),
+    CheckConstraint("num_nonnulls(delivered_at, lost_at, came_back_at) <= 1", name="ends_once"),
     ForeignKeyConstraint(
         ["tenant", "order_ref", "shipment_no"],
         ["records.shipment.tenant", "records.shipment.order_ref", "records.shipment.shipment_no"],

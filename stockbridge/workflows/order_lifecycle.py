@@ -175,6 +175,11 @@ class OrderLifecycle:
         """Take the word that the parcels have left."""
         return await self._decide(command)
 
+    @workflow.update
+    async def lose(self, command: m.Command) -> m.CommandAnswer:
+        """Take the word that parcels will never arrive."""
+        return await self._decide(command)
+
     @workflow.update(name="return")
     async def come_back(self, command: m.Command) -> m.CommandAnswer:
         """Take goods back."""

@@ -63,12 +63,7 @@ def _with_the_erp(view: Body, documents: list[Body]) -> Iterator[str]:
         for line in document["payload"].get("lines", ()):
             known = told[int(line["line_no"])]
             known["ordered"] = int(line["ordered"])
-            if document["kind"] == "returned" and known["delivered"] - known["returned"] < int(line["quantity"]):
-                known["shipped"] -= int(line["quantity"])  # what never arrived came back
-            elif document["kind"] in {"shipped", "delivered", "returned"}:
-                known[document["kind"]] += int(line["quantity"])
-            elif document["kind"] == "cancelled":
-                known["cancelled"] = int(line["quantity"])
+            _add_up(known, document, int(line["quantity"]))
     for line in view["lines"]:
         known = told[line["line_no"]]
         for name in ("shipped", "delivered", "returned", "cancelled"):
@@ -76,6 +71,19 @@ def _with_the_erp(view: Body, documents: list[Body]) -> Iterator[str]:
                 yield f"line {line['line_no']}: {line[name]} {name}, but the ERP was told {known[name]}"
         if line["ordered"] and known["ordered"] != line["ordered"]:
             yield f"line {line['line_no']}: {line['ordered']} ordered, but the ERP was told {known['ordered']}"
+
+
+def _add_up(known: dict[str, int], document: Body, quantity: int) -> None:
+    """Add a document to what an ERP knows of a line. A cancellation with a reason is of what had left."""
+    kind, reason = document["kind"], document["payload"].get("reason")
+    if kind == "returned" and known["delivered"] - known["returned"] < quantity:
+        known["shipped"] -= quantity  # what never arrived came back
+    elif kind in {"shipped", "delivered", "returned"}:
+        known[kind] += quantity
+    elif kind == "cancelled" and reason:
+        known["shipped"] += quantity if reason == "found" else -quantity
+    elif kind == "cancelled":
+        known["cancelled"] = quantity
 
 
 async def _with_the_carrier(order: Order, partners: Partners) -> Any:

@@ -75,6 +75,21 @@ async def _cancel_twice(order: Order) -> httpx.Response:
     return await order.say("cancel", body)
 
 
+def losing(reason: str, *, resend: bool = False) -> Change:
+    """Give the parcels up."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.lose(reason=reason, resend=resend)
+
+    return change
+
+
+async def _find_what_was_lost(order: Order) -> httpx.Response:
+    await order.lose()
+    await order.settle()
+    return await order.scan("delivered")
+
+
 async def _buy_another_label(order: Order) -> httpx.Response:
     await order.scan("cancelled")
     await order.settle()
@@ -154,6 +169,10 @@ CHANGES: Final[dict[str, Change]] = {
     "returned in part": returning(1),
     "more returned than went out": returning(9),
     "back undelivered": _return_to_sender,
+    "lost": losing("lost"),
+    "lost, to be sent again": losing("lost", resend=True),
+    "damaged": losing("damaged"),
+    "lost, and delivered after all": _find_what_was_lost,
     # What an operator decides.
     "retry_step": operator("retry_step"),
     "skip_step": operator("skip_step"),

@@ -173,11 +173,17 @@ class Order:
         body = {"return_no": f"{return_no}-{self.order_no}", "location_id": "HAM-RET", "lines": list(lines)}
         return await self.say("returns", body)
 
-    async def scan(self, status: str) -> httpx.Response:
-        """Hear of the order's parcel from the carrier; of one that nobody knows, before it has a label."""
-        number = self.tracking_number or f"NONE-{self.order_no}"
+    async def lose(self, loss_no: str = "L-1", **fields: Any) -> httpx.Response:
+        """Say that the order's parcels are lost."""
+        body = {"loss_no": loss_no, "reason": "lost", **fields}
+        return await self.say(f"shipments/{self.order_no}-1/losses", body)
+
+    async def scan(self, status: str, tracking_number: str | None = None, **fields: Any) -> httpx.Response:
+        """Hear of a parcel of the order from the carrier; of one that nobody knows, before it has a label."""
+        number = tracking_number or self.tracking_number or f"NONE-{self.order_no}"
         told = {"event_id": f"{number}/{status}", "tracking_number": number, "status": status, "location": None}
-        raw = json.dumps({**told, "occurred_at": "2026-11-21T08:00:00+01:00", "signed_by": None}).encode()
+        told |= {"occurred_at": "2026-11-21T08:00:00+01:00", "signed_by": None, **fields}
+        raw = json.dumps(told).encode()
         at = str(int(time.time()))
         signed = {"X-Sandbox-Signature": f"t={at},v1={timestamped_digest(self.shop.secret, at, raw)}"}
         path = f"/api/callbacks/carriers/sandbox/{self.shop.connection}"

@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stockbridge.activities.bookkeeping import erp_lines
 from stockbridge.activities.deciding.desk import Desk, read_lines
 from stockbridge.activities.deciding.floor import confirm_pick, put_back
+from stockbridge.activities.deciding.losing import lose
 from stockbridge.activities.deciding.operators import operate
 from stockbridge.activities.deciding.pushes import cancel, submit
-from stockbridge.activities.deciding.shipping import hand_over, ship, take_return
+from stockbridge.activities.deciding.returning import take_return
+from stockbridge.activities.deciding.shipping import hand_over, ship
 from stockbridge.domain.errors import InvariantViolated, Rejected, Unavailable
 from stockbridge.ledger.writer import LedgerWriter, translating
 from stockbridge.records import inbox, messages, orders
@@ -31,6 +33,7 @@ _RULES: Final[Mapping[str, Callable[[Desk, InboxRow], Awaitable[None]]]] = {
     "put_back": put_back,
     "ship": ship,
     "hand_over": hand_over,
+    "lose": lose,
     "return": take_return,
     "operate": operate,
 }

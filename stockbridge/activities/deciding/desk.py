@@ -52,7 +52,7 @@ def _open(row: InboxRow, order: Order | None, *, or_closed: bool = False) -> Ord
     return order
 
 
-async def read_lines(connection: AsyncConnection, row: InboxRow) -> list[OrderLine]:
+async def read_lines(connection: AsyncConnection, row: InboxRow | OrderId) -> list[OrderLine]:
     """Return the order's lines as the ledger has them."""
     return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
 

@@ -18,7 +18,7 @@ from stockbridge.domain.errors import Fault, Rejected, Unavailable
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, status_of
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import first_push, inbox, messages, orders, shipments
+from stockbridge.records import first_push, inbox, messages, orders, shipments, tracking
 from stockbridge.records.inbox import InboxRow
 
 
@@ -105,10 +105,12 @@ async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: di
 
 async def _need_it_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
     """Refuse to change what the labels of parcels say that have left."""
+    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    gone = {box["shipment_no"] for box in boxes if box["delivered_at"] is not None or tracking.is_underway(box)}
     left = [
         shipment["shipment_no"]
         for shipment in await shipments.of_order(connection, row.tenant, row.order_ref)
-        if shipment["handed_over_at"] is not None
+        if shipment["handed_over_at"] is not None and shipment["shipment_no"] in gone
     ]
     if left:
         words = f"can't change any more: shipment {left[0]} has left already; a new order can go elsewhere."

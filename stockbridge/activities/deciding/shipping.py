@@ -1,34 +1,32 @@
-"""Goods leave and come back: ship, hand over, return."""
+"""Goods leave: ship, hand over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import changes, erp_lines, parcel_step
+from stockbridge.activities.bookkeeping import erp_lines
 from stockbridge.activities.deciding.desk import (
     Desk,
     accept_alone,
-    clear_attention,
     evidence_of,
     instant,
     lock_open_order,
     open_order,
     quantities,
-    quantity_of,
     read_lines,
 )
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
-from stockbridge.domain.stock import Evidence, StockStatus
+from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.requests import IssueGoods, ReturnedLine, ReturnGoods
+from stockbridge.ledger.requests import IssueGoods
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import catalog, inbox, messages, orders, places, shipments
+from stockbridge.records import catalog, inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
 
 
@@ -137,48 +135,6 @@ async def _handed_over(connection: AsyncConnection, row: InboxRow, shipment_no: 
     await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
 
-async def take_return(desk: Desk, row: InboxRow) -> None:
-    """Receive goods back, from the customer or from a carrier that could not deliver."""
-    async with desk.reading.connect() as connection:
-        order = await open_order(connection, row, or_closed=True)
-        place = await places.place_of(connection, row.tenant, row.payload["location_id"])
-        undelivered = await _returned_to_sender(connection, row)
-        former = await read_lines(connection, row)
-    request = ReturnGoods(
-        tenant=row.tenant,
-        key=row.key,
-        actor=row.actor,
-        occurred_at=instant(row),
-        order_ref=row.order_ref,
-        place=place,
-        order_site=order["site"],
-        shipment_no=undelivered,
-        lines=tuple(_returned_line(line) for line in row.payload["resolved"]),
-    )
-
-    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
-        known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
-        if undelivered and (known["attention"] or {}).get("step", "").startswith(parcel_step("")):
-            await clear_attention(connection, row)
-        lines = await read_lines(connection, row)
-        about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
-        told = erp_lines([x for x in lines if x.line_no in about], "returned")
-        payload = {"lines": [{**line, "quantity": about[line["line_no"]]} for line in told]}
-        for kind, said in [("returned", payload), *changes("cancelled", former, lines)]:
-            await messages.append(connection, row.tenant, row.order_ref, kind, said)
-        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
-
-    await desk.ledger.post(request, attach)
-
-
-async def _returned_to_sender(connection: AsyncConnection, row: InboxRow) -> str | None:
-    """Return the shipment that the carrier sends back, where the order has one that never arrived."""
-    for shipment in await shipments.of_order(connection, row.tenant, row.order_ref):
-        if shipment["tracking_status"] == "return_to_sender" and shipment["delivered_at"] is None:
-            return str(shipment["shipment_no"])
-    return None
-
-
 async def note_handover(
     connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, evidence: Evidence
 ) -> None:
@@ -204,7 +160,7 @@ async def note_handover(
 
 
 async def shipped_lines(
-    connection: AsyncConnection, order: OrderId, boxes: list[dict[str, Any]]
+    connection: AsyncConnection, order: OrderId, boxes: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return what parcels hold as an ERP message tells it, by line."""
     lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
@@ -216,11 +172,6 @@ async def shipped_lines(
             serials.setdefault(content["line_no"], []).extend(content.get("serial_numbers") or ())
     told = erp_lines([line for line in lines if line.line_no in held and line.ordered], "shipped")
     return [{**line, "quantity": held[line["line_no"]], "serial_numbers": serials[line["line_no"]]} for line in told]
-
-
-def _returned_line(line: dict[str, Any]) -> ReturnedLine:
-    condition = StockStatus(line.get("condition") or StockStatus.INSPECTION)
-    return ReturnedLine(**quantity_of(line), condition=condition)
 
 
 _SOME_WEIGHT_G: Final = 1000

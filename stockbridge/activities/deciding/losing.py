@@ -1,0 +1,148 @@
+"""Parcels that will never arrive: lost, or damaged beyond delivery."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.activities import arriving
+from stockbridge.activities.bookkeeping import amounts, demand_changes, parcel_step
+from stockbridge.activities.deciding.desk import (
+    Desk,
+    clear_attention,
+    evidence_of,
+    instant,
+    open_order,
+    quantities,
+    read_lines,
+)
+from stockbridge.activities.messages import OrderId
+from stockbridge.domain.errors import Rejected
+from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.balances import LineName, underway
+from stockbridge.ledger.requests import LoseParcel
+from stockbridge.ledger.writer import Outcome
+from stockbridge.records import inbox, messages, orders, shipments, tracking
+from stockbridge.records.inbox import InboxRow
+from stockbridge.records.shipments import Parcel
+
+Contents = list[dict[str, Any]]
+
+
+async def lose(desk: Desk, row: InboxRow) -> None:
+    """Write off what is still underway of the parcels that were named, or of all of a shipment."""
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    shipment_no, resend = row.payload["shipment_no"], row.payload["resend"]
+    async with desk.reading.connect() as connection:
+        await open_order(connection, row)
+        lost = await _lost(connection, row)
+        former = await read_lines(connection, row)
+    request = LoseParcel(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        evidence=evidence_of(row),
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        shipment_no=shipment_no,
+        cause=row.payload["reason"],
+        resend=resend,
+        lines=quantities([content for _, contents in lost for content in contents]),
+    )
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+        goods = await _note_losses(connection, row, lost, outcome)
+        if (known["attention"] or {}).get("step") in {parcel_step(box["tracking_number"]) for box, _ in lost}:
+            await clear_attention(connection, row)
+        lines = await read_lines(connection, row)
+        for kind, said in [*_loss(row, lines, goods), *demand_changes(former, lines)]:
+            await messages.append(connection, row.tenant, row.order_ref, kind, said)
+        await arriving.go_on_without(connection, order, shipment_no)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    await desk.ledger.post(request, attach)
+
+
+def _loss(row: InboxRow, lines: Iterable[OrderLine], goods: Contents) -> list[messages.Said]:
+    """Write what the ERP hears of a loss: how much of what had left is given up, and why."""
+    told = {name: row.payload[name] for name in ("shipment_no", "reason")} | {"lines": amounts(lines, goods)}
+    return [("cancelled", told)] if goods else []
+
+
+async def _lost(connection: AsyncConnection, row: InboxRow) -> list[tuple[Parcel, Contents]]:
+    """Return the parcels that are lost, each with what is still underway of what it held."""
+    shipment_no, parcel_no = row.payload["shipment_no"], row.payload["parcel_no"]
+    shipment = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
+    if shipment is None:
+        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
+    if shipment["dissolved_at"]:
+        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
+    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    own = [box for box in boxes if box["shipment_no"] == shipment_no and box["lines"]]
+    named = [box for box in own if parcel_no in {None, box["parcel_no"]}]
+    if not named:
+        raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
+    if shipment["handed_over_at"] is None:
+        detail = f"Shipment {shipment_no} has not left yet: count what is missing where it lies."
+        raise Rejected("not_handed_over", detail, status=409)
+    lost = [box for box in named if tracking.is_underway(box)]
+    if not lost:
+        raise _ended(named[0])
+    rest = [box for box in own if tracking.is_underway(box) and box not in lost]
+    return _still_underway(lost, rest, await underway(connection, row.tenant, row.order_ref, shipment_no))
+
+
+def _ended(box: Parcel) -> Rejected:
+    """Say how a parcel ended that can't be lost any more."""
+    name = f"Parcel {box['parcel_no']} of {box['shipment_no']}"
+    if box["delivered_at"] is not None:
+        detail = f"{name} was delivered at {box['delivered_at'].isoformat()}, as the carrier says."
+        return Rejected("already_delivered", detail, status=409)
+    if box["lost_at"] is not None:
+        return Rejected("already_lost", f"{name} was lost before, at {box['lost_at'].isoformat()}.", status=409)
+    return Rejected("came_back", f"{name} came back, at {box['came_back_at'].isoformat()}.", status=409)
+
+
+def _still_underway(
+    lost: Iterable[Parcel], rest: Iterable[Parcel], there: Mapping[LineName, int]
+) -> list[tuple[Parcel, Contents]]:
+    """Leave to the other parcels what they hold: part of what a lost one held may have come back."""
+    left = defaultdict(int, there)
+    for box in rest:
+        for content in box["lines"]:
+            left[content["line_no"], content["sku"]] -= content["quantity"]
+    found = []
+    for box in lost:
+        contents: Contents = []
+        for content in box["lines"]:
+            name = (content["line_no"], content["sku"])
+            quantity = max(0, min(content["quantity"], left[name]))
+            left[name] -= quantity
+            contents += [{**content, "quantity": quantity}] if quantity else []
+        found.append((box, contents))
+    return found
+
+
+async def _note_losses(
+    connection: AsyncConnection, row: InboxRow, lost: list[tuple[Parcel, Contents]], outcome: Outcome
+) -> Contents:
+    """Let each parcel's row say that it is lost, and what was written off for it. Returns all that was."""
+    at = instant(row) or outcome.recorded_at
+    parts = iter(outcome.answer["lost"])
+    every: Contents = []
+    for box, contents in lost:
+        goods = [
+            {**{name: content[name] for name in ("line_no", "sku", "site")}, **part}
+            for content in contents
+            for part in next(parts)
+        ]
+        loss = {"reason": row.payload["reason"], "resend": row.payload["resend"], "lines": goods}
+        await shipments.set_parcel(
+            connection, row.tenant, row.order_ref, box["shipment_no"], box["parcel_no"], lost_at=at, loss=loss
+        )
+        every += goods
+    return every

@@ -1,0 +1,55 @@
+"""Parcels that will never arrive, as the office says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Door
+from stockbridge.api.described import same_again
+from stockbridge.api.finding import FoundOrder
+from stockbridge.api.floor import At, Resolved, Resolver, Telling
+from stockbridge.api.problems import not_found
+from stockbridge.api.said import Part, Said
+from stockbridge.api.views import CommandAnswer, read_shipment
+from stockbridge.domain.commands import Key, Loss
+from stockbridge.records import people
+
+router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+
+
+@router.post("/shipments/{shipment_no}/losses", responses=same_again(CommandAnswer, 202))
+async def lose(
+    at: At,
+    response: Response,
+    shipment_no: Annotated[Key, Path()],
+    said: Annotated[Said[Loss], Body(examples=[examples.LOSS])],
+) -> CommandAnswer:
+    """Say that a parcel is lost, or damaged beyond delivery: its goods are written off, and cancelled or sent again."""
+    telling = Telling[Loss](
+        "lose",
+        lambda body: f"{shipment_no}/{body.loss_no}",
+        _parcel_is_there(shipment_no),
+        (("shipment_no", shipment_no),),
+    )
+    return await at.view(await at.tell(telling, said), response)
+
+
+def _parcel_is_there(shipment_no: str) -> Resolver:
+    """Check that the order has the shipment with its parcel, and keep the note apart: it may be about people."""
+
+    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+        shipment, parcel_no = await read_shipment(connection, order, shipment_no), part.get("parcel_no")
+        if shipment is None:
+            raise not_found(f"shipment {shipment_no} of {order.order_no}")
+        if parcel_no not in {None, *(parcel.parcel_no for parcel in shipment.parcels)}:
+            raise not_found(f"parcel {parcel_no} in shipment {shipment_no}")
+        if note := part.get("note"):
+            note_id = people.note_id(order.tenant, f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}")
+            await people.keep(connection, note_id, order.tenant, {"note": note})
+        return [], {"note": None}
+
+    return resolve
