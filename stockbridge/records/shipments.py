@@ -241,6 +241,7 @@ async def silent_parcels(connection: AsyncConnection, silent_for_s: float, limit
             parcel.c.tracking_number.is_not(None),
             parcel.c.delivered_at.is_(None),
             parcel.c.lost_at.is_(None),
+            parcel.c.came_back_at.is_(None),
             shipment.c.dissolved_at.is_(None),
             parcel.c.tracking_status.not_in(("cancelled", "return_to_sender")),
             heard < func.now() - text(f"interval '{silent_for_s} s'"),

@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from stockbridge.domain.stock import StreamKey
+from stockbridge.ledger.requests import AdjustStock, ReceivedLine, ReceiveStock
 from stockbridge.runtime import clients, serving
 from stockbridge.runtime.ports import preferred_or_free
 from stockbridge.runtime.settings import ApiKey, Settings
@@ -20,7 +22,7 @@ from .conftest import process
 from .hub import Hub
 from .partners import Partners
 from .points import CUPS, MUGS
-from .shop import Body, Order, Shop
+from .shop import A, Body, Order, Shop
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -367,6 +369,45 @@ async def test_a_lot_that_was_lost_is_the_lot_that_arrives(shop: Shop, partners:
     assert not any("Olsen" in row["payload"] for row in await shop.hub.rows(kept)), (
         "what is said of people is kept apart"
     )
+
+
+async def test_a_serial_number_that_was_found_here_meanwhile_needs_a_person_when_the_carrier_delivers_it(
+    shop: Shop, partners: Partners
+) -> None:
+    order = await shop.order()
+    sku, tenant = order.sku("PHONE"), shop.hub.tenant
+    await shop.made("products", {"sku": sku, "base_uom": "EA", "tracking": "serial"})
+    phone = ReceivedLine(sku, 1, serial_numbers=("S-1",))
+    await shop.hub.ledger.post(ReceiveStock(tenant=tenant, key=f"receipt/{sku}", actor="dock", place=A, lines=(phone,)))
+    await order.push([order.line(1, "PHONE", 1), order.line(2, "MUG", 1)])
+    await order.pick(MUGS(1, serial_numbers=["S-1"]))
+    await order.ship()
+    await order.hand_over()
+    await order.lose()
+    here = StreamKey(tenant, sku, A, serial_number="S-1")
+    found = AdjustStock(tenant=tenant, key=f"find/{sku}", actor="dock", stream=here, delta=1, cause="found")
+    await shop.hub.ledger.post(found)
+
+    await order.scan("delivered")
+
+    view = await agreed(order, partners)
+    assert view["attention"]["step"] == f"found/{order.tracking_number}"
+    assert "S-1" in view["attention"]["reason"]
+    assert view["shipments"][0]["parcels"][0]["lost_at"] is not None
+
+
+async def test_a_parcel_that_was_emptied_before_it_left_holds_up_no_delivery(shop: Shop, partners: Partners) -> None:
+    order, _ = await labeled(shop, 3, 1)
+    await order.push([order.line(1, "MUG", 3)])
+    await order.settle()
+    await order.hand_over()
+    (parcel, empty) = (await order.view())["shipments"][0]["parcels"]
+
+    await order.scan("delivered", parcel["tracking_number"])
+
+    view = await agreed(order, partners)
+    assert (empty["lines"], view["shipments"][0]["delivered_at"] is not None) == ([], True)
+    assert ("delivered", None, 3) in await told(order, partners)
 
 
 async def test_who_took_a_parcel_for_the_addressee_is_kept_and_told(shop: Shop, partners: Partners) -> None:
