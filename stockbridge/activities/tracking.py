@@ -77,7 +77,8 @@ class Tracking:
             await self._infer_handover(order, shipment, own, event)
         if status is TrackingStatus.DELIVERED and box["lost_at"] is not None:
             try:
-                await deliver_lost(self._reading, self._ledger, order, row["site"], shipment, own, box, event)
+                with suppress(Conflict):  # another run posted it meanwhile
+                    await deliver_lost(self._reading, self._ledger, order, row["site"], shipment, own, box, event)
             except Rejected as refusal:
                 await self._cannot_believe(order, event, refusal)
                 return

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
 from stockbridge.driver import Query, change
 from stockbridge.records import orders, outbox, shipments, tracking
 from stockbridge.records.tables import carrier_connection, carrier_event, parcel
+from stockbridge.records.tables import orders as orders_table
 
 
 async def store(
@@ -39,10 +40,18 @@ async def store(
 
 
 async def _open_again(connection: AsyncConnection, tenant: str, owner: dict[str, Any]) -> None:
-    """Open an order again of which a parcel that was lost has arrived: it may be closed, and must hear of it."""
-    box = await shipments.get_parcel(connection, tenant, **owner)
-    if box["lost_at"] is not None:
-        await orders.set_fields(connection, tenant, owner["order_ref"], closed_at=None)
+    """Open an order again if it was closed, and what arrived is a parcel of it that was lost: it must hear of that."""
+    was_lost = exists().where(
+        parcel.c.tenant == tenant,
+        *(parcel.c[name] == value for name, value in owner.items()),
+        parcel.c.lost_at.is_not(None),
+    )
+    its = (orders_table.c.tenant == tenant) & (orders_table.c.order_ref == owner["order_ref"])
+    await connection.execute(
+        update(orders_table)
+        .where(its, orders_table.c.closed_at.is_not(None), was_lost)
+        .values(closed_at=None, updated_at=func.clock_timestamp())
+    )
 
 
 async def _insert(

@@ -308,6 +308,22 @@ async def test_a_lost_parcel_that_arrives_after_all_opens_its_order_again(shop: 
     ]
 
 
+async def test_the_erp_hears_of_the_parcel_that_was_found_and_not_again_of_the_other(
+    shop: Shop, partners: Partners
+) -> None:
+    order, (arrives, found) = await underway(shop, 3, 1)
+    await order.lose(parcel_no=2)
+    await order.scan("delivered", arrives)
+    await order.until_closed()
+
+    await order.scan("delivered", found)
+
+    view = await agreed(order, partners)
+    await order.until_closed()
+    assert line_of(view) == {"ordered": 4, "shipped": 4, "delivered": 4}
+    assert [quantity for kind, _, quantity in await told(order, partners) if kind == "delivered"] == [3, 1]
+
+
 async def test_other_scans_of_a_lost_parcel_need_nobody(shop: Shop) -> None:
     order, (lost, _) = await underway(shop, 3, 1)
     await order.lose(parcel_no=1)
