@@ -26,7 +26,7 @@ from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import IssueGoods
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import catalog, inbox, messages, orders, shipments
+from stockbridge.records import catalog, inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
 
 
