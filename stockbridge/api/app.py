@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from stockbridge.api import (
     callbacks,
+    counts,
     floor,
     health,
     inbound,
@@ -58,6 +59,7 @@ def create_app(services: ApiServices) -> FastAPI:
         losses,
         inventory,
         stock,
+        counts,
         transfers,
         tracing,
         ledger,

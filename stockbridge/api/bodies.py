@@ -272,6 +272,16 @@ class StatusChange(FromTheFloor):
     reason: Name
 
 
+class Count(Shape):
+    """How many of the units that a picker missed were found after all, and by whom."""
+
+    counted: Quantity
+    uom: Uom | None = None
+    by: Name
+    note: Text | None = None
+    serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1000)] = ()
+
+
 class Recall(FromTheFloor):
     """A lot is not to be sold any more."""
 

@@ -208,6 +208,8 @@ ADJUSTMENT: Final[Example] = {
 
 STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quantity": 12, "reason": "leaking"}
 
+COUNT: Final[Example] = {"counted": 3, "uom": "EA", "by": "ida", "note": "behind the rack", "serial_numbers": []}
+
 TRANSFER: Final[Example] = {
     "transfer_no": "TR-7",
     "to_site": "CPH",

@@ -75,6 +75,7 @@ class WaitingMetrics:
                 ("waiting_erp_messages", "Messages that the ERP has not been told"),
                 ("undelivered_signals", "Signals that workflows have not been given"),
                 ("unapplied_events", "Carrier events that were not dealt with"),
+                ("open_counts", "Places where a picker missed something, and nobody has counted since"),
             )
         }
 

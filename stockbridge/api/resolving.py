@@ -29,7 +29,13 @@ class Faults:
         self.found.append(part.fault(name, code, detail))
 
     def base_units(
-        self, part: Part, product: Product, *, factor: int | None = None, name: str = "quantity"
+        self,
+        part: Part,
+        product: Product,
+        *,
+        factor: int | None = None,
+        name: str = "quantity",
+        zero_allowed: bool = False,
     ) -> int | None:
         """Return a quantity in base units by a factor, or by the product's own. None where that can't be told."""
         factor = self.factor(part, product) if factor is None else factor
@@ -37,7 +43,7 @@ class Faults:
         if factor is None or said is None:
             return None
         try:
-            return to_base(said, factor)
+            return to_base(said, factor, zero_allowed=zero_allowed)
         except Rejected as refusal:
             self.add(part, name, refusal.code, refusal.detail)
             return None

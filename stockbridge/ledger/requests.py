@@ -542,8 +542,42 @@ class AdjustStock(_BucketRequest):
     compared_seq: int | None = None
 
     def streams(self) -> Iterable[StreamKey]:
-        key = self.stream
-        return (key, StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
+        return (self.stream, lost_from(self.stream))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountMissing(_BucketRequest):
+    """A fact: of what a short pick put aside in `stream`, as `inspection`, so much was found there after all.
+
+    That is available again; the rest was lost, to `adjustment/<site>`. With serial numbers, as many as were missing, of
+    which `stream` names the rest; `found_serials` are those of them that were found.
+    """
+
+    reason: ClassVar[str] = "cycle_count"
+    brings_stock: ClassVar[bool] = True
+
+    missing: int
+    found: int
+    serial_numbers: tuple[str, ...] = ()
+    found_serials: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _insist(self.missing, 1)
+        _insist(self.found, 0)
+        _insist(self.missing - self.found, 0)
+
+    def put_aside(self) -> list[StreamKey]:
+        """Name the streams that hold what was missing."""
+        return [replace(self.stream, serial_number=serial) for serial in self.serial_numbers] or [self.stream]
+
+    def streams(self) -> Iterable[StreamKey]:
+        for key in self.put_aside():
+            yield from (key, lost_from(key))
+
+
+def lost_from(key: StreamKey) -> StreamKey:
+    """Name where stock goes to that is not where it should be, and comes from when it is found."""
+    return StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number)
 
 
 @dataclass(frozen=True, kw_only=True)

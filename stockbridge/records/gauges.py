@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import carrier_event, erp_message, inbox, orders, outbox
+from stockbridge.records.tables import carrier_event, count_task, erp_message, inbox, orders, outbox
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Gauges:
     waiting_erp_messages: int
     undelivered_signals: int
     unapplied_events: int
+    open_counts: int
 
 
 async def read(connection: AsyncConnection) -> Gauges:
@@ -31,6 +32,7 @@ async def read(connection: AsyncConnection) -> Gauges:
         _count(erp_message).where(erp_message.c.state.not_in(("done", "skipped"))).scalar_subquery(),
         _count(outbox).where(outbox.c.delivered_at.is_(None)).scalar_subquery(),
         _count(carrier_event).where(carrier_event.c.applied_at.is_(None)).scalar_subquery(),
+        _count(count_task).where(count_task.c.done_at.is_(None)).scalar_subquery(),
     )
     statuses = {status: int(count) for status, count in await connection.execute(by_status)}
     return Gauges(statuses, *(int(count) for count in (await connection.execute(waits)).one()))

@@ -390,6 +390,34 @@ outbox = Table(
     comment="What an order's workflow must hear because another order or a callback changed something",
 )
 
+count_task = Table(
+    "count_task",
+    metadata,
+    _name("tenant"),
+    _name("task_no", comment="made of the order and the pick that it came from"),
+    _name("site"),
+    _name("location_id"),
+    _name("sku"),
+    _name("lot", comment="empty where the sku has none"),
+    Column("serial_numbers", JSONB, nullable=False, comment="those that are missing, of a sku that has them"),
+    _number("missing"),
+    _name("order_ref"),
+    Column("line_no", Integer, nullable=False),
+    _name("pick_no"),
+    _created(),
+    # open -> done, in the transaction of the count's posting
+    Column("done_at", INSTANT),
+    Column("found", BigInteger, comment="the rest was written off"),
+    _maybe("counted_by"),
+    PrimaryKeyConstraint("tenant", "task_no"),
+    ForeignKeyConstraint(["tenant", "order_ref"], ["records.orders.tenant", "records.orders.order_ref"]),
+    CheckConstraint("missing > 0 and found between 0 and missing", name="found"),
+    CheckConstraint("(done_at is null) = (found is null) and (done_at is null) = (counted_by is null)", name="done"),
+    Index("ix_count_task_created_at", "tenant", "created_at", "task_no"),
+    Index("ix_count_task_open", "tenant", "created_at", "task_no", postgresql_where=text("done_at is null")),
+    comment="What a picker did not find, put aside as inspection until somebody has counted",
+)
+
 discrepancy = Table(
     "discrepancy",
     metadata,

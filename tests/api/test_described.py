@@ -98,6 +98,7 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (bodies.Transfer, examples.TRANSFER),
         (bodies.TransferReceipt, examples.TRANSFER_RECEIPT),
         (bodies.Lift, examples.LIFT),
+        (bodies.Count, examples.COUNT),
     ],
 )
 def test_each_example_is_taken(shape: type, example: dict) -> None:

@@ -213,6 +213,15 @@ class Model:
         self.give_free(key[2], quantity)
         self.serve()
 
+    def count_missing(self, sku: str, missing: int, found: int) -> None:
+        put_aside = f"{self.bin_of(sku)}/inspection"
+        if missing > self.elsewhere.get((sku, put_aside), 0):
+            raise Refused
+        self.put(sku, put_aside, -missing)
+        self.put(sku, "adjustment/HAM", missing - found)
+        self.give_free(sku, found)
+        self.serve()
+
     def damage(self, sku: str, quantity: int) -> None:
         if quantity > self.bin(sku):
             raise Refused

@@ -235,6 +235,13 @@ class Story(RuleBasedStateMachine):
         request = self.warehouse.restate(sku, quantity, StockStatus.AVAILABLE, place, was=StockStatus.DAMAGED)
         self.ask(Asked(request, lambda model: model.repair(sku, quantity)))
 
+    @precondition(lambda self: any(q for (_, place), q in self.model.elsewhere.items() if place.endswith("inspection")))
+    @rule(sku=skus, missing=few, found=st.integers(0, 6))
+    def count_missing(self, sku: str, missing: int, found: int) -> None:
+        found = min(missing, found)
+        request = self.warehouse.count_missing(sku, missing, found, self.place(sku))
+        self.ask(Asked(request, lambda model: model.count_missing(sku, missing, found)))
+
     @rule(sku=skus, delta=st.integers(-5, 5).filter(bool))
     def adjust(self, sku: str, delta: int) -> None:
         self.ask(self.adjustment(sku, delta))

@@ -21,6 +21,7 @@ from stockbridge.ledger.requests import (
     ChangeStockStatus,
     ConfirmPick,
     DeliverLostParcel,
+    CountMissing,
     DeliverParcel,
     Demand,
     IssueGoods,
@@ -230,6 +231,11 @@ class Warehouse:
         """Make the correction after a count."""
         stream = self.stream(sku, place, serial=serial)
         return AdjustStock(**self._common(None), stream=stream, delta=delta, cause="cycle_count")
+
+    def count_missing(self, sku: str, missing: int, found: int, place: Place = BIN) -> CountMissing:
+        """Make the count of what a picker missed."""
+        stream = self.stream(sku, place, stock_status=StockStatus.INSPECTION)
+        return CountMissing(**self._common(None), stream=stream, missing=missing, found=found)
 
     def stream(
         self,

@@ -84,6 +84,11 @@ class Shop:
         assert answer.status_code in {200, 201, 202}, answer.text
         return answer.json()
 
+    async def counts(self) -> list[Body]:
+        """List what somebody is to count."""
+        answer = await self.http.get("/api/inventory/counts", params={"state": "open", "limit": 1000})
+        return list(answer.json()["items"])
+
     async def order(self, *, mugs: bool = True) -> Order:
         """Make skus for an order that is to come, with stock of them; `mugs` says whether there are any at home."""
         number = next(self.numbers)

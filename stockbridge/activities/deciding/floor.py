@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +24,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
 from stockbridge.ledger.writer import Attachment, Outcome
-from stockbridge.records import inbox, messages, places, shipments
+from stockbridge.records import count_tasks, inbox, messages, places, shipments
 from stockbridge.records.inbox import InboxRow
 
 
@@ -52,15 +55,34 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
 
 
 def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
-    """Return what accepts a short pick, and tells the ERP what could not be made up for."""
+    """Return what accepts a short pick, has counted what was missing, and tells the ERP what was not made up for."""
 
-    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
         lines = await read_lines(connection, row)
         for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     return attach
+
+
+def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[count_tasks.Row]:
+    """Ask for a count of what was missing, one for each line, place and lot."""
+    bucket = itemgetter("line_no", "sku", "site", "location_id", "lot")
+    buckets = [(of, list(gone)) for of, gone in groupby(sorted(missing, key=bucket), key=bucket)]
+    return [
+        {
+            **{name: gone[0][name] for name in ("line_no", "sku", "site", "location_id", "lot")},
+            "tenant": row.tenant,
+            "task_no": count_tasks.task_no_of(row.order_ref, row.payload["pick_no"], number),
+            "order_ref": row.order_ref,
+            "pick_no": row.payload["pick_no"],
+            "missing": sum(each["quantity"] for each in gone),
+            "serial_numbers": [each["serial_number"] for each in gone if each["serial_number"]],
+        }
+        for number, (_, gone) in enumerate(buckets, 1)
+    ]
 
 
 async def put_back(desk: Desk, row: InboxRow) -> None:

@@ -18,6 +18,7 @@ from stockbridge.ledger.requests import (
     ChangeStockStatus,
     ConfirmPick,
     DeliverLostParcel,
+    CountMissing,
     DeliverParcel,
     IssueGoods,
     LoseParcel,
@@ -30,7 +31,7 @@ from stockbridge.ledger.requests import (
     SendTransfer,
     UnblockLot,
 )
-from stockbridge.ledger.rules.facts import adjust, change_status
+from stockbridge.ledger.rules.facts import adjust, change_status, count_missing
 from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
 from stockbridge.ledger.rules.leaving import deliver, deliver_lost, issue, lose, take_return
@@ -51,6 +52,7 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     ReceiveTransfer: arrive,
     ChangeStockStatus: change_status,
     AdjustStock: adjust,
+    CountMissing: count_missing,
     IssueGoods: issue,
     DeliverParcel: deliver,
     DeliverLostParcel: deliver_lost,

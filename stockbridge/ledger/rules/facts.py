@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.stock import PHYSICAL, StreamKey, adjustment
+from stockbridge.domain.stock import PHYSICAL, StockStatus
 from stockbridge.ledger.book import Draft, Stream
-from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus
+from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, CountMissing, lost_from
 from stockbridge.ledger.rules.holding import Answer, displace
 
 
@@ -44,12 +44,40 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
     key = stream.key
     to = draft.arriving(key) if request.delta > 0 else stream
     to.expires_on = stream.expires_on
-    other = draft.stream(StreamKey(key.tenant, key.sku, adjustment(key.place.site), key.lot, key.serial_number))
+    other = draft.stream(lost_from(key))
     if key.serial_number and draft.on_hand(other) < request.delta:
         raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
     draft.move(to, request.delta, 0)
     draft.move(other, -request.delta, 0)
     return {"delta": request.delta, "stream_id": str(to.stream_id), "on_hand": draft.on_hand(to)}
+
+
+def count_missing(request: CountMissing, draft: Draft) -> Answer:
+    """Make what was found available again, and write the rest off."""
+    put_aside = [draft.stream(key) for key in request.put_aside()]
+    each = 1 if request.serial_numbers else request.missing
+    _need_put_aside(request, sum(min(each, draft.on_hand(stream)) for stream in put_aside))
+    for stream in put_aside:
+        serial = stream.key.serial_number
+        found = int(serial in request.found_serials) if serial else request.found
+        if found:
+            draft.carry(stream, draft.arriving(replace(stream.key, stock_status=StockStatus.AVAILABLE)), found)
+        if found < each:
+            draft.carry(stream, draft.stream(lost_from(stream.key)), each - found)
+    return {"found": request.found, "written_off": request.missing - request.found}
+
+
+def _need_put_aside(request: CountMissing, there: int) -> None:
+    """Refuse to count what somebody has moved, restated or adjusted meanwhile: they know more of it than the task."""
+    if there < request.missing:
+        key = request.stream
+        raise Rejected(
+            "not_put_aside",
+            f"{there} of the {request.missing} of {key.sku} that were missing are still {key.stock_status} at "
+            f"{key.place.location_id}: the others were moved, adjusted or given another status since. Take that back, "
+            "so that they are there again, and send the count again.",
+            status=409,
+        )
 
 
 def _need_physical(stream: Stream) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from stockbridge.domain.allocation import first_expiry_first, take
@@ -35,10 +36,9 @@ def pick(request: ConfirmPick, draft: Draft) -> Answer:
         if (asked.quantity or 0) > line.unpicked:
             raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
         _pick_line(draft, line, asked, request.staging_of(line.site))
-    if request.short:
-        for asked in request.lines:
-            _set_aside_the_rest(draft, line_of(request, asked, draft), asked)
-    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    missing = [gone for asked in request.lines if request.short for gone in _put_aside_the_rest(draft, request, asked)]
+    answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    return {**answer, "missing": missing} if missing else answer
 
 
 def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place) -> None:
@@ -106,10 +106,15 @@ def _reallocate(
     return [(bucket.stream, part) for bucket, part in taken]
 
 
-def _set_aside_the_rest(draft: Draft, line: OrderLine, asked: PickedLine) -> None:
-    """Put what was not found aside as `inspection`, so that nobody is promised it again, and make up for it."""
+def _put_aside_the_rest(draft: Draft, request: ConfirmPick, asked: PickedLine) -> list[dict[str, Any]]:
+    """Put what was not found aside as `inspection`, so that nobody is promised it again, and make up for it.
+
+    Serial numbers that were named are those that were found. Returns what was not, by stream.
+    """
+    line = line_of(request, asked, draft)
     holder = (line.order_ref, line.line_no)
-    for stream, held in matching(draft.holds(line, BINS), asked):
+    gone = matching(draft.holds(line, BINS), replace(asked, serial_numbers=()))
+    for stream, held in gone:
         key = stream.key
         aside = draft.stream(
             StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, StockStatus.INSPECTION)
@@ -122,6 +127,20 @@ def _set_aside_the_rest(draft: Draft, line: OrderLine, asked: PickedLine) -> Non
             line.cancelled += missing
         else:
             line.backordered += missing  # at its old place: it was promised before
+    return [_missing(line, stream, held) for stream, held in gone]
+
+
+def _missing(line: OrderLine, stream: Stream, quantity: int) -> dict[str, Any]:
+    key = stream.key
+    return {
+        "line_no": line.line_no,
+        "sku": key.sku,
+        "site": key.place.site,
+        "location_id": key.place.location_id,
+        "lot": key.lot,
+        "serial_number": key.serial_number,
+        "quantity": quantity,
+    }
 
 
 def put_back(request: PutBack, draft: Draft) -> Answer:

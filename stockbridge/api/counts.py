@@ -1,0 +1,182 @@
+"""Counts of what a picker did not find: it is available again, or written off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Caller, Door, actor_of
+from stockbridge.api.bodies import Count
+from stockbridge.api.described import REFUSALS, WRITES
+from stockbridge.api.ledger import order_no_of
+from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, instant_of, position
+from stockbridge.api.problems import not_found
+from stockbridge.api.resolving import Faults
+from stockbridge.api.said import Part, Said
+from stockbridge.api.services import Services
+from stockbridge.domain.commands import Key
+from stockbridge.domain.errors import Fault
+from stockbridge.domain.stock import Place, StockStatus, StreamKey
+from stockbridge.ledger.requests import CountMissing
+from stockbridge.ledger.writer import Outcome
+from stockbridge.records import catalog, count_tasks, people
+from stockbridge.records.count_tasks import CountFilter
+
+router = APIRouter(prefix="/api/inventory/counts", tags=["stock"], route_class=Door, dependencies=[BEARER])
+
+State = Literal["open", "done"]
+
+
+class CountTaskView(BaseModel):
+    """What was missing at a pick, in base units, and what came of counting it. All of `outcome` on is null until then.
+
+    `found` is available again, but for units of a lot that a recall blocks; `written_off` is the rest of `missing`.
+    """
+
+    task_no: str
+    state: State
+    site: str
+    location_id: str
+    sku: str
+    lot: str | None
+    serial_numbers: list[str]
+    missing: int
+    order_no: str
+    line_no: int
+    pick_no: str
+    created_at: Utc
+    outcome: Literal["found", "found_in_part", "lost"] | None
+    found: int | None
+    written_off: int | None
+    counted_by: str | None
+    done_at: Utc | None
+
+
+@router.get("", responses=REFUSALS)
+async def list_counts(
+    services: Services,
+    caller: Caller,
+    site: Annotated[Key | None, Query()] = None,
+    state: Annotated[State | None, Query()] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[CountTaskView]:
+    """List what was missing at picks, the oldest first; `state=open` is what somebody is to count."""
+    after = position(cursor, 2)
+    wanted = CountFilter(
+        site=site,
+        done=None if state is None else state == "done",
+        after=(instant_of(after[0]), after[1]) if after else None,
+        limit=limit + 1,
+    )
+    async with services.reading() as connection:
+        rows = await count_tasks.page(connection, caller.tenant, wanted)
+    kept, following = cut(rows, limit, lambda row: [row["created_at"].isoformat(), row["task_no"]])
+    return Page(items=[_view(row) for row in kept], next=following)
+
+
+@router.post("/{task_no}", responses={**WRITES, **REFUSALS})
+async def count(
+    services: Services,
+    caller: Caller,
+    task_no: Annotated[Key, Path()],
+    said: Annotated[Said[Count], Body(examples=[examples.COUNT])],
+) -> CountTaskView:
+    """Say how many of the missing units were found. They are available again; the rest is written off."""
+    async with services.reading() as connection:
+        task = await _task(connection, caller.tenant, task_no)
+        faults, found = await _resolve(connection, task, said.part)
+    body = said.settle(faults)
+    request = _request(task, found or 0, body, actor_of(caller, body.by))
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await count_tasks.close(connection, caller.tenant, task_no, request.found, request.actor)
+        if body.note is not None:
+            note_id = people.note_id(request.tenant, request.key)
+            await people.keep(connection, note_id, request.tenant, {"note": body.note})
+
+    await services.ledger.post(request, attach)
+    async with services.reading() as connection:
+        return _view(await _task(connection, caller.tenant, task_no))
+
+
+async def _task(connection: AsyncConnection, tenant: str, task_no: str) -> count_tasks.Row:
+    task = await count_tasks.get(connection, tenant, task_no)
+    if task is None:
+        raise not_found(f"count {task_no}")
+    return task
+
+
+async def _resolve(connection: AsyncConnection, task: count_tasks.Row, part: Part) -> tuple[list[Fault], int | None]:
+    """Return what is wrong with a count by its task and the catalog, and how many units were found."""
+    faults = Faults()
+    product = (await catalog.products(connection, task["tenant"], [task["sku"]]))[task["sku"]]
+    found = faults.base_units(part, product, name="counted", zero_allowed=True)
+    if found is not None and found > task["missing"]:
+        faults.add(part, "counted", "more_than_missing", f"Only {task['missing']} of {task['sku']} were missing")
+        return faults.found, found
+    faults.serials(part, product, found)
+    _check_missed(faults, part, task["serial_numbers"])
+    return faults.found, found
+
+
+def _check_missed(faults: Faults, part: Part, missed: Collection[str]) -> None:
+    """Check that the serial numbers that were found are some that were missing."""
+    others = sorted(set(part.get("serial_numbers") or ()) - set(missed)) if missed else []
+    if others:
+        faults.add(part, "serial_numbers", "serial_not_missing", f"{', '.join(others)} was not missing here")
+
+
+def _request(task: count_tasks.Row, found: int, body: Count, actor: str) -> CountMissing:
+    """Ask for the posting. What was counted is its content, whoever says so again."""
+    place = Place(task["location_id"], task["site"])
+    return CountMissing(
+        tenant=task["tenant"],
+        key=f"count/{task['task_no']}",
+        actor=actor,
+        stream=StreamKey(task["tenant"], task["sku"], place, task["lot"], "", StockStatus.INSPECTION),
+        missing=task["missing"],
+        found=found,
+        serial_numbers=tuple(task["serial_numbers"]),
+        found_serials=tuple(sorted(body.serial_numbers)),
+    )
+
+
+def _view(task: count_tasks.Row) -> CountTaskView:
+    same: dict[str, Any] = {name: task[name] for name in _OF_TASK}
+    done, found = task["done_at"] is not None, task["found"]
+    return CountTaskView(
+        **same,
+        state="done" if done else "open",
+        lot=task["lot"] or None,
+        order_no=str(order_no_of(task["order_ref"])),
+        outcome=_outcome(found, task["missing"]) if done else None,
+        written_off=task["missing"] - found if done else None,
+    )
+
+
+_OF_TASK = (
+    "task_no",
+    "site",
+    "location_id",
+    "sku",
+    "serial_numbers",
+    "missing",
+    "line_no",
+    "pick_no",
+    "created_at",
+    "found",
+    "counted_by",
+    "done_at",
+)
+
+
+def _outcome(found: int, missing: int) -> Literal["found", "found_in_part", "lost"]:
+    if not found:
+        return "lost"
+    return "found" if found == missing else "found_in_part"

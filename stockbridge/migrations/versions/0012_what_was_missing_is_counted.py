@@ -1,0 +1,70 @@
+"""What a picker did not find is a task: somebody counts it.
+
+Revision ID: 0012
+Revises: 0010
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0012"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "count_task",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("task_no", sa.String(), nullable=False, comment="made of the order and the pick that it came from"),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("location_id", sa.String(), nullable=False),
+        sa.Column("sku", sa.String(), nullable=False),
+        sa.Column("lot", sa.String(), nullable=False, comment="empty where the sku has none"),
+        sa.Column(
+            "serial_numbers",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="those that are missing, of a sku that has them",
+        ),
+        sa.Column("missing", sa.BigInteger(), nullable=False),
+        sa.Column("order_ref", sa.String(), nullable=False),
+        sa.Column("line_no", sa.Integer(), nullable=False),
+        sa.Column("pick_no", sa.String(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("found", sa.BigInteger(), nullable=True, comment="the rest was written off"),
+        sa.Column("counted_by", sa.String(), nullable=True),
+        sa.CheckConstraint("missing > 0 and found between 0 and missing", name=op.f("ck_count_task_found")),
+        sa.CheckConstraint(
+            "(done_at is null) = (found is null) and (done_at is null) = (counted_by is null)",
+            name=op.f("ck_count_task_done"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant", "order_ref"],
+            ["records.orders.tenant", "records.orders.order_ref"],
+            name=op.f("fk_count_task_tenant_order_ref"),
+        ),
+        sa.PrimaryKeyConstraint("tenant", "task_no", name=op.f("pk_count_task")),
+        schema="records",
+        comment="What a picker did not find, put aside as inspection until somebody has counted",
+    )
+    for name, where in (("created_at", None), ("open", sa.text("done_at is null"))):
+        op.create_index(
+            f"ix_count_task_{name}",
+            "count_task",
+            ["tenant", "created_at", "task_no"],
+            schema="records",
+            postgresql_where=where,
+        )
+    op.execute("grant select, insert, update on records.count_task to stockbridge_app")
+
+
+def downgrade() -> None:
+    op.drop_table("count_task", schema="records")
