@@ -53,14 +53,44 @@ async def all_that_is_picked(
 ) -> list[dict[str, Any]]:
     """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
     used = await _in_live_shipments(connection, order)
-    contents = [
+    return [
         {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": line.picked - used[line.line_no]}
         for line in lines
         if line.picked > used[line.line_no]
     ]
-    if not contents:
-        raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", status=409)
-    return contents
+
+
+async def check_complete(
+    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[dict[str, Any]]
+) -> None:
+    """Raise `Rejected` where something of an order that ships as a whole would be left behind.
+
+    What another site is to send goes in a shipment of its own: there, it must only not wait for stock.
+    """
+    packed = await _in_live_shipments(connection, order)
+    contents = [content for box in boxes for content in box["lines"]]
+    for content in contents:
+        packed[content["line_no"]] += content["quantity"]
+    here = {content["site"] for content in contents} or {line.site for line in lines}
+    left = [
+        (line, line.backordered, max(0, line.reserved - packed[line.line_no]) if line.site in here else 0)
+        for line in lines
+        if line.ordered
+    ]
+    missing = [_left_behind(*each) for each in left if any(each[1:])]
+    if missing:
+        ways = ["accept_short"] if any(waiting for _, waiting, _ in left) else []
+        ways += ["pack the rest, too"] if any(unpacked for _, _, unpacked in left) else []
+        detail = f"{'; '.join(missing)}, and the order ships as a whole: {', '.join(ways)}, or amend ship_complete."
+        faults = [Fault("/parcels", "not_complete", words) for words in missing]
+        raise Rejected("not_complete", detail, faults, status=409)
+
+
+def _left_behind(line: OrderLine, waiting: int, unpacked: int) -> str:
+    """Say what of a line would not be shipped."""
+    parts = [f"{waiting} of {line.ordered} wait for stock"] if waiting else []
+    parts += [f"{unpacked} of {line.ordered} are in no parcel"] if unpacked else []
+    return f"Line {line.line_no}: {' and '.join(parts)}"
 
 
 LineKey = tuple[int, str, str]

@@ -23,8 +23,8 @@ from stockbridge.records.push_intake import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})
-_CAME_LATER = frozenset({"allocation_policy", "min_shelf_life_days"})
-"""What there was not always: where it is left out, a push has the digest that it had before."""
+_CAME_LATER = frozenset({"allocation_policy", "min_shelf_life_days", "ship_complete"})
+"""What there was not always: where it goes without saying, a push has the digest that it had before."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _named(people: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
 
 def content_of(push: Push, base_uoms: dict[str, str]) -> str:
     """Write what a push asks for: the same, whoever leaves out what goes without saying, and in whatever order."""
-    unsaid = {name for name in _CAME_LATER if getattr(push, name) is None}
+    unsaid = {name for name in _CAME_LATER if getattr(push, name) == Push.model_fields[name].default}
     content = push.model_dump(mode="json", exclude={*_NOT_CONTENT, *unsaid})
     lines = [
         {

@@ -140,6 +140,7 @@ class OrderListItem(BaseModel):
     service_level: str
     priority: int
     shortage_policy: str
+    ship_complete: bool
     customer_no: str | None
     requested_delivery: date | None
     ship_to: dict[str, Any] | None
@@ -256,6 +257,7 @@ _OF_ROW = (
     "service_level",
     "priority",
     "shortage_policy",
+    "ship_complete",
     "customer_no",
     "requested_delivery",
     "ordered_at",
@@ -277,6 +279,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
     refused = await order_reads.last_refused(connection, order.tenant, [order.order_ref])
     return OrderView(
         **{name: payload.get(name) for name in _OF_PUSH},
+        ship_complete=payload.get("ship_complete", False),
         source=order.source,
         status=OrderStatus.RECEIVED if push.state == "queued" else OrderStatus.REFUSED,
         needs_attention=False,

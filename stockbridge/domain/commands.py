@@ -149,6 +149,7 @@ class Push(Shape):
     shortage_policy: ShortagePolicy = ShortagePolicy.BACKORDER
     allocation_policy: AllocationPolicy | None = None
     min_shelf_life_days: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
+    ship_complete: Annotated[Flag, Field(description="Nothing of it is shipped before all of it can be")] = False
     customer_no: Key | None = None
     requested_delivery: Day | None = None
     carrier: Key

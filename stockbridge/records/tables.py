@@ -215,6 +215,7 @@ orders = Table(
     _name("service_level"),
     Column("address_id", Uuid, nullable=False),
     Column("ordered_at", INSTANT, nullable=False),
+    Column("ship_complete", Boolean, nullable=False, server_default=text("false")),
     Column("next_erp_number", Integer, nullable=False, server_default=text("1")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     _created(),

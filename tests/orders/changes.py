@@ -83,6 +83,11 @@ def say(path: str, **body: object) -> Change:
     return change
 
 
+async def _ship_as_a_whole(order: Order) -> httpx.Response:
+    await order.push(ship_complete=True)
+    return await order.ship()
+
+
 async def _cancel_twice(order: Order) -> httpx.Response:
     body = {"cancel_no": "X-1", "reason": "customer"}
     await order.say("cancel", body)
@@ -177,6 +182,7 @@ CHANGES: Final[dict[str, Change]] = {
     "put back": say("put-backs", put_back_no="B-1", lines=[{"line_no": 1, "quantity": 1, "location_id": "HAM-A"}]),
     # What the office and the packers do.
     "shipped": Order.ship,
+    "shipped, though it is to ship complete": _ship_as_a_whole,
     "handed over": Order.hand_over,
     "cancelled": say("cancel", cancel_no="X-1", reason="customer"),
     "cancelled twice": _cancel_twice,

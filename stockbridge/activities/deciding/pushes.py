@@ -58,7 +58,10 @@ async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -
     push = row.payload
     lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
     said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines), ("cancelled", lines)])
-    new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {"status": status_of(lines, {}).value}
+    new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {
+        "ship_complete": push.get("ship_complete", False),
+        "status": status_of(lines, {}).value,
+    }
     answer = {"outcome": "accepted"}
     if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
         raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
@@ -158,6 +161,7 @@ def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
         "service_level": push["service_level"],
         "address_id": UUID(push["address_id"]),
         "ordered_at": datetime.fromisoformat(push["ordered_at"]),
+        "ship_complete": push.get("ship_complete", False),
     }
 
 

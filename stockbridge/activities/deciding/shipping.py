@@ -12,6 +12,7 @@ from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import erp_lines
 from stockbridge.activities.deciding.desk import (
     Desk,
+    Order,
     accept_alone,
     evidence_of,
     instant,
@@ -38,8 +39,8 @@ async def ship(desk: Desk, row: InboxRow) -> None:
             await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
         return
     async with desk.reading.connect() as connection:
-        await open_order(connection, row)
-        boxes = await _boxes(connection, row)
+        order = await open_order(connection, row)
+        boxes = await _boxes(connection, row, order)
     request = _issue_request(row, row.payload["shipment_no"], boxes)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
@@ -49,18 +50,23 @@ async def ship(desk: Desk, row: InboxRow) -> None:
     await desk.ledger.post(request, attach)
 
 
-async def _boxes(connection: AsyncConnection, row: InboxRow) -> list[dict[str, Any]]:
+async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> list[dict[str, Any]]:
     """Return the parcels that were asked for, or one with all that is picked."""
     lines = await read_lines(connection, row)
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    named = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     if row.payload.get("parcels"):
         boxes = [
             {**{k: v for k, v in box.items() if k != "lines"}, "lines": resolved}
             for box, resolved in zip(row.payload["parcels"], row.payload["resolved"], strict=True)
         ]
-        await parcels.check_free(connection, order, lines, boxes)
-        return boxes
-    return [{"lines": await parcels.all_that_is_picked(connection, order, lines)}]
+        await parcels.check_free(connection, named, lines, boxes)
+    else:
+        boxes = [{"lines": await parcels.all_that_is_picked(connection, named, lines)}]
+    if order["ship_complete"]:
+        await parcels.check_complete(connection, named, lines, boxes)
+    if not any(box["lines"] for box in boxes):
+        raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", status=409)
+    return boxes
 
 
 async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None) -> None:
@@ -68,7 +74,7 @@ async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list
     order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
         raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", status=409)
-    boxes = boxes or await _boxes(connection, row)
+    boxes = boxes or await _boxes(connection, row, order)
     site = {content["site"] for box in boxes for content in box["lines"]}
     if len(site) > 1:
         raise Rejected("several_sites", "A shipment leaves from one site; make one shipment for each.")

@@ -63,8 +63,14 @@ def upgrade() -> None:
             schema="records",
             postgresql_where=where,
         )
+    op.add_column(
+        "orders",
+        sa.Column("ship_complete", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        schema="records",
+    )
     op.execute("grant select, insert, update on records.count_task to stockbridge_app")
 
 
 def downgrade() -> None:
+    op.drop_column("orders", "ship_complete", schema="records")
     op.drop_table("count_task", schema="records")
