@@ -141,6 +141,7 @@ class OrderListItem(BaseModel):
     priority: int
     shortage_policy: str
     ship_complete: bool
+    backorder_until: Utc | None
     customer_no: str | None
     requested_delivery: date | None
     ship_to: dict[str, Any] | None
@@ -258,6 +259,7 @@ _OF_ROW = (
     "priority",
     "shortage_policy",
     "ship_complete",
+    "backorder_until",
     "customer_no",
     "requested_delivery",
     "ordered_at",
@@ -298,6 +300,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
 
 
 _OF_PUSH = (
+    "backorder_until",
     "order_no",
     "revision",
     "site",

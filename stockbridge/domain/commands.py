@@ -150,6 +150,10 @@ class Push(Shape):
     allocation_policy: AllocationPolicy | None = None
     min_shelf_life_days: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
     ship_complete: Annotated[Flag, Field(description="Nothing of it is shipped before all of it can be")] = False
+    backorder_until: Annotated[
+        Instant | None,
+        Field(description="What still waits for stock then is cancelled, also where that is past; null waits for ever"),
+    ] = None
     customer_no: Key | None = None
     requested_delivery: Day | None = None
     carrier: Key

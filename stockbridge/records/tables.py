@@ -216,6 +216,7 @@ orders = Table(
     Column("address_id", Uuid, nullable=False),
     Column("ordered_at", INSTANT, nullable=False),
     Column("ship_complete", Boolean, nullable=False, server_default=text("false")),
+    Column("backorder_until", INSTANT, comment="what still waits for stock then is cancelled; null waits for ever"),
     Column("next_erp_number", Integer, nullable=False, server_default=text("1")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     _created(),
@@ -225,6 +226,11 @@ orders = Table(
     UniqueConstraint("tenant", "source", "order_no"),
     Index("ix_orders_status", "tenant", "status", "updated_at"),
     Index("ix_orders_open", "tenant", "order_ref", postgresql_where=text("closed_at is null")),
+    Index(
+        "ix_orders_backorder_until",
+        "backorder_until",
+        postgresql_where=text("status = 'backordered' and closed_at is null and backorder_until is not null"),
+    ),
     comment="Accepted orders. The row is the lock of everything that is said of an order",
 )
 

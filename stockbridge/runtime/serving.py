@@ -20,6 +20,7 @@ from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
 from stockbridge.activities.ledger_checks import LedgerActivities
 from stockbridge.activities.orders import OrderActivities
+from stockbridge.relay.expired_backorders import ExpiredBackorders
 from stockbridge.relay.inbox import InboxReplay
 from stockbridge.relay.loop import repeat
 from stockbridge.relay.missing_workflows import MissingWorkflows
@@ -216,6 +217,7 @@ async def run_relay(settings: Settings) -> None:
             ("inbox", InboxReplay(alone, gateway).round, 0.5),
             ("outbox", OutboxDrain(alone, gateway).round, 0.1),
             ("missing_workflows", MissingWorkflows(alone, gateway).round, settings.missing_workflows_s),
+            ("expired_backorders", ExpiredBackorders(alone).round, settings.expired_backorders_s),
             ("silent_parcels", silent.round, min(settings.silent_parcel_s / 2, 60.0)),
         )
         async with asyncio.TaskGroup() as group:

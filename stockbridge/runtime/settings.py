@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     missing_workflows_s: float = Field(
         default=30, gt=0, description="How often open orders are compared with running workflows, in seconds"
     )
+    expired_backorders_s: float = Field(
+        default=30,
+        gt=0,
+        description="How often orders are looked for that wait for stock past their deadline, in seconds",
+    )
     payload_key: SecretStr | None = Field(
         default=None, description="Encrypts what Temporal keeps: base64 of 32 bytes; off without it"
     )

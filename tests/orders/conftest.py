@@ -71,6 +71,7 @@ def settings_for(services: BackingServices, partners: Partners) -> Settings:
         carrier_connection="sandbox",
         silent_parcel_s=0.3,
         missing_workflows_s=2,
+        expired_backorders_s=1,
         partner_timeout_s=3,
         log_level="error",
     )

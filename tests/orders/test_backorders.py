@@ -76,3 +76,16 @@ async def test_a_hold_is_released_by_a_person_and_the_order_closes(hub: Hub) -> 
 
     assert await hub.quantities("SO-1") == {1: {"ordered": 10, "cancelled": 10}}
     await hub.until_closed("SO-1")
+
+
+async def test_what_waits_past_its_deadline_is_cancelled_and_the_erp_hears_of_it(hub: Hub) -> None:
+    await hub.receive("MUG", 4)
+    await hub.push("SO-1", {1: ("MUG", 10)}, backorder_until="2026-01-24T12:00:00+01:00")
+
+    await hub.until_told("SO-1", "accepted", "reserved", "backordered", "cancelled")
+
+    assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 4, "cancelled": 6}}
+    acts = await hub.rows("select actor, state, answer from records.inbox where tenant = :tenant and kind = 'operate'")
+    assert [(act["actor"], act["state"], act["answer"]["outcome"]) for act in acts] == [
+        ("backorder_until", "accepted", "done")
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func
@@ -9,11 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import attention_row, parcel_step
-from stockbridge.activities.deciding.desk import Desk, clear_attention, lock_open_order, open_order, read_lines
+from stockbridge.activities.deciding.desk import (
+    Desk,
+    Order,
+    accept_alone,
+    clear_attention,
+    lock_open_order,
+    open_order,
+    read_lines,
+)
 from stockbridge.activities.deciding.pushes import post_cancel
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Rejected
+from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import CancelLines, LineQuantity
 from stockbridge.records import inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
@@ -45,6 +56,9 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
     async with desk.reading.connect() as connection:
         order = await open_order(connection, row)
         lines = await read_lines(connection, row)
+    if _expires_nothing(row, order, lines):
+        await accept_alone(desk, row, "unchanged")
+        return
     verb = row.payload["verb"]
     if not order["needs_attention"] and not any(x.backordered if only_backordered else x.unshipped for x in lines):
         raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
@@ -61,6 +75,15 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
         ),
     )
     await post_cancel(desk, row, request)
+
+
+def _expires_nothing(row: InboxRow, order: Order, lines: Sequence[OrderLine]) -> bool:
+    """Say whether a deadline passed in vain: all that waited has come since, or the order has another deadline now."""
+    deadline = row.payload.get("backorder_until")
+    if deadline is None:
+        return False
+    amended = order["backorder_until"] != datetime.fromisoformat(deadline)
+    return amended or not any(line.backordered for line in lines)
 
 
 async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:

@@ -150,7 +150,7 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
 
 
 def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
-    requested = push.get("requested_delivery")
+    requested, deadline = push.get("requested_delivery"), push.get("backorder_until")
     return {
         "revision": push["revision"],
         "priority": push["priority"],
@@ -162,6 +162,7 @@ def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
         "address_id": UUID(push["address_id"]),
         "ordered_at": datetime.fromisoformat(push["ordered_at"]),
         "ship_complete": push.get("ship_complete", False),
+        "backorder_until": datetime.fromisoformat(deadline) if deadline else None,
     }
 
 
@@ -178,6 +179,7 @@ _OF_A_NEW_ORDER: Final = (
     "service_level",
     "address_id",
     "ordered_at",
+    "backorder_until",
 )
 """What a push says of the order itself."""
 

@@ -1,4 +1,4 @@
-"""What a picker did not find is a task: somebody counts it.
+"""What a picker did not find is counted; an order may ship as a whole only, and wait for stock until a deadline.
 
 Revision ID: 0012
 Revises: 0010
@@ -68,9 +68,27 @@ def upgrade() -> None:
         sa.Column("ship_complete", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         schema="records",
     )
+    op.add_column(
+        "orders",
+        sa.Column(
+            "backorder_until",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="what still waits for stock then is cancelled; null waits for ever",
+        ),
+        schema="records",
+    )
+    op.create_index(
+        "ix_orders_backorder_until",
+        "orders",
+        ["backorder_until"],
+        schema="records",
+        postgresql_where=sa.text("status = 'backordered' and closed_at is null and backorder_until is not null"),
+    )
     op.execute("grant select, insert, update on records.count_task to stockbridge_app")
 
 
 def downgrade() -> None:
+    op.drop_column("orders", "backorder_until", schema="records")
     op.drop_column("orders", "ship_complete", schema="records")
     op.drop_table("count_task", schema="records")
