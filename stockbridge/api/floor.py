@@ -154,20 +154,21 @@ def _lines(rank: Rank) -> Resolver:
 
 
 def _picked(rank: Rank) -> Resolver:
-    """Resolve lines that came from a shelf, with the serial numbers of each unit."""
+    """Resolve lines that came from a shelf, with the serial numbers of each unit. A short pick may have found none."""
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
         faults = Faults()
         parts = list(part.parts("lines"))
         known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-        resolved = [_with_serials(faults, line, known, rank) for line in parts]
+        short = part.get("short") is True
+        resolved = [_with_serials(faults, line, known, rank, zero_allowed=short) for line in parts]
         return faults.found, {"resolved": resolved}
 
     return resolve
 
 
-def _with_serials(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
-    line = resolve_line(faults, part, known, rank)
+def _with_serials(faults: Faults, part: Part, known: Known, rank: Rank, *, zero_allowed: bool) -> dict[str, Any] | None:
+    line = resolve_line(faults, part, known, rank, zero_allowed=zero_allowed)
     if line is not None:
         faults.serials(part, known.products[line["sku"]], line["quantity"])
     return line

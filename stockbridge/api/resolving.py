@@ -234,7 +234,9 @@ async def read_known(
     )
 
 
-def resolve_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+def resolve_line(
+    faults: Faults, part: Part, known: Known, rank: Rank, *, zero_allowed: bool = False
+) -> dict[str, Any] | None:
     """Return what is said of an order's line: its sku and site, base units, where, and which lot and serials."""
     line_no = part.get("line_no")
     if line_no is None:
@@ -245,7 +247,7 @@ def resolve_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[s
         return None
     product = known.products[line.sku]
     frozen = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
-    quantity = faults.base_units(part, product, factor=frozen)
+    quantity = faults.base_units(part, product, factor=frozen, zero_allowed=zero_allowed)
     faults.stock_location(part, "location_id", known.locations, line.site)
     return {
         "line_no": line_no,

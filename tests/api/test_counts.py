@@ -75,6 +75,21 @@ async def test_a_pick_of_all_that_is_held_asks_for_no_count(shop: Door) -> None:
     assert await tasks(shop) == []
 
 
+async def test_a_picker_who_finds_nothing_at_all_says_so(shop: Door) -> None:
+    await shop.stock(quantity=24)
+    await shop.made("/api/orders/outbound", push(lines=[line()]))
+    assert faults_of(await shop.post("/api/orders/SO-1/picks", {**short(0), "short": False})) == [
+        ("/lines/0/quantity", "quantity_not_positive")
+    ]
+
+    told = await shop.made("/api/orders/SO-1/picks", short(0))
+
+    assert (told["lines"][0]["picked"], told["lines"][0]["backordered"]) == (0, 24)
+    assert [task["missing"] for task in await tasks(shop)] == [24]
+    assert (await shop.made(f"{COUNTS}/SO-1~P-1~1", counted(24)))["outcome"] == "found"
+    assert (await order_line(shop))["reserved"] == 24
+
+
 async def test_the_same_short_pick_again_asks_for_no_second_count(missed: Door) -> None:
     await missed.made("/api/orders/SO-1/picks", short())
     assert len(await tasks(missed)) == 1
