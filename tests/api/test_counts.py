@@ -191,6 +191,18 @@ async def test_serial_numbers_that_were_not_found_are_named(shop: Door) -> None:
     assert (other.status_code, code_of(other)) == (409, "conflict")
 
 
+async def test_what_is_reserved_instead_is_not_missing_too(shop: Door) -> None:
+    await shop.stock("PHONE", 4, serial_numbers=["S-1", "S-2", "S-3", "S-4"])
+    await shop.made("/api/orders/outbound", push(lines=[line(sku="PHONE", quantity=3, uom=None)]))
+    each = [{"line_no": 1, "quantity": 1, "location_id": "HAM-A-1", "serial_numbers": [s]} for s in ("S-1", "S-2")]
+
+    told = await shop.made("/api/orders/SO-1/picks", {"pick_no": "P-1", "lines": each, "short": True})
+
+    assert (told["lines"][0]["picked"], told["lines"][0]["reserved"]) == (2, 3)
+    assert [task["serial_numbers"] for task in await tasks(shop)] == [["S-3"]]
+    assert (await stock(shop, "PHONE"))["S-4", "available"] == 1
+
+
 async def test_a_lot_that_is_blocked_meanwhile_is_found_but_not_sold(shop: Door) -> None:
     await shop.stock("WINE", 6, lot="L-1", expires_on="2027-07-31")
     await shop.made("/api/orders/outbound", push(lines=[line(sku="WINE", quantity=6, uom=None)]))

@@ -36,7 +36,7 @@ def pick(request: ConfirmPick, draft: Draft) -> Answer:
         if (asked.quantity or 0) > line.unpicked:
             raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
         _pick_line(draft, line, asked, request.staging_of(line.site))
-    missing = [gone for asked in request.lines if request.short for gone in _put_aside_the_rest(draft, request, asked)]
+    missing = _put_aside_the_rest(draft, request) if request.short else []
     answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
     return {**answer, "missing": missing} if missing else answer
 
@@ -106,28 +106,34 @@ def _reallocate(
     return [(bucket.stream, part) for bucket, part in taken]
 
 
-def _put_aside_the_rest(draft: Draft, request: ConfirmPick, asked: PickedLine) -> list[dict[str, Any]]:
+def _put_aside_the_rest(draft: Draft, request: ConfirmPick) -> list[dict[str, Any]]:
     """Put what was not found aside as `inspection`, so that nobody is promised it again, and make up for it.
 
-    Serial numbers that were named are those that were found. Returns what was not, by stream.
+    Returns what was not found, by stream. All of it is known before any of it is made up for: what is reserved instead
+    may lie in the same place. Serial numbers that were named are those that were found.
     """
-    line = line_of(request, asked, draft)
-    holder = (line.order_ref, line.line_no)
-    gone = matching(draft.holds(line, BINS), replace(asked, serial_numbers=()))
-    for stream, held in gone:
-        key = stream.key
-        aside = draft.stream(
-            StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, StockStatus.INSPECTION)
-        )
-        draft.move(stream, -held, -held, holder)
-        draft.move(aside, held, 0)
-        line.reserved -= held
-        missing = held - reserve(draft, line, held, excluding=stream.stream_id)
-        if line.shortage_policy == ShortagePolicy.PARTIAL:
-            line.cancelled += missing
-        else:
-            line.backordered += missing  # at its old place: it was promised before
-    return [_missing(line, stream, held) for stream, held in gone]
+    gone = {
+        (asked.line_no, stream.stream_id): (line, stream, held)
+        for asked in request.lines
+        for line in (line_of(request, asked, draft),)
+        for stream, held in matching(draft.holds(line, BINS), replace(asked, serial_numbers=()))
+    }
+    for line, stream, held in gone.values():
+        _put_aside(draft, line, stream, held)
+    return [_missing(*each) for each in gone.values()]
+
+
+def _put_aside(draft: Draft, line: OrderLine, stream: Stream, held: int) -> None:
+    key = stream.key
+    aside = draft.stream(StreamKey(key.tenant, key.sku, key.place, key.lot, key.serial_number, StockStatus.INSPECTION))
+    draft.move(stream, -held, -held, (line.order_ref, line.line_no))
+    draft.move(aside, held, 0)
+    line.reserved -= held
+    missing = held - reserve(draft, line, held, excluding=stream.stream_id)
+    if line.shortage_policy == ShortagePolicy.PARTIAL:
+        line.cancelled += missing
+    else:
+        line.backordered += missing  # at its old place: it was promised before
 
 
 def _missing(line: OrderLine, stream: Stream, quantity: int) -> dict[str, Any]:
