@@ -8,19 +8,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stockbridge.runtime import clients, serving
+from stockbridge.runtime.ports import preferred_or_free
 from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from stockbridge.runtime.settings import ApiKey, Settings, sqlalchemy_url
 from stockbridge.sandbox.serve import running
 from stockbridge.sandbox.settings import SandboxSettings
 from stockbridge.workflows.dispatch import OrderGateway
 
 from .hub import Hub
 from .partners import Partners
+from .shop import Shop
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -113,6 +116,33 @@ async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, tenant)
     await hub.open_site()
     return hub
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
+    """A tenant of the module's own, with the API before it."""
+    port = preferred_or_free(None, besides=[])
+    key = ApiKey(f"shop-{port}", "erp", f"shop-{port}-key")
+    given = settings.model_copy(update={"api_port": port, "api_keys": (key,), "carrier_connection": key.tenant})
+    client = await clients.temporal_of(settings)
+    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, key.tenant)
+    headers = {"Authorization": f"Bearer {key.key}"}
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with (
+        process(serving.serve_api, given),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits) as http,
+    ):
+        shop = Shop(hub, http, key.tenant, settings.need("carrier_secret"))
+        await hub.until("the API answers", lambda: _answers(http))
+        await shop.open()
+        yield shop
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/readyz")).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 WORKER_NAME = "crashing-worker"

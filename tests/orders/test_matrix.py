@@ -10,29 +10,20 @@ import asyncio
 import json
 import os
 import tomllib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
 import httpx
 import pytest
-import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.commands import CommandKind, OperatorVerb
 from stockbridge.domain.orders import OrderStatus
 from stockbridge.ledger.verification import verify
-from stockbridge.runtime import clients, serving
-from stockbridge.runtime.ports import preferred_or_free
 from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import ApiKey, Settings
-from stockbridge.workflows.dispatch import OrderGateway
 
 from .agreement import disagreements
 from .changes import CHANGES, Change
-from .conftest import process
-from .hub import Hub
 from .partners import Partners
 from .points import NOWHERE, POINTS, Point
 from .shop import Body, Order, Shop
@@ -41,36 +32,10 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 TABLE = Path(__file__).with_name("outcomes.toml")
 RECORDING = bool(os.environ.get("STOCKBRIDGE_RECORD"))
-KEY = ApiKey("matrix", "erp", "matrix-key")
 
 
 def table() -> dict[str, dict[str, str]]:
     return tomllib.loads(TABLE.read_text()) if TABLE.exists() else {}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
-    port = preferred_or_free(None, besides=[])
-    given = settings.model_copy(update={"api_port": port, "api_keys": (KEY,), "carrier_connection": KEY.tenant})
-    client = await clients.temporal_of(settings)
-    hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, KEY.tenant)
-    headers = {"Authorization": f"Bearer {KEY.key}"}
-    limits = httpx.Limits(keepalive_expiry=2)
-    async with (
-        process(serving.serve_api, given),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits) as http,
-    ):
-        shop = Shop(hub, http, KEY.tenant, settings.need("carrier_secret"))
-        await hub.until("the API answers", lambda: answers(http))
-        await shop.open()
-        yield shop
-
-
-async def answers(http: httpx.AsyncClient) -> bool:
-    try:
-        return (await http.get("/readyz")).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 @pytest.mark.parametrize("named", CHANGES)
