@@ -19,6 +19,7 @@ from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.ledger.writer import translating
 from stockbridge.records import feed
 
@@ -141,4 +142,5 @@ def _line(line: Mapping[str, Any]) -> ErpLine:
         uom=line["uom"],
         lot=line.get("lot"),
         serial_numbers=tuple(line.get("serial_numbers") or ()),
+        main_line_no=main_line_of(line["line_no"]),
     )

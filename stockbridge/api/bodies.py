@@ -33,6 +33,7 @@ from stockbridge.domain.commands import (
     Uom,
 )
 from stockbridge.domain.gtin import expected_check_digit
+from stockbridge.domain.linked_lines import MOST_RULES
 from stockbridge.domain.stock import StockStatus
 
 
@@ -68,6 +69,27 @@ class Packaging(Shape):
     gtin: Gtin | None = None
 
 
+class Addition(Shape):
+    """A rule: for each whole `per` units of the product so many of another one, in base units of both.
+
+    It is for orders that are placed from one day until another, both among them; without a day there is no end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+
+    sku: Key
+    quantity: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+    per: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    until: Day | None = None
+
+    @model_validator(mode="after")
+    def _begins_first(self) -> Self:
+        if self.first_day and self.until and self.until < self.first_day:
+            raise PydanticCustomError("ends_too_early", "ends before it begins")
+        return self
+
+
 class Product(Shape):
     """A stock-keeping item that is counted."""
 
@@ -78,6 +100,7 @@ class Product(Shape):
     packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()
     tracking: Literal["none", "lot", "serial"] = "none"
     allocation_policy: AllocationPolicy = AllocationPolicy.FIRST_EXPIRY_FIRST
+    adds: Annotated[tuple[Addition, ...], Field(max_length=MOST_RULES, description="What comes along with it")] = ()
     shelf_life_days: Annotated[int, Field(gt=0, le=100_000, strict=True)] | None = None
     weight_g: Measure | None = None
     length_mm: Measure | None = None

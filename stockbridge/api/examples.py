@@ -17,6 +17,7 @@ PRODUCT: Final[Example] = {
     ],
     "tracking": "none",
     "allocation_policy": "first_expiry_first",
+    "adds": [],
     "shelf_life_days": None,
     "weight_g": 350,
     "length_mm": 100,
@@ -111,6 +112,7 @@ PUSHED: Final[Example] = {
     "lines": [
         {
             "line_no": 1,
+            "main_line_no": None,
             "sku": "MUG-WHITE",
             "site": "HAM",
             "lot": None,

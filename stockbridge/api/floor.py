@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -34,6 +34,7 @@ from stockbridge.domain.commands import (
     Ship,
 )
 from stockbridge.domain.errors import Conflict, Fault
+from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind
 from stockbridge.records import catalog, inbox, order_reads
@@ -178,11 +179,25 @@ async def _nothing(_connection: AsyncConnection, _order: FoundOrder, _part: Part
     return [], {}
 
 
+async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+    """Resolve lines to be cancelled. What came along with another one is cancelled with that, never by itself."""
+    faults, more = await _lines(lambda line: line.unshipped)(connection, order, part)
+    return [*faults, *_linked_faults(part)], more
+
+
+def _linked_faults(part: Part) -> Iterator[Fault]:
+    for line in part.parts("lines"):
+        line_no = line.get("line_no")
+        if line_no is not None and (main := main_line_of(line_no)) is not None:
+            detail = f"Line {line_no} follows line {main}: cancel that one, or all of the order"
+            yield line.fault("line_no", "linked_line", detail)
+
+
 # -- picks, put-backs, cancels ----------------------------------------------------------------------------------------
 
 PICK: Final = Telling[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
 PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _lines(lambda line: line.to_put_back))
-CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _lines(lambda line: line.unshipped))
+CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _cancelled)
 OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _nothing)
 
 

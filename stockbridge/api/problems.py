@@ -49,6 +49,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "control_character",
         "counted_or_delta",
         "duplicate_uom",
+        "ends_too_early",
         "malformed_date",
         "malformed_quantity",
         "malformed_time",

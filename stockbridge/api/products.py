@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
-from stockbridge.api.bodies import MOST_IN_A_PACKAGING, Gtin, Packaging, Product
+from stockbridge.api.bodies import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
 from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.linking import rule_faults
 from stockbridge.api.paging import Cursor, Limit, Page, cut, position
 from stockbridge.api.problems import not_found
 from stockbridge.api.said import Part, Said
@@ -37,6 +38,7 @@ class ProductView(BaseModel):
     packagings: list[Packaging]
     tracking: str
     allocation_policy: str
+    adds: list[Addition]
     shelf_life_days: int | None
     weight_g: int | None
     length_mm: int | None
@@ -52,9 +54,10 @@ async def put_product(
     said: Annotated[Said[Product], Body(examples=[examples.PRODUCT])],
 ) -> ProductView:
     """Make a product known, or bring it to this. What stock is counted by can't change while there is any."""
-    body = said.settle(_packaging_faults(said.part))
-    row = {"tenant": caller.tenant, **body.model_dump(mode="json")}
     async with services.engine.begin() as connection:
+        rules = await rule_faults(connection, caller.tenant, said.part)
+        body = said.settle([*_packaging_faults(said.part), *rules])
+        row = {"tenant": caller.tenant, **body.model_dump(mode="json", by_alias=True)}
         written = await catalog.write_product(connection, row, _checking(connection, row))
     response.status_code = 201 if written is Written.NEW else 200
     return _view(row)

@@ -9,6 +9,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.deciding import Command
+from stockbridge.api.linking import bring_along
 from stockbridge.api.problems import refusal
 from stockbridge.api.resolving import named, resolve_push
 from stockbridge.api.said import Part, Said, canonical, digest
@@ -128,7 +129,10 @@ class _Taking:
         return False
 
     async def _resolve(self, order_ref: str) -> list[dict[str, Any]]:
-        """Return the push's lines in base units. Raises `Rejected` with all that is wrong with it by the catalog."""
+        """Return the push's lines in base units, with those that they bring along.
+
+        Raises `Rejected` with all that is wrong with it by the catalog.
+        """
         tenant = self.caller.tenant
         accepted = self.standing.revision is not None
         known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
@@ -136,7 +140,7 @@ class _Taking:
         faults += _carrier_faults(self.part, self.standing)
         if faults:
             raise refusal(faults)
-        return resolved
+        return bring_along(self.push, self.part, resolved, self.standing.products, known)
 
     async def _keep(self, command: Command, resolved: list[dict[str, Any]]) -> InboxRow | None:
         """Put the push into the inbox. People's data is kept apart, under ids."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,7 @@ from stockbridge.api.finding import FoundOrder
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import Problem, document
 from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine, OrderStatus
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.queries import SELECT_LINE
@@ -30,6 +31,7 @@ class LineView(BaseModel):
     """An order line: what is wanted, and where each unit of it is, in base units."""
 
     line_no: int
+    main_line_no: Annotated[int | None, Field(description="The line that this one came along with, and follows")]
     sku: str
     site: str
     lot: str | None
@@ -335,14 +337,18 @@ async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment
 
 
 def _lines(lines: Iterable[OrderLine]) -> list[LineView]:
-    """Show lines by number. What a line was before its sku or site changed is shown only while it holds something."""
+    """Show lines by number, each before those that it brought along.
+
+    What a line was before its sku or site changed is shown only while it holds something.
+    """
     lines = list(lines)
     wanted = {line.line_no for line in lines if line.ordered}
     shown = [line for line in lines if line.ordered or line.to_put_back or line.line_no not in wanted]
-    shown.sort(key=lambda line: (line.line_no, line.ordered > 0))
+    shown.sort(key=lambda line: (main_line_of(line.line_no) or line.line_no, line.line_no, line.ordered > 0))
     return [
         LineView(
             line_no=line.line_no,
+            main_line_no=main_line_of(line.line_no),
             sku=line.sku,
             site=line.site,
             lot=line.lot or None,

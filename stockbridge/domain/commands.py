@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from stockbridge.domain.allocation import AllocationPolicy
+from stockbridge.domain.linked_lines import LAST_LINKED, LAST_OF_AN_ERP
 from stockbridge.domain.orders import ShortagePolicy
 from stockbridge.domain.stock import LONGEST_LOT, StockStatus
 
@@ -78,7 +79,8 @@ OrderNo = Annotated[Key, AfterValidator(_not_reserved)]
 Uom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,16}$")]
 Lot = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LOT), AfterValidator(_one_line)]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
-LineNo = Annotated[int, Field(ge=1, le=999_999, strict=True)]
+LineNo = Annotated[int, Field(ge=1, le=LAST_OF_AN_ERP, strict=True)]
+AnyLineNo = Annotated[int, Field(ge=1, le=LAST_LINKED, strict=True)]
 Quantity = Annotated[int | Annotated[str, StringConstraints(max_length=32)], BeforeValidator(_a_number)]
 Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
@@ -166,7 +168,7 @@ class Push(Shape):
 class CancelledLine(Shape):
     """Part of a line to be cancelled; without a quantity, all of it that is not shipped."""
 
-    line_no: LineNo
+    line_no: AnyLineNo
     quantity: Quantity | None = None
     uom: Uom | None = None
 
@@ -182,7 +184,7 @@ class Cancel(FromTheFloor):
 class PickLine(Shape):
     """What a picker took, and where."""
 
-    line_no: LineNo
+    line_no: AnyLineNo
     quantity: Quantity
     uom: Uom | None = None
     location_id: Key | None = None
@@ -201,7 +203,7 @@ class Pick(FromTheFloor):
 class PutBackLine(Shape):
     """What went back from staging, and where to."""
 
-    line_no: LineNo
+    line_no: AnyLineNo
     quantity: Quantity
     uom: Uom | None = None
     location_id: Key
@@ -218,7 +220,7 @@ class PutBackDone(FromTheFloor):
 class ParcelLine(Shape):
     """What is in a parcel of an order line."""
 
-    line_no: LineNo
+    line_no: AnyLineNo
     quantity: Quantity
     uom: Uom | None = None
     lot: Lot | None = None
@@ -265,7 +267,7 @@ class Loss(FromTheFloor):
 class ReturnLine(Shape):
     """What came back of a line, and its condition."""
 
-    line_no: LineNo
+    line_no: AnyLineNo
     quantity: Quantity
     uom: Uom | None = None
     lot: Lot | None = None

@@ -14,7 +14,8 @@ ErpMessageKind = Literal[
 class ErpLine:
     """One order line as the message tells it. `quantity` is what this message is about, in base units.
 
-    `ordered` is the line's whole ordered quantity, so that the ERP can check its own document against it.
+    `ordered` is the line's whole ordered quantity, so that the ERP can check its own document against it. A line that
+    the ERP did not push came along with one that it did: `main_line_no`.
     """
 
     line_no: int
@@ -24,6 +25,7 @@ class ErpLine:
     uom: str
     lot: str | None = None
     serial_numbers: tuple[str, ...] = ()
+    main_line_no: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import orjson
 
 from stockbridge.domain.allocation import AllocationPolicy
 from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.linked_lines import Proportion
 from stockbridge.domain.stock import (
     Evidence,
     Place,
@@ -190,12 +191,24 @@ class _OrderRequest(Request):
         return (self.order_ref,)
 
 
+@dataclass(frozen=True)
+class LinkedLine:
+    """A line that came along with a main line, and in which proportion it follows that one."""
+
+    line_no: int
+    sku: str
+    site: str
+    main_line_no: int
+    proportion: Proportion
+
+
 @dataclass(frozen=True, kw_only=True)
 class AmendOrder(_OrderRequest):
     """A request: the whole order as it should be now. The first one reserves; a later one acts on the difference.
 
     `former` are the (site, sku) of lines accepted before, so that what is no longer wanted can be freed. One posting,
-    net (I8): what the order holds of a sku never falls below the smaller of before and after.
+    net (I8): what the order holds of a sku never falls below the smaller of before and after. Of the `lines`, those
+    that are `linked` are cut to what their main lines get.
     """
 
     reason: ClassVar[str] = "amendment"
@@ -204,6 +217,7 @@ class AmendOrder(_OrderRequest):
     shortage_policy: str
     lines: tuple[Demand, ...]
     former: tuple[tuple[str, str], ...] = ()
+    linked: tuple[LinkedLine, ...] = ()
 
     def posting_reason(self) -> str:
         """Name the first one a reservation."""
@@ -214,10 +228,10 @@ class AmendOrder(_OrderRequest):
         yield from (pool_key(self.tenant, site, sku) for site, sku in self.former)
 
     def may_free(self) -> bool:
-        return bool(self.former)
+        return bool(self.former or self.linked)
 
     def is_news(self) -> bool:
-        return not self.former
+        return not (self.former or self.linked)
 
 
 @dataclass(frozen=True)
@@ -245,11 +259,19 @@ class _LineRequest(_OrderRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class CancelLines(_LineRequest):
-    """A request: give up what is not shipped. `only_backordered` gives up no more than what waits (accept short)."""
+    """A request: give up what is not shipped. `only_backordered` gives up no more than what waits (accept short).
+
+    Lines that are `linked` follow their main lines down.
+    """
 
     reason: ClassVar[str] = "cancellation"
 
     only_backordered: bool = False
+    linked: tuple[LinkedLine, ...] = ()
+
+    def pools(self) -> Iterable[PoolKey]:
+        yield from (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
+        yield from (pool_key(self.tenant, line.site, line.sku) for line in self.linked)
 
 
 @dataclass(frozen=True)
@@ -264,7 +286,8 @@ class ConfirmPick(_OrderRequest):
     """A request: stock went from its bin to staging, its reservation with it.
 
     With `short`, what the line holds at the named place and was not picked was not found: it is put aside as
-    `inspection` where it should lie, and made up for elsewhere, or by the line's shortage policy.
+    `inspection` where it should lie, and made up for elsewhere, or by the line's shortage policy. Where that cancels,
+    lines that are `linked` follow.
     """
 
     reason: ClassVar[str] = "pick"
@@ -272,9 +295,11 @@ class ConfirmPick(_OrderRequest):
     lines: tuple[PickedLine, ...]
     staging: tuple[Place, ...]
     short: bool = False
+    linked: tuple[LinkedLine, ...] = ()
 
     def pools(self) -> Iterable[PoolKey]:
-        return (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
+        yield from (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
+        yield from (pool_key(self.tenant, line.site, line.sku) for line in self.linked)
 
     def staging_of(self, site: str) -> Place:
         """Return the staging location of a site."""

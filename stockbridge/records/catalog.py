@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.linked_lines import Addition
 from stockbridge.domain.stock import Place
 from stockbridge.domain.units import Packaging, ProductUnits, unpacked
 from stockbridge.driver import Query
@@ -40,6 +41,7 @@ class Product:
     tracking: str
     units: ProductUnits
     allocation_policy: str
+    additions: tuple[Addition, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Location:
 
 
 _PRODUCTS: Final = Query(
-    "select sku, tracking, base_uom, packagings, allocation_policy from records.product "
+    "select sku, tracking, base_uom, packagings, allocation_policy, adds from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s)"
 )
 _WEIGHTS: Final = Query(
@@ -82,10 +84,16 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
 
 
 def product_of(
-    sku: str, tracking: str, base_uom: str, packagings: list[dict[str, Any]], allocation_policy: str
+    sku: str,
+    tracking: str,
+    base_uom: str,
+    packagings: list[dict[str, Any]],
+    allocation_policy: str,
+    adds: list[dict[str, Any]],
 ) -> Product:
     """Read what is needed of a product's row."""
-    return Product(sku, tracking, ProductUnits(sku, base_uom, base_units(base_uom, packagings)), allocation_policy)
+    units = ProductUnits(sku, base_uom, base_units(base_uom, packagings))
+    return Product(sku, tracking, units, allocation_policy, tuple(Addition.of_row(rule) for rule in adds))
 
 
 def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -96,6 +104,17 @@ def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[s
 async def weights(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, int]:
     """Return what a base unit of each of the skus weighs in grams, where the catalog knows."""
     return dict(await _WEIGHTS.rows(connection, tenant=tenant, skus=sorted(skus)))
+
+
+async def lock_rules(connection: AsyncConnection, tenant: str) -> None:
+    """Let one at a time change what a tenant's products add, so that no two changes make a chain together."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"rules/{tenant}"))))
+
+
+async def adding(connection: AsyncConnection, tenant: str, sku: str) -> str | None:
+    """Return a product whose rules add this one."""
+    query = select(product.c.sku).where(product.c.tenant == tenant, product.c.adds.contains([{"sku": sku}])).limit(1)
+    return (await connection.execute(query)).scalar_one_or_none()
 
 
 async def write_product(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:

@@ -20,8 +20,8 @@ class Standing:
     """How an order, and the catalog, stand to a push.
 
     `revision` is None for an order that was never accepted; `known_digest` is that of the pushed revision, where it was
-    accepted. `last_*` are of the last attempt under the push's key. `sites` are those that exist, each with whether it
-    has a staging location.
+    accepted. `last_*` are of the last attempt under the push's key. `products` are those that are named, and what comes
+    along with them. `sites` are those that exist, each with whether it has a staging location.
     """
 
     revision: int | None
@@ -51,8 +51,10 @@ _STANDING: Final = Query(
         select from records.carrier_connection c where c.tenant = %(tenant)s and c.carrier = %(carrier)s
       ) as has_carrier,
       (select coalesce(
-         jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy)), '[]')
-       from records.product p where p.tenant = %(tenant)s and p.sku = any(%(skus)s)
+         jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy, p.adds)), '[]')
+       from records.product p where p.tenant = %(tenant)s and p.sku = any(cast(%(skus)s as text[]) || array(
+         select added ->> 'sku' from records.product m, jsonb_array_elements(m.adds) added
+         where m.tenant = %(tenant)s and m.sku = any(%(skus)s)))
       ) as products,
       (select coalesce(jsonb_object_agg(l.location_id, exists (
          select from records.location s where s.tenant = %(tenant)s and s.site = l.location_id and s.type = 'staging')

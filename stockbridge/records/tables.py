@@ -92,6 +92,13 @@ product = Table(
     Column("packagings", JSONB, nullable=False, comment="[{uom, factor, of, gtin}]"),
     _name("tracking"),
     _name("allocation_policy", server_default="first_expiry_first"),
+    Column(
+        "adds",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="[{sku, quantity, per, from, until}]: what comes along with so many of it, in orders of those days",
+    ),
     Column("shelf_life_days", Integer),
     Column("weight_g", Integer),
     Column("length_mm", Integer),

@@ -29,7 +29,11 @@ MESSAGE = ErpMessage(
     kind="accepted",
     revision=2,
     occurred_at="2026-01-05T09:12:00+01:00",
-    lines=(ErpLine(1, "MUG-WHITE", 24, 30, "EA"), ErpLine(2, "DRILL", 2, 2, "EA", "L-1", ("S-1", "S-2"))),
+    lines=(
+        ErpLine(1, "MUG-WHITE", 24, 30, "EA"),
+        ErpLine(2, "DRILL", 2, 2, "EA", "L-1", ("S-1", "S-2")),
+        ErpLine(1_000_002, "DRILL-BIT", 8, 8, "EA", main_line_no=2),
+    ),
 )
 SHIPPED = replace(
     MESSAGE,
@@ -58,6 +62,8 @@ LINES = (
     "<Line><LineNo>1</LineNo><Sku>MUG-WHITE</Sku><Quantity>24</Quantity><Ordered>30</Ordered><Uom>EA</Uom></Line>"
     "<Line><LineNo>2</LineNo><Sku>DRILL</Sku><Quantity>2</Quantity><Ordered>2</Ordered><Uom>EA</Uom><Lot>L-1</Lot>"
     "<SerialNumbers><SerialNumber>S-1</SerialNumber><SerialNumber>S-2</SerialNumber></SerialNumbers></Line>"
+    "<Line><LineNo>1000002</LineNo><Sku>DRILL-BIT</Sku><Quantity>8</Quantity><Ordered>8</Ordered><Uom>EA</Uom>"
+    "<MainLineNo>2</MainLineNo></Line>"
     "</Lines>"
 )
 PARCELS = (
@@ -413,7 +419,9 @@ async def test_what_the_erp_books_is_what_we_told_it(sandbox: Sandbox) -> None:
     receipt = await tell(erp, told)
     (booked,) = (await sandbox.erp.get("/admin/documents", params={"order_no": "SO-77"})).json()
     assert (booked["document_no"], booked["kind"]) == (receipt.document_no, "shipped")
-    assert [line["serial_numbers"] for line in booked["payload"]["lines"][1:]] == [["S-1", "S-2"]]
+    lines = booked["payload"]["lines"]
+    assert [line.get("serial_numbers") for line in lines] == [None, ["S-1", "S-2"], None]
+    assert [line.get("main_line_no") for line in lines] == [None, None, 2]
     erp.close()
 
 

@@ -36,6 +36,12 @@ async def _lose_the_rest(order: Order) -> None:
     await other.push([{"line_no": 1, "sku": order.sku("MUG"), "quantity": 15}], shortage_policy="partial")
 
 
+async def _add_a_line_with_a_gift(order: Order) -> httpx.Response:
+    gift = {"sku": order.sku("MUG"), "quantity": 1, "per": 2}
+    await order.shop.made("products", {"sku": order.sku("JAR"), "base_uom": "EA", "weight_g": 300, "adds": [gift]})
+    return await order.push([*order.lines(), order.line(3, "JAR", 3)])
+
+
 async def _pick_short(order: Order) -> httpx.Response:
     return await order.pick(MUGS(1), pick_no="P-2", short=True)
 
@@ -153,6 +159,7 @@ CHANGES: Final[dict[str, Change]] = {
     "less": amendment(mugs_and_cups(3)),
     "much less": amendment(mugs_and_cups(1)),
     "a line added": amendment(lambda order: [*order.lines(), order.line(3, "JAR", 2)]),
+    "a line added that brings another along": _add_a_line_with_a_gift,
     "a line removed": amendment(lambda order: order.lines()[:1]),
     "another sku": amendment(lambda order: [order.lines()[0], order.line(2, "JAR", 2)]),
     "another site": amendment(lambda order: [order.line(1, "MUG", 4, site="CPH"), order.lines()[1]]),

@@ -122,6 +122,21 @@ async def test_an_unknown_line_is_a_business_fault_under_http_500(sandbox: Any, 
     assert answer.text("Code") == "UNKNOWN_LINE"
 
 
+async def test_a_line_that_came_along_with_a_known_one_is_booked(sandbox: Any, reference: str) -> None:
+    order_no = await sandbox.order(lines=2)
+
+    def linked_to(main: int) -> str:
+        whose = f"</Uom><MainLineNo>{main}</MainLineNo>"
+        return str(sandbox.message(order_no, reference, line_no=1_000_002)).replace("</Uom>", whose)
+
+    answer = await sandbox.soap("ReportAmendment", linked_to(2))
+    (document,) = await sandbox.documents(order_no)
+    strange = await sandbox.soap("ReportAmendment", linked_to(3))
+    assert answer.text("ResultCode") == "0"
+    assert [(x["line_no"], x["main_line_no"]) for x in document["payload"]["lines"]] == [(1_000_002, 2)]
+    assert strange.text("Code") == "UNKNOWN_LINE"
+
+
 async def test_a_closed_posting_period_is_a_business_fault_under_http_200(sandbox: Any, reference: str) -> None:
     order_no = await sandbox.order()
     answer = await sandbox.soap("ReportAmendment", sandbox.message(order_no, reference).replace("2026-", "1999-"))

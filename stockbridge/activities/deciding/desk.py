@@ -5,7 +5,7 @@ What the decisions share happens here: an order is opened, its lines are read, t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Rejected
+from stockbridge.domain.linked_lines import Proportion, main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.requests import LineQuantity
+from stockbridge.ledger.requests import LineQuantity, LinkedLine
 from stockbridge.ledger.writer import LedgerWriter, Outcome
-from stockbridge.records import inbox, orders
+from stockbridge.records import inbox, order_reads, orders
 from stockbridge.records.inbox import InboxRow
 
 Order = dict[str, Any]
@@ -55,6 +56,21 @@ def _open(row: InboxRow, order: Order | None, *, or_closed: bool = False) -> Ord
 async def read_lines(connection: AsyncConnection, row: InboxRow | OrderId) -> list[OrderLine]:
     """Return the order's lines as the ledger has them."""
     return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
+
+
+async def read_linked(connection: AsyncConnection, row: InboxRow) -> tuple[LinkedLine, ...]:
+    """Return the lines that came along with others in the order's latest accepted revision."""
+    told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref, {})
+    return linked_of(told.get("resolved", ()))
+
+
+def linked_of(resolved: Iterable[dict[str, Any]]) -> tuple[LinkedLine, ...]:
+    """Return those of a push's lines that came along with others."""
+    return tuple(
+        LinkedLine(line["line_no"], line["sku"], line["site"], main, Proportion(**line["proportion"]))
+        for line in resolved
+        if "proportion" in line and (main := main_line_of(line["line_no"])) is not None
+    )
 
 
 def accepting(row: InboxRow) -> Callable[[AsyncConnection, Outcome], Awaitable[None]]:

@@ -19,6 +19,7 @@ from stockbridge.activities.deciding.desk import (
     open_order,
     quantity_of,
     read_lines,
+    read_linked,
 )
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
@@ -37,6 +38,7 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         if not inferred:
             await open_order(connection, row)
         staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
+        linked = await read_linked(connection, row) if row.payload.get("short") else ()
     if inferred:
         await accept_alone(desk, row, "unchanged")
         return
@@ -50,6 +52,7 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         lines=picked,
         staging=staging,
         short=row.payload.get("short", False),
+        linked=linked,
     )
     await desk.ledger.post(request, _missed(row, lines) if request.short else accepting(row))
 

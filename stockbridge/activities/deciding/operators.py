@@ -19,6 +19,7 @@ from stockbridge.activities.deciding.desk import (
     lock_open_order,
     open_order,
     read_lines,
+    read_linked,
 )
 from stockbridge.activities.deciding.pushes import post_cancel
 from stockbridge.activities.messages import OrderId
@@ -56,6 +57,7 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
     async with desk.reading.connect() as connection:
         order = await open_order(connection, row)
         lines = await read_lines(connection, row)
+        linked = await read_linked(connection, row)
     if _expires_nothing(row, order, lines):
         await accept_alone(desk, row, "unchanged")
         return
@@ -68,6 +70,7 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
         actor=row.actor,
         order_ref=row.order_ref,
         only_backordered=only_backordered,
+        linked=linked,
         lines=tuple(
             LineQuantity(x.line_no, x.sku, x.site, None)
             for x in lines

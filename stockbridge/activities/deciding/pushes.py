@@ -11,7 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import HOLD_STEP, changes, erp_lines
-from stockbridge.activities.deciding.desk import Desk, Order, clear_attention, open_order, quantities, read_lines
+from stockbridge.activities.deciding.desk import (
+    Desk,
+    Order,
+    clear_attention,
+    linked_of,
+    open_order,
+    quantities,
+    read_lines,
+    read_linked,
+)
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
@@ -35,6 +44,7 @@ async def submit(desk: Desk, row: InboxRow) -> None:
         shortage_policy=push["shortage_policy"],
         lines=tuple(_demand(line) for line in push["resolved"]),
         former=tuple({(line.site, line.sku): None for line in former}),
+        linked=linked_of(push["resolved"]),
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
@@ -45,7 +55,8 @@ async def submit(desk: Desk, row: InboxRow) -> None:
 
 def _demand(line: dict[str, Any]) -> Demand:
     least_expiry = line.get("least_expiry")
-    return Demand(**{**line, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
+    asked = {name: said for name, said in line.items() if name != "proportion"}
+    return Demand(**{**asked, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
 
 
 async def _former(desk: Desk, row: InboxRow) -> list[OrderLine]:
@@ -126,9 +137,15 @@ async def cancel(desk: Desk, row: InboxRow) -> None:
     async with desk.reading.connect() as connection:
         await open_order(connection, row)
         lines = await read_lines(connection, row)
+        linked = await read_linked(connection, row)
     asked = row.payload.get("resolved") or _all_unshipped(lines)
     request = CancelLines(
-        tenant=row.tenant, key=row.key, actor=row.actor, order_ref=row.order_ref, lines=quantities(asked)
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        order_ref=row.order_ref,
+        lines=quantities(asked),
+        linked=linked,
     )
     await post_cancel(desk, row, request)
 

@@ -18,6 +18,7 @@ from stockbridge.ledger.rules.holding import (
     BINS,
     STAGING,
     Answer,
+    follow,
     holders,
     line_of,
     matching,
@@ -37,6 +38,7 @@ def pick(request: ConfirmPick, draft: Draft) -> Answer:
             raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
         _pick_line(draft, line, asked, request.staging_of(line.site))
     missing = _put_aside_the_rest(draft, request) if request.short else []
+    follow(draft, request.order_ref, request.linked)
     answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
     return {**answer, "missing": missing} if missing else answer
 

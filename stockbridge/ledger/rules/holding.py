@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from stockbridge.domain.allocation import allocate
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
+from stockbridge.domain.linked_lines import beyond
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
 from stockbridge.ledger.book import Draft, Stream
-from stockbridge.ledger.requests import ArrivedLine, LineQuantity, PickedLine
+from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
 STAGING: Final = frozenset({PlaceKind.STAGING})
@@ -56,6 +58,17 @@ def give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
     line.picked -= picked
     line.reserved -= picked
     line.to_put_back += picked
+
+
+def follow(draft: Draft, order_ref: str, linked: Iterable[LinkedLine]) -> None:
+    """Cancel what linked lines have beyond what their main lines are still to get."""
+    lines = {line.line_no: line for line in draft.lines_of(order_ref) if line.ordered}
+    for link in linked:
+        line, main = lines.get(link.line_no), lines.get(link.main_line_no)
+        quantity = beyond(line, main, link.proportion) if line and main else 0
+        if line and quantity:
+            give_up(draft, line, quantity)
+            line.cancelled += quantity
 
 
 def holders(draft: Draft, stream: Stream) -> list[tuple[OrderLine, int]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
 from stockbridge.domain.stock import PlaceKind
 from stockbridge.ledger.book import Draft, LineKey, line_key, suits
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
-from stockbridge.ledger.rules.holding import STAGING, Answer, give_up, line_of, quantities, reserve, too_much
+from stockbridge.ledger.rules.holding import STAGING, Answer, follow, give_up, line_of, quantities, reserve, too_much
 
 
 def amend(request: AmendOrder, draft: Draft) -> Answer:
@@ -30,6 +31,7 @@ def amend(request: AmendOrder, draft: Draft) -> Answer:
                 faults.append(_fault(request, line.line_no, refusal))
     if faults:
         raise _refusal(faults)
+    follow(draft, request.order_ref, request.linked)
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
 
 
@@ -39,8 +41,12 @@ def _refusal(faults: list[Fault]) -> Rejected:
 
 
 def _fault(request: AmendOrder, line_no: int, refusal: Rejected) -> Fault:
-    """Keep a line's refusal with the place in the request, so that all faults come in one answer."""
-    index = next((i for i, demand in enumerate(request.lines) if demand.line_no == line_no), None)
+    """Keep a line's refusal with the place in the request, so that all faults come in one answer.
+
+    Of a linked line that is the place of its main line: the linked one was not asked for by itself.
+    """
+    asked = main_line_of(line_no) or line_no
+    index = next((i for i, demand in enumerate(request.lines) if demand.line_no == asked), None)
     pointer = "/lines" if index is None else f"/lines/{index}/quantity"
     return Fault(pointer, refusal.code, refusal.detail)
 
@@ -188,4 +194,5 @@ def cancel(request: CancelLines, draft: Draft) -> Answer:
             raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable", instead)
         give_up(draft, line, quantity)
         line.cancelled += quantity
+    follow(draft, request.order_ref, request.linked)
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}

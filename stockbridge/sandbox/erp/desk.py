@@ -82,7 +82,7 @@ class OrderDesk:
             if self.refuses_unknown_orders:
                 raise ResultRefusedError("40", "UNKNOWN_ORDER" if operation == "AcknowledgeOrder" else "")
             return
-        strange = sorted({line["line_no"] for line in message["lines"]} - known)
+        strange = sorted({line.get("main_line_no", line["line_no"]) for line in message["lines"]} - known)
         if strange:
             text = f"Order {message['order_no']} has no line {strange[0]}."
             raise SoapFaultError("Client.Business", text, business="UNKNOWN_LINE")

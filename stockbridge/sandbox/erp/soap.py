@@ -12,7 +12,7 @@ from stockbridge.sandbox.erp import contract
 
 _ENVELOPE_NS = "http://schemas.xmlsoap.org/soap/envelope/"
 _LISTS = frozenset({"Lines", "Parcels", "SerialNumbers"})
-_NUMBERS = frozenset({"LineNo", "Quantity", "Ordered", "Revision", "ParcelNo"})
+_NUMBERS = frozenset({"LineNo", "MainLineNo", "Quantity", "Ordered", "Revision", "ParcelNo"})
 _FLAGS = frozenset({"Accepted"})
 
 _envelope = ElementMaker(namespace=_ENVELOPE_NS, nsmap={"soap": _ENVELOPE_NS})

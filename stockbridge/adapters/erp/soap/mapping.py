@@ -121,6 +121,7 @@ def _line(line: ErpLine) -> dict[str, Any]:
         "Uom": line.uom,
         "Lot": line.lot,
         "SerialNumbers": {"SerialNumber": list(line.serial_numbers)} if line.serial_numbers else None,
+        "MainLineNo": line.main_line_no,
     }
 
 

@@ -1,0 +1,87 @@
+"""Lines that another line brings along: a product's rules add them, and they follow the line that they came with.
+
+A linked line is an order line like any other. Its number says whose it is: the million says which rule of the main
+line's product brought it, the rest is the main line's own number. An ERP's numbers end below a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from stockbridge.domain.orders import OrderLine
+
+LAST_OF_AN_ERP: Final = 999_999
+"""The highest number that an ERP gives a line."""
+MOST_RULES: Final = 20
+"""How many rules a product may have."""
+LAST_LINKED: Final = (MOST_RULES + 1) * (LAST_OF_AN_ERP + 1) - 1
+"""The highest number of a linked line."""
+
+
+def linked_line_no(main_line_no: int, position: int) -> int:
+    """Return the number of the line that the rule at a position, counted from 1, adds to a main line."""
+    return position * (LAST_OF_AN_ERP + 1) + main_line_no
+
+
+def main_line_of(line_no: int) -> int | None:
+    """Return the number of the main line that a linked line follows; None for a line of the ERP's own."""
+    return line_no % (LAST_OF_AN_ERP + 1) if line_no > LAST_OF_AN_ERP else None
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """How much goes with a main line: so much for each whole `per` units of it, in base units."""
+
+    quantity: int
+    per: int = 1
+
+    def of(self, units: int) -> int:
+        """Return what goes with so many units."""
+        return self.quantity * (units // self.per)
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A rule: orders that are placed in its days get this with a product. None for a day is no end."""
+
+    sku: str
+    proportion: Proportion
+    first_day: date | None = None
+    last_day: date | None = None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Addition:
+        """Read a rule as the catalog keeps it."""
+        days = [date.fromisoformat(row[name]) if row[name] else None for name in ("from", "until")]
+        return cls(row["sku"], Proportion(row["quantity"], row["per"]), *days)
+
+    def holds_on(self, day: date) -> bool:
+        """Say whether the rule is for orders of that day."""
+        return (self.first_day or day) <= day <= (self.last_day or day)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a rule comes to for a line: a linked line."""
+
+    line_no: int
+    sku: str
+    ordered: int
+    proportion: Proportion
+
+
+def brought_along(line_no: int, units: int, additions: Iterable[Addition], day: date) -> Iterator[Brought]:
+    """Yield what a line of an order of that day brings along; nothing where it has too few units for a rule."""
+    for position, addition in enumerate(additions, 1):
+        ordered = addition.proportion.of(units) if addition.holds_on(day) else 0
+        if ordered:
+            yield Brought(linked_line_no(line_no, position), addition.sku, ordered, addition.proportion)
+
+
+def beyond(linked: OrderLine, main: OrderLine, proportion: Proportion) -> int:
+    """Return how much of a linked line is still to be shipped though its main line is not to have it any more."""
+    kept = proportion.of(main.ordered - main.cancelled)
+    return max(0, min(linked.unshipped, linked.ordered - linked.cancelled - kept))
