@@ -101,6 +101,7 @@ class Product(Shape):
     tracking: Literal["none", "lot", "serial"] = "none"
     allocation_policy: AllocationPolicy = AllocationPolicy.FIRST_EXPIRY_FIRST
     adds: Annotated[tuple[Addition, ...], Field(max_length=MOST_RULES, description="What comes along with it")] = ()
+    kit: Annotated[Flag, Field(description="Never stocked: what it adds are its components")] = False
     shelf_life_days: Annotated[int, Field(gt=0, le=100_000, strict=True)] | None = None
     weight_g: Measure | None = None
     length_mm: Measure | None = None

@@ -18,11 +18,27 @@ PRODUCT: Final[Example] = {
     "tracking": "none",
     "allocation_policy": "first_expiry_first",
     "adds": [],
+    "kit": False,
     "shelf_life_days": None,
     "weight_g": 350,
     "length_mm": 100,
     "width_mm": 90,
     "height_mm": 110,
+}
+
+KIT: Final[Example] = {
+    "sku": "TEA-SET",
+    "description": "A tin of tea and two cups, never on a shelf as such",
+    "base_uom": "EA",
+    "adds": [{"sku": "TEA", "quantity": 1}, {"sku": "CUP", "quantity": 2}],
+    "kit": True,
+}
+
+WITH_A_GIFT: Final[Example] = {
+    "sku": "GLASS",
+    "description": "A coaster comes with each three of them until Christmas",
+    "base_uom": "EA",
+    "adds": [{"sku": "COASTER", "quantity": 1, "per": 3, "from": "2026-11-20", "until": "2026-12-24"}],
 }
 
 ADDRESS: Final[Example] = {

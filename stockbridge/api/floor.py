@@ -16,6 +16,7 @@ from stockbridge.api.auth import BEARER, Caller, Door, actor_of
 from stockbridge.api.deciding import WAIT_S, Command, Decided, decide
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
+from stockbridge.api.kits import component_to_cancel
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, Known, Rank, read_known, resolve_line
@@ -181,8 +182,16 @@ async def _nothing(_connection: AsyncConnection, _order: FoundOrder, _part: Part
 
 async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
     """Resolve lines to be cancelled. What came along with another one is cancelled with that, never by itself."""
-    faults, more = await _lines(lambda line: line.unshipped)(connection, order, part)
-    return [*faults, *_linked_faults(part)], more
+    faults = Faults()
+    parts = list(part.parts("lines"))
+    lines = await order.lines(connection)
+    known = await read_known(connection, order.tenant, lines, parts)
+    resolved = [
+        await component_to_cancel(connection, order, lines, faults, line)
+        or resolve_line(faults, line, known, lambda line: line.unshipped)
+        for line in parts
+    ]
+    return [*faults.found, *_linked_faults(part)], {"resolved": resolved} if parts else {}
 
 
 def _linked_faults(part: Part) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.posting import said_by
 from stockbridge.api.problems import not_found, refusal
-from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
@@ -105,7 +105,7 @@ async def _resolve(connection: AsyncConnection, tenant: str, part: Part) -> tupl
 
 
 def _expected(faults: Faults, part: Part, products: dict[str, Product]) -> dict[str, Any] | None:
-    product = known_product(faults, part, products)
+    product = stocked_product(faults, part, products)
     factor = faults.factor(part, product) if product else None
     if product is None or factor is None:
         return None
@@ -267,6 +267,7 @@ def _received(
         faults.add(part, "line_no", "unknown_line", f"The inbound order has no line {line_no}")
         return None
     product = products[line.sku]
+    faults.stocked(part, product, "line_no")
     factor = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
     quantity = faults.base_units(part, product, factor=factor)
     faults.serials(part, product, quantity)

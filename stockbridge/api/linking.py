@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from stockbridge.api.problems import refusal
 from stockbridge.api.said import Part
 from stockbridge.domain.commands import Push
 from stockbridge.domain.errors import Fault
-from stockbridge.domain.linked_lines import brought_along, main_line_of
+from stockbridge.domain.linked_lines import Brought, brought_along, main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.units import MOST
 from stockbridge.records import catalog
@@ -22,7 +22,16 @@ MOST_LINES: Final = 1000
 """How many lines an order may have with those that its own lines bring along."""
 
 Line = dict[str, Any]
-"""A line of a push in base units: a demand of the ledger. One that came along has its `proportion` to its main line."""
+"""A line of a push in base units: a demand of the ledger."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a push comes to: demands of the ledger, what those that came along go by, and kits, which hold nothing."""
+
+    lines: list[Line]
+    linked: list[dict[str, Any]]
+    kits: list[Line]
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------
@@ -32,11 +41,11 @@ async def rule_faults(connection: AsyncConnection, tenant: str, product: Part) -
     """Say which rules add what is not there, or what brings others along itself: what comes along comes alone."""
     rules = list(product.parts("adds"))
     if not rules:
-        return []
+        return list(_kit_faults(product))
     await catalog.lock_rules(connection, tenant)
     sku = product.get("sku")
     known = await catalog.products(connection, tenant, {added for rule in rules if (added := rule.get("sku"))})
-    faults = [fault for rule in rules for fault in _rule_faults(rule, sku, known)]
+    faults = [*_kit_faults(product), *(fault for rule in rules for fault in _rule_faults(rule, sku, known))]
     adding = await catalog.adding(connection, tenant, sku) if sku else None
     if adding not in {None, sku}:
         faults.append(product.fault("adds", "nested_rule", f"{adding} adds {sku}, so {sku} can't add anything itself"))
@@ -55,43 +64,73 @@ def _rule_faults(rule: Part, sku: str | None, known: Mapping[str, Product]) -> I
         yield rule.fault("sku", "nested_rule", f"{added} adds something itself")
 
 
+def _kit_faults(product: Part) -> Iterator[Fault]:
+    """Say what a kit can't be: its rules are its components, of which each one has them all, always."""
+    if not product.get("kit"):
+        return
+    if product.readable("adds") and not product.get("adds"):
+        yield product.fault("adds", "kit_of_nothing", "is empty: a kit has components")
+    if product.get("tracking") not in {None, "none"}:
+        yield product.fault("tracking", "not_of_a_kit", "is for what is stocked; a kit's components have their own")
+    for component in product.parts("adds"):
+        for name in ("per", "from", "until"):
+            if component.get(name) not in {None, 1}:
+                yield component.fault(name, "not_of_a_kit", "is not for a component: each kit has all of them, always")
+
+
 # -- lines -----------------------------------------------------------------------------------------------------------
 
 
 def bring_along(
     push: Push, part: Part, lines: Sequence[Line], products: Mapping[str, Product], known: Collection[OrderLine]
-) -> list[Line]:
+) -> Resolved:
     """Return a push's lines with those that they bring along. Raises `Rejected` where that is too much."""
-    brought = [list(_linked_lines(push, line, products)) for line in lines]
+    brought = [list(_brought(push, line, products)) for line in lines]
     if faults := list(_size_faults(part, brought)):
         raise refusal(faults)
-    return [*lines, *_with_what_has_left([line for linked in brought for line in linked], known)]
+    linked = [_linked_line(push, line, b, products[b.sku]) for line, bs in zip(lines, brought, strict=True) for b in bs]
+    kits = [line for line in lines if products[line["sku"]].is_kit]
+    return Resolved(
+        lines=_in_places(lines, kits, _with_what_has_left(linked, known)),
+        linked=[{"line_no": b.line_no, **asdict(b.proportion)} for bs in brought for b in bs],
+        kits=kits,
+    )
 
 
-def _linked_lines(push: Push, main: Line, products: Mapping[str, Product]) -> Iterator[Line]:
-    """Yield what the rules add to a line, as they are for orders of the push's day: from its site, on its terms."""
-    rules, day = products[main["sku"]].additions, push.ordered_at.date()
-    for brought in brought_along(main["line_no"], main["ordered"], rules, day):
-        product = products[brought.sku]
-        yield {
-            **main,
-            "line_no": brought.line_no,
-            "sku": brought.sku,
-            "ordered": brought.ordered,
-            "uom": product.units.base_uom,
-            "factor": 1,
-            "lot": "",
-            "allocation_policy": push.allocation_policy or product.allocation_policy,
-            "proportion": asdict(brought.proportion),
-        }
+def _in_places(lines: Iterable[Line], kits: Iterable[Line], linked: Sequence[Line]) -> list[Line]:
+    """Return all lines, the push's own in their places, by which faults are told; a component stands for its kit."""
+    first = {main_line_of(line["line_no"]): line for line in reversed(linked)}
+    stands_for = {kit["line_no"]: first[kit["line_no"]] for kit in kits}
+    placed = {component["line_no"] for component in stands_for.values()}
+    rest = (line for line in linked if line["line_no"] not in placed)
+    return [*(stands_for.get(line["line_no"], line) for line in lines), *rest]
 
 
-def _size_faults(part: Part, brought: Sequence[Collection[Line]]) -> Iterator[Fault]:
+def _brought(push: Push, main: Line, products: Mapping[str, Product]) -> Iterator[Brought]:
+    """Yield what the rules add to a line, as they are for orders of the push's day."""
+    return brought_along(main["line_no"], main["ordered"], products[main["sku"]].additions, push.ordered_at.date())
+
+
+def _linked_line(push: Push, main: Line, brought: Brought, product: Product) -> Line:
+    """Write a linked line: from its main line's site, on its terms."""
+    return {
+        **main,
+        "line_no": brought.line_no,
+        "sku": brought.sku,
+        "ordered": brought.ordered,
+        "uom": product.units.base_uom,
+        "factor": 1,
+        "lot": "",
+        "allocation_policy": push.allocation_policy or product.allocation_policy,
+    }
+
+
+def _size_faults(part: Part, brought: Sequence[Collection[Brought]]) -> Iterator[Fault]:
     """Say where too much comes along: of a line, or in lines."""
     for said, linked in zip(part.parts("lines"), brought, strict=True):
         for line in linked:
-            if line["ordered"] > MOST:
-                detail = f"brings {line['ordered']} of {line['sku']} along: more than can be believed"
+            if line.ordered > MOST:
+                detail = f"brings {line.ordered} of {line.sku} along: more than can be believed"
                 yield said.fault("quantity", "quantity_too_large", detail)
     total = sum(1 + len(linked) for linked in brought)
     if total > MOST_LINES:

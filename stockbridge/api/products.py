@@ -39,6 +39,7 @@ class ProductView(BaseModel):
     tracking: str
     allocation_policy: str
     adds: list[Addition]
+    kit: bool
     shelf_life_days: int | None
     weight_g: int | None
     length_mm: int | None
@@ -51,7 +52,7 @@ async def put_product(
     services: Services,
     caller: Caller,
     response: Response,
-    said: Annotated[Said[Product], Body(examples=[examples.PRODUCT])],
+    said: Annotated[Said[Product], Body(examples=[examples.PRODUCT, examples.WITH_A_GIFT, examples.KIT])],
 ) -> ProductView:
     """Make a product known, or bring it to this. What stock is counted by can't change while there is any."""
     async with services.engine.begin() as connection:
@@ -82,7 +83,7 @@ def _packaging_faults(part: Part) -> Iterator[Fault]:
 
 def _checking(connection: AsyncConnection, new: Row) -> catalog.Check:
     async def check(known: Row) -> None:
-        changed = [name for name in ("base_uom", "tracking") if known[name] != new[name]]
+        changed = [name for name in ("base_uom", "tracking", "kit") if known[name] != new[name]]
         if changed and await _has_stock(connection, new["tenant"], new["sku"]):
             raise Conflict(f"{new['sku']} has stock: its {' and '.join(changed)} can't change.", code="has_stock")
 

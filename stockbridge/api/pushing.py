@@ -9,7 +9,8 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.deciding import Command
-from stockbridge.api.linking import bring_along
+from stockbridge.api.kits import kit_factors
+from stockbridge.api.linking import Resolved, bring_along
 from stockbridge.api.problems import refusal
 from stockbridge.api.resolving import named, resolve_push
 from stockbridge.api.said import Part, Said, canonical, digest
@@ -45,7 +46,7 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
         while pushed is None:  # where a twin of the push was faster, it is found at the second look
             standing = await _look(connection, caller, said)
             if said.body is None:
-                faults, _ = resolve_push(said.part, standing.products, standing.sites, ())
+                faults, _ = resolve_push(said.part, standing.products, standing.sites, {})
                 said.settle(faults + _carrier_faults(said.part, standing))
                 raise AssertionError("a body that can't be read has faults")
             pushed = await _Taking(connection, caller, said.body, said.part, standing).take()
@@ -128,7 +129,7 @@ class _Taking:
             raise Conflict("The order is closed; it takes no new revision.", code="order_closed")
         return False
 
-    async def _resolve(self, order_ref: str) -> list[dict[str, Any]]:
+    async def _resolve(self, order_ref: str) -> Resolved:
         """Return the push's lines in base units, with those that they bring along.
 
         Raises `Rejected` with all that is wrong with it by the catalog.
@@ -136,19 +137,24 @@ class _Taking:
         tenant = self.caller.tenant
         accepted = self.standing.revision is not None
         known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
-        faults, resolved = resolve_push(self.part, self.standing.products, self.standing.sites, known)
+        frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
+        if known and any(product.is_kit for product in self.standing.products.values()):
+            frozen |= await kit_factors(self.connection, tenant, order_ref)
+        faults, resolved = resolve_push(self.part, self.standing.products, self.standing.sites, frozen)
         faults += _carrier_faults(self.part, self.standing)
         if faults:
             raise refusal(faults)
         return bring_along(self.push, self.part, resolved, self.standing.products, known)
 
-    async def _keep(self, command: Command, resolved: list[dict[str, Any]]) -> InboxRow | None:
+    async def _keep(self, command: Command, resolved: Resolved) -> InboxRow | None:
         """Put the push into the inbox. People's data is kept apart, under ids."""
         people: dict[str, dict[str, Any]] = {}
         payload = {
             **self.push.model_dump(mode="json", exclude=set(_NOT_STORED)),
             "source": self.caller.source,
-            "resolved": resolved,
+            "resolved": resolved.lines,
+            "linked": resolved.linked,
+            "kits": resolved.kits,
             "address_id": self._address_id(people),
             "note_id": self._note_id(people),
         }

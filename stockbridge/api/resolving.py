@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.said import Part
 from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind
 from stockbridge.domain.units import to_base
@@ -57,6 +58,11 @@ class Faults:
         except Rejected as refusal:
             self.add(part, "uom", refusal.code, refusal.detail)
             return None
+
+    def stocked(self, part: Part, product: Product, name: str) -> None:
+        """Check that there can be stock of a sku."""
+        if product.is_kit:
+            self.add(part, name, "kit_not_stocked", f"{product.sku} is a kit: its components have stock, it has none")
 
     def lot(self, part: Part, product: Product) -> None:
         """Check that the lot is named of a sku that is tracked by lots."""
@@ -121,16 +127,19 @@ def named(parts: Iterable[Part], name: str) -> set[str]:
 # -- the ERP's push --------------------------------------------------------------------------------------------------
 
 
+Factors = Mapping[tuple[int, str, str], int]
+"""How many base units lines were accepted with: by number, sku and unit."""
+
+
 def resolve_push(
     push: Part,
     products: Mapping[str, Product],
     sites: Mapping[str, bool],
-    known: Collection[OrderLine],
+    frozen: Factors,
 ) -> tuple[list[Fault], list[dict[str, Any]]]:
-    """Return what is wrong with a push by the catalog, and its lines in base units."""
+    """Return what is wrong with a push by the catalog, and its lines in base units, with the factors that they keep."""
     faults = Faults()
     lines = list(push.parts("lines"))
-    frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
     for part in (push, *lines):
         _check_site(faults, part, sites)
     faults.duplicate_lines(lines)
@@ -168,7 +177,7 @@ def _push_line(
     part: Part,
     site: str | None,
     products: Mapping[str, Product],
-    frozen: Mapping[tuple[int, str, str], int],
+    frozen: Factors,
 ) -> dict[str, Any] | None:
     """Return a demand of the ledger. A line keeps the factor that it was accepted with, unless its unit changes."""
     product = known_product(faults, part, products)
@@ -202,6 +211,14 @@ def known_product(faults: Faults, part: Part, products: Mapping[str, Product]) -
     return products.get(sku)
 
 
+def stocked_product(faults: Faults, part: Part, products: Mapping[str, Product]) -> Product | None:
+    """Return the product that a part names, of which there can be stock."""
+    product = known_product(faults, part, products)
+    if product is not None:
+        faults.stocked(part, product, "sku")
+    return product
+
+
 # -- what is said of an order's lines --------------------------------------------------------------------------------
 
 Rank = Callable[[OrderLine], int]
@@ -220,6 +237,16 @@ class Known:
         """Return a line by its number."""
         found = [line for line in self.lines if line.line_no == line_no]
         return max(found, key=lambda line: (rank(line) > 0, line.ordered > 0), default=None)
+
+    def missing(self, faults: Faults, part: Part) -> None:
+        """Note that a line is not there, or is a kit's, of which only the components are."""
+        line_no = part.get("line_no")
+        components = sorted({str(line.line_no) for line in self.lines if main_line_of(line.line_no) == line_no})
+        if components:
+            detail = f"Line {line_no} is of a kit: name its components, {', '.join(components)}"
+            faults.add(part, "line_no", "kit_line", detail)
+        else:
+            faults.add(part, "line_no", "unknown_line", f"The order has no line {line_no}")
 
 
 async def read_known(
@@ -243,7 +270,7 @@ def resolve_line(
         return None
     line = known.line(line_no, rank)
     if line is None:
-        faults.add(part, "line_no", "unknown_line", f"The order has no line {line_no}")
+        known.missing(faults, part)
         return None
     product = known.products[line.sku]
     frozen = line.factor if part.readable("uom") and part.get("uom") == line.uom else None

@@ -20,7 +20,7 @@ from stockbridge.api.ledger import StreamView, stream_view
 from stockbridge.api.paging import Utc
 from stockbridge.api.posting import anew, posted, said_by
 from stockbridge.api.problems import not_found
-from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.errors import Conflict, Fault, Rejected
@@ -87,7 +87,7 @@ async def _resolve_move(connection: AsyncConnection, tenant: str, part: Part) ->
     source, target = part.part("from"), part.part("to")
     known = await catalog.locations(connection, tenant, named([source, target], "location_id"))
     places = [faults.stock_location(end, "location_id", known, staging=True) for end in (source, target)]
-    product = known_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
+    product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
     quantity = faults.base_units(part, product) if product else None
     if product:
         faults.serials(part, product, quantity)
@@ -166,7 +166,7 @@ async def _resolve_adjustment(
     faults = Faults()
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, staging=True)
-    product = known_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
+    product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
     counted_at = part.get("counted_at")
     if counted_at and datetime.fromisoformat(counted_at) > services.clock() + CLOCKS_DIFFER:
         faults.add(part, "counted_at", "time_in_future", "is later than now")

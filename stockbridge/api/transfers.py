@@ -16,7 +16,7 @@ from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Utc
 from stockbridge.api.posting import posted, said_by
 from stockbridge.api.problems import not_found
-from stockbridge.api.resolving import Faults, known_product, named
+from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import Services
 from stockbridge.domain.commands import Key
@@ -129,7 +129,7 @@ async def _resolve_sending(
 
 
 def _quantity(faults: Faults, line: Part, products: dict[str, Product], *, lot_needed: bool) -> int | None:
-    product = known_product(faults, line, products)
+    product = stocked_product(faults, line, products)
     if product is None:
         return None
     quantity = faults.base_units(line, product)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.examples import PUSHED
 from stockbridge.api.finding import FoundOrder
+from stockbridge.api.kits import Told, kit_lines
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import Problem, document
 from stockbridge.domain.errors import InvariantViolated
@@ -176,12 +177,15 @@ class CommandAnswer(OrderView):
 # One look: the order and its lines are of one moment.
 _PUSHED: Final = text(
     f"""
-    select o.order_no, o.revision, o.status, o.needs_attention, l.*
-    from records.orders o left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
+    select o.order_no, o.revision, o.status, o.needs_attention, r.content -> 'kits' as kits,
+      r.content -> 'linked' as linked, l.*
+    from records.orders o
+    join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
+    left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
     where o.tenant = :tenant and o.order_ref = :order_ref order by l.line_no, l.ordered desc
     """  # noqa: S608 - put together from constants
 )
-_OF_ORDER: Final = 4
+_OF_ORDER: Final = 6
 
 
 async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
@@ -197,7 +201,10 @@ async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: 
         status=order.status,
         needs_attention=order.needs_attention,
         workflow_id=order_workflow(tenant, order_ref),
-        lines=_lines(line_of(row[_OF_ORDER:]) for row in rows if row.line_no is not None),
+        lines=_lines(
+            [line_of(row[_OF_ORDER:]) for row in rows if row.line_no is not None],
+            {"kits": order.kits, "linked": order.linked},
+        ),
     )
 
 
@@ -239,7 +246,7 @@ async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Or
             workflow_id=order_workflow(tenant, ref),
             ship_to=_ship_to(known.get(row["address_id"])),
             note=_note(known, note_ids.get(ref)),
-            lines=_lines(lines.get(ref, [])),
+            lines=_lines(lines.get(ref, []), contents.get(ref, {})),
             pending=_pending(pending.get(ref)),
             last_refusal=_refusal(refused.get(ref)),
         )
@@ -336,28 +343,29 @@ async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment
 # -- pieces ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(lines: Iterable[OrderLine]) -> list[LineView]:
+def _lines(lines: Collection[OrderLine], told: Told) -> list[LineView]:
     """Show lines by number, each before those that it brought along.
 
-    What a line was before its sku or site changed is shown only while it holds something.
+    What a line was before its sku or site changed is shown only while it holds something. `told` is what the revision
+    says of kits.
     """
-    lines = list(lines)
     wanted = {line.line_no for line in lines if line.ordered}
     shown = [line for line in lines if line.ordered or line.to_put_back or line.line_no not in wanted]
-    shown.sort(key=lambda line: (main_line_of(line.line_no) or line.line_no, line.line_no, line.ordered > 0))
-    return [
-        LineView(
-            line_no=line.line_no,
-            main_line_no=main_line_of(line.line_no),
-            sku=line.sku,
-            site=line.site,
-            lot=line.lot or None,
-            uom=line.uom,
-            factor=line.factor,
-            **line.quantities(),
-        )
-        for line in shown
-    ]
+    views = [*map(_line, shown), *(LineView(**line, main_line_no=None, lot=None) for line in kit_lines(told, lines))]
+    return sorted(views, key=lambda line: (line.main_line_no or line.line_no, line.line_no, line.ordered > 0))
+
+
+def _line(line: OrderLine) -> LineView:
+    return LineView(
+        line_no=line.line_no,
+        main_line_no=main_line_of(line.line_no),
+        sku=line.sku,
+        site=line.site,
+        lot=line.lot or None,
+        uom=line.uom,
+        factor=line.factor,
+        **line.quantities(),
+    )
 
 
 def _ship_to(data: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ line's product brought it, the rest is the main line's own number. An ERP's numb
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -81,7 +81,36 @@ def brought_along(line_no: int, units: int, additions: Iterable[Addition], day: 
             yield Brought(linked_line_no(line_no, position), addition.sku, ordered, addition.proportion)
 
 
-def beyond(linked: OrderLine, main: OrderLine, proportion: Proportion) -> int:
-    """Return how much of a linked line is still to be shipped though its main line is not to have it any more."""
-    kept = proportion.of(main.ordered - main.cancelled)
-    return max(0, min(linked.unshipped, linked.ordered - linked.cancelled - kept))
+def beyond(linked: OrderLine, units: int, proportion: Proportion) -> int:
+    """Return how much of a linked line is still to be shipped beside what goes with so many units of its main line."""
+    return max(0, min(linked.unshipped, linked.ordered - linked.cancelled - proportion.of(units)))
+
+
+Component = tuple[OrderLine, Proportion]
+"""A linked line of a kit, and how much of it each kit has."""
+
+
+def whole_kits(components: Collection[Component], count: Callable[[OrderLine], int]) -> int:
+    """Return how many kits are whole, by what counts of each component: as many as the scarcest one makes."""
+    return min((count(line) // proportion.quantity for line, proportion in components), default=0)
+
+
+def kit_quantities(ordered: int, components: Collection[Component]) -> dict[str, int]:
+    """Return a kit's line as a view shows it: it is as far as its least advanced components.
+
+    A kit is reserved when it is with all of its components, whatever has left of it; it has left when all of it has.
+    """
+    kept = whole_kits(components, lambda line: line.ordered - line.cancelled)
+    shipped = whole_kits(components, lambda line: line.shipped)
+    reserved = whole_kits(components, lambda line: line.shipped + line.reserved) - shipped
+    return {
+        "ordered": ordered,
+        "reserved": reserved,
+        "backordered": min(ordered, kept) - shipped - reserved,
+        "picked": whole_kits(components, lambda line: line.shipped + line.picked) - shipped,
+        "to_put_back": whole_kits(components, lambda line: line.to_put_back),
+        "shipped": shipped,
+        "delivered": whole_kits(components, lambda line: line.delivered),
+        "returned": whole_kits(components, lambda line: line.returned),
+        "cancelled": ordered - min(ordered, kept),
+    }

@@ -42,6 +42,7 @@ class Product:
     units: ProductUnits
     allocation_policy: str
     additions: tuple[Addition, ...]
+    is_kit: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Location:
 
 
 _PRODUCTS: Final = Query(
-    "select sku, tracking, base_uom, packagings, allocation_policy, adds from records.product "
+    "select sku, tracking, base_uom, packagings, allocation_policy, adds, kit from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s)"
 )
 _WEIGHTS: Final = Query(
@@ -90,10 +91,11 @@ def product_of(
     packagings: list[dict[str, Any]],
     allocation_policy: str,
     adds: list[dict[str, Any]],
+    kit: bool,
 ) -> Product:
     """Read what is needed of a product's row."""
     units = ProductUnits(sku, base_uom, base_units(base_uom, packagings))
-    return Product(sku, tracking, units, allocation_policy, tuple(Addition.of_row(rule) for rule in adds))
+    return Product(sku, tracking, units, allocation_policy, tuple(Addition.of_row(rule) for rule in adds), kit)
 
 
 def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -50,8 +50,8 @@ _STANDING: Final = Query(
       exists (
         select from records.carrier_connection c where c.tenant = %(tenant)s and c.carrier = %(carrier)s
       ) as has_carrier,
-      (select coalesce(
-         jsonb_agg(jsonb_build_array(p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy, p.adds)), '[]')
+      (select coalesce(jsonb_agg(jsonb_build_array(
+         p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy, p.adds, p.kit)), '[]')
        from records.product p where p.tenant = %(tenant)s and p.sku = any(cast(%(skus)s as text[]) || array(
          select added ->> 'sku' from records.product m, jsonb_array_elements(m.adds) added
          where m.tenant = %(tenant)s and m.sku = any(%(skus)s)))

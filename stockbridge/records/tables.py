@@ -99,6 +99,13 @@ product = Table(
         server_default=text("'[]'"),
         comment="[{sku, quantity, per, from, until}]: what comes along with so many of it, in orders of those days",
     ),
+    Column(
+        "kit",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="never stocked: what it adds are its components",
+    ),
     Column("shelf_life_days", Integer),
     Column("weight_g", Integer),
     Column("length_mm", Integer),
@@ -107,6 +114,7 @@ product = Table(
     _created("updated_at"),
     PrimaryKeyConstraint("tenant", "sku"),
     CheckConstraint("tracking in ('none', 'lot', 'serial')", name="tracking"),
+    CheckConstraint("not kit or tracking = 'none' and adds <> '[]'", name="a_kit_is_its_components"),
     CheckConstraint(
         "allocation_policy in ('first_expiry_first', 'first_in_first_out', 'fewest_locations', 'pick_route')",
         name="allocation_policy",

@@ -17,6 +17,7 @@ from stockbridge.domain.linked_lines import (
     Proportion,
     beyond,
     brought_along,
+    kit_quantities,
     linked_line_no,
     main_line_of,
 )
@@ -97,7 +98,7 @@ def test_what_is_beyond_a_main_line_is_given_up_and_never_more_than_is_left(
     cancelled = data.draw(st.integers(0, brought - shipped))
     linked = line(1_000_001, brought, cancelled=cancelled, shipped=shipped)
 
-    quantity = beyond(linked, main, proportion)
+    quantity = beyond(linked, main.ordered - main.cancelled, proportion)
 
     assert 0 <= quantity <= linked.unshipped
     left = brought - cancelled - quantity
@@ -106,3 +107,31 @@ def test_what_is_beyond_a_main_line_is_given_up_and_never_more_than_is_left(
         assert left == shipped
     if not main.cancelled:
         assert quantity == 0
+
+
+@given(
+    st.integers(1, 50),
+    st.lists(st.tuples(st.integers(1, 5), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5),
+)
+def test_a_kits_line_is_the_sum_of_its_parts_and_no_further_than_any_component(
+    ordered: int, parts: list[tuple[int, float, float, float]]
+) -> None:
+    components = []
+    for position, (each, lost, gone, held) in enumerate(parts, 1):
+        kept = round(ordered * each * (1 - lost))
+        component = line(linked_line_no(1, position), ordered * each, cancelled=ordered * each - kept)
+        component.shipped = round(kept * gone)
+        component.delivered = round(component.shipped * held)
+        component.reserved = round((kept - component.shipped) * held)
+        component.backordered = kept - component.shipped - component.reserved
+        components.append((component, Proportion(each)))
+
+    kit = kit_quantities(ordered, components)
+
+    assert kit["ordered"] == kit["reserved"] + kit["backordered"] + kit["shipped"] + kit["cancelled"] == ordered
+    assert all(quantity >= 0 for quantity in kit.values())
+    assert kit["returned"] <= kit["delivered"] <= kit["shipped"]
+    assert kit["picked"] <= kit["reserved"]
+    for component, proportion in components:
+        assert kit["shipped"] * proportion.quantity <= component.shipped
+        assert (kit["shipped"] + kit["reserved"]) * proportion.quantity <= component.shipped + component.reserved

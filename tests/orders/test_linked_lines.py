@@ -98,6 +98,37 @@ async def test_a_cancelled_line_takes_its_gift_out_of_the_parcel(shop: Shop, par
     assert await disagreements(order, view, partners) == []
 
 
+async def test_a_kit_is_delivered_when_all_of_it_is_and_the_erp_hears_of_its_components(
+    shop: Shop, partners: Partners
+) -> None:
+    order = await shop.order()
+    components = [{"sku": order.sku("MUG"), "quantity": 2}, {"sku": order.sku("JAR"), "quantity": 1}]
+    await shop.made("products", {"sku": order.sku("SET"), "base_uom": "EA", "kit": True, "adds": components})
+    mugs_of_it, jars_of_it = 1_000_001, 2_000_001
+    await order.push([order.line(1, "SET", 3)])
+    await order.push([order.line(1, "SET", 2)])
+    await order.pick(from_shelf(mugs_of_it, 4), from_shelf(jars_of_it, 2))
+    await order.ship()
+    await order.hand_over()
+    await order.scan("delivered")
+    await order.until_closed()
+    await order.take_back({"line_no": mugs_of_it, "quantity": 3}, {"line_no": jars_of_it, "quantity": 2})
+
+    view = await order.settle()
+    shown = {x["line_no"]: (x["main_line_no"], x["delivered"], x["returned"]) for x in view["lines"]}
+    assert shown == {1: (None, 2, 1), mugs_of_it: (1, 4, 3), jars_of_it: (1, 2, 2)}
+    documents = await partners.documents(shop.hub.tenant, order.order_no)
+    told = [
+        (d["kind"], x["line_no"], x["main_line_no"], x["quantity"]) for d in documents for x in d["payload"]["lines"]
+    ]
+    assert [x for x in told if x[0] in {"amended", "delivered"}] == [
+        ("amended", mugs_of_it, 1, 4),
+        ("amended", jars_of_it, 1, 2),
+        ("delivered", mugs_of_it, 1, 4),
+        ("delivered", jars_of_it, 1, 2),
+    ]
+
+
 async def test_the_ledger_of_these_lives_is_sound(shop: Shop, services: BackingServices) -> None:
     del shop
     assert not verify(services.database_url).findings

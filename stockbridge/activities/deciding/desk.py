@@ -5,7 +5,7 @@ What the decisions share happens here: an order is opened, its lines are read, t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -61,15 +61,16 @@ async def read_lines(connection: AsyncConnection, row: InboxRow | OrderId) -> li
 async def read_linked(connection: AsyncConnection, row: InboxRow) -> tuple[LinkedLine, ...]:
     """Return the lines that came along with others in the order's latest accepted revision."""
     told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref, {})
-    return linked_of(told.get("resolved", ()))
+    return linked_of(told)
 
 
-def linked_of(resolved: Iterable[dict[str, Any]]) -> tuple[LinkedLine, ...]:
+def linked_of(push: Mapping[str, Any]) -> tuple[LinkedLine, ...]:
     """Return those of a push's lines that came along with others."""
+    proportions = {x["line_no"]: Proportion(x["quantity"], x["per"]) for x in push.get("linked", ())}
     return tuple(
-        LinkedLine(line["line_no"], line["sku"], line["site"], main, Proportion(**line["proportion"]))
-        for line in resolved
-        if "proportion" in line and (main := main_line_of(line["line_no"])) is not None
+        LinkedLine(line["line_no"], line["sku"], line["site"], main, proportions[line["line_no"]])
+        for line in push.get("resolved", ())
+        if line["line_no"] in proportions and (main := main_line_of(line["line_no"])) is not None
     )
 
 

@@ -44,7 +44,7 @@ async def submit(desk: Desk, row: InboxRow) -> None:
         shortage_policy=push["shortage_policy"],
         lines=tuple(_demand(line) for line in push["resolved"]),
         former=tuple({(line.site, line.sku): None for line in former}),
-        linked=linked_of(push["resolved"]),
+        linked=linked_of(push),
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
@@ -55,8 +55,7 @@ async def submit(desk: Desk, row: InboxRow) -> None:
 
 def _demand(line: dict[str, Any]) -> Demand:
     least_expiry = line.get("least_expiry")
-    asked = {name: said for name, said in line.items() if name != "proportion"}
-    return Demand(**{**asked, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
+    return Demand(**{**line, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
 
 
 async def _former(desk: Desk, row: InboxRow) -> list[OrderLine]:

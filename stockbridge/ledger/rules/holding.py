@@ -9,7 +9,7 @@ from uuid import UUID
 
 from stockbridge.domain.allocation import allocate
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
-from stockbridge.domain.linked_lines import beyond
+from stockbridge.domain.linked_lines import Component, Proportion, beyond, whole_kits
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
 from stockbridge.ledger.book import Draft, Stream
@@ -61,12 +61,20 @@ def give_up(draft: Draft, line: OrderLine, quantity: int) -> None:
 
 
 def follow(draft: Draft, order_ref: str, linked: Iterable[LinkedLine]) -> None:
-    """Cancel what linked lines have beyond what their main lines are still to get."""
+    """Cancel what linked lines have beyond what their main lines are still to get.
+
+    A kit's main line is not in the ledger: as many kits are kept as can be whole.
+    """
     lines = {line.line_no: line for line in draft.lines_of(order_ref) if line.ordered}
+    brought: dict[int, list[Component]] = {}
     for link in linked:
-        line, main = lines.get(link.line_no), lines.get(link.main_line_no)
-        quantity = beyond(line, main, link.proportion) if line and main else 0
-        if line and quantity:
+        if link.line_no in lines:
+            brought.setdefault(link.main_line_no, []).append((lines[link.line_no], link.proportion))
+    for main_line_no, its_lines in brought.items():
+        own = [(main, Proportion(1))] if (main := lines.get(main_line_no)) else its_lines
+        kept = whole_kits(own, lambda line: line.ordered - line.cancelled)
+        for line, proportion in its_lines:
+            quantity = beyond(line, kept, proportion)
             give_up(draft, line, quantity)
             line.cancelled += quantity
 

@@ -43,10 +43,11 @@ def _refusal(faults: list[Fault]) -> Rejected:
 def _fault(request: AmendOrder, line_no: int, refusal: Rejected) -> Fault:
     """Keep a line's refusal with the place in the request, so that all faults come in one answer.
 
-    Of a linked line that is the place of its main line: the linked one was not asked for by itself.
+    Of a linked line that is the place of its main line, or of the component that stands for a kit: it was not asked
+    for by itself.
     """
     asked = main_line_of(line_no) or line_no
-    index = next((i for i, demand in enumerate(request.lines) if demand.line_no == asked), None)
+    index = next((i for i, x in enumerate(request.lines) if asked in {x.line_no, main_line_of(x.line_no)}), None)
     pointer = "/lines" if index is None else f"/lines/{index}/quantity"
     return Fault(pointer, refusal.code, refusal.detail)
 

@@ -1,4 +1,4 @@
-"""A product says what comes along with it.
+"""A product says what comes along with it, or what it is a kit of.
 
 Revision ID: 0013
 Revises: 0012
@@ -28,7 +28,23 @@ def upgrade() -> None:
         ),
         schema="records",
     )
+    op.add_column(
+        "product",
+        sa.Column(
+            "kit",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="never stocked: what it adds are its components",
+        ),
+        schema="records",
+    )
+    op.create_check_constraint(
+        "a_kit_is_its_components", "product", "not kit or tracking = 'none' and adds <> '[]'", schema="records"
+    )
 
 
 def downgrade() -> None:
+    op.drop_constraint("a_kit_is_its_components", "product", schema="records", type_="check")
+    op.drop_column("product", "kit", schema="records")
     op.drop_column("product", "adds", schema="records")
