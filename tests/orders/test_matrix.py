@@ -13,7 +13,6 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
-import httpx
 import pytest
 
 from stockbridge.domain.carriers import TrackingStatus
@@ -27,6 +26,7 @@ from .changes import CHANGES, Change
 from .partners import Partners
 from .points import NOWHERE, POINTS, Point
 from .shop import Body, Order, Shop
+from .telling import said, state_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -65,32 +65,6 @@ async def settled(order: Order) -> tuple[Body, str]:
     """Wait for all that follows by itself; return the view, and the order in a line."""
     view = await order.settle()
     return view, state_of(view, await order.holds(), await order.labels())
-
-
-def said(answer: httpx.Response) -> str:
-    """Tell an answer in a line: its outcome, or why not."""
-    body = answer.json()
-    if answer.is_success:
-        return str(body.get("outcome") or answer.status_code)
-    reasons = sorted({fault["detail"] for fault in body.get("errors") or ()} or {body["detail"]})
-    return f"{answer.status_code} {body['type'].removeprefix('/problems/')}: {' '.join(reasons)}"
-
-
-SHOWN = ("reserved", "picked", "backordered", "to_put_back", "shipped", "delivered", "returned", "cancelled")
-
-
-def state_of(view: Body, holds: dict[int, str], labels: str) -> str:
-    """Tell an order in a line: its status, its lines and where they are held, its parcels, and what needs a person."""
-    parts = [view["status"]]
-    for line in view["lines"]:
-        quantities = [f"{line[name]} {name}" for name in SHOWN if line[name]]
-        if quantities:
-            parts.append(f"{line['line_no']} {line['sku'].split('-')[0]}: {', '.join(quantities)}")
-    parts += [f"line {line_no} holds {places}" for line_no, places in holds.items()]
-    parts += [f"parcel {shipment['tracking_status']}, label {labels}" for shipment in view["shipments"]]
-    if view["needs_attention"]:
-        parts.append(f"needs a person: {view['attention']['reason']} ({', '.join(view['attention']['actions'])})")
-    return "; ".join(parts)
 
 
 def record(named: str, outcomes: dict[str, str]) -> None:

@@ -167,3 +167,17 @@ async def test_a_person_who_is_asked_for_twice_is_asked_for_once(hub: Hub, steps
     assert work.needs_attention
     assert work.attention is not None
     assert work.attention["step"] == "erp/1"
+
+
+async def test_a_revision_that_comes_as_its_order_closes_leaves_nothing_to_be_told(hub: Hub, steps: Steps) -> None:
+    await hub.receive("MUG", 10)
+    address_id = await hub.keep_address()
+    await steps.decide(hub.pushing("SO-1", {1: ("MUG", 4)}, address_id))
+    await steps.decide(("cancel", "cancel/SO-1/X-1", {"cancel_no": "X-1", "reason": "customer"}))
+    await steps.tell_all()
+    assert (await hub.must_have("SO-1"))["closed_at"] is not None
+
+    decided = await steps.decide(hub.pushing("SO-1", {1: ("MUG", 6)}, address_id, 2))
+
+    assert {decision.problem and decision.problem["code"] for decision in decided} == {"order_closed"}
+    assert [message["kind"] for message in await hub.messages("SO-1")] == ["accepted", "reserved", "cancelled"]

@@ -71,10 +71,12 @@ class Deciding:
             raise Unavailable(f"{row.key} can't be decided: {bug}") from bug
 
     async def _write_refusal(self, row: InboxRow, refusal: Rejected) -> None:
+        name = (row.tenant, row.order_ref)
         async with self._desk.engine.begin() as connection:
-            known = await orders.lock(connection, [(row.tenant, row.order_ref)])
+            order = (await orders.lock(connection, [name])).get(name)
             await inbox.refuse(connection, row.inbox_id, refusal)
-            if known and row.kind == "submit":
+            # A closed order has no feed any more: who sent a revision of it hears it as the answer.
+            if row.kind == "submit" and order is not None and order["closed_at"] is None:
                 lines = erp_lines(await read_lines(connection, row), "ordered")
                 payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
                 await messages.append(connection, row.tenant, row.order_ref, "refused", payload)

@@ -1,0 +1,73 @@
+"""Two who want something of an order at once: it ends as if one had come after the other, and nobody disagrees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+
+import httpx
+import pytest
+
+from .agreement import disagreements
+from .changes import CHANGES, Change, pick
+from .partners import Partners
+from .points import CUPS, MUGS, POINTS
+from .shop import Order, Shop
+from .telling import state_of
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+PICKED: Final = "all picked"
+HAPPENING: Final = {**CHANGES, PICKED: pick(MUGS(4), CUPS(2))}
+RACING: Final = {
+    "reserved": ("more", "less", "a line removed", PICKED, "cancelled"),
+    "picked": ("more", "less", "another address", "shipped", "cancelled"),
+    "labeled": ("more", "less", "another address", "handed over", "cancelled"),
+    "shipped_in_part": ("more", "much less", "a line removed", "cancelled"),
+}
+RACES: Final = [(point, *pair) for point, changes in RACING.items() for pair in combinations(changes, 2)]
+Ending = tuple[bool, bool, str]
+"""Whether each of two was accepted, and the order as it is then."""
+
+
+@pytest.mark.parametrize("point", RACING)
+async def test_two_at_once_end_as_one_after_the_other(shop: Shop, partners: Partners, point: str) -> None:
+    pairs = [pair for at, *pair in RACES if at == point]
+    wrong = await asyncio.gather(*(race(shop, partners, point, *pair) for pair in pairs))
+    assert [f"{' and '.join(pair)}: {word}" for pair, words in zip(pairs, wrong, strict=True) for word in words] == []
+
+
+async def race(shop: Shop, partners: Partners, point: str, one: str, other: str) -> list[str]:
+    """Let two changes race for an order, and say what is wrong with how it ended."""
+    changes = HAPPENING[one], HAPPENING[other]
+    at_once, forth, back = [await POINTS[point].reach(shop) for _ in range(3)]
+    both = asyncio.gather(*(told(at_once, at_once.revision + nth, change) for nth, change in enumerate(changes)))
+    ended = await ending(at_once, await both)
+    possible = [await in_turn(forth, changes, (0, 1)), await in_turn(back, changes, (1, 0))]
+    wrong = await disagreements(at_once, await at_once.view(), partners)
+    if ended not in possible:
+        wrong.append(f"it ended as {ended}, but one after the other as {possible}")
+    return wrong
+
+
+async def told(order: Order, revision: int, change: Change) -> httpx.Response:
+    """Tell a change; as an amendment, it is the revision after this one, whoever else was faster."""
+    order.revision = revision
+    return await change(order)
+
+
+async def in_turn(order: Order, changes: tuple[Change, Change], turns: tuple[int, int]) -> Ending:
+    """Tell one after the other, and return how that ends."""
+    known = order.revision
+    answers = {nth: await told(order, known + nth, changes[nth]) for nth in turns}
+    return await ending(order, [answers[0], answers[1]])
+
+
+async def ending(order: Order, answers: Sequence[httpx.Response]) -> Ending:
+    """Tell how an order ended. Labels aside, of which more are bought where the carrier was faster than an amendment;
+    and without the words of a refusal: of two reasons, the other may have come first."""
+    view = await order.settle()
+    one, other = (answer.is_success for answer in answers)
+    return one, other, state_of(view, await order.holds(), "aside").replace(order.order_no, "SO")
