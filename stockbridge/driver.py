@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from psycopg import AsyncConnection as AsyncDriver
 from psycopg import AsyncCursor, Error
+from psycopg import Connection as Driver
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, Table, bindparam, insert, update
 from sqlalchemy.dialects.postgresql import JSONB
@@ -79,6 +80,17 @@ class Query:
             if driver.closed:
                 await connection.exec_driver_sql("select")  # so that SQLAlchemy learns of it, and makes its pool anew
             raise
+
+    def at_once(self, connection: Connection, **given: Any) -> list[Row]:
+        """Run it on a thread's connection, and return its rows, if it has any."""
+        driver: Driver[Row] = _driver_of(connection)
+        try:
+            cursor = driver.execute(self.sql, self._adapted(given))
+        except Error:
+            if driver.closed:
+                connection.exec_driver_sql("select")
+            raise
+        return cursor.fetchall() if cursor.rownumber is not None else []
 
     def _adapted(self, given: Mapped) -> Mapped:
         given.update(self.constants)

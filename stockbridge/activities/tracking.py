@@ -157,7 +157,7 @@ class Tracking:
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
             at = event["occurred_at"] or outcome.recorded_at
-            await note_handover(connection, order, shipment["shipment_no"], at, Evidence.INFERRED)
+            await note_handover(connection, order, shipment, boxes, at, Evidence.INFERRED)
 
         with suppress(Conflict):  # it was handed over meanwhile, by a person's word
             await self._ledger.post(request, attach)

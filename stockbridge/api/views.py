@@ -235,8 +235,7 @@ async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Or
     if not order_refs:
         return []
     lines = await order_lines(connection, tenant, order_refs)
-    pending = await order_reads.pending(connection, tenant, order_refs)
-    refused = await order_reads.last_refused(connection, tenant, order_refs)
+    waits = await order_reads.unaccepted(connection, tenant, order_refs)
     contents = await order_reads.contents(connection, tenant, order_refs)
     note_ids = {ref: UUID(told["note_id"]) for ref, told in contents.items() if told.get("note_id")}
     known = await people.read(connection, tenant, {*(row["address_id"] for row in rows), *note_ids.values()})
@@ -247,8 +246,8 @@ async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Or
             ship_to=_ship_to(known.get(row["address_id"])),
             note=_note(known, note_ids.get(ref)),
             lines=_lines(lines.get(ref, []), contents.get(ref, {})),
-            pending=_pending(pending.get(ref)),
-            last_refusal=_refusal(refused.get(ref)),
+            pending=_pending(waits["queued"].get(ref)),
+            last_refusal=_refusal(waits["refused"].get(ref)),
         )
         for row in rows
         for ref in (row["order_ref"],)
@@ -286,8 +285,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
     payload = push.payload
     ids = {UUID(payload[name]) for name in ("address_id", "note_id") if payload.get(name)}
     known = await people.read(connection, order.tenant, ids)
-    pending = await order_reads.pending(connection, order.tenant, [order.order_ref])
-    refused = await order_reads.last_refused(connection, order.tenant, [order.order_ref])
+    waits = await order_reads.unaccepted(connection, order.tenant, [order.order_ref])
     return OrderView(
         **{name: payload.get(name) for name in _OF_PUSH},
         ship_complete=payload.get("ship_complete", False),
@@ -300,8 +298,8 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
         note=_note(known, UUID(payload["note_id"]) if payload.get("note_id") else None),
         lines=[],
         shipments=[],
-        pending=_pending(pending.get(order.order_ref)),
-        last_refusal=_refusal(refused.get(order.order_ref)),
+        pending=_pending(waits["queued"].get(order.order_ref)),
+        last_refusal=_refusal(waits["refused"].get(order.order_ref)),
         created_at=push.received_at,
         updated_at=push.decided_at or push.received_at,
         closed_at=push.decided_at,

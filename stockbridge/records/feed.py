@@ -7,16 +7,32 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-_THIS: Final = "tenant = :tenant and order_ref = :order_ref and number = :number"
+from stockbridge.driver import Query, listed
+
+_OF_MESSAGE: Final = (
+    "tenant",
+    "order_ref",
+    "number",
+    "kind",
+    "reference",
+    "payload",
+    "state",
+    "attempts",
+    "created_at",
+)
+_OF_ORDER: Final = ("source", "order_no", "status")
+_CLAIMED: Final = (*_OF_MESSAGE, *_OF_ORDER, "parcels", "label_is_to_come")
+
+_THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"
 _OPEN: Final = "state not in ('done', 'skipped')"
 
 # The feed's next message that is not done, if it comes behind this one.
 _BEHIND: Final = f"""
-    tenant = :tenant and order_ref = :order_ref and number > :number and cast(:go_on as boolean) and number = (
+    tenant = %(tenant)s and order_ref = %(order_ref)s and number > %(number)s and %(go_on)s::boolean and number = (
       select min(number) from records.erp_message
-      where tenant = :tenant and order_ref = :order_ref and number <> :number and {_OPEN}
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and number <> %(number)s and {_OPEN}
     )
 """  # noqa: S608 - put together from constants
 
@@ -30,7 +46,7 @@ def _claiming(which: str) -> str:
       update records.erp_message m set state = 'sent', attempts = m.attempts + 1
       from message where (m.tenant, m.order_ref, m.number) = (message.tenant, message.order_ref, message.number)
     )
-    select message.*, o.source, o.order_no, o.status,
+    select {listed(_OF_MESSAGE, "message.")}, {listed(_OF_ORDER, "o.")},
       (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number)
                                  order by p.parcel_no), '[]')
        from records.parcel p
@@ -47,20 +63,21 @@ def _claiming(which: str) -> str:
     """  # noqa: S608 - put together from constants
 
 
-_CLAIM: Final = text(f"with {_claiming(_THIS)}")
+_CLAIM: Final = Query(f"with {_claiming(_THIS)}", _CLAIMED)
 
-_DONE: Final = text(
+_DONE: Final = Query(
     f"""
     with told as (
       update records.erp_message
-      set state = 'done', document_no = :document_no, done_at = clock_timestamp(), last_error = null
+      set state = 'done', document_no = %(document_no)s, done_at = clock_timestamp(), last_error = null
       where {_THIS} and {_OPEN}
     ), {_claiming(_BEHIND)}
-    """  # noqa: S608 - put together from constants
+    """,  # noqa: S608 - put together from constants
+    _CLAIMED,
 )
 
-_FAILED: Final = text(
-    f"update records.erp_message set state = :state, last_error = :reason where {_THIS} and {_OPEN}"  # noqa: S608
+_FAILED: Final = Query(
+    f"update records.erp_message set state = %(state)s, last_error = %(reason)s where {_THIS} and {_OPEN}"  # noqa: S608
 )
 
 
@@ -80,9 +97,9 @@ def done(
 def failed(connection: Connection, tenant: str, order_ref: str, number: int, state: str, reason: str) -> None:
     """Note why a message is not done: `unknown` if the ERP may have it, `intended` if it surely has not."""
     given = {"tenant": tenant, "order_ref": order_ref, "number": number, "state": state, "reason": reason}
-    connection.execute(_FAILED, given)
+    _FAILED.at_once(connection, **given)
 
 
-def _claimed(connection: Connection, statement: Any, given: dict[str, Any]) -> dict[str, Any] | None:
-    found = connection.execute(statement, given).mappings().one_or_none()
-    return dict(found) if found else None
+def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> dict[str, Any] | None:
+    rows = query.at_once(connection, **given)
+    return dict(zip(query.columns, rows[0], strict=True)) if rows else None

@@ -153,35 +153,22 @@ async def first_pushes(connection: AsyncConnection, tenant: str, order_refs: Seq
     return {row.order_ref: Said(*row) for row in await connection.execute(query)}
 
 
-async def pending(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Said]:
-    """Return the command that each order decides next."""
-    return await _first_of_each(connection, tenant, order_refs, _PENDING)
+async def unaccepted(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Said]]:
+    """Return the command that each order decides next (`queued`), and its last one that was refused (`refused`)."""
+    every = [Said(*row) for row in await _UNACCEPTED.rows(connection, tenant=tenant, order_refs=list(order_refs))]
+    found: dict[str, dict[str, Said]] = {"queued": {}, "refused": {}}
+    for said in every:
+        found[said.state][said.order_ref] = said
+    return found
 
 
-async def last_refused(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Said]:
-    """Return the last command of each order that was refused."""
-    return await _first_of_each(connection, tenant, order_refs, _LAST_REFUSED)
-
-
-async def _first_of_each(
-    connection: AsyncConnection, tenant: str, order_refs: Sequence[str], query: Query
-) -> dict[str, Said]:
-    every = [Said(*row) for row in await query.rows(connection, tenant=tenant, order_refs=list(order_refs))]
-    return {said.order_ref: said for said in every}
-
-
-def _first(state: str, direction: str) -> Query:
-    return Query(
-        f"""
-        select distinct on (order_ref) {listed(Said.__dataclass_fields__)} from records.inbox
-        where tenant = %(tenant)s and order_ref = any(%(order_refs)s) and state = '{state}'
-        order by order_ref, inbox_id {direction}
-        """  # noqa: S608 - put together from constants
-    )
-
-
-_PENDING: Final = _first("queued", "asc")
-_LAST_REFUSED: Final = _first("refused", "desc")
+_UNACCEPTED: Final = Query(
+    f"""
+    select distinct on (order_ref, state) {listed(Said.__dataclass_fields__)} from records.inbox
+    where tenant = %(tenant)s and order_ref = any(%(order_refs)s) and state <> 'accepted'
+    order by order_ref, state, case state when 'queued' then inbox_id else -inbox_id end
+    """  # noqa: S608 - put together from constants
+)
 
 
 # -- shipments -------------------------------------------------------------------------------------------------------

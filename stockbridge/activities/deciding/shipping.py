@@ -22,13 +22,14 @@ from stockbridge.activities.deciding.desk import (
     read_lines,
 )
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
+from stockbridge.domain.errors import Conflict, Rejected
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import IssueGoods
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import catalog, inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
+from stockbridge.records.shipments import Shipment
 
 
 async def ship(desk: Desk, row: InboxRow) -> None:
@@ -44,8 +45,8 @@ async def ship(desk: Desk, row: InboxRow) -> None:
     request = _issue_request(row, row.payload["shipment_no"], boxes)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await _make_shipment(connection, row, boxes)
-        await _handed_over(connection, row, row.payload["shipment_no"], outcome)
+        made = await _make_shipment(connection, row, boxes)
+        await _handed_over(connection, row, made, boxes, outcome)
 
     await desk.ledger.post(request, attach)
 
@@ -69,7 +70,9 @@ async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> li
     return boxes
 
 
-async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None) -> None:
+async def _make_shipment(
+    connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None
+) -> Shipment:
     shipment_no = row.payload["shipment_no"]
     order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
@@ -80,20 +83,20 @@ async def _make_shipment(connection: AsyncConnection, row: InboxRow, boxes: list
         raise Rejected("several_sites", "A shipment leaves from one site; make one shipment for each.")
     skus = {content["sku"] for box in boxes for content in box["lines"]}
     weights = await catalog.weights(connection, row.tenant, skus)
+    made = {
+        "tenant": row.tenant,
+        "order_ref": row.order_ref,
+        "shipment_no": shipment_no,
+        "site": site.pop(),
+        "carrier": order["carrier"],
+        "service_level": order["service_level"],
+        "tracking_status": "pending",
+    }
     await shipments.add(
-        connection,
-        {
-            "tenant": row.tenant,
-            "order_ref": row.order_ref,
-            "shipment_no": shipment_no,
-            "site": site.pop(),
-            "carrier": order["carrier"],
-            "service_level": order["service_level"],
-            "tracking_status": "pending",
-        },
-        [_parcel_row(row, number, box, weights) for number, box in enumerate(boxes, 1)],
+        connection, made, [_parcel_row(row, number, box, weights) for number, box in enumerate(boxes, 1)]
     )
     await shipments.intend(connection, row.tenant, row.order_ref, "label", shipment_no, 1)
+    return made
 
 
 async def hand_over(desk: Desk, row: InboxRow) -> None:
@@ -110,10 +113,11 @@ async def hand_over(desk: Desk, row: InboxRow) -> None:
     if known["handed_over_at"]:
         await accept_alone(desk, row, "unchanged")
         return
-    request = _issue_request(row, shipment_no, [box for box in boxes if box["shipment_no"] == shipment_no])
+    own = [box for box in boxes if box["shipment_no"] == shipment_no]
+    request = _issue_request(row, shipment_no, own)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await _handed_over(connection, row, shipment_no, outcome)
+        await _handed_over(connection, row, known, own, outcome)
 
     try:
         await desk.ledger.post(request, attach)
@@ -134,28 +138,28 @@ def _issue_request(row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]])
     )
 
 
-async def _handed_over(connection: AsyncConnection, row: InboxRow, shipment_no: str, outcome: Outcome) -> None:
+async def _handed_over(
+    connection: AsyncConnection, row: InboxRow, shipment: Shipment, boxes: list[dict[str, Any]], outcome: Outcome
+) -> None:
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    evidence = outcome.request.evidence
-    await note_handover(connection, order, shipment_no, outcome.request.occurred_at or outcome.recorded_at, evidence)
+    at = outcome.request.occurred_at or outcome.recorded_at
+    await note_handover(connection, order, shipment, boxes, at, outcome.request.evidence)
     await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
 
 async def note_handover(
-    connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, evidence: Evidence
+    connection: AsyncConnection,
+    order: OrderId,
+    shipment: Shipment,
+    boxes: Iterable[Mapping[str, Any]],
+    at: datetime,
+    evidence: Evidence,
 ) -> None:
-    """Write down that a shipment left, in the transaction of its goods issue, and tell the ERP."""
-    shipment = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
-    if shipment is None:
-        raise InvariantViolated(f"shipment {shipment_no} is not there to be handed over")
+    """Write down that a shipment left with these parcels, in the transaction of its goods issue, and tell the ERP."""
+    shipment_no = shipment["shipment_no"]
     await shipments.set_fields(
         connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence.value
     )
-    boxes = [
-        box
-        for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-        if box["shipment_no"] == shipment_no
-    ]
     payload = {
         "shipment_no": shipment_no,
         "carrier": shipment["carrier"],
