@@ -85,7 +85,7 @@ class Counter:
 
     async def tell(self, telling: Telling[Told], said: Said[Told]) -> Answered[Told]:
         """Check a command, keep it, and have it decided. Raises `Rejected` with all that is wrong with it."""
-        async with self.services.reading() as connection:
+        async with self.services.engine.begin() as connection:
             order = await self.named.find(connection)
             body = said.body
             if body is None:

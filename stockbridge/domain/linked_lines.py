@@ -103,6 +103,7 @@ def kit_quantities(ordered: int, components: Collection[Component]) -> dict[str,
     kept = whole_kits(components, lambda line: line.ordered - line.cancelled)
     shipped = whole_kits(components, lambda line: line.shipped)
     reserved = whole_kits(components, lambda line: line.shipped + line.reserved) - shipped
+    ordered = max(ordered, shipped + reserved)  # one that was lost, sent again and found is more than was asked for
     return {
         "ordered": ordered,
         "reserved": reserved,

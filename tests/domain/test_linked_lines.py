@@ -135,3 +135,9 @@ def test_a_kits_line_is_the_sum_of_its_parts_and_no_further_than_any_component(
     for component, proportion in components:
         assert kit["shipped"] * proportion.quantity <= component.shipped
         assert (kit["shipped"] + kit["reserved"]) * proportion.quantity <= component.shipped + component.reserved
+
+
+def test_a_kit_that_was_lost_sent_again_and_found_is_more_than_was_asked_for() -> None:
+    glass = line(1_000_001, 8, shipped=4)
+    shown = kit_quantities(4, [(glass, Proportion(1))])
+    assert shown["ordered"] == shown["reserved"] + shown["backordered"] + shown["shipped"] + shown["cancelled"] == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from stockbridge.domain.stock import Place, StreamKey
 from stockbridge.ledger.requests import AdjustStock
@@ -89,3 +90,21 @@ async def test_what_waits_past_its_deadline_is_cancelled_and_the_erp_hears_of_it
     assert [(act["actor"], act["state"], act["answer"]["outcome"]) for act in acts] == [
         ("backorder_until", "accepted", "done")
     ]
+
+
+async def test_a_deadline_that_passes_leaves_the_flag_of_what_a_person_must_look_at(hub: Hub) -> None:
+    await hub.receive("MUG", 4)
+    await hub.push("SO-1", {1: ("MUG", 4), 2: ("CUP", 2)}, backorder_until="2099-01-24T12:00:00+01:00")
+    await hub.pick("SO-1", {1: ("MUG", 4)})
+    await hub.ship("SO-1")
+    (number,) = await hub.until_labeled("SO-1")
+    await hub.hand_over("SO-1")
+    await hub.hear(number, "return_to_sender")
+    flagged = await hub.until_attention("SO-1")
+
+    async with hub.engine.begin() as connection:
+        passed = "update records.orders set backorder_until = now() where tenant = :tenant"
+        await connection.execute(text(passed), {"tenant": hub.tenant})
+    await hub.until_told("SO-1", "accepted", "reserved", "backordered", "shipped", "cancelled")
+
+    assert (await hub.must_have("SO-1"))["attention"] == flagged

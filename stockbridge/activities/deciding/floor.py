@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.activities import parcels
 from stockbridge.activities.bookkeeping import changes
 from stockbridge.activities.deciding.desk import (
     Desk,
@@ -21,6 +22,7 @@ from stockbridge.activities.deciding.desk import (
     read_lines,
     read_linked,
 )
+from stockbridge.activities.messages import OrderId
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
@@ -58,13 +60,17 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
 
 
 def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
-    """Return what accepts a short pick, has counted what was missing, and tells the ERP what was not made up for."""
+    """Return what accepts a short pick, has counted what was missing, and tells the ERP what was not made up for.
+
+    Parcels may name what is not picked yet: they lose what is held no more.
+    """
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
         lines = await read_lines(connection, row)
         for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        await parcels.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, lines)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     return attach

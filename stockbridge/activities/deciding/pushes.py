@@ -159,10 +159,23 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
         for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
         await parcels.fit(connection, order, lines, lines)
-        await clear_attention(connection, row)
+        await _need_no_person(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     await desk.ledger.post(request, attach)
+
+
+_TRIED_AGAIN: Final = ("label/", "void/", "erp/", "house")
+"""The steps that the order's workflow tries again after a cancellation, and flags again where that does not help."""
+
+
+async def _need_no_person(connection: AsyncConnection, row: InboxRow) -> None:
+    """Take the flag off. Where a deadline passed, nobody has looked: then only that of a step that is tried again."""
+    if row.payload.get("backorder_until"):
+        order = await open_order(connection, row)
+        if not str((order["attention"] or {}).get("step")).startswith(_TRIED_AGAIN):
+            return
+    await clear_attention(connection, row)
 
 
 def _order_fields(push: dict[str, Any]) -> dict[str, Any]:

@@ -50,8 +50,6 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
-        if undelivered and (known["attention"] or {}).get("step", "").startswith(parcel_step("")):
-            await clear_attention(connection, row)
         lines = await read_lines(connection, row)
         about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
         told = erp_lines([x for x in lines if x.line_no in about], "returned")
@@ -59,7 +57,9 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
         for kind, said in [("returned", payload), *demand_changes(former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         if undelivered:
-            await _note_parcels(connection, row, undelivered, instant(row) or outcome.recorded_at)
+            back = await _note_parcels(connection, row, undelivered, instant(row) or outcome.recorded_at)
+            if (known["attention"] or {}).get("step") in [parcel_step(number) for number in back]:
+                await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     await desk.ledger.post(request, attach)
@@ -82,14 +82,19 @@ def _is_sent_back(box: Parcel) -> bool:
     return bool(box["tracking_status"] == TrackingStatus.RETURN_TO_SENDER)
 
 
-async def _note_parcels(connection: AsyncConnection, row: InboxRow, shipment_no: str, at: datetime) -> None:
-    """Let the rows of those parcels say that they came back of which nothing can be underway any more."""
+async def _note_parcels(connection: AsyncConnection, row: InboxRow, shipment_no: str, at: datetime) -> list[str]:
+    """Let the rows of those parcels say that they came back of which nothing can be underway any more.
+
+    Returns their tracking numbers.
+    """
     every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
     boxes = [box for box in every if box["shipment_no"] == shipment_no and tracking.is_underway(box)]
     there = Counter(await underway(connection, row.tenant, row.order_ref, shipment_no))
-    for parcel_no in _back(boxes, sum(map(_held, boxes), Counter()) - there):
+    back = list(_back(boxes, sum(map(_held, boxes), Counter()) - there))
+    for parcel_no in back:
         await shipments.set_parcel(connection, row.tenant, row.order_ref, shipment_no, parcel_no, came_back_at=at)
     await arriving.go_on_without(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), shipment_no)
+    return [box["tracking_number"] for box in boxes if box["parcel_no"] in back]
 
 
 def _back(boxes: list[Parcel], goods: Counter[LineName]) -> Iterator[int]:
