@@ -115,7 +115,7 @@ def sandbox() -> None:
     from stockbridge.sandbox.serve import serve
     from stockbridge.sandbox.settings import SandboxSettings
 
-    signals.run(serve(SandboxSettings(), handle_signals=False))
+    signals.run_fast(serve(SandboxSettings(), handle_signals=False))
 
 
 @app.command(rich_help_panel="Run it")

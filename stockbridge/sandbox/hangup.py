@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TRANSPORT = "stockbridge.sandbox.transport"
 
 
-class HangupProtocol(H11Protocol):
+class HangupProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which also shows each request the connection that it came by."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
