@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.erp import ErpMessageKind
-from stockbridge.domain.orders import OrderLine, status_of
+from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import AmendOrder, Request
 from stockbridge.ledger.writer import Outcome
@@ -75,9 +75,12 @@ async def refresh_status(connection: AsyncConnection, names: Collection[OrderNam
         by_tenant[tenant].append(order_ref)
     for tenant, order_refs in by_tenant.items():
         lines = await order_lines(connection, tenant, order_refs)
-        labeled = await _labeled(connection, tenant, order_refs)
-        statuses = {ref: status_of(lines.get(ref, ()), labeled[ref]).value for ref in order_refs}
-        await orders.set_statuses(connection, tenant, statuses)
+        statuses = {ref: status_of(lines.get(ref, ()), {}) for ref in order_refs}
+        # Only what is picked can be labeled, too; most orders need not be asked about it.
+        picked = [ref for ref, status in statuses.items() if status is OrderStatus.PICKED]
+        labeled = await _labeled(connection, tenant, picked) if picked else {}
+        statuses |= {ref: status_of(lines[ref], labeled[ref]) for ref in picked}
+        await orders.set_statuses(connection, tenant, {ref: status.value for ref, status in statuses.items()})
 
 
 async def _labeled(connection: AsyncConnection, tenant: str, order_refs: list[str]) -> dict[str, dict[int, int]]:

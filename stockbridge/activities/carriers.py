@@ -18,7 +18,8 @@ from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
-from stockbridge.records import events, orders, outbox, places, shipments
+from stockbridge.driver import alone
+from stockbridge.records import labels, orders, outbox, shipments
 
 _SENT: Final = frozenset({"sent", "unknown"})
 _OPEN: Final = _SENT | {"intended"}
@@ -29,7 +30,7 @@ class CarrierActivities:
 
     def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = alone(engine)
         self._carriers = carriers
 
     @activity.defn
@@ -41,46 +42,22 @@ class CarrierActivities:
             if before is not None:
                 row, request, port = before
                 booking = await self._find(port, row) or await self._book(port, step, request)
-                await self._keep(step, row, booking)
+                await self._keep(step, booking)
             return await self._work(order)
 
     async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
         """Mark a label as sent, unless it is done or no longer wanted. Returns the row as it was before."""
         async with self._engine.begin() as connection:
             order = await _lock(connection, step)
-            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            row = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
             if row["state"] not in _OPEN:
                 return None
-            if await shipments.is_withdrawn(connection, row):
+            if row["withdrawn"]:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
                 return None
-            request = await self._request(connection, step, row, order)
+            request = _request(row, order)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
             return row, request, self._port(order["carrier"])
-
-    async def _request(
-        self, connection: AsyncConnection, step: m.CarrierStep, row: dict[str, Any], order: dict[str, Any]
-    ) -> BookingRequest:
-        shipment = await shipments.get(connection, step.tenant, step.order_ref, step.shipment_no)
-        if shipment is None:
-            raise Rejected("unknown_shipment", f"Shipment {step.shipment_no} is gone.")
-        boxes = [
-            box
-            for box in await shipments.parcels_of(connection, step.tenant, [step.order_ref])
-            if box["shipment_no"] == step.shipment_no and box["lines"]
-        ]
-        ship_to = await orders.get_address(connection, order["address_id"])
-        ship_from = await places.ship_from(connection, step.tenant, shipment["site"])
-        return BookingRequest(
-            reference=row["reference"],
-            service_level=order["service_level"],
-            ship_from=_address(ship_from),
-            ship_to=_address(ship_to.get("ship_to") or ship_to),
-            parcels=tuple(
-                ParcelRequest(b["parcel_no"], b["weight_g"], b["length_mm"], b["width_mm"], b["height_mm"])
-                for b in boxes
-            ),
-        )
 
     def _port(self, carrier: str) -> CarrierPort:
         if carrier not in self._carriers:
@@ -105,17 +82,14 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
 
-    async def _keep(self, step: m.CarrierStep, row: dict[str, Any], booking: Booking) -> None:
+    async def _keep(self, step: m.CarrierStep, booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
             await _lock(connection, step)
-            await shipments.move_step(
-                connection, step.tenant, step.order_ref, step.step_id, "done", booking_id=booking.booking_id
-            )
-            if await shipments.is_withdrawn(connection, row):
-                return  # the void that is intended finds the booking here
+            if not await labels.bought(connection, step.tenant, step.order_ref, step.step_id, booking.booking_id):
+                return
             for labeled in booking.parcels:
-                await shipments.set_parcel(
+                heard_of = await labels.put_on(
                     connection,
                     step.tenant,
                     step.order_ref,
@@ -125,12 +99,7 @@ class CarrierActivities:
                     label=labeled.label,
                     label_media_type=labeled.label_media_type,
                 )
-                owner = {
-                    "order_ref": step.order_ref,
-                    "shipment_no": step.shipment_no,
-                    "parcel_no": labeled.parcel_no,
-                }
-                if await events.match(connection, step.tenant, owner, labeled.tracking_number):
+                if heard_of:
                     await outbox.put(connection, step.tenant, step.order_ref, "carrier_event")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
 
@@ -181,6 +150,20 @@ async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Orde
     """Return the order of a step, and let nobody change it meanwhile."""
     name = (step.tenant, step.order_ref)
     return (await orders.lock(connection, [name]))[name]
+
+
+def _request(label: labels.Wanted, order: orders.Order) -> BookingRequest:
+    if label["site"] is None:
+        raise Rejected("unknown_shipment", f"Shipment {label['shipment_no']} is gone.")
+    ship_to = label["ship_to"] or {}
+    return BookingRequest(
+        reference=label["reference"],
+        service_level=order["service_level"],
+        # The site's name, where its address has none.
+        ship_from=_address({"name": label["site"], **(label["ship_from"] or {})}),
+        ship_to=_address(ship_to.get("ship_to") or ship_to),
+        parcels=tuple(ParcelRequest(**box) for box in label["boxes"]),
+    )
 
 
 def _address(data: dict[str, Any]) -> Address:

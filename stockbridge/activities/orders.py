@@ -17,6 +17,7 @@ from stockbridge.activities.deciding.operators import ask_for_a_person
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.tracking import Tracking
 from stockbridge.activities.work import close_if_done, read_decision, read_work
+from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import inbox
 
@@ -26,7 +27,7 @@ class OrderActivities:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = alone(engine)
         self._deciding = Deciding(engine, ledger)
         self._tracking = Tracking(engine, ledger)
 

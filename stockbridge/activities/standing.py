@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.stock import Evidence
+from stockbridge.driver import alone
 from stockbridge.records import inbox, orders, shipments
 
 Standing = Literal["unknown", "open", "closed"]
@@ -16,7 +17,7 @@ Standing = Literal["unknown", "open", "closed"]
 
 async def standing_of(engine: AsyncEngine, order: OrderId) -> Standing:
     """Say whether an order is accepted, and still open."""
-    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+    async with alone(engine).connect() as connection:
         row = await orders.get(connection, order.tenant, order.order_ref)
     if row is None:
         return "unknown"

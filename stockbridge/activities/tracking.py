@@ -22,6 +22,7 @@ from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus
 from stockbridge.domain.errors import Conflict, Rejected
 from stockbridge.domain.stock import Evidence
+from stockbridge.driver import alone
 from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
 from stockbridge.ledger.writer import LedgerWriter, Outcome
 from stockbridge.records import events, orders, shipments, tracking
@@ -49,7 +50,7 @@ class Tracking:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = alone(engine)
         self._ledger = ledger
 
     async def apply_all(self, order: OrderId) -> None:

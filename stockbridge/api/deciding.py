@@ -17,6 +17,7 @@ from stockbridge.domain.commands import CommandKind
 from stockbridge.domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
 from stockbridge.records import inbox, order_reads
 from stockbridge.records.inbox import InboxRow
+from stockbridge.records.order_reads import KnownOfKey
 
 WAIT_S: Final = 5.0
 """How long a caller waits for a decision; after it, the answer is 202."""
@@ -40,16 +41,18 @@ class Command:
     digest: bytes
     actor: str
 
-    async def came_before(self, connection: AsyncConnection) -> InboxRow | None:
+    async def known(self, connection: AsyncConnection) -> KnownOfKey:
+        """Look into the inbox before the command is put there."""
+        return await order_reads.known_of_key(connection, self.tenant, self.order_ref, self.key)
+
+    async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow | None:
         """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
 
         Its checks aren't made again: the catalog may have moved on, its answer has not.
         """
-        known = await order_reads.last_of_key(connection, self.tenant, self.order_ref, self.key)
-        if known is None or known[1] == "refused":
+        if known.inbox_id is None or known.digest is None or known.state == "refused":
             return None
-        inbox_id, _, digest = known
-        return await self.repeated(connection, inbox_id, digest)
+        return await self.repeated(connection, known.inbox_id, known.digest)
 
     async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow:
         """Return the row of a command that came before. Raises `Conflict` where it has other content."""
@@ -57,9 +60,9 @@ class Command:
             raise Conflict(f"{self.key} came before with other content.")
         return await inbox.get(connection, inbox_id)
 
-    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
+    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any], known: KnownOfKey) -> InboxRow:
         """Put the command into the inbox. Raises `TooManyCommandsError`."""
-        self.check_queue(await order_reads.count_undecided(connection, self.tenant, self.order_ref))
+        self.check_queue(known.undecided)
         return await self.put(connection, payload)
 
     def check_queue(self, waiting: int) -> None:

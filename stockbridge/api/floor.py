@@ -92,12 +92,13 @@ class Counter:
                 faults, _ = await telling.resolve(connection, order, said.part)
                 raise AssertionError(said.settle(faults))
             command = self._command(order, telling, body)
-            row = await command.came_before(connection)
+            known = await command.known(connection)
+            row = await command.came_before(connection, known)
             if row is None:
                 faults, more = await telling.resolve(connection, order, said.part)
                 said.settle(faults)
                 payload = {**body.model_dump(mode="json"), **dict(telling.more), **more}
-                row = await command.keep(connection, payload)
+                row = await command.keep(connection, payload, known)
         return Answered(order, body, await decide(self.services, row))
 
     def _command(self, order: FoundOrder, telling: Telling[Told], body: Told) -> Command:
@@ -249,7 +250,8 @@ async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -
     """Resolve what is in each parcel, and check that no other order's shipment has the number."""
     faults = Faults()
     boxes = list(part.parts("parcels"))
-    known = await read_known(connection, order.tenant, await order.lines(connection), ())
+    lines = await order.lines(connection) if boxes else []
+    known = await read_known(connection, order.tenant, lines, ())
     resolved = [
         [resolve_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
     ]

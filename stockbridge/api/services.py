@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records.inbox import InboxRow
 
@@ -47,11 +47,7 @@ class ApiServices:
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""
-        return self._autocommit.connect()
-
-    @cached_property
-    def _autocommit(self) -> AsyncEngine:
-        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        return alone(self.engine).connect()
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.examples import PUSHED
@@ -20,6 +19,7 @@ from stockbridge.api.problems import Problem, document
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine, OrderStatus
+from stockbridge.driver import Query
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.queries import SELECT_LINE
 from stockbridge.ledger.reading import line_of
@@ -175,14 +175,14 @@ class CommandAnswer(OrderView):
 
 
 # One look: the order and its lines are of one moment.
-_PUSHED: Final = text(
+_PUSHED: Final = Query(
     f"""
     select o.order_no, o.revision, o.status, o.needs_attention, r.content -> 'kits' as kits,
       r.content -> 'linked' as linked, l.*
     from records.orders o
     join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
     left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
-    where o.tenant = :tenant and o.order_ref = :order_ref order by l.line_no, l.ordered desc
+    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s order by l.line_no, l.ordered desc
     """  # noqa: S608 - put together from constants
 )
 _OF_ORDER: Final = 6
@@ -190,20 +190,19 @@ _OF_ORDER: Final = 6
 
 async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
     """Read the short view of an accepted order; None where it is not accepted."""
-    rows = (await connection.execute(_PUSHED, {"tenant": tenant, "order_ref": order_ref})).all()
+    rows = await _PUSHED.rows(connection, tenant=tenant, order_ref=order_ref)
     if not rows:
         return None
-    order = rows[0]
+    order_no, revision, status, needs_attention, kits, linked = rows[0][:_OF_ORDER]
     return PushAnswer(
-        order_no=order.order_no,
-        revision=order.revision,
+        order_no=order_no,
+        revision=revision,
         outcome=outcome,
-        status=order.status,
-        needs_attention=order.needs_attention,
+        status=status,
+        needs_attention=needs_attention,
         workflow_id=order_workflow(tenant, order_ref),
         lines=_lines(
-            [line_of(row[_OF_ORDER:]) for row in rows if row.line_no is not None],
-            {"kits": order.kits, "linked": order.linked},
+            [line_of(row[_OF_ORDER:]) for row in rows if row[_OF_ORDER] is not None], {"kits": kits, "linked": linked}
         ),
     )
 

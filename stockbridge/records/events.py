@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
 from stockbridge.driver import Query, change
 from stockbridge.records import orders, outbox, shipments, tracking
 from stockbridge.records.tables import carrier_connection, carrier_event, parcel
-from stockbridge.records.tables import orders as orders_table
 
 
 async def store(
@@ -41,17 +40,19 @@ async def store(
 
 async def _open_again(connection: AsyncConnection, tenant: str, owner: dict[str, Any]) -> None:
     """Open an order again if it was closed, and what arrived is a parcel of it that was lost: it must hear of that."""
-    was_lost = exists().where(
-        parcel.c.tenant == tenant,
-        *(parcel.c[name] == value for name, value in owner.items()),
-        parcel.c.lost_at.is_not(None),
+    await _OPEN_AGAIN.run(connection, tenant=tenant, **owner)
+
+
+_OPEN_AGAIN: Final = Query(
+    """
+    update records.orders o set closed_at = null, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and closed_at is not null and exists (
+      select from records.parcel p
+      where p.tenant = o.tenant and p.order_ref = o.order_ref and p.shipment_no = %(shipment_no)s
+        and p.parcel_no = %(parcel_no)s and p.lost_at is not null
     )
-    its = (orders_table.c.tenant == tenant) & (orders_table.c.order_ref == owner["order_ref"])
-    await connection.execute(
-        update(orders_table)
-        .where(its, orders_table.c.closed_at.is_not(None), was_lost)
-        .values(closed_at=None, updated_at=func.clock_timestamp())
-    )
+    """
+)
 
 
 async def _insert(

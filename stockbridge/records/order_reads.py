@@ -97,35 +97,35 @@ _CONTENTS: Final = Query(
 # -- what was said, and not decided or refused -----------------------------------------------------------------------
 
 
-async def last_of_key(
-    connection: AsyncConnection, tenant: str, order_ref: str, key: str
-) -> tuple[int, str, bytes] | None:
-    """Return the last attempt of a command: its row's id, its state and its digest."""
-    found = await _LAST_OF_KEY.row(connection, tenant=tenant, order_ref=order_ref, key=key)
-    if found is None:
-        return None
-    inbox_id, state, digest = found
-    return inbox_id, state, digest
+@dataclass(frozen=True)
+class KnownOfKey:
+    """What the inbox has when a command comes: how many of its order wait, and the last attempt with its key."""
+
+    undecided: int
+    inbox_id: int | None
+    state: str | None
+    digest: bytes | None
 
 
-_LAST_OF_KEY: Final = Query(
+async def known_of_key(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> KnownOfKey:
+    """Look into the inbox before a command is put there."""
+    ((undecided, *last),) = await _KNOWN_OF_KEY.rows(connection, tenant=tenant, order_ref=order_ref, key=key)
+    return KnownOfKey(undecided, *last)
+
+
+_KNOWN_OF_KEY: Final = Query(
     """
-    select inbox_id, state, digest from records.inbox
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and key = %(key)s order by attempt desc limit 1
+    select waiting.undecided, last.inbox_id, last.state, last.digest
+    from (
+      select count(*) as undecided from records.inbox
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and state = 'queued'
+    ) waiting
+    left join (
+      select inbox_id, state, digest from records.inbox
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and key = %(key)s order by attempt desc limit 1
+    ) last on true
     """
 )
-_COUNT_UNDECIDED: Final = Query(
-    """
-    select count(*) from records.inbox
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and state = 'queued'
-    """
-)
-
-
-async def count_undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> int:
-    """Count the commands of an order that wait for a decision."""
-    ((count,),) = await _COUNT_UNDECIDED.rows(connection, tenant=tenant, order_ref=order_ref)
-    return int(count)
 
 
 async def mark_answered_202(connection: AsyncConnection, inbox_id: int) -> bool:

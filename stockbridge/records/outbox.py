@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.driver import Query, adding
@@ -49,5 +48,9 @@ async def undelivered(connection: AsyncConnection, limit: int) -> list[OutboxRow
 
 async def mark_delivered(connection: AsyncConnection, outbox_ids: list[int]) -> None:
     """Note that Temporal has taken the signals."""
-    statement = update(outbox).where(outbox.c.outbox_id.in_(outbox_ids)).values(delivered_at=func.clock_timestamp())
-    await connection.execute(statement)
+    await _DELIVERED.run(connection, outbox_ids=outbox_ids)
+
+
+_DELIVERED: Final = Query(
+    "update records.outbox set delivered_at = clock_timestamp() where outbox_id = any(%(outbox_ids)s)"
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,9 +19,6 @@ _PLACE: Final = Query(
 _STAGING: Final = Query(
     "select location_id from records.location "
     "where tenant = %(tenant)s and site = %(site)s and type = 'staging' order by location_id limit 1"
-)
-_ADDRESS: Final = Query(
-    "select address from records.location where tenant = %(tenant)s and location_id = %(site)s and type = 'site'"
 )
 
 
@@ -45,9 +42,3 @@ async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Pla
     if found is None:
         raise Rejected("no_staging", f"Site {site} has no staging location to pick into.")
     return Place(found[0], site, PlaceKind.STAGING)
-
-
-async def ship_from(connection: AsyncConnection, tenant: str, site: str) -> dict[str, Any]:
-    """Return a site's address, with the site's name where the address has none."""
-    found = await _ADDRESS.row(connection, tenant=tenant, site=site)
-    return {"name": site, **((found and found[0]) or {})}

@@ -56,6 +56,17 @@ async def of_order(connection: AsyncConnection, tenant: str, order_ref: str) -> 
     return await _OF_ORDER.mappings(connection, tenant=tenant, order_ref=order_ref)
 
 
+async def left_unseen(connection: AsyncConnection, tenant: str, order_ref: str) -> bool:
+    """Say whether a shipment of an order left of which only a carrier's scan tells."""
+    return await _LEFT_UNSEEN.row(connection, tenant=tenant, order_ref=order_ref) is not None
+
+
+_LEFT_UNSEEN: Final = Query(
+    """
+    select from records.shipment
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and handover_evidence = 'inferred' limit 1
+    """
+)
 _PARCELS: Final = Query.of(
     select(*(column for column in parcel.c if column.name != "label"))
     .where(parcel.c.tenant == _TENANT, parcel.c.order_ref == func.any(_ORDER_REFS))
@@ -103,9 +114,30 @@ _WAITING: Final = Query.of(
 
 
 async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
-    """Write a shipment and its parcels."""
-    for table, added in ((shipment, row), *((parcel, box) for box in parcels)):
-        await adding(table, tuple(added)).run(connection, **added)
+    """Write a shipment and its parcels, and that its label is going to be bought."""
+    label = _step(row["tenant"], row["order_ref"], "label", row["shipment_no"], 1)
+    await _ADD.run(connection, **row, parcels=list(parcels), **{name: label[name] for name in ("step_id", "reference")})
+
+
+_ADD: Final = Query(
+    """
+    with made as (
+      insert into records.shipment (tenant, order_ref, shipment_no, site, carrier, service_level, tracking_status)
+      values (%(tenant)s, %(order_ref)s, %(shipment_no)s, %(site)s, %(carrier)s, %(service_level)s, 'pending')
+      returning tenant, order_ref, shipment_no
+    ), packed as (
+      insert into records.parcel (tenant, order_ref, shipment_no, parcel_no, weight_g, length_mm, width_mm, height_mm,
+        lines, tracking_status)
+      select tenant, order_ref, shipment_no, parcel_no, weight_g, length_mm, width_mm, height_mm, lines, 'pending'
+      from made cross join jsonb_to_recordset(%(parcels)s) as box (
+        parcel_no integer, weight_g integer, length_mm integer, width_mm integer, height_mm integer, lines jsonb
+      )
+    )
+    insert into records.carrier_step (tenant, order_ref, step_id, kind, shipment_no, version, reference, state)
+    select tenant, order_ref, %(step_id)s, 'label', shipment_no, 1, %(reference)s, 'intended' from made
+    """,
+    documents=frozenset({"parcels"}),
+)
 
 
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, **fields: Any) -> None:
@@ -160,32 +192,16 @@ _GET_STEP: Final = Query.of(_STEP)
 _LOCK_STEP: Final = Query.of(_STEP.with_for_update())
 
 
-async def is_withdrawn(connection: AsyncConnection, label: Step) -> bool:
-    """Say whether a label was to be voided, or bought again since, or its shipment was dissolved."""
-    named = {name: label[name] for name in ("tenant", "order_ref", "shipment_no", "version")}
-    found = await _WITHDRAWN.row(connection, **named)
-    return found is not None and bool(found[0])
-
-
-_WITHDRAWN: Final = Query(
-    """
-    select exists (
-      select from records.carrier_step
-      where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s
-        and (version > %(version)s or (version = %(version)s and kind = 'void'))
-    ) or not exists (
-      select from records.shipment
-      where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and dissolved_at is null
-    )
-    """
-)
-
-
 async def intend(
     connection: AsyncConnection, tenant: str, order_ref: str, kind: str, shipment_no: str, version: int
 ) -> None:
     """Write down what is going to be asked of the carrier, with our reference, before it is asked."""
-    step = {
+    step = _step(tenant, order_ref, kind, shipment_no, version)
+    await adding(carrier_step, tuple(step)).run(connection, **step)
+
+
+def _step(tenant: str, order_ref: str, kind: str, shipment_no: str, version: int) -> Step:
+    return {
         "tenant": tenant,
         "order_ref": order_ref,
         "step_id": f"{kind}/{shipment_no}/{version}",
@@ -195,7 +211,6 @@ async def intend(
         "reference": f"{tenant}/{order_ref}/{shipment_no}/{version}",
         "state": "intended",
     }
-    await adding(carrier_step, tuple(step)).run(connection, **step)
 
 
 async def move_step(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+from functools import cache
+from typing import Final, cast
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
@@ -22,7 +23,7 @@ from stockbridge.runtime.settings import Settings
 
 SANDBOX: Final = "sandbox"
 """The carrier's name, as orders name it."""
-_CONNECT_S: Final = 5
+_CONNECT_S: Final = "5"
 
 
 def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
@@ -33,22 +34,19 @@ def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
     The connection that was used last is used next: its statements are prepared, and its server process is warm.
     """
     return create_async_engine(
-        settings.database_sqlalchemy_url,
-        pool_size=connections,
-        max_overflow=connections,
-        pool_use_lifo=True,
-        connect_args={"connect_timeout": _CONNECT_S},
+        _within(settings.database_sqlalchemy_url), pool_size=connections, max_overflow=connections, pool_use_lifo=True
     )
 
 
 def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
     """Make the pool for activities that run on threads."""
-    return create_engine(
-        settings.database_sqlalchemy_url,
-        pool_size=connections,
-        pool_use_lifo=True,
-        connect_args={"connect_timeout": _CONNECT_S},
-    )
+    return create_engine(_within(settings.database_sqlalchemy_url), pool_size=connections, pool_use_lifo=True)
+
+
+def _within(url: str) -> URL:
+    """Say how long a connection may take, unless the address does: what is made from an engine's address keeps it."""
+    given = make_url(url)
+    return given if "connect_timeout" in given.query else given.update_query_dict({"connect_timeout": _CONNECT_S})
 
 
 def ledger_of(engine: AsyncEngine) -> LedgerWriter:
@@ -58,7 +56,7 @@ def ledger_of(engine: AsyncEngine) -> LedgerWriter:
 
 async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool = False) -> Client:
     """Connect to Temporal; `lazy` connects at the first call, so that a door can open while Temporal is down."""
-    converter = pydantic_data_converter
+    converter = _CONVERTER
     if settings.payload_key is not None:
         codec = EncryptingCodec(settings.need("payload_key"))
         converter = dataclasses.replace(converter, payload_codec=codec)
@@ -69,6 +67,20 @@ async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool =
         lazy=lazy,
         runtime=_telling_metrics(settings) if metrics and settings.worker_metrics_port else None,
     )
+
+
+@cache
+def _pydantic() -> PydanticPayloadConverter:
+    """Return the one of this process.
+
+    The SDK makes one with each activation of a workflow, there and back, whose cache of types it never fills.
+    """
+    return PydanticPayloadConverter()
+
+
+_CONVERTER: Final = dataclasses.replace(
+    pydantic_data_converter, payload_converter_class=cast("type[PydanticPayloadConverter]", _pydantic)
+)
 
 
 def _telling_metrics(settings: Settings) -> Runtime:

@@ -20,6 +20,7 @@ from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
 from stockbridge.activities.ledger_checks import LedgerActivities
 from stockbridge.activities.orders import OrderActivities
+from stockbridge.driver import alone
 from stockbridge.relay.expired_backorders import ExpiredBackorders
 from stockbridge.relay.inbox import InboxReplay
 from stockbridge.relay.loop import repeat
@@ -212,12 +213,12 @@ async def run_relay(settings: Settings) -> None:
         stop = asyncio.Event()
         silent = SilentParcels(engine, {clients.SANDBOX: carrier}, settings.silent_parcel_s)
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
-        alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+        by_itself = alone(engine)
         loops = (
-            ("inbox", InboxReplay(alone, gateway).round, 0.5),
-            ("outbox", OutboxDrain(alone, gateway).round, 0.1),
-            ("missing_workflows", MissingWorkflows(alone, gateway).round, settings.missing_workflows_s),
-            ("expired_backorders", ExpiredBackorders(alone).round, settings.expired_backorders_s),
+            ("inbox", InboxReplay(by_itself, gateway).round, 0.5),
+            ("outbox", OutboxDrain(by_itself, gateway).round, 0.1),
+            ("missing_workflows", MissingWorkflows(by_itself, gateway).round, settings.missing_workflows_s),
+            ("expired_backorders", ExpiredBackorders(by_itself).round, settings.expired_backorders_s),
             ("silent_parcels", silent.round, min(settings.silent_parcel_s / 2, 60.0)),
         )
         async with asyncio.TaskGroup() as group:

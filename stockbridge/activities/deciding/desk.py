@@ -16,6 +16,7 @@ from stockbridge.domain.errors import Rejected
 from stockbridge.domain.linked_lines import Proportion, main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
+from stockbridge.driver import alone
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import LineQuantity, LinkedLine
 from stockbridge.ledger.writer import LedgerWriter, Outcome
@@ -30,7 +31,7 @@ class Desk:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self.engine = engine
-        self.reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.reading = alone(engine)
         self.ledger = ledger
 
 

@@ -24,7 +24,6 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
 from stockbridge.ledger.writer import Attachment, Outcome
 from stockbridge.records import count_tasks, inbox, messages, places, shipments
@@ -35,12 +34,13 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
     """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
     async with desk.reading.connect() as connection:
         picked = await _picked_lines(connection, row)
-        lines = await read_lines(connection, row)
-        inferred = await _was_inferred(connection, row, lines, picked)
+        inferred = await _was_inferred(connection, row, picked)
         if not inferred:
             await open_order(connection, row)
         staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
-        linked = await read_linked(connection, row) if row.payload.get("short") else ()
+        short = row.payload.get("short", False)
+        lines = await read_lines(connection, row) if short else []
+        linked = await read_linked(connection, row) if short else ()
     if inferred:
         await accept_alone(desk, row, "unchanged")
         return
@@ -53,10 +53,10 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         order_ref=row.order_ref,
         lines=picked,
         staging=staging,
-        short=row.payload.get("short", False),
+        short=short,
         linked=linked,
     )
-    await desk.ledger.post(request, _missed(row, lines) if request.short else accepting(row))
+    await desk.ledger.post(request, _missed(row, lines) if short else accepting(row))
 
 
 def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
@@ -120,17 +120,12 @@ async def _picked_line(connection: AsyncConnection, tenant: str, line: dict[str,
     return PickedLine(**quantity_of(line), place=place)
 
 
-async def _was_inferred(
-    connection: AsyncConnection, row: InboxRow, known: list[OrderLine], picked: tuple[PickedLine, ...]
-) -> bool:
+async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:
     """Say whether a late pick is of goods that a carrier scan proved to have left."""
-    gone = [
-        s
-        for s in await shipments.of_order(connection, row.tenant, row.order_ref)
-        if s["handover_evidence"] == Evidence.INFERRED.value
-    ]
-    lines = {line.line_no: line for line in known}
-    return bool(gone) and all(
+    if not await shipments.left_unseen(connection, row.tenant, row.order_ref):
+        return False
+    lines = {line.line_no: line for line in await read_lines(connection, row)}
+    return all(
         (line := lines.get(x.line_no)) is not None and line.shipped and (x.quantity or 0) > line.unpicked
         for x in picked
     )

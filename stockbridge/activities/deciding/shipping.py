@@ -90,12 +90,8 @@ async def _make_shipment(
         "site": site.pop(),
         "carrier": order["carrier"],
         "service_level": order["service_level"],
-        "tracking_status": "pending",
     }
-    await shipments.add(
-        connection, made, [_parcel_row(row, number, box, weights) for number, box in enumerate(boxes, 1)]
-    )
-    await shipments.intend(connection, row.tenant, row.order_ref, "label", shipment_no, 1)
+    await shipments.add(connection, made, [_parcel_row(number, box, weights) for number, box in enumerate(boxes, 1)])
     return made
 
 
@@ -195,16 +191,12 @@ def _weight(contents: list[dict[str, Any]], weights: Mapping[str, int]) -> int:
     return sum(each * content["quantity"] for each, content in zip(known, contents, strict=True) if each)
 
 
-def _parcel_row(row: InboxRow, number: int, box: dict[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
+def _parcel_row(number: int, box: dict[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "tenant": row.tenant,
-        "order_ref": row.order_ref,
-        "shipment_no": row.payload["shipment_no"],
         "parcel_no": number,
         "weight_g": box.get("weight_g") or _weight(box["lines"], weights),
         "length_mm": box.get("length_mm"),
         "width_mm": box.get("width_mm"),
         "height_mm": box.get("height_mm"),
         "lines": box["lines"],
-        "tracking_status": "pending",
     }
