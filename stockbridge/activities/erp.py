@@ -130,6 +130,7 @@ def _message(row: Row) -> ErpMessage:
         parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row["parcels"]),
         signed_by=payload.get("signed_by"),
         reason=payload.get("reason"),
+        replaces=payload.get("replaces"),
     )
 
 

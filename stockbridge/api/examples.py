@@ -118,6 +118,12 @@ PUSH: Final[Example] = {
     ],
 }
 
+REPLACEMENT: Final[Example] = {
+    **PUSH,
+    "order_no": "SO-10293-X",
+    "replaces": {"order_no": "SO-10293", "return_no": "R-1"},
+}
+
 PUSHED: Final[Example] = {
     "order_no": "SO-10293",
     "revision": 1,

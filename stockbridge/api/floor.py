@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Path, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
@@ -38,7 +38,7 @@ from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind
-from stockbridge.records import catalog, inbox, order_reads
+from stockbridge.records import catalog, inbox, order_reads, replacements
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
 
@@ -382,6 +382,10 @@ class ReturnView(BaseModel):
     location_id: str
     occurred_at: Utc | None
     lines: list[ReturnedLineView]
+    replaced_by: Annotated[
+        list[str],
+        Field(description="The orders that are sent in place of it: for this return, or in advance for the order"),
+    ]
 
 
 async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
@@ -421,15 +425,20 @@ async def take_back(
     """Take goods back. More than was delivered (for a shipment returned to sender: than was sent) is refused."""
     answered = await at.tell(RETURN, said)
     response.status_code = answered.decided.status_code(201)
-    body = answered.body
+    async with at.services.reading() as connection:
+        return await return_view(connection, answered.order, answered.decided)
+
+
+async def return_view(connection: AsyncConnection, order: FoundOrder, decided: Decided) -> ReturnView:
+    """Show a return as it was said, and what is sent in its place."""
+    payload = decided.row.payload
+    others = await replacements.of_order(connection, order.tenant, order.source, order.order_no)
     return ReturnView(
-        return_no=body.return_no,
-        order_no=answered.order.order_no,
-        outcome=answered.decided.outcome,
-        location_id=body.location_id,
-        occurred_at=body.occurred_at,
-        lines=[
-            ReturnedLineView.model_validate({**line, "lot": line["lot"] or None})
-            for line in answered.decided.row.payload["resolved"]
-        ],
+        return_no=payload["return_no"],
+        order_no=order.order_no,
+        outcome=decided.outcome,
+        location_id=payload["location_id"],
+        occurred_at=payload["occurred_at"],
+        lines=[ReturnedLineView.model_validate({**line, "lot": line["lot"] or None}) for line in payload["resolved"]],
+        replaced_by=[other.order_no for other in others if other.return_no in {None, payload["return_no"]}],
     )

@@ -43,7 +43,7 @@ async def push_order(
     services: Services,
     caller: Caller,
     response: Response,
-    said: Annotated[Said[Push], Body(examples=[examples.PUSH])],
+    said: Annotated[Said[Push], Body(examples=[examples.PUSH, examples.REPLACEMENT])],
 ) -> PushAnswer:
     """Push the whole order as it should be now. 200 where it was amended or known, 202 where it waits."""
     pushed = await take_in(services, caller, said)

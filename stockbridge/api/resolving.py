@@ -143,6 +143,7 @@ def resolve_push(
     for part in (push, *lines):
         _check_site(faults, part, sites)
     faults.duplicate_lines(lines)
+    _check_original(faults, push)
     resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
     least_expiry = _least_expiry(push)
     policy = push.get("allocation_policy")
@@ -160,6 +161,14 @@ def _least_expiry(push: Part) -> str | None:
         return None
     day = datetime.fromisoformat(wanted).date() + timedelta(days=int(days))
     return day.isoformat()
+
+
+def _check_original(faults: Faults, push: Part) -> None:
+    """Check that an order is not to replace itself. What else it can't replace is seen when it is decided."""
+    original = push.part("replaces")
+    order_no = original.get("order_no")
+    if order_no is not None and order_no == push.get("order_no"):
+        faults.add(original, "order_no", "replaces_itself", "is the order itself")
 
 
 def _check_site(faults: Faults, part: Part, sites: Mapping[str, bool]) -> None:

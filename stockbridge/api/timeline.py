@@ -13,7 +13,8 @@ from stockbridge.api.finding import FoundOrder
 from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
 from stockbridge.api.problems import document
 from stockbridge.ledger.balances import EntryView, PostingView, order_postings
-from stockbridge.records import story
+from stockbridge.records import replacements, story
+from stockbridge.records.replacements import Replacement
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
 
@@ -41,6 +42,7 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
         *map(_posting, await order_postings(*name, keys={command["key"] for command in commands})),
         *map(_erp_message, await story.erp_messages(*name)),
         *map(_carrier_event, await story.carrier_events(*name)),
+        *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
     ]
     return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
 
@@ -75,13 +77,14 @@ def _command(row: story.Row) -> TimelineItem:
             "problem": _problem(row),
             "decided_at": row["decided_at"],
             "revision": payload.get("revision"),
+            "replaces": payload.get("replaces"),
             "device": payload.get("device"),
         },
     )
 
 
 _WORDS: Final = {
-    "submit": lambda payload: f"Revision {payload['revision']} pushed",
+    "submit": lambda payload: f"Revision {payload['revision']} pushed{_in_place_of(payload.get('replaces'))}",
     "cancel": lambda payload: f"Cancel {payload['cancel_no']} ({payload['reason']})",
     "confirm_pick": lambda payload: f"Pick {payload['pick_no']}{' (short)' if payload.get('short') else ''}",
     "put_back": lambda payload: f"Put-back {payload['put_back_no']}",
@@ -91,6 +94,14 @@ _WORDS: Final = {
     "return": lambda payload: f"Return {payload['return_no']}",
     "operate": lambda payload: f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']})",
 }
+
+
+def _in_place_of(original: dict[str, Any] | None) -> str:
+    return f" in place of {original['order_no']}{_for_return(original['return_no'])}" if original else ""
+
+
+def _for_return(return_no: str | None) -> str:
+    return f", for return {return_no}" if return_no else ""
 
 
 def _became(row: story.Row) -> str:
@@ -110,6 +121,19 @@ def _problem(row: story.Row) -> dict[str, Any] | None:
 
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _replacement(other: Replacement) -> TimelineItem:
+    """Tell of an order that is sent in place of this one."""
+    return TimelineItem(
+        occurred_at=other.accepted_at,
+        recorded_at=other.accepted_at,
+        kind="push",
+        summary=f"{other.order_no} is sent in its place{_for_return(other.return_no)}",
+        actor=None,
+        evidence=None,
+        data={"replaced_by": other.order_no, "return_no": other.return_no},
+    )
 
 
 # -- postings --------------------------------------------------------------------------------------------------------

@@ -100,6 +100,13 @@ class ShipmentView(BaseModel):
     cancelled_at: Utc | None = None
 
 
+class OriginalView(BaseModel):
+    """The order in whose place another one is sent, and the return that it is for; without one, in advance."""
+
+    order_no: str
+    return_no: str | None = None
+
+
 class AttentionView(BaseModel):
     """What is stuck, since when, and which named actions unstick it."""
 
@@ -147,6 +154,8 @@ class OrderListItem(BaseModel):
     backorder_until: Utc | None
     customer_no: str | None
     requested_delivery: date | None
+    replaces: OriginalView | None
+    replaced_by: Annotated[list[str], Field(description="The orders that are sent in its place")]
     ship_to: dict[str, Any] | None
     note: str | None
     lines: list[LineView]
@@ -235,16 +244,18 @@ async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Or
         return []
     lines = await order_lines(connection, tenant, order_refs)
     waits = await order_reads.unaccepted(connection, tenant, order_refs)
-    contents = await order_reads.contents(connection, tenant, order_refs)
-    note_ids = {ref: UUID(told["note_id"]) for ref, told in contents.items() if told.get("note_id")}
+    shown = await order_reads.shown(connection, tenant, order_refs)
+    note_ids = {ref: UUID(told.content["note_id"]) for ref, told in shown.items() if told.content.get("note_id")}
     known = await people.read(connection, tenant, {*(row["address_id"] for row in rows), *note_ids.values()})
     return [
         OrderListItem(
             **{name: row[name] for name in _OF_ROW},
             workflow_id=order_workflow(tenant, ref),
+            replaces=_original(row),
+            replaced_by=shown[ref].replaced_by,
             ship_to=_ship_to(known.get(row["address_id"])),
             note=_note(known, note_ids.get(ref)),
-            lines=_lines(lines.get(ref, []), contents.get(ref, {})),
+            lines=_lines(lines.get(ref, []), shown[ref].content),
             pending=_pending(waits["queued"].get(ref)),
             last_refusal=_refusal(waits["refused"].get(ref)),
         )
@@ -293,6 +304,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
         needs_attention=False,
         attention=None,
         workflow_id=order_workflow(order.tenant, order.order_ref),
+        replaced_by=[],
         ship_to=_ship_to(known.get(UUID(payload["address_id"]))),
         note=_note(known, UUID(payload["note_id"]) if payload.get("note_id") else None),
         lines=[],
@@ -306,6 +318,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
 
 
 _OF_PUSH = (
+    "replaces",
     "backorder_until",
     "order_no",
     "revision",
@@ -363,6 +376,12 @@ def _line(line: OrderLine) -> LineView:
         factor=line.factor,
         **line.quantities(),
     )
+
+
+def _original(row: Order) -> OriginalView | None:
+    if row["replaces"] is None:
+        return None
+    return OriginalView(order_no=row["replaces"], return_no=row["replaces_return"])
 
 
 def _ship_to(data: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -140,6 +140,18 @@ class OrderedLine(Shape):
     lot: Lot | None = None
 
 
+class Replaces(Shape):
+    """The order in whose place another one is sent, and the return that it is for."""
+
+    order_no: OrderNo
+    return_no: Annotated[
+        Key | None,
+        Field(
+            description="Says that the goods are back: refused before. Without it the replacement is sent in advance"
+        ),
+    ] = None
+
+
 class Push(Shape):
     """The ERP's push: the whole order as it should be now."""
 
@@ -160,6 +172,10 @@ class Push(Shape):
     requested_delivery: Day | None = None
     carrier: Key
     service_level: Key
+    replaces: Annotated[
+        Replaces | None,
+        Field(description="Of which nothing changes after the first revision; a later one may leave it out"),
+    ] = None
     note: Text | None = None
     ship_to: ShipTo
     lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=500)]

@@ -41,7 +41,8 @@ class ErpMessage:
     """One message of an order's feed to its ERP.
 
     `reference` is ours, the same on every attempt: the ERP keeps it on the document it makes, and can be asked by it.
-    `order_no` is the ERP's own number; `occurred_at` is RFC 3339 with an offset. `signed_by` comes with `delivered`.
+    `order_no` is the ERP's own number; `occurred_at` is RFC 3339 with an offset. `signed_by` comes with `delivered`,
+    `replaces` (the order in whose place this one is sent) with what a first push is answered.
     """
 
     reference: str
@@ -56,6 +57,7 @@ class ErpMessage:
     parcels: tuple[ErpParcel, ...] = field(default=())
     signed_by: str | None = None
     reason: str | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ _WRITE: Final = text(
     ), new_order as (
       insert into records.orders (tenant, order_ref, source, order_no, site, status, revision, priority,
         shortage_policy, customer_no, requested_delivery, carrier, service_level, address_id, ordered_at,
-        ship_complete, backorder_until, next_erp_number)
+        ship_complete, backorder_until, replaces, replaces_return, next_erp_number)
       select asked.tenant, asked.order_ref, n.source, n.order_no, n.site, n.status, n.revision, n.priority,
         n.shortage_policy, n.customer_no, n.requested_delivery, n.carrier, n.service_level, n.address_id, n.ordered_at,
-        n.ship_complete, n.backorder_until, n.next_erp_number
+        n.ship_complete, n.backorder_until, n.replaces, n.replaces_return, n.next_erp_number
       from asked, jsonb_to_record(cast(:order as jsonb)) as n (source text, order_no text, site text, status text,
         revision integer, priority integer, shortage_policy text, customer_no text, requested_delivery date,
         carrier text, service_level text, address_id uuid, ordered_at timestamptz, ship_complete boolean,
-        backorder_until timestamptz, next_erp_number integer)
+        backorder_until timestamptz, replaces text, replaces_return text, next_erp_number integer)
       on conflict do nothing
       returning tenant, order_ref, revision, address_id
     ), new_revision as (

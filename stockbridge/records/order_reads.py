@@ -94,6 +94,32 @@ _CONTENTS: Final = Query(
 )
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a view shows of an order beside its row: its latest accepted revision, and the orders that replace it."""
+
+    content: dict[str, Any]
+    replaced_by: list[str]
+
+
+async def shown(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Shown]:
+    """Return what views show of accepted orders beside their rows."""
+    rows = await _SHOWN.rows(connection, tenant=tenant, order_refs=list(order_refs))
+    return {order_ref: Shown(content, replaced_by) for order_ref, content, replaced_by in rows}
+
+
+_SHOWN: Final = Query(
+    """
+    select o.order_ref, content, array(
+      select n.order_no from records.orders n
+      where n.tenant = o.tenant and n.source = o.source and n.replaces = o.order_no order by n.created_at
+    )
+    from records.orders o join records.order_revision using (tenant, order_ref, revision)
+    where o.tenant = %(tenant)s and o.order_ref = any(%(order_refs)s)
+    """
+)
+
+
 # -- what was said, and not decided or refused -----------------------------------------------------------------------
 
 

@@ -26,11 +26,12 @@ async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order
     return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref)
 
 
+# It does not lock out who refers to an order's name: another order that replaces it, accepted at the same time.
 _LOCK: Final = Query(
     f"""
     select {listed(orders.c.keys())} from records.orders
     where (tenant, order_ref) in (select * from unnest(%(tenants)s::text[], %(refs)s::text[]))
-    order by tenant, order_ref for update
+    order by tenant, order_ref for no key update
     """,  # noqa: S608 - put together from constants
     tuple(orders.c.keys()),
 )

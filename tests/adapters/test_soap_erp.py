@@ -43,7 +43,7 @@ SHIPPED = replace(
     parcels=(ErpParcel(1, "SBX1"), ErpParcel(2, "SBX2")),
 )
 MESSAGES: dict[ErpMessageKind, ErpMessage] = {
-    "accepted": MESSAGE,
+    "accepted": replace(MESSAGE, replaces="SO-0"),
     "refused": replace(MESSAGE, kind="refused", reason="Too late <again> & \x0b"),
     "reserved": replace(MESSAGE, kind="reserved"),
     "backordered": replace(MESSAGE, kind="backordered"),
@@ -72,7 +72,10 @@ PARCELS = (
 )
 SHIPMENT_NO = "<ShipmentNo>SO-1-1</ShipmentNo>"
 REQUESTS: dict[ErpMessageKind, tuple[str, str]] = {
-    "accepted": ("AcknowledgeOrder", f"{KEYS}<Accepted>true</Accepted>{AT}{LINES}"),
+    "accepted": (
+        "AcknowledgeOrder",
+        f"{KEYS}<Accepted>true</Accepted>{AT}{LINES}<ReplacesOrderNo>SO-0</ReplacesOrderNo>",
+    ),
     "refused": (
         "AcknowledgeOrder",
         f"{KEYS}<Accepted>false</Accepted><Reason>Too late &lt;again&gt; &amp; \ufffd</Reason>{AT}{LINES}",

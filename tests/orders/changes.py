@@ -100,6 +100,13 @@ async def _cancel_twice(order: Order) -> httpx.Response:
     return await order.say("cancel", body)
 
 
+async def _replace(order: Order) -> httpx.Response:
+    """Send another order in its place, with one of the mugs."""
+    other = Order(order.shop, f"{order.order_no}-OTHER")
+    mug = {"line_no": 1, "sku": order.sku("MUG"), "quantity": 1}
+    return await other.push([mug], replaces={"order_no": order.order_no})
+
+
 def losing(reason: str, *, resend: bool = False) -> Change:
     """Give the parcels up."""
 
@@ -196,6 +203,7 @@ CHANGES: Final[dict[str, Change]] = {
     "a line cancelled": say("cancel", cancel_no="X-1", reason="customer", lines=[{"line_no": 2}]),
     "part of a line cancelled": say("cancel", cancel_no="X-1", reason="no", lines=[{"line_no": 1, "quantity": 1}]),
     "returned in part": returning(1),
+    "replaced by another order": _replace,
     "more returned than went out": returning(9),
     "back undelivered": _return_to_sender,
     "lost": losing("lost"),

@@ -21,6 +21,7 @@ from stockbridge.activities.deciding.desk import (
     read_lines,
     read_linked,
 )
+from stockbridge.activities.deciding.replacing import check_original, check_same_original
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
@@ -35,6 +36,8 @@ async def submit(desk: Desk, row: InboxRow) -> None:
     """Bring an order to a revision: its first one makes it, a later one amends it."""
     push = row.payload
     former = [] if row.of_new_order else await _former(desk, row)
+    if not former and (original := push.get("replaces")):
+        await check_original(desk, row, original)
     request = AmendOrder(
         tenant=row.tenant,
         key=row.key,
@@ -67,9 +70,14 @@ async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -
     """Write a new order, with its status and what the ERP is to hear first."""
     push = row.payload
     lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
+    original = push.get("replaces") or {}
     said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines), ("cancelled", lines)])
+    if original:
+        said = [(kind, {**told, "replaces": original["order_no"]}) for kind, told in said]
     new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {
         "ship_complete": push.get("ship_complete", False),
+        "replaces": original.get("order_no"),
+        "replaces_return": original.get("return_no"),
         "status": status_of(lines, {}).value,
     }
     answer = {"outcome": "accepted"}
@@ -81,6 +89,7 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
     """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
     known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
     orders.check_revision(known, row.payload["revision"])
+    check_same_original(known, row.payload)
     fields = _order_fields(row.payload)
     changed = await _reads_otherwise(connection, known, fields)
     if changed:

@@ -126,7 +126,11 @@ def _line(line: ErpLine) -> dict[str, Any]:
 
 
 def _acknowledgment(message: ErpMessage) -> dict[str, Any]:
-    return {"Accepted": message.kind == "accepted", "Reason": _text(message.reason)}
+    return {
+        "Accepted": message.kind == "accepted",
+        "Reason": _text(message.reason),
+        "ReplacesOrderNo": message.replaces,
+    }
 
 
 def _reservation(message: ErpMessage) -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""What is known of a return: the goods, and what is sent in their place."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from stockbridge.api.auth import BEARER, Door
+from stockbridge.api.deciding import Decided
+from stockbridge.api.described import REFUSALS
+from stockbridge.api.finding import OrderAt
+from stockbridge.api.floor import ReturnView, return_view
+from stockbridge.api.problems import not_found
+from stockbridge.api.services import Services
+from stockbridge.domain.commands import Key
+from stockbridge.records import inbox, order_reads
+
+router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+
+
+@router.get("/returns/{return_no}", responses=REFUSALS)
+async def get_return(services: Services, named: OrderAt, return_no: Annotated[Key, Path()]) -> ReturnView:
+    """Return what came back of an order; `queued` while that waits for its decision."""
+    async with services.reading() as connection:
+        order = await named.find(connection)
+        key = f"return/{order.order_ref}/{return_no}"
+        known = await order_reads.last_of_key(connection, order.tenant, order.order_ref, key)
+        if known is None or known[1] == "refused":
+            raise not_found(f"return {return_no} of {named.order_no}")
+        return await return_view(connection, order, Decided(await inbox.get(connection, known[0])))

@@ -1,0 +1,59 @@
+"""An exchange: what was delivered comes back, and another order goes out in its place; both say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from .agreement import disagreements
+from .partners import Partners
+from .points import MUGS, POINTS
+from .shop import Body, Order, Shop
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+async def pushes(order: Order) -> list[str]:
+    timeline = await order.shop.http.get(f"/api/orders/{order.order_no}/timeline")
+    return [item["summary"] for item in timeline.json()["items"] if item["kind"] == "push"]
+
+
+async def deliver(order: Order) -> Body:
+    """Bring an order of four mugs that are held to its end."""
+    await order.pick(MUGS(4))
+    await order.ship()
+    await order.hand_over()
+    await order.scan("delivered")
+    await order.until_closed()
+    return await order.settle()
+
+
+async def test_goods_come_back_and_a_replacement_goes_out(shop: Shop, partners: Partners) -> None:
+    order = await POINTS["delivered"].reach(shop)
+    replacement = Order(shop, f"{order.order_no}-X")
+    return_no = f"R-1-{order.order_no}"
+    mugs = [{"line_no": 1, "sku": order.sku("MUG"), "quantity": 4}]
+    link = {"order_no": order.order_no, "return_no": return_no}
+
+    too_early = await replacement.push(mugs, replaces=link)
+    back = await order.take_back({"line_no": 1, "quantity": 4})
+    too_much = await order.take_back({"line_no": 1, "quantity": 1}, return_no="R-2")
+    replacement.revision = 0
+    accepted = await replacement.push(mugs, replaces=link)
+    replacement.revision = 0
+    again = await replacement.push(mugs, replaces=link)
+    new, old = await deliver(replacement), await order.settle()
+
+    assert [x.status_code for x in (too_early, back, too_much, accepted, again)] == [422, 201, 422, 201, 200]
+    assert too_early.json()["errors"][0]["pointer"] == "/replaces/return_no"
+    assert (new["status"], new["replaces"], old["replaced_by"]) == ("delivered", link, [replacement.order_no])
+    shown = await shop.http.get(f"/api/orders/{order.order_no}/returns/{return_no}")
+    assert shown.json()["replaced_by"] == [replacement.order_no]
+    assert [(x["delivered"], x["returned"]) for x in (old["lines"][0], new["lines"][0])] == [(4, 4), (4, 0)]
+    assert (await pushes(order))[-1] == f"{replacement.order_no} is sent in its place, for return {return_no}"
+    pushed = f"Revision 1 pushed in place of {order.order_no}, for return {return_no}"
+    refused = f"{pushed}: refused, {too_early.json()['detail']}"
+    assert await pushes(replacement) == [refused, f"{pushed}: accepted"]
+    documents = await partners.documents(shop.hub.tenant, replacement.order_no)
+    assert [d["payload"].get("replaces_order_no") for d in documents if d["kind"] == "accepted"] == [order.order_no]
+    assert await disagreements(order, old, partners) == []
+    assert await disagreements(replacement, new, partners) == []
