@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from stockbridge.api.problems import refusal
 from stockbridge.api.said import Part
 from stockbridge.domain.commands import Push
 from stockbridge.domain.errors import Fault
-from stockbridge.domain.linked_lines import Brought, brought_along, main_line_of
+from stockbridge.domain.linked_lines import Brought, brought_along, keep_numbers, main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.units import MOST
 from stockbridge.records import catalog
@@ -85,7 +86,8 @@ def bring_along(
     push: Push, part: Part, lines: Sequence[Line], products: Mapping[str, Product], known: Collection[OrderLine]
 ) -> Resolved:
     """Return a push's lines with those that they bring along. Raises `Rejected` where that is too much."""
-    brought = [list(_brought(push, line, products)) for line in lines]
+    linked_before = _by_main_line(known)
+    brought = [_brought(push, line, products, linked_before[line["line_no"]]) for line in lines]
     if faults := list(_size_faults(part, brought)):
         raise refusal(faults)
     linked = [_linked_line(push, line, b, products[b.sku]) for line, bs in zip(lines, brought, strict=True) for b in bs]
@@ -106,9 +108,21 @@ def _in_places(lines: Iterable[Line], kits: Iterable[Line], linked: Sequence[Lin
     return [*(stands_for.get(line["line_no"], line) for line in lines), *rest]
 
 
-def _brought(push: Push, main: Line, products: Mapping[str, Product]) -> Iterator[Brought]:
-    """Yield what the rules add to a line, as they are for orders of the push's day."""
-    return brought_along(main["line_no"], main["ordered"], products[main["sku"]].additions, push.ordered_at.date())
+def _by_main_line(known: Iterable[OrderLine]) -> Mapping[int, list[OrderLine]]:
+    """Sort an order's linked lines by the lines that brought them."""
+    linked: dict[int, list[OrderLine]] = defaultdict(list)
+    for line in known:
+        if (main_line_no := main_line_of(line.line_no)) is not None:
+            linked[main_line_no].append(line)
+    return linked
+
+
+def _brought(push: Push, main: Line, products: Mapping[str, Product], known: Collection[OrderLine]) -> list[Brought]:
+    """Return what the rules add to a line, as they are for orders of the push's day."""
+    rules, day = products[main["sku"]].additions, push.ordered_at.date()
+    return keep_numbers(
+        main["line_no"], main["site"], brought_along(main["line_no"], main["ordered"], rules, day), known
+    )
 
 
 def _linked_line(push: Push, main: Line, brought: Brought, product: Product) -> Line:

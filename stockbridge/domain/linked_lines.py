@@ -1,14 +1,15 @@
 """Lines that another line brings along: a product's rules add them, and they follow the line that they came with.
 
 A linked line is an order line like any other. Its number says whose it is: the million says which rule of the main
-line's product brought it, the rest is the main line's own number. An ERP's numbers end below a million.
+line's product brought it at first, the rest is the main line's own number. An ERP's numbers end below a million.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import count
 from typing import Any, Final
 
 from stockbridge.domain.orders import OrderLine
@@ -17,8 +18,8 @@ LAST_OF_AN_ERP: Final = 999_999
 """The highest number that an ERP gives a line."""
 MOST_RULES: Final = 20
 """How many rules a product may have."""
-LAST_LINKED: Final = (MOST_RULES + 1) * (LAST_OF_AN_ERP + 1) - 1
-"""The highest number of a linked line."""
+LAST_LINKED: Final = 2**31 - 1
+"""The highest number of a linked line. Rules that come after what has left may need more places than a product has."""
 
 
 def linked_line_no(main_line_no: int, position: int) -> int:
@@ -79,6 +80,26 @@ def brought_along(line_no: int, units: int, additions: Iterable[Addition], day: 
         ordered = addition.proportion.of(units) if addition.holds_on(day) else 0
         if ordered:
             yield Brought(linked_line_no(line_no, position), addition.sku, ordered, addition.proportion)
+
+
+def keep_numbers(line_no: int, site: str, brought: Iterable[Brought], known: Iterable[OrderLine]) -> list[Brought]:
+    """Let what a line brings along go on under the number that it has, whatever place its rule has by now.
+
+    `known` are the linked lines that the main line has already. What has left keeps its number to itself.
+    """
+    live = sorted((line for line in known if line.ordered), key=lambda line: (not line.shipped, line.site != site))
+    unplaced = {b.line_no: b for b in brought}
+    placed: dict[int, Brought] = {}
+    for line in live:
+        same = [number for number, b in unplaced.items() if b.sku == line.sku]
+        if same and line.line_no not in placed:
+            placed[line.line_no] = unplaced.pop(line.line_no if line.line_no in same else same[0])
+    gone = {line.line_no for line in live if line.shipped}
+    used = {*unplaced, *(line.line_no for line in live)}
+    fresh = (number for place in count(1) if (number := linked_line_no(line_no, place)) not in used)
+    for number, b in unplaced.items():
+        placed[next(fresh) if number in gone or number in placed else number] = b
+    return [replace(b, line_no=number) for number, b in sorted(placed.items())]
 
 
 def beyond(linked: OrderLine, units: int, proportion: Proportion) -> int:

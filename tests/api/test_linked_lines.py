@@ -307,3 +307,30 @@ async def test_a_gift_that_has_left_refuses_no_revision(bar: Door) -> None:
     assert await ordered(bar, glasses(1, 2), *names) == {1: [1, 1, 0], STRAWS: [4, 0, 4]}
     await bar.made("/api/products", glass())
     assert await ordered(bar, glasses(1, 3, priority=1), *names) == {1: [1, 1, 0], STRAWS: [4, 0, 4]}
+
+
+async def test_rules_may_change_places_or_give_way_to_others_when_part_of_a_gift_has_left(bar: Door) -> None:
+    await bar.made("/api/products", product("SPOON"))
+    await bar.stock("STRAW", 50, po_no="PO-S")
+    await bar.stock("COASTER", 50, po_no="PO-C")
+    names, coasters, spoons = ("ordered", "reserved", "shipped"), 2_000_001, 3_000_001
+    await ordered(bar, glasses(4))
+    picked = [{"line_no": n, "quantity": q, "location_id": "HAM-A-1"} for n, q in ((1, 2), (STRAWS, 4))]
+    await bar.made("/api/orders/SO-1/picks", {"pick_no": "P-1", "lines": picked})
+    await bar.made("/api/orders/SO-1/shipments", {"shipment_no": "SO-1-1", "handed_over": True})
+
+    await bar.made("/api/products", glass({"sku": "COASTER", "quantity": 1, "per": 3}, straws()))
+    assert await ordered(bar, glasses(6, 2), *names) == {1: [6, 4, 2], STRAWS: [12, 8, 4], coasters: [2, 2, 0]}
+    part = await bar.made("/api/orders/SO-1/cancel", cancelling({"line_no": 1, "quantity": 2}))
+    assert told(part, "reserved", "cancelled") == {1: [2, 2], STRAWS: [4, 4], coasters: [1, 1]}
+
+    await bar.made("/api/products", glass({"sku": "SPOON", "quantity": 1}, straws(3, per=2)))
+    assert await ordered(bar, glasses(4, 3), *names) == {
+        1: [4, 2, 2],
+        STRAWS: [6, 2, 4],
+        coasters: [0, 0, 0],
+        spoons: [4, 0, 0],
+    }
+    await bar.made("/api/products", glass({"sku": "SPOON", "quantity": 2}))
+    view = await ordered(bar, glasses(3, 4), *names)
+    assert (view[STRAWS], view[spoons]) == ([4, 0, 4], [6, 0, 0])

@@ -17,6 +17,7 @@ from stockbridge.domain.linked_lines import (
     Proportion,
     beyond,
     brought_along,
+    keep_numbers,
     kit_quantities,
     linked_line_no,
     main_line_of,
@@ -25,15 +26,17 @@ from stockbridge.domain.orders import OrderLine
 
 DAY = date(2026, 11, 20)
 PROPORTIONS = st.builds(Proportion, st.integers(1, 100), st.integers(1, 100))
-ADDITIONS = st.lists(st.builds(Addition, st.sampled_from(["STRAW", "SAUCER"]), PROPORTIONS), max_size=MOST_RULES)
+ADDITIONS = st.lists(
+    st.builds(Addition, st.sampled_from(["STRAW", "SAUCER", "SPOON"]), PROPORTIONS), max_size=MOST_RULES
+)
 LINE_NUMBERS = st.integers(1, LAST_OF_AN_ERP)
 UNITS = st.integers(0, 10_000)
 
 
-def line(line_no: int, ordered: int, *, cancelled: int = 0, shipped: int = 0) -> OrderLine:
+def line(line_no: int, ordered: int, *, cancelled: int = 0, shipped: int = 0, sku: str = "MUG") -> OrderLine:
     held = ordered - cancelled - shipped
     return OrderLine(
-        *("acme", "SO-1", line_no, "MUG", "HAM", "", "EA", 1, 0, "backorder"),
+        *("acme", "SO-1", line_no, sku, "HAM", "", "EA", 1, 0, "backorder"),
         ordered=ordered,
         reserved=held,
         shipped=shipped,
@@ -70,6 +73,25 @@ def test_what_comes_along_with_an_order_does_not_depend_on_the_order_of_its_line
     }
     assert len({b.line_no for b in found}) == len(found)
     assert all(b.ordered > 0 for b in found)
+
+
+@given(ADDITIONS, st.lists(ADDITIONS, min_size=1, max_size=4), st.data())
+def test_whatever_the_rules_become_what_has_left_keeps_its_number_and_each_line_has_one(
+    first: list[Addition], later: list[list[Addition]], data: st.DataObject
+) -> None:
+    known: list[OrderLine] = []
+    for additions in [first, *later]:
+        before = {x.line_no: x.sku for x in known if x.ordered}
+        brought = keep_numbers(7, "HAM", brought_along(7, 300, additions, DAY), known)
+        now = {b.line_no: b.sku for b in brought}
+        assert sorted(b.sku for b in brought) == sorted(b.sku for b in brought_along(7, 300, additions, DAY))
+        assert {main_line_of(number) for number in now} <= {7}
+        assert all(now.get(x.line_no, x.sku) == x.sku for x in known if x.shipped)
+        for sku in {x.sku for x in known if x.shipped} & set(now.values()):
+            assert any(now[number] == sku == before.get(number) for number in now)
+        assert keep_numbers(7, "HAM", brought, [line(n, 300, sku=sku) for n, sku in now.items()]) == brought
+        left = [x for x in known if x.shipped and x.line_no not in now]
+        known = left + [line(n, 300, shipped=data.draw(st.sampled_from([0, 1])), sku=sku) for n, sku in now.items()]
 
 
 @pytest.mark.parametrize(("days", "holds"), [(-1, False), (0, True), (2, True), (3, False)])
