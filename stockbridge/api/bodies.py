@@ -24,6 +24,8 @@ from stockbridge.domain.commands import (
     Lot,
     Measure,
     Name,
+    OperatorVerb,
+    OrderNo,
     PostalCode,
     Quantity,
     Serial,
@@ -34,6 +36,7 @@ from stockbridge.domain.commands import (
 )
 from stockbridge.domain.gtin import expected_check_digit
 from stockbridge.domain.linked_lines import MOST_RULES
+from stockbridge.domain.orders import OrderStatus
 from stockbridge.domain.stock import StockStatus
 
 
@@ -57,6 +60,8 @@ def _gtin(value: str) -> str:
 Gtin = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{12,14})$"), AfterValidator(_gtin)]
 MOST_IN_A_PACKAGING: Final = 10**9
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
+MOST_IN_A_BATCH: Final = 2000
+Step = Annotated[str, StringConstraints(pattern=r"^(erp|label|void|parcel|found|hold|house)(/[!-~]{1,190})?$")]
 LocationType = Literal["site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"]
 
 
@@ -319,3 +324,39 @@ class Lift(FromTheFloor):
     """A recall is over: what arrives of the lot may be sold again."""
 
     reason: Name
+
+
+class OrderQuery(Shape):
+    """Which open orders an operator means: those that fulfill every condition. The source alone is none."""
+
+    step: Annotated[
+        Step | None, Field(description="What is stuck, as `attention` names it: `erp/1`, or `erp` for any message")
+    ] = None
+    reason: Annotated[Name | None, Field(description="Part of what `attention` says, in whatever case")] = None
+    flagged_before: Instant | None = None
+    status: OrderStatus | None = None
+    carrier: Key | None = None
+    source: Key | None = None
+    sku: Annotated[Key | None, Field(description="One of the order's lines, or a kit that it was ordered as")] = None
+    waits_for: Annotated[Key | None, Field(description="A sku that one of the order's lines waits for")] = None
+    ordered_before: Instant | None = None
+    order_nos: Annotated[tuple[OrderNo, ...], Field(min_length=1, max_length=MOST_IN_A_BATCH)] | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if not self.model_dump(exclude_none=True, exclude={"source"}):
+            raise PydanticCustomError("no_condition", "needs a condition: no act is for all orders")
+        return self
+
+
+class OperatorBatch(Shape):
+    """What a person decides for many orders at once. Which step of an order is meant, its own `attention` says."""
+
+    batch_no: Key
+    verb: OperatorVerb
+    by: Name
+    reason: Name
+    where: OrderQuery
+    at_most: Annotated[
+        int, Field(ge=1, le=MOST_IN_A_BATCH, strict=True, description="If more orders are meant, none is touched")
+    ] = 100

@@ -207,6 +207,15 @@ OPERATOR_ACT: Final[Example] = {
     "target": "label/SO-10293-1/1",
 }
 
+OPERATOR_BATCH: Final[Example] = {
+    "batch_no": "OPS-17",
+    "verb": "retry_step",
+    "by": "Ida",
+    "reason": "the ERP's posting period is open again",
+    "where": {"step": "erp", "reason": "No open posting period"},
+    "at_most": 500,
+}
+
 MOVE: Final[Example] = {
     "move_no": "M-1",
     "sku": "MUG-WHITE",

@@ -53,6 +53,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "malformed_date",
         "malformed_quantity",
         "malformed_time",
+        "no_condition",
         "nothing_arrived",
         "reserved_word",
         "wrong_check_digit",

@@ -79,6 +79,7 @@ def _command(row: story.Row) -> TimelineItem:
             "revision": payload.get("revision"),
             "replaces": payload.get("replaces"),
             "device": payload.get("device"),
+            "batch_no": payload.get("batch_no"),
         },
     )
 
@@ -92,7 +93,9 @@ _WORDS: Final = {
     "hand_over": lambda payload: f"Hand-over {payload['handover_no']} of {payload['shipment_no']}",
     "lose": lambda payload: f"Loss {payload['loss_no']} of {payload['shipment_no']} ({payload['reason']})",
     "return": lambda payload: f"Return {payload['return_no']}",
-    "operate": lambda payload: f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']})",
+    "operate": lambda payload: (
+        f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']}){_of_batch(payload)}"
+    ),
 }
 
 
@@ -102,6 +105,10 @@ def _in_place_of(original: dict[str, Any] | None) -> str:
 
 def _for_return(return_no: str | None) -> str:
     return f", for return {return_no}" if return_no else ""
+
+
+def _of_batch(payload: dict[str, Any]) -> str:
+    return f" in batch {payload['batch_no']}" if payload.get("batch_no") else ""
 
 
 def _became(row: story.Row) -> str:

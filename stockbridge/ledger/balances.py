@@ -191,6 +191,16 @@ async def order_lines(
     return _by_order(map(line_of, rows))
 
 
+_WAITING: Final = Query(
+    "select distinct order_ref from ledger.order_line where tenant = %(tenant)s and sku = %(sku)s and backordered > 0"
+)
+
+
+async def orders_waiting_for(connection: AsyncConnection, tenant: str, sku: str) -> list[str]:
+    """Name the orders with a line that waits for stock of a sku."""
+    return [order_ref for (order_ref,) in await _WAITING.rows(connection, tenant=tenant, sku=sku)]
+
+
 def _by_order(lines: Iterable[OrderLine]) -> dict[str, list[OrderLine]]:
     return {order_ref: list(group) for order_ref, group in groupby(lines, key=lambda line: line.order_ref)}
 

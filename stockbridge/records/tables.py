@@ -449,6 +449,34 @@ count_task = Table(
     comment="What a picker did not find, put aside as inspection until somebody has counted",
 )
 
+operator_batch = Table(
+    "operator_batch",
+    metadata,
+    _name("tenant"),
+    _name("batch_no"),
+    _maybe("source", comment="whose orders it is for; null is anybody's"),
+    Column("digest", LargeBinary, nullable=False, comment="of what was asked"),
+    Column("request", JSONB, nullable=False, comment="what was asked, and which orders it was for"),
+    _name("actor"),
+    _created("accepted_at"),
+    PrimaryKeyConstraint("tenant", "batch_no"),
+    comment="One act of an operator for many orders. Append-only: what became of it is in the inbox",
+)
+
+operator_batch_order = Table(
+    "operator_batch_order",
+    metadata,
+    _name("tenant"),
+    _name("batch_no"),
+    _name("order_ref"),
+    Column("inbox_id", BigInteger, nullable=False, comment="the act as this order decides it"),
+    PrimaryKeyConstraint("tenant", "batch_no", "order_ref"),
+    ForeignKeyConstraint(["tenant", "batch_no"], ["records.operator_batch.tenant", "records.operator_batch.batch_no"]),
+    # None to the orders: their rows are locks, and these would be taken in no order.
+    ForeignKeyConstraint(["inbox_id"], ["records.inbox.inbox_id"]),
+    comment="The orders of a batch, as its query found them when it was accepted. Append-only",
+)
+
 discrepancy = Table(
     "discrepancy",
     metadata,

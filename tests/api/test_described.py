@@ -100,6 +100,7 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (bodies.TransferReceipt, examples.TRANSFER_RECEIPT),
         (bodies.Lift, examples.LIFT),
         (bodies.Count, examples.COUNT),
+        (bodies.OperatorBatch, examples.OPERATOR_BATCH),
     ],
 )
 def test_each_example_is_taken(shape: type, example: dict) -> None:
@@ -134,6 +135,9 @@ async def test_the_description_names_every_address_of_the_contract(door: Door) -
         ("post", "/api/orders/{order_no}/returns"),
         ("get", "/api/orders/{order_no}/returns/{return_no}"),
         ("post", "/api/orders/{order_no}/operator-acts"),
+        ("post", "/api/operator-batches/preview"),
+        ("post", "/api/operator-batches"),
+        ("get", "/api/operator-batches/{batch_no}"),
         ("post", "/api/callbacks/carriers/{carrier}/{connection}"),
         ("get", "/api/inventory"),
         ("post", "/api/inventory/move"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import CancelLines, LineQuantity
 from stockbridge.records import inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
+from stockbridge.records.operator_batches import flag_of
 
 GIVING_UP: Final = {"accept_short": "waits for stock", "release_hold": "is held or waits"}
 """Verbs that cancel, and what there must be for them."""
@@ -42,6 +43,7 @@ async def operate(desk: Desk, row: InboxRow) -> None:
         return
     async with desk.engine.begin() as connection:
         order = await lock_open_order(connection, row)
+        _expect_flag(row, order)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
         if verb == "skip_step":
             await _skip(connection, row, target)
@@ -61,6 +63,7 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
     if _expires_nothing(row, order, lines):
         await accept_alone(desk, row, "unchanged")
         return
+    _expect_flag(row, order)
     verb = row.payload["verb"]
     if not order["needs_attention"] and not any(x.backordered if only_backordered else x.unshipped for x in lines):
         raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
@@ -87,6 +90,23 @@ def _expires_nothing(row: InboxRow, order: Order, lines: Sequence[OrderLine]) ->
         return False
     amended = order["backorder_until"] != datetime.fromisoformat(deadline)
     return amended or not any(line.backordered for line in lines)
+
+
+def _expect_flag(row: InboxRow, order: Order) -> None:
+    """Refuse an act of a batch where the order needs a person for something else by now, or for nothing any more.
+
+    Whoever sent the batch looked at a flag; one that came since, nobody has looked at.
+    """
+    if "flag" not in row.payload:
+        return
+    seen, now = row.payload["flag"], flag_of(order)
+    if now != seen:
+        words = f"The batch was for an order {_flagged(seen)}; now it is one {_flagged(now)}."
+        raise Rejected("flag_changed", words, status=409)
+
+
+def _flagged(flag: Mapping[str, str] | None) -> str:
+    return f"stuck at {flag['step']} ({flag['reason'].rstrip('.')})" if flag else "that needs nobody"
 
 
 async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:
