@@ -10,7 +10,7 @@ from datetime import datetime
 
 from stockbridge.adapters.carriers.sandbox.mapping import callback_event, oldest_first
 from stockbridge.adapters.carriers.signatures import verify_timestamped
-from stockbridge.domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent
+from stockbridge.domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent, TrackingStatus
 from stockbridge.domain.erp import ErpMessage, ErpReceipt
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
@@ -76,6 +76,7 @@ class FakeCarrier:
     mishaps: Mishaps = field(default_factory=Mishaps)
     bookings: list[Booking] = field(default_factory=list)
     voided: set[str] = field(default_factory=set)
+    intercepts: dict[str, str] = field(default_factory=dict)
     events: list[TrackingEvent] = field(default_factory=list)
 
     async def book(self, request: BookingRequest) -> Booking:
@@ -102,6 +103,19 @@ class FakeCarrier:
                 raise Rejected("already_shipped", f"Booking {booking_id} is on its way.", status=409)
             self.voided.add(booking_id)
 
+    async def intercept(self, tracking_number: str, reference: str) -> None:
+        with self.mishaps.around(changing=True):
+            if tracking_number not in {number for booking in self.bookings for number in _numbers(booking)}:
+                raise Rejected("carrier_unknown_booking", f"There is no parcel {tracking_number}.")
+            last = [event.status for event in self._events_of({tracking_number})][-1:]
+            if tracking_number not in self.intercepts and last in _TOO_LATE:
+                raise Rejected("too_late", f"Parcel {tracking_number} can't be stopped any more.", status=409)
+            self.intercepts.setdefault(tracking_number, reference)
+
+    async def is_intercepted(self, reference: str) -> bool:
+        with self.mishaps.around(changing=False):
+            return reference in self.intercepts.values()
+
     async def track(self, tracking_numbers: Sequence[str]) -> list[TrackingEvent]:
         with self.mishaps.around(changing=False):
             return oldest_first(self._events_of(set(tracking_numbers)))
@@ -118,6 +132,9 @@ class FakeCarrier:
 
     def _events_of(self, numbers: set[str]) -> list[TrackingEvent]:
         return [event for event in self.events if event.tracking_number in numbers]
+
+
+_TOO_LATE = ([TrackingStatus.OUT_FOR_DELIVERY], [TrackingStatus.DELIVERED])
 
 
 def _numbers(booking: Booking) -> set[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from stockbridge.domain.carriers import Address, BookingRequest, ParcelRequest, TrackingEvent, TrackingStatus
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
@@ -37,11 +37,15 @@ def shipment() -> BookingRequest:
     )
 
 
+class InterceptingPort(CarrierPort, InterceptingCarrier, Protocol):
+    """A carrier that can do all that there is."""
+
+
 class Carrier(Protocol):
     """A carrier behind its port, the ways to make it misbehave at its next call, and its people with their scanners."""
 
     @property
-    def port(self) -> CarrierPort: ...
+    def port(self) -> InterceptingPort: ...
     @property
     def secret(self) -> str: ...
 
@@ -169,6 +173,66 @@ async def test_a_booking_that_nobody_knows_can_not_be_voided(carrier: Carrier) -
     with pytest.raises(Rejected) as refusal:
         await carrier.port.void("SHP-999999")
     assert refusal.value.code == "carrier_unknown_booking"
+
+
+# Intercepts
+
+
+async def underway(carrier: Carrier) -> str:
+    """Book a shipment that the carrier has, and return its first parcel's number."""
+    number = (await carrier.port.book(shipment())).parcels[0].tracking_number
+    await carrier.scan(number, TrackingStatus.IN_TRANSIT, NOON)
+    return number
+
+
+async def test_a_parcel_on_its_way_is_intercepted_under_our_reference(carrier: Carrier) -> None:
+    number = await underway(carrier)
+    assert not await carrier.port.is_intercepted(f"{number}/1")
+    await carrier.port.intercept(number, f"{number}/1")
+    assert await carrier.port.is_intercepted(f"{number}/1")
+
+
+async def test_a_parcel_may_be_intercepted_again(carrier: Carrier) -> None:
+    number = await underway(carrier)
+    await carrier.port.intercept(number, f"{number}/1")
+    await carrier.port.intercept(number, f"{number}/2")
+    assert await carrier.port.is_intercepted(f"{number}/1")
+
+
+@pytest.mark.parametrize("status", [TrackingStatus.OUT_FOR_DELIVERY, TrackingStatus.DELIVERED])
+async def test_what_can_be_stopped_no_more_is_not_intercepted(carrier: Carrier, status: TrackingStatus) -> None:
+    number = await underway(carrier)
+    await carrier.scan(number, status, NOON + timedelta(hours=1))
+    with pytest.raises(Rejected) as refusal:
+        await carrier.port.intercept(number, f"{number}/1")
+    assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
+    assert not await carrier.port.is_intercepted(f"{number}/1")
+
+
+async def test_a_parcel_that_nobody_knows_can_not_be_intercepted(carrier: Carrier) -> None:
+    with pytest.raises(Rejected) as refusal:
+        await carrier.port.intercept("NOBODY-KNOWS", "NOBODY-KNOWS/1")
+    assert refusal.value.code == "carrier_unknown_booking"
+
+
+async def test_a_lost_answer_leaves_the_outcome_of_an_intercept_unknown_until_it_is_asked_for(carrier: Carrier) -> None:
+    number = await underway(carrier)
+    for fail, done in ((carrier.garble_answer, False), (carrier.lose_answer, True)):
+        await fail()
+        with pytest.raises(OutcomeUnknown):
+            await carrier.port.intercept(number, f"{number}/1")
+        assert await carrier.port.is_intercepted(f"{number}/1") is done
+
+
+async def test_a_busy_carrier_intercepts_nothing_and_may_be_asked_again(carrier: Carrier) -> None:
+    number = await underway(carrier)
+    await carrier.be_busy()
+    with pytest.raises(Unavailable):
+        await carrier.port.intercept(number, f"{number}/1")
+    await carrier.be_busy()
+    with pytest.raises(Unavailable):
+        await carrier.port.is_intercepted(f"{number}/1")
+    assert not await carrier.port.is_intercepted(f"{number}/1")
 
 
 # Mishaps

@@ -84,6 +84,7 @@ BOOKING = Booking(
     "SHP-1",
     (LabeledParcel(1, "SBX1", b"label 1", "image/svg+xml"), LabeledParcel(2, "SBX2", b"label 2", "image/svg+xml")),
 )
+PROMISED = {"tracking_number": "SBX1", "reference": "acme/SO-1/1", "status": "accepted"}
 VOIDED = {"shipment_id": "SHP-1", "reference": REQUEST.reference, "status": "voided"}
 
 
@@ -116,11 +117,13 @@ Call = Callable[[SandboxCarrier], Awaitable[object]]
 CALLS: dict[str, Call] = {
     "book": lambda carrier: carrier.book(REQUEST),
     "void": lambda carrier: carrier.void("SHP-1"),
+    "intercept": lambda carrier: carrier.intercept("SBX1", "acme/SO-1/1"),
     "find": lambda carrier: carrier.find(REQUEST.reference),
+    "is_intercepted": lambda carrier: carrier.is_intercepted("acme/SO-1/1"),
     "track": lambda carrier: carrier.track(["SBX1"]),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-CHANGING = [CALLS["book"], CALLS["void"]]
+CHANGING = [CALLS["book"], CALLS["void"], CALLS["intercept"]]
 
 
 # Book
@@ -253,6 +256,48 @@ async def test_a_void_that_the_carrier_does_not_confirm_leaves_the_outcome_unkno
     server.behavior = json_answer(200, body)
     with pytest.raises(OutcomeUnknown):
         await carrier.void("SHP-1")
+
+
+# Intercept
+
+
+async def test_an_intercept_is_one_post_to_the_parcel_with_our_reference(
+    server: Scripted, carrier: SandboxCarrier
+) -> None:
+    server.behavior = json_answer(200, PROMISED | {"tracking_number": "a/../b"})
+    await carrier.intercept("a/../b", "acme/SO-1/1")
+    (call,) = server.heard
+    assert (call.method, call.path) == ("POST", "/v1/parcels/a%2F..%2Fb/intercept")
+    assert json.loads(call.body) == {"reference": "acme/SO-1/1"}
+
+
+async def test_an_intercept_that_comes_too_late_is_rejected(server: Scripted, carrier: SandboxCarrier) -> None:
+    server.behavior = json_answer(409, error("too_late", "In the van."))
+    with pytest.raises(Rejected, match="In the van") as refusal:
+        await carrier.intercept("SBX1", "acme/SO-1/1")
+    assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
+
+
+@pytest.mark.parametrize("body", [PROMISED | {"status": "noted"}, PROMISED | {"tracking_number": "SBX2"}, {}, "ok"])
+async def test_an_intercept_that_the_carrier_does_not_promise_leaves_the_outcome_unknown(
+    server: Scripted, carrier: SandboxCarrier, body: Any
+) -> None:
+    server.behavior = json_answer(200, body)
+    with pytest.raises(OutcomeUnknown):
+        await carrier.intercept("SBX1", "acme/SO-1/1")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [([], False), (PROMISED, True), ([PROMISED | {"reference": "x"}], False), ([PROMISED | {"status": "x"}], False)],
+)
+async def test_an_intercept_of_ours_is_found_by_its_reference(
+    server: Scripted, carrier: SandboxCarrier, body: Any, found: bool
+) -> None:
+    server.behavior = json_answer(200, body)
+    assert await carrier.is_intercepted("acme/SO-1/1") is found
+    (call,) = server.heard
+    assert urlsplit(call.path).path == "/v1/intercepts"
 
 
 # Track

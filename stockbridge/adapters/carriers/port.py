@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stockbridge.domain.carriers import Booking, BookingRequest, TrackingEvent
 
@@ -42,4 +42,23 @@ class CarrierPort(Protocol):
 
     def parse_callback(self, body: bytes) -> list[TrackingEvent]:
         """Read the scans in a callback's raw body. `Rejected` with code `malformed` where it can't be read."""
+        ...
+
+
+@runtime_checkable
+class InterceptingCarrier(Protocol):
+    """What the port of a carrier has besides that stops parcels on their way, if asked, and sends them back.
+
+    An adapter without these two says by that that its carrier can't. They raise as `book` and `find` do.
+    """
+
+    async def intercept(self, tracking_number: str, reference: str) -> None:
+        """Have a parcel stopped and sent back: its scans then tell `return_to_sender`. Asking again succeeds.
+
+        `Rejected` with code `too_late` where the carrier can't stop it any more.
+        """
+        ...
+
+    async def is_intercepted(self, reference: str) -> bool:
+        """Say whether the carrier took on an intercept with our reference."""
         ...

@@ -16,12 +16,12 @@ from stockbridge.sandbox.carrier.errors import CarrierError
 from stockbridge.sandbox.carrier.network import Network
 from stockbridge.sandbox.carrier.rate import RateLimit
 from stockbridge.sandbox.carrier.rules import check_shipment
-from stockbridge.sandbox.carrier.words import ShipmentOrder
+from stockbridge.sandbox.carrier.words import InterceptOrder, ShipmentOrder
 from stockbridge.sandbox.database import Database
 from stockbridge.sandbox.faults import Fault, FaultBoard, Refusals, served
 from stockbridge.sandbox.settings import SandboxSettings
 
-OPERATIONS = frozenset({"book", "find_shipments", "void", "track"})
+OPERATIONS = frozenset({"book", "find_shipments", "void", "track", "intercept", "find_intercepts"})
 """What faults call the things that the API does."""
 
 _MOST_NUMBERS = 50
@@ -65,7 +65,23 @@ def counter_routes(settings: SandboxSettings, database: Database, network: Netwo
 
         return {"parcels": await database.run(look_up)}
 
+    _add_intercepts(router, database, network)
     return router
+
+
+def _add_intercepts(router: APIRouter, database: Database, network: Network) -> None:
+    @router.post("/parcels/{tracking_number}/intercept", name="intercept")
+    async def intercept(tracking_number: str, order: InterceptOrder) -> dict[str, Any]:
+        def work(connection: Connection) -> dict[str, Any]:
+            return store.intercept(connection, tracking_number, order.reference)
+
+        promised = await database.run(work)
+        network.alarm.ring()
+        return promised
+
+    @router.get("/intercepts", name="find_intercepts")
+    async def find_intercepts(reference: str) -> list[dict[str, Any]]:
+        return await database.run(lambda connection: store.intercepts(connection, reference))
 
 
 def _key_check(token: str) -> Callable[[str], None]:

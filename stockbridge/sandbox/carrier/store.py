@@ -13,7 +13,7 @@ from typing import Any
 
 from stockbridge.sandbox.carrier.errors import CarrierError
 from stockbridge.sandbox.carrier.labels import MEDIA_TYPE, label
-from stockbridge.sandbox.carrier.words import BEFORE_PICKUP, FINAL, JOURNEY, Scan, ShipmentOrder, Status
+from stockbridge.sandbox.carrier.words import BEFORE_PICKUP, FINAL, JOURNEY, TOO_LATE, Scan, ShipmentOrder, Status
 from stockbridge.sandbox.times import now_text
 
 # No unique index on the reference: two posts are two bookings, and both are charged.
@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS events (
     signed_by       TEXT
 );
 CREATE INDEX IF NOT EXISTS events_by_parcel ON events (tracking_number);
+CREATE TABLE IF NOT EXISTS intercepts (
+    tracking_number TEXT PRIMARY KEY REFERENCES parcels (tracking_number),
+    reference       TEXT NOT NULL,
+    asked_at        TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS intercepts_by_reference ON intercepts (reference);
 """
 _NOT_FOUND, _CONFLICT = 404, 409
 _NUMBERS_PER_SEED = 1_000_000
@@ -220,6 +226,58 @@ def _parcel(connection: Connection, tracking_number: str) -> Row:
     return row
 
 
+# Intercepts
+
+
+def intercept(connection: Connection, tracking_number: str, reference: str) -> dict[str, Any]:
+    """Promise to stop a parcel and to send it back; again is fine, and the first promise stands.
+
+    Not once it is in the van for the last time, has arrived, or comes back anyway.
+    """
+    parcel = _parcel(connection, tracking_number)
+    known = connection.execute("SELECT * FROM intercepts WHERE tracking_number = ?", (tracking_number,)).fetchone()
+    if known is not None:
+        return _intercept(known)
+    _check_stoppable(connection, parcel)
+    connection.execute(
+        "INSERT INTO intercepts (tracking_number, reference, asked_at) VALUES (?, ?, ?)",
+        (tracking_number, reference, now_text()),
+    )
+    if _was_picked_up(connection, tracking_number):
+        connection.execute(
+            "UPDATE parcels SET next_scan_at = coalesce(next_scan_at, ?) WHERE tracking_number = ?",
+            (time.time(), tracking_number),
+        )
+    return intercepts(connection, reference)[0]
+
+
+def _check_stoppable(connection: Connection, parcel: Row) -> None:
+    number = parcel["tracking_number"]
+    if parcel["status"] == "voided":
+        raise CarrierError(_CONFLICT, "voided", f"The label of {number} was voided.")
+    scans = events(connection, number)
+    last = scans[-1]["status"] if scans else "pending"
+    if any(scan["status"] == "return_to_sender" for scan in scans):
+        raise CarrierError(_CONFLICT, "returning", f"Parcel {number} is on its way back already.")
+    if last in TOO_LATE or any(scan["status"] == "delivered" for scan in scans):
+        raise CarrierError(_CONFLICT, "too_late", f"Parcel {number} can't be stopped any more: {last}.")
+
+
+def intercepts(connection: Connection, reference: str) -> list[dict[str, Any]]:
+    """List what was promised under a reference."""
+    rows = connection.execute("SELECT * FROM intercepts WHERE reference = ? ORDER BY tracking_number", (reference,))
+    return [_intercept(row) for row in rows.fetchall()]
+
+
+def _intercept(row: Row) -> dict[str, Any]:
+    return {**dict(row), "status": "accepted"}
+
+
+def _is_intercepted(connection: Connection, tracking_number: str) -> bool:
+    query = "SELECT 1 FROM intercepts WHERE tracking_number = ?"
+    return connection.execute(query, (tracking_number,)).fetchone() is not None
+
+
 # The fast clock
 
 
@@ -238,11 +296,15 @@ def next_due_at(connection: Connection) -> float | None:
 
 
 def next_scan(connection: Connection, tracking_number: str) -> Scan | None:
-    """Tell the next scan of a parcel's journey. None if somebody took it off the clock meanwhile."""
+    """Tell the next scan of a parcel's journey. None if somebody took it off the clock meanwhile.
+
+    One that is to be intercepted turns round once the carrier has it.
+    """
     parcel = _parcel(connection, tracking_number)
     if parcel["next_scan_at"] is None:
         return None
-    status = JOURNEY[parcel["steps_done"]]
+    turns = _is_intercepted(connection, tracking_number) and _was_picked_up(connection, tracking_number)
+    status: Status = "return_to_sender" if turns else JOURNEY[parcel["steps_done"]]
     return _scan_of(status, json.loads(parcel["ship_from"]), json.loads(parcel["ship_to"]))
 
 
@@ -259,6 +321,6 @@ def advance(connection: Connection, tracking_number: str, *, next_scan_at: float
 
 
 def _scan_of(status: Status, ship_from: dict[str, Any], ship_to: dict[str, Any]) -> Scan:
-    places = {"picked_up": ship_from["city"], "in_transit": "Sorting center"}
+    places = {"picked_up": ship_from["city"], "in_transit": "Sorting center", "return_to_sender": "Sorting center"}
     signed_by = ship_to["name"] if status == "delivered" else None
     return Scan(status=status, location=places.get(status, ship_to["city"]), signed_by=signed_by)

@@ -26,6 +26,8 @@ BEFORE_PICKUP: frozenset[str] = frozenset({"pending", "cancelled", "unknown"})
 """Scans that do not prove that the carrier has the parcel."""
 FINAL: frozenset[str] = frozenset({"delivered", "return_to_sender", "cancelled"})
 """After one of these the fast clock leaves a parcel alone."""
+TOO_LATE: frozenset[str] = frozenset({"out_for_delivery", "delivered", "cancelled"})
+"""After one of these a parcel can't be intercepted, unless it was scanned as something else since."""
 JOURNEY: tuple[Status, ...] = ("picked_up", "in_transit", "out_for_delivery", "delivered")
 """What happens to a parcel that nobody interferes with."""
 
@@ -68,6 +70,14 @@ class ShipmentOrder(BaseModel):
     ship_from: Address
     ship_to: Address
     parcels: list[ParcelOrder] = Field(min_length=1, max_length=99)
+
+
+class InterceptOrder(BaseModel):
+    """A parcel is to be stopped and sent back. `reference` is the client's, to be asked by."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reference: str = Field(min_length=1, max_length=255)
 
 
 class Scan(BaseModel):

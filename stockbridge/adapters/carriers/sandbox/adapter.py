@@ -31,7 +31,7 @@ class SandboxCarrierSettings(BaseModel):
 
 
 class SandboxCarrier:
-    """Implements `CarrierPort`. One for each account and event loop; `aclose` when done."""
+    """Implements `CarrierPort` and `InterceptingCarrier`. One for each account and event loop; `aclose` when done."""
 
     def __init__(self, settings: SandboxCarrierSettings) -> None:
         self._secret = settings.secret.get_secret_value()
@@ -54,6 +54,19 @@ class SandboxCarrier:
         with unheard_answers(_SYSTEM, changes=True):
             answer = await self._client.post(f"/v1/shipments/{quote(booking_id, safe='')}/void")
             mapping.check_voided(answer, booking_id)
+
+    async def intercept(self, tracking_number: str, reference: str) -> None:
+        """Have a parcel stopped and sent back. `Rejected` with code `too_late` where it can't be any more."""
+        with unheard_answers(_SYSTEM, changes=True):
+            path = f"/v1/parcels/{quote(tracking_number, safe='')}/intercept"
+            answer = await self._client.post(path, {"reference": reference})
+            mapping.check_intercepted(answer, tracking_number)
+
+    async def is_intercepted(self, reference: str) -> bool:
+        """Say whether the carrier has an intercept with our reference."""
+        with unheard_answers(_SYSTEM, changes=False):
+            answer = await self._client.get("/v1/intercepts", {"reference": reference})
+            return mapping.has_intercept(answer, reference)
 
     async def track(self, tracking_numbers: Sequence[str]) -> list[TrackingEvent]:
         """Return all scans of these parcels, oldest first, asking for as many at a time as the carrier allows."""

@@ -47,6 +47,7 @@ CODES: Mapping[str, str] = {
     "already_shipped": "already_shipped",
     "malformed": "carrier_contract",
     "not_found": "carrier_unknown_booking",
+    "too_late": "too_late",
 }
 """The carrier's code for a refusal -> ours. Others become `carrier_<code>`."""
 
@@ -57,6 +58,7 @@ FIELDS: Mapping[str, str] = {"country_code": "country", "service": "service_leve
 """The carrier's names of fields that we call otherwise."""
 
 _VOIDED = "voided"
+_ACCEPTED = "accepted"
 
 _DONE = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
@@ -96,6 +98,22 @@ def check_voided(answer: Answer, booking_id: str) -> None:
     voided = _read(answer, payloads.Voided)
     if voided.shipment_id != booking_id or voided.status != _VOIDED:
         raise Unreadable(f"it says that {voided.shipment_id!r} is {voided.status}")
+
+
+# Intercepts
+
+
+def check_intercepted(answer: Answer, tracking_number: str) -> None:
+    """Read the answer to an intercept. `Unreadable` where it doesn't say that this parcel will be sent back."""
+    promised = _read(answer, payloads.Intercept)
+    if promised.tracking_number != tracking_number or promised.status != _ACCEPTED:
+        raise Unreadable(f"it says that the intercept of {promised.tracking_number!r} is {promised.status}")
+
+
+def has_intercept(answer: Answer, reference: str) -> bool:
+    """Read the answer to a question by reference: whether an intercept of ours was accepted."""
+    promised = _read(answer, payloads.Intercepts).root
+    return any(each.reference == reference and each.status == _ACCEPTED for each in promised)
 
 
 # Tracking

@@ -69,6 +69,18 @@ class Voided(BaseModel):
     status: str
 
 
+class Intercept(BaseModel):
+    """A parcel that the carrier will send back, under the reference of who asked first."""
+
+    tracking_number: str
+    reference: str
+    status: str
+
+
+class Intercepts(RootModel[_OneOrMany[Intercept]]):
+    """All intercepts under a reference."""
+
+
 class Scan(BaseModel):
     """One scan, inside the parcel that it is of."""
 
