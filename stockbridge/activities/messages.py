@@ -34,7 +34,7 @@ class Command(Message):
 
 
 class CarrierStep(Message):
-    """A label to be bought, or voided."""
+    """A label to be bought or voided, or a parcel to be intercepted."""
 
     tenant: str
     order_ref: str

@@ -191,6 +191,8 @@ HAND_OVER: Final[Example] = {"handover_no": "H-1", "occurred_at": "2026-11-20T17
 
 CANCEL: Final[Example] = {"cancel_no": "X-1", "reason": "customer", "lines": None}
 
+INTERCEPT: Final[Example] = {"intercept_no": "I-1", "parcel_no": None, "by": "Mads", "reason": "the customer cancelled"}
+
 LOSS: Final[Example] = {"loss_no": "L-1", "parcel_no": 2, "reason": "lost", "resend": False, "note": "claim 4711"}
 
 RETURN: Final[Example] = {

@@ -127,6 +127,7 @@ _KEY_WORDS: Final[dict[CommandKind, str]] = {
     "put_back": "put_back",
     "ship": "ship",
     "hand_over": "hand_over",
+    "intercept": "intercept",
     "lose": "loss",
     "return": "return",
     "operate": "operate",

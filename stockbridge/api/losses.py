@@ -32,24 +32,29 @@ async def lose(
     telling = Telling[Loss](
         "lose",
         lambda body: f"{shipment_no}/{body.loss_no}",
-        _parcel_is_there(shipment_no),
+        _with_note(shipment_no),
         (("shipment_no", shipment_no),),
     )
     return await at.view(await at.tell(telling, said), response)
 
 
-def _parcel_is_there(shipment_no: str) -> Resolver:
+def _with_note(shipment_no: str) -> Resolver:
     """Check that the order has the shipment with its parcel, and keep the note apart: it may be about people."""
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
-        shipment, parcel_no = await read_shipment(connection, order, shipment_no), part.get("parcel_no")
-        if shipment is None:
-            raise not_found(f"shipment {shipment_no} of {order.order_no}")
-        if parcel_no not in {None, *(parcel.parcel_no for parcel in shipment.parcels)}:
-            raise not_found(f"parcel {parcel_no} in shipment {shipment_no}")
+        await find_parcel(connection, order, shipment_no, part)
         if note := part.get("note"):
             note_id = people.note_id(order.tenant, f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}")
             await people.keep(connection, note_id, order.tenant, {"note": note})
         return [], {"note": None}
 
     return resolve
+
+
+async def find_parcel(connection: AsyncConnection, order: FoundOrder, shipment_no: str, part: Part) -> None:
+    """Refuse a command that names a shipment which the order does not have, or a parcel which that does not."""
+    shipment, parcel_no = await read_shipment(connection, order, shipment_no), part.get("parcel_no")
+    if shipment is None:
+        raise not_found(f"shipment {shipment_no} of {order.order_no}")
+    if parcel_no not in {None, *(parcel.parcel_no for parcel in shipment.parcels)}:
+        raise not_found(f"parcel {parcel_no} in shipment {shipment_no}")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.finding import FoundOrder
+from stockbridge.api.intercepts import state_of
 from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
 from stockbridge.api.problems import document
 from stockbridge.ledger.balances import EntryView, PostingView, order_postings
@@ -43,6 +44,7 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
         *map(_erp_message, await story.erp_messages(*name)),
         *map(_carrier_event, await story.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
+        *map(_intercept, await story.intercepts(*name)),
     ]
     return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
 
@@ -91,6 +93,9 @@ _WORDS: Final = {
     "put_back": lambda payload: f"Put-back {payload['put_back_no']}",
     "ship": lambda payload: f"Shipment {payload['shipment_no']} asked for",
     "hand_over": lambda payload: f"Hand-over {payload['handover_no']} of {payload['shipment_no']}",
+    "intercept": lambda payload: (
+        f"{payload['by']}: intercept {payload['intercept_no']} of {payload['shipment_no']} ({payload['reason']})"
+    ),
     "lose": lambda payload: f"Loss {payload['loss_no']} of {payload['shipment_no']} ({payload['reason']})",
     "return": lambda payload: f"Return {payload['return_no']}",
     "operate": lambda payload: (
@@ -237,5 +242,28 @@ def _carrier_event(row: story.Row) -> TimelineItem:
                 *("event_id", "tracking_number", "status", "vendor_status", "location", "signed_by", "heard_by"),
                 *("shipment_no", "parcel_no", "applied_at", "effect"),
             )
+        },
+    )
+
+
+def _intercept(row: story.Row) -> TimelineItem:
+    state = state_of(row)
+    became = {"asked": "waits for its answer", "refused": f"refused, {row['refusal']}"}.get(state, state)
+    return TimelineItem(
+        occurred_at=row["created_at"] if state == "asked" else row["updated_at"],
+        recorded_at=row["created_at"],
+        kind="carrier_event",
+        summary=f"{row['carrier']} is asked to send {row['tracking_number']} back: {became}",
+        actor=row["carrier"],
+        evidence=None,
+        data={
+            "intercept": state,
+            **{
+                name: row[name]
+                for name in (
+                    *("step_id", "reference", "tracking_number", "shipment_no", "parcel_no", "refusal"),
+                    *("attempts", "last_error"),
+                )
+            },
         },
     )

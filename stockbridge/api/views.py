@@ -74,7 +74,10 @@ class ParcelLineView(BaseModel):
 
 
 class ParcelView(BaseModel):
-    """A parcel. It has no number and no label while the carrier has not answered. `came_back_at`: undelivered."""
+    """A parcel. It has no number and no label while the carrier has not answered. `came_back_at`: undelivered.
+
+    `intercepted_at`: when the carrier said that it sends it back.
+    """
 
     parcel_no: int
     tracking_number: str | None
@@ -84,6 +87,7 @@ class ParcelView(BaseModel):
     lost_at: Utc | None = None
     loss_reason: str | None = None
     came_back_at: Utc | None = None
+    intercepted_at: Utc | None = None
 
 
 class ShipmentView(BaseModel):
@@ -432,6 +436,7 @@ def _parcel(box: Mapping[str, Any], shipment_url: str) -> ParcelView:
         lost_at=box["lost_at"],
         loss_reason=(box["loss"] or {}).get("reason"),
         came_back_at=box["came_back_at"],
+        intercepted_at=box["intercepted_at"],
     )
 
 

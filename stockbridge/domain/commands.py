@@ -280,6 +280,15 @@ class Loss(FromTheFloor):
     note: Text | None = None
 
 
+class Intercept(Shape):
+    """Have the carrier stop parcels that are underway and send them back; without a number, all of a shipment."""
+
+    intercept_no: Key
+    parcel_no: Annotated[int, Field(ge=1, le=50, strict=True)] | None = None
+    by: Name
+    reason: Name
+
+
 class ReturnLine(Shape):
     """What came back of a line, and its condition."""
 
@@ -313,4 +322,6 @@ class OperatorAct(Shape):
     target: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
-CommandKind = Literal["submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "lose", "return", "operate"]
+CommandKind = Literal[
+    "submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "intercept", "lose", "return", "operate"
+]

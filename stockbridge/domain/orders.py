@@ -37,8 +37,8 @@ class OrderStatus(StrEnum):
 
 
 HAS_LEFT: Final = (
-    "Have the carrier intercept what is underway, and it comes back as return_to_sender; "
-    "or take it back as a return once it has arrived."
+    "Have the carrier intercept what is underway (POST .../shipments/{shipment_no}/intercept), and it comes back as "
+    "return_to_sender; or take it back as a return once it has arrived."
 )
 """What can be done about goods that have left and are not wanted any more."""
 

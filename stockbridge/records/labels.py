@@ -18,7 +18,7 @@ _WITHDRAWN: Final = """
   exists (
     select from records.carrier_step later
     where later.tenant = s.tenant and later.order_ref = s.order_ref and later.shipment_no = s.shipment_no
-      and (later.version > s.version or (later.version = s.version and later.kind = 'void'))
+      and (later.kind = 'label' and later.version > s.version or later.kind = 'void' and later.version = s.version)
   ) or not exists (
     select from records.shipment h
     where h.tenant = s.tenant and h.order_ref = s.order_ref and h.shipment_no = s.shipment_no and h.dissolved_at is null

@@ -1,13 +1,13 @@
-"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events."""
+"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events, intercepts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import carrier_event, erp_message, inbox
+from stockbridge.records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, shipment
 
 Row = dict[str, Any]
 
@@ -25,6 +25,20 @@ async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str)
 async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
     """Return the scans of an order's parcels."""
     return await _of_order(connection, carrier_event, tenant, order_ref)
+
+
+async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return what carriers were asked to send back of an order, with whom they are and the parcel's number."""
+    steps = carrier_step.c
+    same_shipment = and_(*(shipment.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no")))
+    same_parcel = and_(*(parcel.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")))
+    query = (
+        select(carrier_step, shipment.c.carrier, parcel.c.tracking_number)
+        .join(shipment, same_shipment)
+        .join(parcel, same_parcel)
+        .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> list[Row]:

@@ -318,6 +318,7 @@ parcel = Table(
         "loss", JSONB(none_as_null=True), comment="{reason, resend, lines}: what was written off, by lot and serial"
     ),
     Column("came_back_at", INSTANT, comment="undelivered"),
+    Column("intercepted_at", INSTANT, comment="the carrier said that it sends it back"),
     PrimaryKeyConstraint("tenant", "order_ref", "shipment_no", "parcel_no"),
     CheckConstraint("(lost_at is null) = (loss is null)", name="lost"),
     CheckConstraint("num_nonnulls(delivered_at, lost_at, came_back_at) <= 1", name="ends_once"),
@@ -337,21 +338,27 @@ carrier_step = Table(
     metadata,
     _name("tenant"),
     _name("order_ref"),
-    _name("step_id", comment="label/<shipment_no>/<n> or void/<shipment_no>/<n>"),
+    _name(
+        "step_id", comment="label/<shipment_no>/<n>, void/<shipment_no>/<n> or intercept/<shipment_no>/<parcel_no>/<n>"
+    ),
     _name("kind"),
     _name("shipment_no"),
-    Column("version", Integer, nullable=False, comment="a label that is bought again is the next version"),
+    Column("parcel_no", Integer, comment="of an intercept; labels and voids are of all parcels"),
+    Column("version", Integer, nullable=False, comment="what is bought, or asked for, again is the next version"),
     _name("reference", comment="ours, the same on every attempt; the carrier can be asked by it"),
     # intended -> sent -> done | unknown; unknown -> done | intended; done -> undone (voided); any but done -> skipped
     _name("state"),
     _maybe("booking_id"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _maybe("last_error"),
+    _maybe("refusal", comment="the carrier's words, where it would not intercept a parcel"),
     _created(),
     _created("updated_at"),
     PrimaryKeyConstraint("tenant", "order_ref", "step_id"),
     UniqueConstraint("tenant", "reference", "kind"),
-    CheckConstraint("kind in ('label', 'void')", name="kind"),
+    CheckConstraint("kind in ('label', 'void', 'intercept')", name="kind"),
+    CheckConstraint("(kind = 'intercept') = (parcel_no is not null)", name="of_a_parcel"),
+    CheckConstraint("refusal is null or (kind = 'intercept' and state = 'skipped')", name="refused"),
     CheckConstraint(_STEP_STATE, name="state"),
     CheckConstraint("kind <> 'label' or state not in ('done', 'undone') or booking_id is not null", name="done"),
 )

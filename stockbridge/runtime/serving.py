@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import timedelta
@@ -18,8 +18,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.intercepting import InterceptActivities
 from stockbridge.activities.ledger_checks import LedgerActivities
 from stockbridge.activities.orders import OrderActivities
+from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.driver import alone
 from stockbridge.relay.expired_backorders import ExpiredBackorders
 from stockbridge.relay.inbox import InboxReplay
@@ -103,9 +105,7 @@ async def run_worker(settings: Settings) -> None:
         makers: dict[str, Callable[[], Worker]] = {
             names.ORDERS_QUEUE: lambda: _orders_worker(client, house, settings),
             names.STOCK_QUEUE: lambda: _stock_worker(client, engine, house, settings),
-            names.CARRIERS_QUEUE: lambda: _carriers_worker(
-                client, CarrierActivities(engine, {clients.SANDBOX: carrier}), settings
-            ),
+            names.CARRIERS_QUEUE: lambda: _carriers_worker(client, engine, {clients.SANDBOX: carrier}, settings),
             names.ERP_QUEUE: lambda: _erp_worker(client, stack, settings),
         }
         for queue in settings.worker_queues:
@@ -174,11 +174,14 @@ async def _keep_schedules(client: Client, settings: Settings) -> None:
         raise StartupError(f"Temporal takes no such schedule: {error.message}") from error
 
 
-def _carriers_worker(client: Client, carriers: CarrierActivities, settings: Settings) -> Worker:
+def _carriers_worker(
+    client: Client, engine: AsyncEngine, carriers: Mapping[str, CarrierPort], settings: Settings
+) -> Worker:
+    labels, intercepts = CarrierActivities(engine, carriers), InterceptActivities(engine, carriers)
     return Worker(
         client,
         task_queue=names.CARRIERS_QUEUE,
-        activities=[carriers.book_label, carriers.void_label],
+        activities=[labels.book_label, labels.void_label, intercepts.intercept_parcel],
         max_concurrent_activities=50,
         max_task_queue_activities_per_second=settings.carrier_calls_per_second,
         deployment_config=deployment_of(settings),

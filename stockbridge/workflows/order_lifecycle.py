@@ -8,7 +8,7 @@ is only what is to be done next, and what waits for a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from temporalio import workflow
@@ -18,11 +18,17 @@ with workflow.unsafe.imports_passed_through():
     from stockbridge.activities import messages as m
     from stockbridge.activities.carriers import CarrierActivities
     from stockbridge.activities.erp import ErpActivities
+    from stockbridge.activities.intercepting import InterceptActivities
     from stockbridge.activities.orders import OrderActivities
     from stockbridge.workflows import attributes, names, profiles
 
 CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel", "amend the address")
 ERP_ACTIONS = ("retry_step", "skip_step", "resend_to_erp")
+CARRIER_VERBS: Mapping[str, Callable[..., Awaitable[m.OrderWork]]] = {
+    "label": CarrierActivities.book_label,
+    "void": CarrierActivities.void_label,
+    "intercept": InterceptActivities.intercept_parcel,
+}
 OWN_STEP = "house"
 OWN_ACTIONS = ("retry_step",)
 UNBLOCKING = frozenset({"submit", "cancel", "operate"})
@@ -176,6 +182,11 @@ class OrderLifecycle:
         return await self._decide(command)
 
     @workflow.update
+    async def intercept(self, command: m.Command) -> m.CommandAnswer:
+        """Have the carrier asked to send parcels back."""
+        return await self._decide(command)
+
+    @workflow.update
     async def lose(self, command: m.Command) -> m.CommandAnswer:
         """Take the word that parcels will never arrive."""
         return await self._decide(command)
@@ -303,12 +314,15 @@ class OrderLifecycle:
             self._work = self._now.model_copy(update={"closed": True})
 
     async def _ask_the_carriers(self) -> None:
-        """Buy and void labels, as they were intended; a step that waits for a person does not hold the others up."""
+        """Buy and void labels, and have parcels sent back, as they were intended.
+
+        A step that waits for a person does not hold the others up.
+        """
         while await self._until_wanted(lambda: not self._heard and self._unasked() is not None):
             step = self._unasked()
             if step is None:
                 continue
-            verb = CarrierActivities.void_label if step.kind == "void" else CarrierActivities.book_label
+            verb = CARRIER_VERBS[step.kind]
             profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
             summary, before = f"{step.kind} {step.shipment_no}", self._shows
             try:

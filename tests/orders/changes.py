@@ -202,6 +202,7 @@ CHANGES: Final[dict[str, Change]] = {
     "cancelled twice": _cancel_twice,
     "a line cancelled": say("cancel", cancel_no="X-1", reason="customer", lines=[{"line_no": 2}]),
     "part of a line cancelled": say("cancel", cancel_no="X-1", reason="no", lines=[{"line_no": 1, "quantity": 1}]),
+    "intercepted": Order.intercept,
     "returned in part": returning(1),
     "replaced by another order": _replace,
     "more returned than went out": returning(9),

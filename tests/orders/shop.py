@@ -183,6 +183,11 @@ class Order:
         body = {"loss_no": loss_no, "reason": "lost", **fields}
         return await self.say(f"shipments/{self.order_no}-1/losses", body)
 
+    async def intercept(self, intercept_no: str = "I-1", **fields: Any) -> httpx.Response:
+        """Have the carrier send the order's parcels back."""
+        body = {"intercept_no": intercept_no, "by": "Ida", "reason": "the customer cancelled", **fields}
+        return await self.say(f"shipments/{self.order_no}-1/intercept", body)
+
     async def scan(self, status: str, tracking_number: str | None = None, **fields: Any) -> httpx.Response:
         """Hear of a parcel of the order from the carrier; of one that nobody knows, before it has a label."""
         number = tracking_number or self.tracking_number or f"NONE-{self.order_no}"

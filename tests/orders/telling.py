@@ -27,7 +27,14 @@ def state_of(view: Body, holds: dict[int, str], labels: str) -> str:
         if quantities:
             parts.append(f"{line['line_no']} {line['sku'].split('-')[0]}: {', '.join(quantities)}")
     parts += [f"line {line_no} holds {places}" for line_no, places in holds.items()]
-    parts += [f"parcel {shipment['tracking_status']}, label {labels}" for shipment in view["shipments"]]
+    parts += [
+        f"parcel {shipment['tracking_status']}, label {labels}{_intercepted(shipment)}"
+        for shipment in view["shipments"]
+    ]
     if view["needs_attention"]:
         parts.append(f"needs a person: {view['attention']['reason']} ({', '.join(view['attention']['actions'])})")
     return "; ".join(parts)
+
+
+def _intercepted(shipment: Body) -> str:
+    return ", intercepted" if any(parcel["intercepted_at"] for parcel in shipment["parcels"]) else ""

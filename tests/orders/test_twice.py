@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 import pytest_asyncio
+from temporalio.exceptions import ApplicationError
 
 from stockbridge.activities import messages as m
 from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
+from stockbridge.activities.intercepting import InterceptActivities
 from stockbridge.activities.orders import OrderActivities
 from stockbridge.records.inbox import InboxRow
 from stockbridge.runtime import clients
@@ -21,16 +24,20 @@ from .hub import Hub
 from .partners import Partners
 
 Said = tuple[str, str, dict[str, Any]]
+HANDED_OVER: Said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
 
 
 class Steps:
     """The activities of an order, run by hand: no worker takes part."""
 
-    def __init__(self, hub: Hub, carriers: CarrierActivities, erp: ErpActivities) -> None:
+    def __init__(
+        self, hub: Hub, carriers: CarrierActivities, intercepts: InterceptActivities, erp: ErpActivities
+    ) -> None:
         self.hub = hub
         self.house = OrderActivities(hub.engine, hub.ledger)
         self.other_house = OrderActivities(hub.engine, clients.ledger_of(hub.engine))
         self.carriers = carriers
+        self.intercepts = intercepts
         self.erp = erp
         self.order = m.OrderId(tenant=hub.tenant, order_ref="SO-1")
 
@@ -43,6 +50,34 @@ class Steps:
 
     def command(self, row: InboxRow) -> m.Command:
         return m.Command(tenant=row.tenant, order_ref=row.order_ref, inbox_id=row.inbox_id, kind=row.kind, key=row.key)
+
+    async def hand_over(self) -> m.CarrierStep:
+        """Bring the order on its way without its label; return the label's step."""
+        await self.hub.receive("MUG", 20)
+        await self.decide(self.hub.pushing("SO-1", {1: ("MUG", 10)}, await self.hub.keep_address()))
+        await self.decide(self.hub.picking("SO-1", {1: ("MUG", 10)}))
+        await self.decide(self.hub.shipping("SO-1"))
+        await self.decide(HANDED_OVER)
+        (label,) = (await self.house.load_order(self.order)).carrier_steps
+        return label
+
+    async def intercept(self, intercept_no: str = "I-1") -> m.CarrierStep | str:
+        """Ask for the parcel back; return the step, or why not."""
+        asked = {"intercept_no": intercept_no, "shipment_no": "SO-1-1", "parcel_no": None, "by": "Ida", "reason": "no"}
+        said = ("intercept", f"intercept/SO-1/SO-1-1/{intercept_no}", asked)
+        problem = (await self.decide(said))[0].problem
+        if problem:
+            return str(problem["code"])
+        return next(
+            step for step in (await self.house.load_order(self.order)).carrier_steps if step.kind == "intercept"
+        )
+
+    async def intercepts_are(self) -> list[tuple[str, str | None]]:
+        rows = await self.hub.rows(
+            "select state, refusal from records.carrier_step where tenant = :tenant and kind = 'intercept'"
+            " order by version"
+        )
+        return [(row["state"], row["refusal"]) for row in rows]
 
     async def tell_all(self) -> None:
         """Tell the ERP each message twice."""
@@ -61,7 +96,13 @@ async def steps(hub: Hub, settings: Settings) -> AsyncIterator[Steps]:
         stack.callback(erp.close)
         engine = clients.thread_engine_of(settings)
         stack.callback(engine.dispose)
-        yield Steps(hub, CarrierActivities(hub.engine, {"sandbox": carrier}), ErpActivities(engine, {"erp": erp}))
+        carriers = {"sandbox": carrier}
+        yield Steps(
+            hub,
+            CarrierActivities(hub.engine, carriers),
+            InterceptActivities(hub.engine, carriers),
+            ErpActivities(engine, {"erp": erp}),
+        )
 
 
 async def twice(step: Callable[[], Awaitable[Any]]) -> Any:
@@ -90,8 +131,7 @@ async def test_a_life_whose_every_step_runs_twice_is_like_any_other(hub: Hub, st
     work = await twice(lambda: steps.carriers.book_label(label))
     assert work.carrier_steps == ()
     assert len(await partners.bookings(hub.tenant, "SO-1")) == 1
-    handed_over = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
-    assert all(d.accepted for d in await steps.decide(handed_over))
+    assert all(d.accepted for d in await steps.decide(HANDED_OVER))
     (number,) = await hub.tracking_numbers("SO-1")
     await hub.hear(number, "delivered")
     await at_once(lambda: house.apply_carrier_events(order), lambda: steps.other_house.apply_carrier_events(order))
@@ -147,14 +187,50 @@ async def test_a_scan_that_proves_the_hand_over_and_its_confirmation_at_once_pos
     await steps.carriers.book_label(label)
     (number,) = await hub.tracking_numbers("SO-1")
     await hub.hear(number, "picked_up")
-    said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
 
-    decisions, _ = await asyncio.gather(steps.decide(said), steps.other_house.apply_carrier_events(steps.order))
+    decisions, _ = await asyncio.gather(steps.decide(HANDED_OVER), steps.other_house.apply_carrier_events(steps.order))
 
     assert all(decision.accepted for decision in decisions)
     assert [what.split()[0] for what in await hub.postings("SO-1")].count("goods_issue") == 1
     assert await hub.quantities("SO-1") == {1: {"ordered": 10, "shipped": 10}}
     assert [message["kind"] for message in await hub.messages("SO-1")].count("shipped") == 1
+
+
+@pytest.mark.usefixtures("well_behaved")
+async def test_an_intercept_whose_every_step_runs_twice_is_asked_for_once(steps: Steps, partners: Partners) -> None:
+    label = await steps.hand_over()
+    assert await steps.intercept() == "not_labeled", "what the carrier does not know can't be asked for"
+    await steps.carriers.book_label(label)
+    step = await steps.intercept()
+    assert isinstance(step, m.CarrierStep)
+
+    await partners.carrier_fault("timeout_after", operation="intercept", count=1)
+    await partners.carrier_fault("fault", operation="intercept", count=1)
+    with pytest.raises(ApplicationError, match="no usable answer"):
+        await steps.intercepts.intercept_parcel(step)
+    unknown = await steps.intercepts_are()
+    work = await at_once(
+        lambda: steps.intercepts.intercept_parcel(step), lambda: steps.intercepts.intercept_parcel(step)
+    )
+
+    assert (unknown, await steps.intercepts_are()) == ([("unknown", None)], [("done", None)])
+    assert work.carrier_steps == ()
+    assert [fault["operation"] for fault in await partners.faults()] == ["intercept"], (
+        "it was asked for, not sent again"
+    )
+
+
+async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps) -> None:
+    await steps.carriers.book_label(await steps.hand_over())
+    step = await steps.intercept()
+    assert isinstance(step, m.CarrierStep)
+
+    await twice(lambda: InterceptActivities(steps.hub.engine, {}).intercept_parcel(step))
+
+    ((state, refusal),) = await steps.intercepts_are()
+    assert state == "skipped"
+    assert refusal is not None
+    assert refusal.startswith("sandbox can't stop a parcel")
 
 
 async def test_a_person_who_is_asked_for_twice_is_asked_for_once(hub: Hub, steps: Steps) -> None:

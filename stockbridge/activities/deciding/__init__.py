@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stockbridge.activities.bookkeeping import erp_lines
 from stockbridge.activities.deciding.desk import Desk, read_lines
 from stockbridge.activities.deciding.floor import confirm_pick, put_back
+from stockbridge.activities.deciding.intercepting import intercept
 from stockbridge.activities.deciding.losing import lose
 from stockbridge.activities.deciding.operators import operate
 from stockbridge.activities.deciding.pushes import cancel, submit
@@ -33,6 +34,7 @@ _RULES: Final[Mapping[str, Callable[[Desk, InboxRow], Awaitable[None]]]] = {
     "put_back": put_back,
     "ship": ship,
     "hand_over": hand_over,
+    "intercept": intercept,
     "lose": lose,
     "return": take_return,
     "operate": operate,

@@ -19,13 +19,13 @@ from stockbridge.activities.deciding.desk import (
     quantities,
     read_lines,
 )
+from stockbridge.activities.deciding.underway import read_underway
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.balances import LineName, underway
 from stockbridge.ledger.requests import LoseParcel
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import inbox, messages, orders, shipments, tracking
+from stockbridge.records import inbox, messages, orders, shipments
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.shipments import Parcel
 
@@ -75,36 +75,9 @@ def _loss(row: InboxRow, lines: Iterable[OrderLine], goods: Contents) -> list[me
 
 async def _lost(connection: AsyncConnection, row: InboxRow) -> list[tuple[Parcel, Contents]]:
     """Return the parcels that are lost, each with what is still underway of what it held."""
-    shipment_no, parcel_no = row.payload["shipment_no"], row.payload["parcel_no"]
-    shipment = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
-    if shipment is None:
-        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
-    if shipment["dissolved_at"]:
-        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
-    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    own = [box for box in boxes if box["shipment_no"] == shipment_no and box["lines"]]
-    named = [box for box in own if parcel_no in {None, box["parcel_no"]}]
-    if not named:
-        raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
-    if shipment["handed_over_at"] is None:
-        detail = f"Shipment {shipment_no} has not left yet: count what is missing where it lies."
-        raise Rejected("not_handed_over", detail, status=409)
-    lost = [box for box in named if tracking.is_underway(box)]
-    if not lost:
-        raise _ended(named[0])
-    rest = [box for box in own if tracking.is_underway(box) and box not in lost]
-    return _still_underway(lost, rest, await underway(connection, row.tenant, row.order_ref, shipment_no))
-
-
-def _ended(box: Parcel) -> Rejected:
-    """Say how a parcel ended that can't be lost any more."""
-    name = f"Parcel {box['parcel_no']} of {box['shipment_no']}"
-    if box["delivered_at"] is not None:
-        detail = f"{name} was delivered at {box['delivered_at'].isoformat()}, as the carrier says."
-        return Rejected("already_delivered", detail, status=409)
-    if box["lost_at"] is not None:
-        return Rejected("already_lost", f"{name} was lost before, at {box['lost_at'].isoformat()}.", status=409)
-    return Rejected("came_back", f"{name} came back, at {box['came_back_at'].isoformat()}.", status=409)
+    found = await read_underway(connection, row, instead="count what is missing where it lies")
+    there = await underway(connection, row.tenant, row.order_ref, row.payload["shipment_no"])
+    return _still_underway(found.named, found.rest, there)
 
 
 def _still_underway(

@@ -1,0 +1,88 @@
+"""What is asked of a carrier once it has a parcel: to stop it, and to send it back.
+
+A carrier that says no leaves its words in the step's row, and nobody is needed: the parcel just goes on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from stockbridge.activities import messages as m
+from stockbridge.activities.failures import as_failures
+from stockbridge.activities.work import read_work
+from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
+from stockbridge.domain.errors import OutcomeUnknown, Rejected
+from stockbridge.records import intercepts, orders, shipments
+from stockbridge.records.shipments import Step
+
+_CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods back as a return once they have arrived."
+
+
+class InterceptActivities:
+    """Intercepts; `carriers` are ports by the name that shipments use."""
+
+    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._carriers = carriers
+
+    @activity.defn
+    async def intercept_parcel(self, step: m.CarrierStep) -> m.OrderWork:
+        """Have the carrier send a parcel back. A second run finds what was asked by our reference."""
+        order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
+        with as_failures():
+            row = await self._claim(step)
+            if row["state"] in intercepts.OPEN:
+                await self._ask(row)
+            async with self._reading.connect() as connection:
+                return await read_work(connection, order)
+
+    async def _claim(self, step: m.CarrierStep) -> Step:
+        """Mark an intercept as sent, if it was not answered. Returns the row as it was before."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row["state"] in intercepts.OPEN:
+                await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+        return row
+
+    async def _ask(self, row: Step) -> None:
+        async with self._reading.connect() as connection:
+            carrier, tracking_number = await intercepts.subject(connection, row)
+        port = self._carriers.get(carrier)
+        if not isinstance(port, InterceptingCarrier):
+            await self._refuse(row, _CAN_NOT.format(carrier))
+        elif row["state"] == "intended" or not await port.is_intercepted(row["reference"]):
+            await self._intercept(port, row, tracking_number)
+        else:
+            await self._accept(row)
+
+    async def _intercept(self, port: InterceptingCarrier, row: Step, tracking_number: str) -> None:
+        try:
+            await port.intercept(tracking_number, row["reference"])
+        except OutcomeUnknown as error:
+            await self._doubt(row, str(error))
+            raise
+        except Rejected as refusal:
+            await self._refuse(row, refusal.detail)
+        else:
+            await self._accept(row)
+
+    async def _accept(self, row: Step) -> None:
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(row["tenant"], row["order_ref"])])
+            await intercepts.accepted(connection, row)
+
+    async def _refuse(self, row: Step, refusal: str) -> None:
+        async with self._engine.begin() as connection:
+            await intercepts.refused(connection, row, refusal)
+
+    async def _doubt(self, row: Step, error: str) -> None:
+        async with self._engine.begin() as connection:
+            await shipments.move_step(
+                connection, row["tenant"], row["order_ref"], row["step_id"], "unknown", last_error=error
+            )

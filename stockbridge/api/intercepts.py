@@ -1,0 +1,135 @@
+"""Parcels that the office wants back while the carrier has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Body, Path, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.api import examples
+from stockbridge.api.auth import BEARER, Door
+from stockbridge.api.deciding import WAIT_S
+from stockbridge.api.described import same_again
+from stockbridge.api.finding import FoundOrder
+from stockbridge.api.floor import At, Resolved, Resolver, Telling
+from stockbridge.api.losses import find_parcel
+from stockbridge.api.said import Part, Said
+from stockbridge.api.services import ApiServices
+from stockbridge.domain.commands import Intercept, Key
+from stockbridge.records import intercepts, shipments
+from stockbridge.records.shipments import Parcel, Step
+
+router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+
+State = Literal["asked", "accepted", "refused", "skipped"]
+
+_POLL_S: Final = (0.04, 0.3)
+"""How soon the carrier's answer is looked for again: at first, and at last."""
+
+
+class InterceptedParcelView(BaseModel):
+    """A parcel that is wanted back, and what the carrier says to that; `refusal` has its words where it says no."""
+
+    parcel_no: int
+    tracking_number: str | None
+    tracking_status: str
+    intercept: State | None
+    refusal: str | None
+
+
+class InterceptView(BaseModel):
+    """An intercept, as it stands."""
+
+    intercept_no: str
+    order_no: str
+    shipment_no: str
+    outcome: str
+    parcels: list[InterceptedParcelView]
+
+
+@router.post("/shipments/{shipment_no}/intercept", status_code=201, responses=same_again(InterceptView, 202))
+async def intercept(
+    at: At,
+    response: Response,
+    shipment_no: Annotated[Key, Path()],
+    said: Annotated[Said[Intercept], Body(examples=[examples.INTERCEPT])],
+) -> InterceptView:
+    """Have the carrier stop parcels that have left, and send them back; 202 while it has not answered.
+
+    What it says is in the answer: a carrier may refuse. What comes back is taken in as a return.
+    """
+    deadline = asyncio.get_running_loop().time() + WAIT_S
+    telling = Telling[Intercept](
+        "intercept",
+        lambda body: f"{shipment_no}/{body.intercept_no}",
+        _parcel_is_there(shipment_no),
+        (("shipment_no", shipment_no),),
+    )
+    answered = await at.tell(telling, said)
+    parcels = await _answered(at.services, answered.order, shipment_no, answered.body.parcel_no, deadline)
+    waits = any(parcel.intercept == "asked" for parcel in parcels)
+    response.status_code = 202 if waits else answered.decided.status_code(201)
+    return InterceptView(
+        intercept_no=answered.body.intercept_no,
+        order_no=answered.order.order_no,
+        shipment_no=shipment_no,
+        outcome=answered.decided.outcome,
+        parcels=parcels,
+    )
+
+
+def _parcel_is_there(shipment_no: str) -> Resolver:
+    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+        await find_parcel(connection, order, shipment_no, part)
+        return [], {}
+
+    return resolve
+
+
+async def _answered(
+    services: ApiServices, order: FoundOrder, shipment_no: str, parcel_no: int | None, deadline: float
+) -> list[InterceptedParcelView]:
+    """Read the parcels, waiting for the carrier's answer as long as the caller does."""
+    pause, longest = _POLL_S
+    while True:
+        parcels = await _read(services, order, shipment_no, parcel_no)
+        waits = any(parcel.intercept == "asked" for parcel in parcels)
+        if not waits or asyncio.get_running_loop().time() + pause > deadline:
+            return parcels
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, longest)
+
+
+async def _read(
+    services: ApiServices, order: FoundOrder, shipment_no: str, parcel_no: int | None
+) -> list[InterceptedParcelView]:
+    async with services.reading() as connection:
+        steps = await intercepts.latest(connection, order.tenant, order.order_ref, shipment_no)
+        boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+    named = [box for box in boxes if box["shipment_no"] == shipment_no and parcel_no in {None, box["parcel_no"]}]
+    return list(_views(named, steps))
+
+
+def _views(boxes: Iterable[Parcel], steps: Mapping[int, Step]) -> Iterable[InterceptedParcelView]:
+    for box in boxes:
+        step = steps.get(box["parcel_no"])
+        yield InterceptedParcelView(
+            parcel_no=box["parcel_no"],
+            tracking_number=box["tracking_number"],
+            tracking_status=box["tracking_status"],
+            intercept=state_of(step) if step else None,
+            refusal=step["refusal"] if step else None,
+        )
+
+
+def state_of(step: Step) -> State:
+    """Say how an intercept stands. One that is skipped without a refusal was given up by an operator."""
+    if step["state"] in intercepts.OPEN:
+        return "asked"
+    if step["state"] == "done":
+        return "accepted"
+    return "refused" if step["refusal"] else "skipped"

@@ -1,0 +1,103 @@
+"""Intercepts: parcels that the carrier is asked to stop and send back. Each is a step's row before it is asked for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stockbridge.domain.errors import InvariantViolated
+from stockbridge.driver import Query, adding
+from stockbridge.records.shipments import Parcel, Step
+from stockbridge.records.tables import carrier_step
+
+OPEN: Final = frozenset({"intended", "sent", "unknown"})
+"""The states of a step that the carrier has not answered."""
+
+
+async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[int, Step]:
+    """Return the latest intercept of each parcel of a shipment that has one, by the parcel's number."""
+    steps = await _LATEST.mappings(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
+    return {step["parcel_no"]: step for step in steps}
+
+
+_COLUMNS: Final = ("parcel_no", "version", "state", "refusal")
+_LATEST: Final = Query(
+    f"""
+    select distinct on (parcel_no) {", ".join(_COLUMNS)} from records.carrier_step
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and kind = 'intercept'
+    order by parcel_no, version desc
+    """,  # noqa: S608 - put together from constants
+    _COLUMNS,
+)
+
+
+async def intend(connection: AsyncConnection, box: Parcel, version: int) -> None:
+    """Write down that a parcel is to be intercepted, with our reference, before the carrier is asked."""
+    place = f"{box['shipment_no']}/{box['parcel_no']}/{version}"
+    step = {
+        **{name: box[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")},
+        "step_id": f"intercept/{place}",
+        "kind": "intercept",
+        "version": version,
+        "reference": f"{box['tenant']}/{box['order_ref']}/{place}",
+        "state": "intended",
+    }
+    await adding(carrier_step, tuple(step)).run(connection, **step)
+
+
+async def subject(connection: AsyncConnection, step: Step) -> tuple[str, str]:
+    """Return whom an intercept is asked of, and the tracking number that it is about."""
+    found = await _SUBJECT.row(connection, **_names(step))
+    if found is None:
+        raise InvariantViolated(f"order {step['order_ref']} has no parcel for {step['step_id']}")
+    carrier, tracking_number = found
+    return str(carrier), str(tracking_number)
+
+
+_SUBJECT: Final = Query(
+    """
+    select s.carrier, p.tracking_number
+    from records.carrier_step c
+    join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
+    join records.shipment s using (tenant, order_ref, shipment_no)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+    """
+)
+
+
+async def accepted(connection: AsyncConnection, step: Step) -> None:
+    """Note that the carrier sends the parcel back."""
+    await _ACCEPTED.run(connection, **_names(step))
+
+
+_ACCEPTED: Final = Query(
+    """
+    with step as (
+      update records.carrier_step set state = 'done', refusal = null, updated_at = clock_timestamp()
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+      returning tenant, order_ref, shipment_no, parcel_no
+    )
+    update records.parcel p set intercepted_at = coalesce(p.intercepted_at, clock_timestamp())
+    from step where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no)
+      = (step.tenant, step.order_ref, step.shipment_no, step.parcel_no)
+    """
+)
+
+
+async def refused(connection: AsyncConnection, step: Step, refusal: str) -> None:
+    """Note that the carrier does not, and why. Unless another run has heard otherwise."""
+    await _REFUSED.run(connection, **_names(step), refusal=refusal)
+
+
+_REFUSED: Final = Query(
+    """
+    update records.carrier_step set state = 'skipped', refusal = %(refusal)s, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+      and state in ('intended', 'sent', 'unknown')
+    """
+)
+
+
+def _names(step: Step) -> dict[str, str]:
+    return {name: step[name] for name in ("tenant", "order_ref", "step_id")}
