@@ -57,9 +57,11 @@ class CarrierActivities:
                 return None
             request = _request(row, order)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-            return row, request, self._port(order["carrier"])
+            return row, request, self._port(row, order)
 
-    def _port(self, carrier: str) -> CarrierPort:
+    def _port(self, row: dict[str, Any], order: orders.Order) -> CarrierPort:
+        """Return the carrier that a step is asked of: the order may have another one by now."""
+        carrier = row["carrier"] or order["carrier"]
         if carrier not in self._carriers:
             raise Rejected("unknown_carrier", f"There is no carrier {carrier}.")
         return self._carriers[carrier]
@@ -120,7 +122,7 @@ class CarrierActivities:
             label_id = f"label/{row['shipment_no']}/{row['version']}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-        port = self._port(order["carrier"])
+        port = self._port(row, order)
         booking_id = label["booking_id"]
         if booking_id is None:
             found = await port.find(label["reference"])

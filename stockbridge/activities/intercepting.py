@@ -52,12 +52,14 @@ class InterceptActivities:
 
     async def _ask(self, row: Step) -> None:
         async with self._reading.connect() as connection:
-            carrier, tracking_number = await intercepts.subject(connection, row)
-        port = self._carriers.get(carrier)
+            box = await shipments.get_parcel(
+                connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
+            )
+        port = self._carriers.get(row["carrier"])
         if not isinstance(port, InterceptingCarrier):
-            await self._refuse(row, _CAN_NOT.format(carrier))
+            await self._refuse(row, _CAN_NOT.format(row["carrier"]))
         elif row["state"] == "intended" or not await port.is_intercepted(row["reference"]):
-            await self._intercept(port, row, tracking_number)
+            await self._intercept(port, row, box["tracking_number"])
         else:
             await self._accept(row)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
-from stockbridge.records import catalog, shipments
+from stockbridge.records import catalog, orders, shipments
 
 
 def live(row: dict[str, Any]) -> bool:
@@ -158,7 +158,7 @@ async def fit(
     *,
     relabel: bool = False,
 ) -> None:
-    """Bring live shipments to what the order wants now; `relabel` where address or service changed.
+    """Bring live shipments to what the order wants now; `relabel` where address, carrier or service changed.
 
     What is no longer wanted leaves its parcel. What an amendment adds to a line joins the parcel that has the line, if
     it could be reserved. A parcel that changes gets another label. The caller holds the order's lock.
@@ -196,11 +196,17 @@ async def buy_again(connection: AsyncConnection, order: OrderId, shipment_no: st
 async def _buy_another(
     connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[dict[str, Any]]
 ) -> None:
+    """Void a shipment's label where it was bought, and buy another of the carrier that the order has now."""
     version = await _withdraw_label(connection, order, shipment_no)
-    await shipments.intend(connection, order.tenant, order.order_ref, "label", shipment_no, version + 1)
+    now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
+    shipment = {**order.model_dump(), "shipment_no": shipment_no}
+    await shipments.intend(connection, shipment, "label", version + 1, now["carrier"])
     for box in boxes:
         await _set_box(connection, order, box, tracking_number=None, tracking_status="pending")
-    await shipments.set_fields(connection, order.tenant, order.order_ref, shipment_no, tracking_status="pending")
+    terms = {name: now[name] for name in ("carrier", "service_level")}
+    await shipments.set_fields(
+        connection, order.tenant, order.order_ref, shipment_no, tracking_status="pending", **terms
+    )
 
 
 async def _boxes(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[dict[str, Any]]:
@@ -225,5 +231,5 @@ async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_
     if locked["state"] == "intended" and not locked["attempts"]:
         await shipments.move_step(connection, order.tenant, order.order_ref, label["step_id"], "skipped")
     elif locked["state"] not in {"undone", "skipped"}:
-        await shipments.intend(connection, order.tenant, order.order_ref, "void", shipment_no, label["version"])
+        await shipments.intend(connection, label, "void", label["version"], label["carrier"])
     return int(label["version"])

@@ -6,7 +6,6 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.errors import InvariantViolated
 from stockbridge.driver import Query, adding
 from stockbridge.records.shipments import Parcel, Step
 from stockbridge.records.tables import carrier_step
@@ -32,7 +31,7 @@ _LATEST: Final = Query(
 )
 
 
-async def intend(connection: AsyncConnection, box: Parcel, version: int) -> None:
+async def intend(connection: AsyncConnection, box: Parcel, version: int, carrier: str) -> None:
     """Write down that a parcel is to be intercepted, with our reference, before the carrier is asked."""
     place = f"{box['shipment_no']}/{box['parcel_no']}/{version}"
     step = {
@@ -40,30 +39,11 @@ async def intend(connection: AsyncConnection, box: Parcel, version: int) -> None
         "step_id": f"intercept/{place}",
         "kind": "intercept",
         "version": version,
+        "carrier": carrier,
         "reference": f"{box['tenant']}/{box['order_ref']}/{place}",
         "state": "intended",
     }
     await adding(carrier_step, tuple(step)).run(connection, **step)
-
-
-async def subject(connection: AsyncConnection, step: Step) -> tuple[str, str]:
-    """Return whom an intercept is asked of, and the tracking number that it is about."""
-    found = await _SUBJECT.row(connection, **_names(step))
-    if found is None:
-        raise InvariantViolated(f"order {step['order_ref']} has no parcel for {step['step_id']}")
-    carrier, tracking_number = found
-    return str(carrier), str(tracking_number)
-
-
-_SUBJECT: Final = Query(
-    """
-    select s.carrier, p.tracking_number
-    from records.carrier_step c
-    join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
-    join records.shipment s using (tenant, order_ref, shipment_no)
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
-    """
-)
 
 
 async def accepted(connection: AsyncConnection, step: Step) -> None:

@@ -115,7 +115,7 @@ _WAITING: Final = Query.of(
 
 async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
     """Write a shipment and its parcels, and that its label is going to be bought."""
-    label = _step(row["tenant"], row["order_ref"], "label", row["shipment_no"], 1)
+    label = _step(row, "label", 1, row["carrier"])
     await _ADD.run(connection, **row, parcels=list(parcels), **{name: label[name] for name in ("step_id", "reference")})
 
 
@@ -124,7 +124,7 @@ _ADD: Final = Query(
     with made as (
       insert into records.shipment (tenant, order_ref, shipment_no, site, carrier, service_level, tracking_status)
       values (%(tenant)s, %(order_ref)s, %(shipment_no)s, %(site)s, %(carrier)s, %(service_level)s, 'pending')
-      returning tenant, order_ref, shipment_no
+      returning tenant, order_ref, shipment_no, carrier
     ), packed as (
       insert into records.parcel (tenant, order_ref, shipment_no, parcel_no, weight_g, length_mm, width_mm, height_mm,
         lines, tracking_status)
@@ -133,8 +133,8 @@ _ADD: Final = Query(
         parcel_no integer, weight_g integer, length_mm integer, width_mm integer, height_mm integer, lines jsonb
       )
     )
-    insert into records.carrier_step (tenant, order_ref, step_id, kind, shipment_no, version, reference, state)
-    select tenant, order_ref, %(step_id)s, 'label', shipment_no, 1, %(reference)s, 'intended' from made
+    insert into records.carrier_step (tenant, order_ref, step_id, kind, shipment_no, version, carrier, reference, state)
+    select tenant, order_ref, %(step_id)s, 'label', shipment_no, 1, carrier, %(reference)s, 'intended' from made
     """,
     documents=frozenset({"parcels"}),
 )
@@ -193,14 +193,15 @@ _LOCK_STEP: Final = Query.of(_STEP.with_for_update())
 
 
 async def intend(
-    connection: AsyncConnection, tenant: str, order_ref: str, kind: str, shipment_no: str, version: int
+    connection: AsyncConnection, shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None
 ) -> None:
-    """Write down what is going to be asked of the carrier, with our reference, before it is asked."""
-    step = _step(tenant, order_ref, kind, shipment_no, version)
+    """Write down what is going to be asked of a carrier for a shipment, with our reference, before it is asked."""
+    step = _step(shipment, kind, version, carrier)
     await adding(carrier_step, tuple(step)).run(connection, **step)
 
 
-def _step(tenant: str, order_ref: str, kind: str, shipment_no: str, version: int) -> Step:
+def _step(shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None) -> Step:
+    tenant, order_ref, shipment_no = shipment["tenant"], shipment["order_ref"], shipment["shipment_no"]
     return {
         "tenant": tenant,
         "order_ref": order_ref,
@@ -208,6 +209,7 @@ def _step(tenant: str, order_ref: str, kind: str, shipment_no: str, version: int
         "kind": kind,
         "shipment_no": shipment_no,
         "version": version,
+        "carrier": carrier,
         "reference": f"{tenant}/{order_ref}/{shipment_no}/{version}",
         "state": "intended",
     }

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, shipment
+from stockbridge.records.tables import carrier_event, carrier_step, erp_message, inbox, parcel
 
 Row = dict[str, Any]
 
@@ -28,13 +28,11 @@ async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: st
 
 
 async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
-    """Return what carriers were asked to send back of an order, with whom they are and the parcel's number."""
+    """Return what carriers were asked to send back of an order, each with its parcel's number."""
     steps = carrier_step.c
-    same_shipment = and_(*(shipment.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no")))
     same_parcel = and_(*(parcel.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")))
     query = (
-        select(carrier_step, shipment.c.carrier, parcel.c.tracking_number)
-        .join(shipment, same_shipment)
+        select(carrier_step, parcel.c.tracking_number)
         .join(parcel, same_parcel)
         .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
     )

@@ -345,6 +345,7 @@ carrier_step = Table(
     _name("shipment_no"),
     Column("parcel_no", Integer, comment="of an intercept; labels and voids are of all parcels"),
     Column("version", Integer, nullable=False, comment="what is bought, or asked for, again is the next version"),
+    _maybe("carrier", comment="of whom it is asked; null where an older build wrote it, and it is the order's"),
     _name("reference", comment="ours, the same on every attempt; the carrier can be asked by it"),
     # intended -> sent -> done | unknown; unknown -> done | intended; done -> undone (voided); any but done -> skipped
     _name("state"),

@@ -100,6 +100,11 @@ def trusted_keys_of(settings: Settings) -> set[bytes]:
     return {*map(key_bytes, settings.checkpoint_trusted_keys), *([own.public_key] if own else [])}
 
 
+def carriers_of(settings: Settings) -> dict[str, SandboxCarrier]:
+    """Make the carriers' adapters, by the names that orders use."""
+    return {SANDBOX: carrier_of(settings)}
+
+
 def carrier_of(settings: Settings) -> SandboxCarrier:
     """Make the carrier's adapter."""
     return SandboxCarrier(

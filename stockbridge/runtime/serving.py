@@ -98,14 +98,14 @@ async def run_worker(settings: Settings) -> None:
     `STOCKBRIDGE_WORKER_QUEUES` says which: calls to a slow ERP in a process of their own take no time from orders.
     """
     logs.configure(settings)
-    async with _outside(settings, metrics=True) as (engine, client, carrier), AsyncExitStack() as stack:
+    async with _outside(settings, metrics=True) as (engine, client, carriers), AsyncExitStack() as stack:
         ledger = clients.ledger_of(engine)
         stack.push_async_callback(ledger.drain)
         house = _house_steps(OrderActivities(engine, ledger))
         makers: dict[str, Callable[[], Worker]] = {
             names.ORDERS_QUEUE: lambda: _orders_worker(client, house, settings),
             names.STOCK_QUEUE: lambda: _stock_worker(client, engine, house, settings),
-            names.CARRIERS_QUEUE: lambda: _carriers_worker(client, engine, {clients.SANDBOX: carrier}, settings),
+            names.CARRIERS_QUEUE: lambda: _carriers_worker(client, engine, carriers, settings),
             names.ERP_QUEUE: lambda: _erp_worker(client, stack, settings),
         }
         for queue in settings.worker_queues:
@@ -211,10 +211,10 @@ def _erp_worker(client: Client, stack: AsyncExitStack, settings: Settings) -> Wo
 async def run_relay(settings: Settings) -> None:
     """Run the loops between tables and Temporal."""
     logs.configure(settings)
-    async with _outside(settings) as (engine, client, carrier):
+    async with _outside(settings) as (engine, client, carriers):
         gateway = OrderGateway(client, engine)
         stop = asyncio.Event()
-        silent = SilentParcels(engine, {clients.SANDBOX: carrier}, settings.silent_parcel_s)
+        silent = SilentParcels(engine, carriers, settings.silent_parcel_s)
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
         by_itself = alone(engine)
         loops = (
@@ -232,17 +232,20 @@ async def run_relay(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _outside(settings: Settings, *, metrics: bool = False) -> AsyncIterator[tuple[AsyncEngine, Client, Any]]:
+async def _outside(
+    settings: Settings, *, metrics: bool = False
+) -> AsyncIterator[tuple[AsyncEngine, Client, Mapping[str, CarrierPort]]]:
     """Connect to what a process works with; wait for Temporal if it is not there yet."""
     engine = clients.engine_of(settings, connections=20)
-    carrier = clients.carrier_of(settings)
+    carriers = clients.carriers_of(settings)
     try:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(RuntimeError), wait=wait_exponential(0.2, 5), reraise=True
         ):
             with attempt:
                 client = await clients.temporal_of(settings, metrics=metrics)
-        yield engine, client, carrier
+        yield engine, client, carriers
     finally:
-        await carrier.aclose()
+        for carrier in carriers.values():
+            await carrier.aclose()
         await engine.dispose()

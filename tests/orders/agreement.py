@@ -17,10 +17,9 @@ from ledger.entry e join ledger.stream s using (stream_id)
 where e.tenant = :tenant and e.order_ref = :order_ref group by line_no
 """
 LABELS: Final = """
-select s.shipment_no, array_agg(p.tracking_number order by p.parcel_no) as numbers
+select s.carrier, p.tracking_number
 from records.shipment s join records.parcel p using (tenant, order_ref, shipment_no)
 where s.tenant = :tenant and s.order_ref = :order_ref and s.dissolved_at is null and p.tracking_number is not null
-group by s.shipment_no
 """
 
 
@@ -88,10 +87,13 @@ def _add_up(known: dict[str, int], document: Body, quantity: int) -> None:
 
 async def _with_the_carrier(order: Order, partners: Partners) -> Any:
     rows = await order.shop.hub.rows(LABELS, order_ref=order.order_no)
-    wanted = sorted(number for row in rows for number in row["numbers"])
+    wanted = sorted((row["carrier"], row["tracking_number"]) for row in rows)
     bookings = await partners.bookings(order.shop.hub.tenant, order.order_no)
     bought = sorted(
-        box["tracking_number"] for booking in bookings if booking["status"] == "booked" for box in booking["parcels"]
+        (booking["carrier"], box["tracking_number"])
+        for booking in bookings
+        if booking["status"] == "booked"
+        for box in booking["parcels"]
     )
     if wanted != bought:
         yield f"labels {wanted} are on parcels, but {bought} are bought and not voided"

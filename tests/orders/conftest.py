@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier
 from stockbridge.runtime import clients, serving
 from stockbridge.runtime.ports import preferred_or_free
 from stockbridge.runtime.services import BackingServices, backing_services
@@ -22,7 +23,7 @@ from stockbridge.sandbox.settings import SandboxSettings
 from stockbridge.workflows.dispatch import OrderGateway
 
 from .hub import Hub
-from .partners import Partners
+from .partners import PIGEON, Partners
 from .shop import Shop
 
 
@@ -43,7 +44,7 @@ async def engine(services: BackingServices) -> AsyncIterator[AsyncEngine]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Partners]:
-    """A legacy ERP and a carrier. Callbacks find no hub here: polling hears of everything."""
+    """A legacy ERP and two carriers. Callbacks find no hub here: polling hears of everything."""
     given = SandboxSettings(
         erp_port=0,
         carrier_port=0,
@@ -52,7 +53,12 @@ async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
         scan_interval_s=0.05,
         hub_url="http://127.0.0.1:9",
     )
-    async with running(given) as urls, Partners.at(urls.erp, urls.carrier, given) as at:
+    other = given.model_copy(update={"data_dir": tmp_path_factory.mktemp("other-sandbox"), "seed": given.seed + 1})
+    async with (
+        running(given) as urls,
+        running(other) as others,
+        Partners.at(urls.erp, urls.carrier, others.carrier, given) as at,
+    ):
         yield at
 
 
@@ -91,8 +97,22 @@ async def process(main: Callable[[Settings], Awaitable[None]], settings: Setting
         await asyncio.wait({task})
 
 
+@pytest.fixture(scope="session")
+def two_carriers(partners: Partners) -> Iterator[None]:
+    """Let the processes know the other carrier, too, by the same adapter."""
+    known = clients.carriers_of
+
+    def both(settings: Settings) -> dict[str, SandboxCarrier]:
+        other = settings.model_copy(update={"carrier_url": partners.pigeon_url})
+        return {**known(settings), PIGEON: clients.carrier_of(other)}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clients, "carriers_of", both)
+        yield
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def relay(settings: Settings) -> AsyncIterator[None]:
+async def relay(settings: Settings, two_carriers: None) -> AsyncIterator[None]:  # noqa: ARG001 - it asks both
     async with process(serving.run_relay, settings):
         yield
 

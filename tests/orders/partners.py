@@ -1,31 +1,38 @@
-"""The sandbox's own side: what its ERP and its carrier have, and how they misbehave."""
+"""The sandbox's own side: what its ERP and its carriers have, and how they misbehave."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 
+from stockbridge.runtime.clients import SANDBOX
 from stockbridge.sandbox.settings import SandboxSettings
+
+PIGEON: Final = "pigeon"
+"""The other carrier's name, as orders name it."""
 
 
 @dataclass
 class Partners:
-    """The ERP and the carrier, by their admin doors."""
+    """The ERP, the carrier and another carrier, by their admin doors. Only the first two misbehave."""
 
     erp_url: str
     carrier_url: str
+    pigeon_url: str
     settings: SandboxSettings
     http: httpx.AsyncClient
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, erp_url: str, carrier_url: str, settings: SandboxSettings) -> AsyncIterator[Self]:
+    async def at(
+        cls, erp_url: str, carrier_url: str, pigeon_url: str, settings: SandboxSettings
+    ) -> AsyncIterator[Self]:
         async with httpx.AsyncClient(timeout=10) as http:
-            yield cls(erp_url, carrier_url, settings, http)
+            yield cls(erp_url, carrier_url, pigeon_url, settings, http)
 
     async def documents(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
         """What the ERP made of our messages: of this tenant, for many tests use the same ERP."""
@@ -33,7 +40,12 @@ class Partners:
         return [document for document in found if document["reference"].startswith(f"{tenant}/")]
 
     async def bookings(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
-        found = (await self.http.get(f"{self.carrier_url}/admin/shipments")).json()
+        """What the carriers have booked for an order, each with the carrier's name."""
+        found = [
+            {**booking, "carrier": carrier}
+            for carrier, url in ((SANDBOX, self.carrier_url), (PIGEON, self.pigeon_url))
+            for booking in (await self.http.get(f"{url}/admin/shipments")).json()
+        ]
         return [booking for booking in found if booking["reference"].startswith(f"{tenant}/{order_no}/")]
 
     async def collect(self, tracking_numbers: list[str]) -> None:

@@ -20,9 +20,11 @@ from sqlalchemy import insert
 from stockbridge.adapters.carriers.signatures import timestamped_digest
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
+from stockbridge.records import keys
 from stockbridge.records.tables import product
 
 from .hub import ADDRESS, Hub
+from .partners import PIGEON
 
 Body = dict[str, Any]
 
@@ -67,12 +69,15 @@ class Shop:
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     async def open(self) -> None:
-        """Make the places. The second site has what it needs to ship."""
+        """Make the places, and another carrier. The second site has what it needs to ship."""
         for site in ("HAM", "CPH"):
             home = {"location_id": site, "type": "site", "time_zone": "Europe/Berlin", "address": ADDRESS}
             await self.made("locations", home)
             for name, kind in (("A", "bin"), ("B", "bin"), ("STAGE", "staging"), ("RET", "returns")):
                 await self.made("locations", {"location_id": f"{site}-{name}", "site": site, "type": kind})
+        async with self.hub.engine.begin() as connection:
+            name = f"{self.connection}-{PIGEON}"
+            await keys.register_connection(connection, name=name, carrier=PIGEON, tenant=self.hub.tenant)
 
     async def say(self, path: str, body: Body) -> httpx.Response:
         """Post something."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from stockbridge.runtime.clients import SANDBOX
+
 from .shop import Body
 
 
@@ -28,13 +30,14 @@ def state_of(view: Body, holds: dict[int, str], labels: str) -> str:
             parts.append(f"{line['line_no']} {line['sku'].split('-')[0]}: {', '.join(quantities)}")
     parts += [f"line {line_no} holds {places}" for line_no, places in holds.items()]
     parts += [
-        f"parcel {shipment['tracking_status']}, label {labels}{_intercepted(shipment)}"
-        for shipment in view["shipments"]
+        f"parcel {shipment['tracking_status']}, label {labels}{_more(shipment)}" for shipment in view["shipments"]
     ]
     if view["needs_attention"]:
         parts.append(f"needs a person: {view['attention']['reason']} ({', '.join(view['attention']['actions'])})")
     return "; ".join(parts)
 
 
-def _intercepted(shipment: Body) -> str:
-    return ", intercepted" if any(parcel["intercepted_at"] for parcel in shipment["parcels"]) else ""
+def _more(shipment: Body) -> str:
+    other = "" if shipment["carrier"] == SANDBOX else f", with {shipment['carrier']}"
+    intercepted = ", intercepted" if any(parcel["intercepted_at"] for parcel in shipment["parcels"]) else ""
+    return other + intercepted

@@ -23,7 +23,7 @@ async def intercept(desk: Desk, row: InboxRow) -> None:
         _check_numbers(wanted)
         for box in wanted:
             before = known.get(box["parcel_no"])
-            await intercepts.intend(connection, box, before["version"] + 1 if before else 1)
+            await intercepts.intend(connection, box, before["version"] + 1 if before else 1, found.carrier)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done" if wanted else "unchanged"})
 
 

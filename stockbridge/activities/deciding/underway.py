@@ -14,8 +14,9 @@ from stockbridge.records.shipments import Parcel
 
 @dataclass(frozen=True)
 class Underway:
-    """What of a shipment is underway: the parcels that a command names, and the rest."""
+    """What of a shipment is underway with its carrier: the parcels that a command names, and the rest."""
 
+    carrier: str
     named: list[Parcel]
     rest: list[Parcel]
 
@@ -41,7 +42,8 @@ async def read_underway(connection: AsyncConnection, row: InboxRow, *, instead: 
     underway = [box for box in named if tracking.is_underway(box)]
     if not underway:
         raise _ended(named[0])
-    return Underway(underway, [box for box in own if tracking.is_underway(box) and box not in underway])
+    rest = [box for box in own if tracking.is_underway(box) and box not in underway]
+    return Underway(shipment["carrier"], underway, rest)
 
 
 def _ended(box: Parcel) -> Rejected:

@@ -1,4 +1,4 @@
-"""A carrier is asked to stop a parcel and send it back: a step at the carrier like a label and a void.
+"""A carrier is asked to stop a parcel and send it back: a step like a label and a void. Each says of whom it is asked.
 
 Revision ID: 0016
 Revises: 0015
@@ -39,6 +39,12 @@ def upgrade() -> None:
             comment="of an intercept; labels and voids are of all parcels",
         ),
         sa.Column(
+            "carrier",
+            sa.String(),
+            nullable=True,
+            comment="of whom it is asked; null where an older build wrote it, and it is the order's",
+        ),
+        sa.Column(
             "refusal",
             sa.String(),
             nullable=True,
@@ -46,6 +52,12 @@ def upgrade() -> None:
         ),
     ):
         op.add_column("carrier_step", column, schema="records")
+    op.execute(
+        """
+        update records.carrier_step c set carrier = s.carrier from records.shipment s
+        where (s.tenant, s.order_ref, s.shipment_no) = (c.tenant, c.order_ref, c.shipment_no)
+        """
+    )
     describe(OF_THREE_KINDS, OF_ALL)
     op.drop_constraint("ck_carrier_step_kind", "carrier_step", schema="records", type_="check")
     for name, rule in (
@@ -64,7 +76,7 @@ def downgrade() -> None:
         op.f("ck_carrier_step_kind"), "carrier_step", "kind in ('label', 'void')", schema="records"
     )
     describe(OF_TWO_KINDS, OF_LABELS)
-    for name in ("refusal", "parcel_no"):
+    for name in ("refusal", "carrier", "parcel_no"):
         op.drop_column("carrier_step", name, schema="records")
     op.drop_column("parcel", "intercepted_at", schema="records")
 
