@@ -96,8 +96,9 @@ async def _ship_as_a_whole(order: Order) -> httpx.Response:
 
 
 async def _ship_with_another_carrier(order: Order) -> httpx.Response:
-    await order.push(carrier=PIGEON)
-    return await order.ship()
+    amended = await order.push(carrier=PIGEON)
+    await order.ship()
+    return amended
 
 
 async def _cancel_twice(order: Order) -> httpx.Response:
@@ -182,7 +183,7 @@ CHANGES: Final[dict[str, Change]] = {
     "another note": amendment(note="ring twice"),
     "another date": amendment(requested_delivery="2026-12-24"),
     "another address": amendment(ship_to={**ADDRESS, "street": ["Sandtorkai 1"]}),
-    "another carrier": amendment(carrier=PIGEON),
+    "another carrier, and what is picked shipped": _ship_with_another_carrier,
     "another service level": amendment(service_level="express"),
     "several at once": amendment(
         lambda order: [order.line(1, "MUG", 6), order.line(3, "JAR", 2)],
@@ -202,7 +203,6 @@ CHANGES: Final[dict[str, Change]] = {
     "put back": say("put-backs", put_back_no="B-1", lines=[{"line_no": 1, "quantity": 1, "location_id": "HAM-A"}]),
     # What the office and the packers do.
     "shipped": Order.ship,
-    "shipped with another carrier": _ship_with_another_carrier,
     "shipped, though it is to ship complete": _ship_as_a_whole,
     "handed over": Order.hand_over,
     "cancelled": say("cancel", cancel_no="X-1", reason="customer"),

@@ -26,7 +26,7 @@ RACING: Final = {
     "picked": ("more", "less", "another address", "shipped", "cancelled"),
     "labeled": ("more", "less", "another address", "handed over", "cancelled"),
     "shipped_in_part": ("more", "much less", "a line removed", "cancelled"),
-    "shipped": ("intercepted", "lost", "the carrier says delivered"),
+    "shipped": ("intercepted", "the carrier says delivered"),
 }
 RACES: Final = [(point, *pair) for point, changes in RACING.items() for pair in combinations(changes, 2)]
 Ending = tuple[bool, bool, str]

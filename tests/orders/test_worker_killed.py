@@ -82,16 +82,16 @@ async def test_what_fails_at_any_point_leaves_what_the_undisturbed_run_leaves(
 
 @pytest.mark.usefixtures("worker", "well_behaved")
 async def test_partners_that_fail_at_every_call_leave_what_good_ones_leave(hub: Hub, partners: Partners) -> None:
-    await live(hub, partners, "SO-calm", "SKU-calm")
+    await live(hub, partners, "SO-calm", "SKU-calm", readdressed=True)
     undisturbed = await left_behind(hub, partners, "SO-calm", "SKU-calm")
 
     for kind in ("down", "timeout_after", "garbage"):
         for operation in ERP_OPERATIONS:
             await partners.erp_fault(kind, operation=operation, count=1)
-        for operation in ("book", "find_shipments"):
+        for operation in ("book", "find_shipments", "void"):
             await partners.carrier_fault(kind, operation=operation, count=1)
 
-        await live(hub, partners, f"SO-{kind}", f"SKU-{kind}")
+        await live(hub, partners, f"SO-{kind}", f"SKU-{kind}", readdressed=True)
 
         assert await partners.faults() == [], f"{kind}: every call failed once"
         assert await left_behind(hub, partners, f"SO-{kind}", f"SKU-{kind}") == undisturbed, kind

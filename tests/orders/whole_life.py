@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
-from .hub import Hub
+from .hub import ADDRESS, Hub
 from .partners import Partners
 
 
-async def live(hub: Hub, partners: Partners, order_no: str, sku: str) -> None:
-    """Take an order from the push to the proof of delivery, and some of it back."""
+async def live(hub: Hub, partners: Partners, order_no: str, sku: str, *, readdressed: bool = False) -> None:
+    """Take an order from the push to the proof of delivery, and some of it back.
+
+    Where it is `readdressed`, its label is voided and bought again.
+    """
     await hub.receive(sku, 100)
     await hub.push(order_no, {1: (sku, 10), 2: (sku, 5)})
     await hub.push(order_no, {1: (sku, 12), 2: (sku, 3)}, revision=2)
@@ -18,6 +21,10 @@ async def live(hub: Hub, partners: Partners, order_no: str, sku: str) -> None:
     await hub.pick(order_no, {1: (sku, 4), 2: (sku, 3)}, pick_no="P-2")
     await hub.ship(order_no)
     numbers = await hub.until_labeled(order_no)
+    if readdressed:
+        elsewhere = {**ADDRESS, "street": ["Sandtorkai 1"]}
+        await hub.push(order_no, {1: (sku, 12), 2: (sku, 3)}, revision=3, ship_to=elsewhere)
+        numbers = await hub.until_labeled(order_no, but=numbers[0])
     await hub.hand_over(order_no)
     await partners.collect(numbers)
     await hub.until_closed(order_no, 150)
