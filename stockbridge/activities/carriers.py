@@ -22,7 +22,6 @@ from stockbridge.driver import alone
 from stockbridge.records import labels, orders, outbox, shipments
 
 _SENT: Final = frozenset({"sent", "unknown"})
-_OPEN: Final = _SENT | {"intended"}
 
 
 class CarrierActivities:
@@ -50,7 +49,7 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             order = await _lock(connection, step)
             row = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
-            if row["state"] not in _OPEN:
+            if row["state"] not in shipments.OPEN:
                 return None
             if row["withdrawn"]:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
@@ -117,7 +116,7 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             order = await _lock(connection, step)
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row["state"] not in _OPEN:
+            if row["state"] not in shipments.OPEN:
                 return
             label_id = f"label/{row['shipment_no']}/{row['version']}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)

@@ -18,6 +18,9 @@ Shipment = dict[str, Any]
 Parcel = dict[str, Any]
 Step = dict[str, Any]
 
+OPEN: Final = frozenset({"intended", "sent", "unknown"})
+"""The states of a step that the carrier has not answered."""
+
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
 _ORDER_REF: Final[BindParameter[str]] = bindparam("order_ref")
 _ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))

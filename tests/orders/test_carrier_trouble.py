@@ -60,6 +60,8 @@ async def test_a_refused_address_needs_a_person_and_an_amended_one_unsticks_it(h
     numbers = await hub.until_labeled("SO-1")
     row = await hub.must_have("SO-1")
     assert (row["needs_attention"], row["attention"]) == (False, None)
+    bought = await hub.operate("SO-1", "skip_step", "label/SO-1-1/2")
+    assert bought.state == "refused", "a label that was bought can't be skipped, or nobody would void it"
     await hub.hand_over("SO-1")
     await partners.collect(numbers)
     await hub.until_closed("SO-1")

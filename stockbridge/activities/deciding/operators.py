@@ -123,7 +123,7 @@ async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) 
     if not target:
         raise Rejected("unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", status=404)
     for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
-        if step["step_id"] == target:
+        if step["step_id"] == target and step["state"] in shipments.OPEN:
             await shipments.move_step(connection, row.tenant, row.order_ref, step["step_id"], "skipped")
             return
     for message in await messages.waiting(connection, row.tenant, row.order_ref):
