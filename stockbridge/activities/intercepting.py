@@ -36,7 +36,7 @@ class InterceptActivities:
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
             row = await self._claim(step)
-            if row["state"] in intercepts.OPEN:
+            if row["state"] in shipments.OPEN:
                 await self._ask(row)
             async with self._reading.connect() as connection:
                 return await read_work(connection, order)
@@ -46,7 +46,7 @@ class InterceptActivities:
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(step.tenant, step.order_ref)])
             row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row["state"] in intercepts.OPEN:
+            if row["state"] in shipments.OPEN:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
         return row
 
@@ -55,7 +55,9 @@ class InterceptActivities:
             box = await shipments.get_parcel(
                 connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
             )
-        port = self._carriers.get(row["carrier"])
+        if row["carrier"] not in self._carriers:
+            raise Rejected("unknown_carrier", f"There is no carrier {row['carrier']}.")
+        port = self._carriers[row["carrier"]]
         if not isinstance(port, InterceptingCarrier):
             await self._refuse(row, _CAN_NOT.format(row["carrier"]))
         elif row["state"] == "intended" or not await port.is_intercepted(row["reference"]):
@@ -85,6 +87,4 @@ class InterceptActivities:
 
     async def _doubt(self, row: Step, error: str) -> None:
         async with self._engine.begin() as connection:
-            await shipments.move_step(
-                connection, row["tenant"], row["order_ref"], row["step_id"], "unknown", last_error=error
-            )
+            await intercepts.doubted(connection, row, error)

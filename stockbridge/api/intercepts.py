@@ -128,7 +128,7 @@ def _views(boxes: Iterable[Parcel], steps: Mapping[int, Step]) -> Iterable[Inter
 
 def state_of(step: Step) -> State:
     """Say how an intercept stands. One that is skipped without a refusal was given up by an operator."""
-    if step["state"] in intercepts.OPEN:
+    if step["state"] in shipments.OPEN:
         return "asked"
     if step["state"] == "done":
         return "accepted"

@@ -10,9 +10,6 @@ from stockbridge.driver import Query, adding
 from stockbridge.records.shipments import Parcel, Step
 from stockbridge.records.tables import carrier_step
 
-OPEN: Final = frozenset({"intended", "sent", "unknown"})
-"""The states of a step that the carrier has not answered."""
-
 
 async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[int, Step]:
     """Return the latest intercept of each parcel of a shipment that has one, by the parcel's number."""
@@ -61,6 +58,20 @@ _ACCEPTED: Final = Query(
     update records.parcel p set intercepted_at = coalesce(p.intercepted_at, clock_timestamp())
     from step where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no)
       = (step.tenant, step.order_ref, step.shipment_no, step.parcel_no)
+    """
+)
+
+
+async def doubted(connection: AsyncConnection, step: Step, error: str) -> None:
+    """Note that nobody knows whether the carrier does. Unless another run has heard its answer."""
+    await _DOUBTED.run(connection, **_names(step), error=error)
+
+
+_DOUBTED: Final = Query(
+    """
+    update records.carrier_step set state = 'unknown', last_error = %(error)s, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+      and state in ('intended', 'sent', 'unknown')
     """
 )
 

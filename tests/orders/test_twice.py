@@ -16,6 +16,8 @@ from stockbridge.activities.carriers import CarrierActivities
 from stockbridge.activities.erp import ErpActivities
 from stockbridge.activities.intercepting import InterceptActivities
 from stockbridge.activities.orders import OrderActivities
+from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier
 from stockbridge.records.inbox import InboxRow
 from stockbridge.runtime import clients
 from stockbridge.runtime.settings import Settings
@@ -88,10 +90,15 @@ class Steps:
 
 
 @pytest_asyncio.fixture
-async def steps(hub: Hub, settings: Settings) -> AsyncIterator[Steps]:
+async def carrier(settings: Settings) -> AsyncIterator[SandboxCarrier]:
+    carrier = clients.carrier_of(settings)
+    yield carrier
+    await carrier.aclose()
+
+
+@pytest_asyncio.fixture
+async def steps(hub: Hub, settings: Settings, carrier: SandboxCarrier) -> AsyncIterator[Steps]:
     async with AsyncExitStack() as stack:
-        carrier = clients.carrier_of(settings)
-        stack.push_async_callback(carrier.aclose)
         erp = clients.erp_of(settings)
         stack.callback(erp.close)
         engine = clients.thread_engine_of(settings)
@@ -220,12 +227,21 @@ async def test_an_intercept_whose_every_step_runs_twice_is_asked_for_once(steps:
     )
 
 
-async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps) -> None:
+class StopsNothing:
+    """A carrier whose adapter can all that each must, and no more."""
+
+    def __init__(self, port: CarrierPort) -> None:
+        self.book, self.find, self.void, self.track = port.book, port.find, port.void, port.track
+        self.verify_callback, self.parse_callback = port.verify_callback, port.parse_callback
+
+
+async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps, carrier: SandboxCarrier) -> None:
     await steps.carriers.book_label(await steps.hand_over())
     step = await steps.intercept()
     assert isinstance(step, m.CarrierStep)
 
-    await twice(lambda: InterceptActivities(steps.hub.engine, {}).intercept_parcel(step))
+    carriers = {"sandbox": StopsNothing(carrier)}
+    await twice(lambda: InterceptActivities(steps.hub.engine, carriers).intercept_parcel(step))
 
     ((state, refusal),) = await steps.intercepts_are()
     assert state == "skipped"

@@ -8,7 +8,7 @@ from stockbridge.activities.deciding.desk import Desk, lock_open_order
 from stockbridge.activities.deciding.underway import read_underway
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Rejected
-from stockbridge.records import inbox, intercepts
+from stockbridge.records import inbox, intercepts, shipments
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.shipments import Parcel, Step
 
@@ -32,7 +32,7 @@ def _comes_back(box: Parcel, known: Mapping[int, Step]) -> bool:
     if box["tracking_status"] == TrackingStatus.RETURN_TO_SENDER or box["intercepted_at"] is not None:
         return True
     step = known.get(box["parcel_no"])
-    return step is not None and step["state"] in intercepts.OPEN
+    return step is not None and step["state"] in shipments.OPEN
 
 
 def _check_numbers(boxes: list[Parcel]) -> None:
