@@ -25,7 +25,7 @@ async def get_return(services: Services, named: OrderAt, return_no: Annotated[Ke
     async with services.reading() as connection:
         order = await named.find(connection)
         key = f"return/{order.order_ref}/{return_no}"
-        known = await order_reads.last_of_key(connection, order.tenant, order.order_ref, key)
-        if known is None or known[1] == "refused":
+        known = await order_reads.known_of_key(connection, order.tenant, order.order_ref, key)
+        if known.inbox_id is None or known.state == "refused":
             raise not_found(f"return {return_no} of {named.order_no}")
-        return await return_view(connection, order, Decided(await inbox.get(connection, known[0])))
+        return await return_view(connection, order, Decided(await inbox.get(connection, known.inbox_id)))
