@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
 import tempfile
 from pathlib import Path
+
+import uvloop
 
 from bench import growth, ledger
 from bench.processes import two_processes
@@ -38,4 +39,4 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=ledger.SECONDS, help="how long each load lasts")
     parser.add_argument("--entries", type=int, default=growth.ENTRIES, help="of the ledger that `growth` loads")
     given = parser.parse_args()
-    asyncio.run(main(given.parts, given.seconds, given.entries))
+    uvloop.run(main(given.parts, given.seconds, given.entries))

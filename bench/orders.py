@@ -33,8 +33,8 @@ from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 from stockbridge.workflows import names
 
 PUSHES = {1: 200, 32: 400}
-LIVES = {1: 20, 8: 80, 32: 160}
-SLICES = 2
+LIVES = {1: 20, 8: 80, 32: 320}
+SLICES = 4
 SKUS = 100
 SHIP_TO = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 

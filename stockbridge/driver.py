@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection as AsyncDriver
 from psycopg import AsyncCursor, Error
 from psycopg import Connection as Driver
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, Table, bindparam, event, insert, update
+from sqlalchemy import Connection, QueuePool, Table, bindparam, event, insert, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -30,21 +30,20 @@ _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
 
 
 _ALONE: Final[WeakKeyDictionary[AsyncEngine, AsyncEngine]] = WeakKeyDictionary()
-_READERS: Final = 10
 
 
 def alone(engine: AsyncEngine) -> AsyncEngine:
     """Return the engine for statements that each stand alone; there is one beside each engine, and it ends with it.
 
-    It has connections of its own. SQLAlchemy can have an engine's connection stand alone, too, but switches it and back
-    at each use, and rolls back what was never begun: that takes twice as long as a statement.
+    It has as many connections as the engine, of its own. SQLAlchemy can have an engine's connection stand alone, too:
+    it switches it and back at each use, and rolls back what was never begun, which takes twice as long as a statement.
     """
     if engine not in _ALONE:
         beside = create_async_engine(
             engine.url,
             isolation_level="AUTOCOMMIT",
-            pool_size=_READERS,
-            max_overflow=_READERS,
+            pool_size=cast("QueuePool", engine.pool).size(),
+            max_overflow=0,
             pool_use_lifo=True,
             pool_reset_on_return=None,
         )

@@ -26,15 +26,19 @@ SANDBOX: Final = "sandbox"
 _CONNECT_S: Final = "5"
 
 
-def engine_of(settings: Settings, connections: int = 10) -> AsyncEngine:
+def engine_of(settings: Settings) -> AsyncEngine:
     """Make the pool of connections of a process.
 
     A broken connection is found when it is used: then the whole pool is made anew, and what was asked is asked again,
     by Temporal or by the caller of a 503. A ping before each use would cost every push a round trip for each step.
-    The connection that was used last is used next: its statements are prepared, and its server process is warm.
+    The connection that was used last is used next: its statements are prepared, and its server process is warm. So few
+    do more than many, and who finds none waits for one.
     """
     return create_async_engine(
-        _within(settings.database_sqlalchemy_url), pool_size=connections, max_overflow=connections, pool_use_lifo=True
+        _within(settings.database_sqlalchemy_url),
+        pool_size=settings.database_connections,
+        max_overflow=0,
+        pool_use_lifo=True,
     )
 
 

@@ -53,7 +53,7 @@ async def serve_api(settings: Settings) -> None:
     from stockbridge.runtime.bootstrapping import make_known
 
     logs.configure(settings)
-    engine = clients.engine_of(settings, connections=20)
+    engine = clients.engine_of(settings)
     carrier = clients.carrier_of(settings)
     client = await clients.temporal_of(settings, lazy=True)
     gateway = OrderGateway(client, engine)
@@ -236,7 +236,7 @@ async def _outside(
     settings: Settings, *, metrics: bool = False
 ) -> AsyncIterator[tuple[AsyncEngine, Client, Mapping[str, CarrierPort]]]:
     """Connect to what a process works with; wait for Temporal if it is not there yet."""
-    engine = clients.engine_of(settings, connections=20)
+    engine = clients.engine_of(settings)
     carriers = clients.carriers_of(settings)
     try:
         async for attempt in AsyncRetrying(

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         repr=False,
         description="PostgreSQL as the owner of the schema; migrations only",
     )
+    database_connections: int = Field(
+        default=8,
+        ge=2,
+        le=200,
+        description="Most connections of a process to PostgreSQL, and as many again for single reads",
+    )
     temporal_address: str | None = Field(
         default=None,
         validation_alias="TEMPORAL_ADDRESS",
