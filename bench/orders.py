@@ -52,14 +52,21 @@ async def run(report: Report) -> None:
             for once in (hub.push, bare.push, hub.live, bare.live):
                 await measure(once, clients=4, count=20)
             for clients, count in PUSHES.items():
-                baseline = await measure(bare.push, clients=clients, count=count)
-                ours = await measure(hub.push, clients=clients, count=count)
-                report.add("push", ours, baseline, beside="bare Update-with-Start")
+                await _pushes(report, hub, bare, clients, count)
             for clients, count in LIVES.items():
                 await _lives(report, hub, bare, stack, clients, count)
             cost = cost_of(await hub.history(await hub.live()))
             report.add_record("order_budget", actions=cost.actions, events=cost.events)
             console.print(f"order_budget: {cost.actions} actions, {cost.events} events")
+
+
+async def _pushes(report: Report, hub: _Hub, bare: _Bare, clients: int, count: int) -> None:
+    """Push so many orders, ours and bare ones in turn."""
+    loads: dict[str, list[Load]] = {"bare": [], "ours": []}
+    for _ in range(SLICES):
+        loads["bare"].append(await measure(bare.push, clients=clients, count=count // SLICES))
+        loads["ours"].append(await measure(hub.push, clients=clients, count=count // SLICES))
+    report.add("push", mean(loads["ours"]), mean(loads["bare"]), beside="bare Update-with-Start")
 
 
 async def _lives(report: Report, hub: _Hub, bare: _Bare, stack: EmbeddedStack, clients: int, count: int) -> None:
