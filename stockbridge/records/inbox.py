@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -167,12 +167,21 @@ async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) ->
     return [_row(dict(row)) for row in (await connection.execute(query)).mappings()]
 
 
-async def undecided_heads(connection: AsyncConnection, older_than_s: float, limit: int) -> list[InboxRow]:
-    """Return the first undecided command of each order, for those that have waited this long: the relay's work."""
+async def undecided_heads(
+    connection: AsyncConnection, older_than_s: float, limit: int, after: tuple[str, str] = ("", "")
+) -> list[InboxRow]:
+    """Return the first undecided command of each order, for those that have waited this long: the relay's work.
+
+    A page at a time, by tenant and order_ref, from the order after `after`.
+    """
     query = (
         select(inbox)
         .ext(distinct_on(inbox.c.tenant, inbox.c.order_ref))
-        .where(inbox.c.state == "queued", inbox.c.received_at < func.now() - text(f"interval '{older_than_s} s'"))
+        .where(
+            inbox.c.state == "queued",
+            inbox.c.received_at < func.now() - text(f"interval '{older_than_s} s'"),
+            tuple_(inbox.c.tenant, inbox.c.order_ref) > after,
+        )
         .order_by(inbox.c.tenant, inbox.c.order_ref, inbox.c.inbox_id)
         .limit(limit)
     )

@@ -15,6 +15,7 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
 from stockbridge.domain.errors import Unavailable
@@ -361,6 +362,15 @@ class Hub:
 
     def workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(names.order_workflow(self.tenant, order_no))
+
+    async def has_workflow(self, order_no: str) -> bool:
+        try:
+            await self.workflow(order_no).describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def until_listed(self, order_no: str, query: str) -> None:
         """Wait until Temporal lists the order's workflow for a filter, as in its UI."""

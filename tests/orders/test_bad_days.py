@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import WorkflowExecutionStatus
 
 from stockbridge.domain.errors import Unavailable
-from stockbridge.relay.inbox import InboxReplay
+from stockbridge.relay.inbox import AT_ONCE, InboxReplay
 from stockbridge.runtime import clients, postgres, serving
 from stockbridge.runtime import temporal as temporal_server
 from stockbridge.runtime.migrating import LOGIN_ROLE
@@ -62,6 +62,23 @@ async def test_a_command_without_temporal_is_kept_and_sent_again_by_the_relay(hu
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
         await hub.cancel("SO-1")
         await hub.until_closed("SO-1")
+
+
+async def test_orders_that_cannot_be_decided_keep_no_others_from_it(hub: Hub, settings: Settings) -> None:
+    address, names = await hub.keep_address(), [f"SO-{number:02}" for number in range(AT_ONCE + 1)]
+    rows = [
+        await hub.keep(name, *hub.pushing(name, {1: ("MUG", 10)}, address, shortage_policy="reject")) for name in names
+    ]
+    nobody_answers = InboxReplay(hub.engine, hub.gateway, patience_s=0, answer_timeout_s=0.3)
+
+    await nobody_answers.round()
+    assert not await hub.has_workflow(names[-1])
+    await nobody_answers.round()
+    assert await hub.has_workflow(names[-1])
+
+    async with process(serving.run_worker, settings):
+        for row in rows:
+            await hub.until_decided(row)
 
 
 class World:
