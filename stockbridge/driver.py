@@ -6,6 +6,7 @@ SQLAlchemy's connections, in their transactions, beside its own statements; and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
@@ -103,6 +104,10 @@ class Query:
         except Error:
             if driver.closed:
                 await connection.exec_driver_sql("select")  # so that SQLAlchemy learns of it, and makes its pool anew
+            raise
+        except asyncio.CancelledError:
+            if driver.closed:
+                await connection.invalidate()  # psycopg closes what it was called away from twice
             raise
 
     def at_once(self, connection: Connection, **given: Any) -> list[Row]:

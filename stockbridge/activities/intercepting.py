@@ -6,6 +6,7 @@ A carrier that says no leaves its words in the step's row, and nobody is needed:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,6 +17,7 @@ from stockbridge.activities.failures import as_failures
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
+from stockbridge.driver import alone
 from stockbridge.records import intercepts, orders, shipments
 from stockbridge.records.shipments import Step
 
@@ -27,7 +29,7 @@ class InterceptActivities:
 
     def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = alone(engine)
         self._carriers = carriers
 
     @activity.defn
@@ -72,6 +74,10 @@ class InterceptActivities:
             await self._doubt(row, str(error))
             raise
         except Rejected as refusal:
+            # No is where the parcel is too far, which the carrier knows; else it did not understand us.
+            if refusal.status != HTTPStatus.CONFLICT:
+                await self._not_asked(row, refusal.detail)
+                raise
             await self._refuse(row, refusal.detail)
         else:
             await self._accept(row)
@@ -84,6 +90,11 @@ class InterceptActivities:
     async def _refuse(self, row: Step, refusal: str) -> None:
         async with self._engine.begin() as connection:
             await intercepts.refused(connection, row, refusal)
+
+    async def _not_asked(self, row: Step, error: str) -> None:
+        async with self._engine.begin() as connection:
+            key = (row["tenant"], row["order_ref"], row["step_id"])
+            await shipments.move_step(connection, *key, "intended", last_error=error)
 
     async def _doubt(self, row: Step, error: str) -> None:
         async with self._engine.begin() as connection:

@@ -41,6 +41,8 @@ class CarrierStep(Message):
     step_id: str
     kind: str
     shipment_no: str
+    carrier: str = ""
+    """Whom it is asked of; one thing at a time."""
 
 
 class ErpStep(Message):

@@ -134,7 +134,7 @@ async def get_inventory(
 ) -> InventoryPage:
     """Return balances. Virtual places (`customer/SO-10293`) are left out unless they are named."""
     query = _query(caller.tenant, asked, limit, cursor)
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         if location is not None:
             below = await catalog.subtree(connection, caller.tenant, location)
             query = replace(query, locations=tuple(below or [location]))
@@ -152,7 +152,7 @@ async def get_location_inventory(
 ) -> InventoryPage:
     """Return the balances of a location and all below it."""
     query = _query(caller.tenant, asked, limit, cursor)
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         below = await catalog.subtree(connection, caller.tenant, location_id)
         if not below:
             raise not_found(f"location {location_id}")
@@ -291,7 +291,7 @@ async def get_stock_levels(
 ) -> Page[StockLevelView]:
     """Return what a site has of each sku, what of it is promised, and what is waited for."""
     after = position(cursor, 1) or [""]
-    async with services.engine.connect() as connection:
+    async with services.reading() as connection:
         rows = await stock_levels(connection, caller.tenant, site, after[0], limit + 1)
     items, following = cut(rows, limit, _sku)
     return Page(items=[StockLevelView.model_validate(row, from_attributes=True) for row in items], next=following)

@@ -27,7 +27,8 @@ _OF_ORDER: Final = (
 _OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided")
 READ: Final = f"""
     select {listed(_OF_ORDER, "o.")},
-      (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no)
+      (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
+                                                    'carrier', coalesce(s.carrier, o.carrier))
                                  order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
        from records.carrier_step s
        where s.tenant = o.tenant and s.order_ref = o.order_ref and s.state in ('intended', 'sent', 'unknown')

@@ -23,7 +23,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from stockbridge.activities.messages import Command, CommandAnswer, OrderId
@@ -196,6 +196,10 @@ def _summary(row: StoredCommand) -> str:
     return f"order {row.order_ref}: {count} from {row.payload.get('site')} by {row.payload.get('carrier')}"
 
 
+_ENDED_WITH_IT: Final = "AcceptedUpdateCompletedWorkflow"
+"""What the server says of an update that was accepted, but not answered when its workflow was terminated."""
+
+
 class _NotRunningError(Exception):
     """No workflow of the order runs."""
 
@@ -207,6 +211,10 @@ def _if_running() -> Iterator[None]:
         yield
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise _NotRunningError from error
+    except WorkflowUpdateFailedError as error:
+        if not isinstance(error.cause, ApplicationError) or error.cause.type != _ENDED_WITH_IT:
             raise
         raise _NotRunningError from error
 

@@ -53,6 +53,7 @@ class OrderLifecycle:
         self._unflagged: list[m.Attention] = []
         self._outside = 0
         self._shows = 0
+        self._asked: set[str] = set()
         self._shown: tuple[Any, ...] = ()
 
     @workflow.run
@@ -314,26 +315,33 @@ class OrderLifecycle:
             self._work = self._now.model_copy(update={"closed": True})
 
     async def _ask_the_carriers(self) -> None:
-        """Buy and void labels, and have parcels sent back, as they were intended.
+        """Buy and void labels, and have parcels sent back, as they were intended, one after the other.
 
-        A step that waits for a person does not hold the others up.
+        A step that waits for a person does not hold the others up, nor does a carrier that is away hold up another.
         """
+        asked: dict[str, asyncio.Task[None]] = {}
         while await self._until_wanted(lambda: not self._heard and self._unasked() is not None):
             step = self._unasked()
-            if step is None:
-                continue
-            verb = CARRIER_VERBS[step.kind]
-            profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
-            summary, before = f"{step.kind} {step.shipment_no}", self._shows
-            try:
-                work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profile)
-                self._take_up(work, before)
-            except ActivityError as error:
-                if self._comes_at_once(step) and not _is_final(error):
-                    self._slow.add(step.step_id)
-                else:
-                    self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
-                self._mark_milestone()
+            if step is not None:
+                self._asked.add(step.carrier)
+                asked[step.carrier] = asyncio.create_task(self._ask(step))
+        await asyncio.gather(*asked.values())
+
+    async def _ask(self, step: m.CarrierStep) -> None:
+        verb = CARRIER_VERBS[step.kind]
+        profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
+        summary, before = f"{step.kind} {step.shipment_no}", self._shows
+        try:
+            work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profile)
+            self._take_up(work, before)
+        except ActivityError as error:
+            if self._comes_at_once(step) and not _is_final(error):
+                self._slow.add(step.step_id)
+            else:
+                self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
+            self._mark_milestone()
+        finally:
+            self._asked.discard(step.carrier)
 
     def _comes_at_once(self, step: m.CarrierStep) -> bool:
         """Say whether a label may yet come at the first try, so that what it brings is waited for."""
@@ -366,7 +374,8 @@ class OrderLifecycle:
         return "tell the ERP: " + ", ".join(f"{step.number} {step.kind}" for step in self._erp_steps()[:5])
 
     def _unasked(self) -> m.CarrierStep | None:
-        return next((step for step in self._now.carrier_steps if step.step_id not in self._blocked), None)
+        wanted = (step for step in self._now.carrier_steps if step.step_id not in self._blocked)
+        return next((step for step in wanted if step.carrier not in self._asked), None)
 
     def _take_up(self, work: m.OrderWork, before: int) -> None:
         """Take up the order as a step outside read it, unless a step in the house may have read it later."""

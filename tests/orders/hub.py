@@ -24,7 +24,7 @@ from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import events, inbox, orders
+from stockbridge.records import events, inbox, orders, shipments
 from stockbridge.records.tables import address, carrier_connection, carrier_step, location, parcel, product
 from stockbridge.workflows import names
 from stockbridge.workflows.dispatch import OrderGateway
@@ -363,6 +363,12 @@ class Hub:
     def workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(names.order_workflow(self.tenant, order_no))
 
+    async def has_accepted_update(self, order_no: str, update_id: str) -> bool:
+        """Whether the order's workflow runs an update by now, as its history tells."""
+        history = self.workflow(order_no).fetch_history_events()
+        accepted = [event.workflow_execution_update_accepted_event_attributes async for event in history]
+        return update_id in {update.protocol_instance_id for update in accepted}
+
     async def has_workflow(self, order_no: str) -> bool:
         try:
             await self.workflow(order_no).describe()
@@ -385,6 +391,11 @@ class Hub:
         """What Temporal shows of the order's workflow."""
         metadata = await self.workflow(order_no).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         return str(metadata.current_details)
+
+    async def is_done(self, order_no: str, step_id: str) -> bool:
+        """Whether a carrier has done what was asked of it."""
+        async with self.engine.connect() as connection:
+            return bool((await shipments.get_step(connection, self.tenant, order_no, step_id))["state"] == "done")
 
     async def until_labeled(self, order_no: str, but: str = "") -> list[str]:
         """Wait for a label (other than a former one), and return the tracking numbers."""

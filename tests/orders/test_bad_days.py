@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import WorkflowExecutionStatus
 
 from stockbridge.domain.errors import Unavailable
+from stockbridge.records import orders
 from stockbridge.relay.inbox import AT_ONCE, InboxReplay
 from stockbridge.runtime import clients, postgres, serving
 from stockbridge.runtime import temporal as temporal_server
@@ -62,6 +63,24 @@ async def test_a_command_without_temporal_is_kept_and_sent_again_by_the_relay(hu
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
         await hub.cancel("SO-1")
         await hub.until_closed("SO-1")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_command_that_was_cut_off_with_its_workflow_is_decided_by_the_next(hub: Hub) -> None:
+    await hub.receive("MUG", 10)
+    await hub.push("SO-1", {1: ("MUG", 10)})
+    picking = await hub.keep("SO-1", *hub.picking("SO-1", {1: ("MUG", 10)}))
+
+    async with hub.engine.begin() as connection:
+        await orders.lock(connection, [(hub.tenant, "SO-1")])
+        with pytest.raises(TimeoutError):
+            await hub.gateway.deliver(picking, 1)
+        await hub.until("the pick is underway", lambda: hub.has_accepted_update("SO-1", picking.update_id))
+        await hub.workflow("SO-1").terminate("a test")
+
+    answer = await hub.gateway.deliver(picking, 10)
+    assert answer is not None
+    assert answer.accepted
 
 
 async def test_orders_that_cannot_be_decided_keep_no_others_from_it(hub: Hub, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .hub import ADDRESS, Hub
-from .partners import Partners
+from .partners import PIGEON, SANDBOX, Partners
 
 pytestmark = pytest.mark.usefixtures("worker", "well_behaved")
 
@@ -183,3 +183,18 @@ async def test_a_parcel_of_a_cancelled_shipment_that_left_all_the_same_needs_a_p
     attention = await hub.until_attention("SO-1")
     assert number in attention["reason"]
     assert await hub.quantities("SO-1") == {1: {"ordered": 10, "cancelled": 10, "to_put_back": 10}}
+
+
+async def test_a_carrier_that_is_away_does_not_hold_up_the_one_that_was_changed_to(
+    hub: Hub, partners: Partners
+) -> None:
+    await shipped(hub, "SO-1")
+    (before,) = await hub.until_labeled("SO-1")
+    await partners.carrier_fault("down", operation="void")
+
+    await hub.push("SO-1", {1: ("MUG", 10)}, revision=2, carrier=PIGEON)
+
+    await hub.until_labeled("SO-1", but=before)
+    assert {b["carrier"] for b in await partners.bookings(hub.tenant, "SO-1")} == {SANDBOX, PIGEON}
+    await partners.behave()
+    await hub.until("the first label is void", lambda: hub.is_done("SO-1", "void/SO-1-1/1"))

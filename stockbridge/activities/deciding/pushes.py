@@ -174,7 +174,7 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
     await desk.ledger.post(request, attach)
 
 
-_TRIED_AGAIN: Final = ("label/", "void/", "erp/", "house")
+_TRIED_AGAIN: Final = ("label/", "void/", "intercept/", "erp/", "house")
 """The steps that the order's workflow tries again after a cancellation, and flags again where that does not help."""
 
 
