@@ -40,10 +40,13 @@ class ReturnLifecycle:
 
     @workflow.update(name="return")
     async def come_back(self, command: m.Command) -> m.CommandAnswer:
-        """Take goods back."""
-        decision: Any = await workflow.execute_activity_method(
-            OrderActivities.decide_next, command, task_queue=names.STOCK_QUEUE, **profiles.LEDGER_AWAY
-        )
+        """Take goods back, once what else came back of the order before them is decided."""
+        while True:
+            decision: Any = await workflow.execute_activity_method(
+                OrderActivities.decide_next, command, task_queue=names.STOCK_QUEUE, **profiles.LEDGER_AWAY
+            )
+            if decision.inbox_id == command.inbox_id:
+                break
         self._decided = decision
         return m.CommandAnswer(
             accepted=decision.accepted,
