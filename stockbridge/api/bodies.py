@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from stockbridge.domain.allocation import AllocationPolicy
 from stockbridge.domain.commands import (
+    AnyLineNo,
     Country,
     Day,
     Flag,
@@ -362,3 +363,26 @@ class OperatorBatch(Shape):
     at_most: Annotated[
         int, Field(ge=1, le=MOST_IN_A_BATCH, strict=True, description="If more orders are meant, none is touched")
     ] = 100
+
+
+# -- returns ---------------------------------------------------------------------------------------------------------
+
+
+class LineToReturn(Shape):
+    """How much of an order's line may come back."""
+
+    line_no: AnyLineNo
+    quantity: Quantity
+    uom: Uom | None = None
+
+
+class ReturnAuthorization(Shape):
+    """What the office lets come back of an order."""
+
+    authorization_no: Key
+    by: Name
+    reason: Name
+    valid_until: Annotated[
+        Instant | None, Field(description="What comes back later does not come by it; null is for ever")
+    ] = None
+    lines: Annotated[tuple[LineToReturn, ...], Field(min_length=1, max_length=500)]

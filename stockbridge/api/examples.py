@@ -195,6 +195,14 @@ INTERCEPT: Final[Example] = {"intercept_no": "I-1", "parcel_no": None, "by": "Ma
 
 LOSS: Final[Example] = {"loss_no": "L-1", "parcel_no": 2, "reason": "lost", "resend": False, "note": "claim 4711"}
 
+RETURN_AUTHORIZATION: Final[Example] = {
+    "authorization_no": "RMA-1",
+    "by": "ida",
+    "reason": "wrong size",
+    "valid_until": "2026-12-24T00:00:00Z",
+    "lines": [{"line_no": 1, "quantity": 3}],
+}
+
 RETURN: Final[Example] = {
     "return_no": "R-1",
     "location_id": "HAM-RET",

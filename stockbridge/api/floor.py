@@ -379,6 +379,7 @@ class ReturnView(BaseModel):
 
     return_no: str
     order_no: str
+    authorization_no: str | None
     outcome: str
     location_id: str
     occurred_at: Utc | None
@@ -391,7 +392,7 @@ class ReturnView(BaseModel):
 
 async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
     """Resolve what came back, and where it was put."""
-    faults, more = await _picked(_returnable)(connection, order, part)
+    faults, more = await _picked(returnable)(connection, order, part)
     condition = [{**line, "condition": _condition(told)} for line, told in _pairs(more, part)]
     location_id = part.get("location_id")
     known = await catalog.locations(connection, order.tenant, {location_id} if location_id else ())
@@ -403,7 +404,8 @@ async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) 
     return faults, {"resolved": condition}
 
 
-def _returnable(line: OrderLine) -> int:
+def returnable(line: OrderLine) -> int:
+    """Return what was shipped of a line and is not back."""
     return line.shipped - line.returned
 
 
@@ -423,7 +425,10 @@ RETURN: Final = Telling[Return]("return", lambda body: body.return_no, _returned
 async def take_back(
     at: At, response: Response, said: Annotated[Said[Return], Body(examples=[examples.RETURN])]
 ) -> ReturnView:
-    """Take goods back. More than was delivered (for a shipment returned to sender: than was sent) is refused."""
+    """Take goods back. More than was delivered (for a shipment returned to sender: than was sent) is refused.
+
+    So is more than may come back by the authorization that it names, if it names one.
+    """
     answered = await at.tell(RETURN, said)
     response.status_code = answered.decided.status_code(201)
     async with at.services.reading() as connection:
@@ -437,6 +442,7 @@ async def return_view(connection: AsyncConnection, order: FoundOrder, decided: D
     return ReturnView(
         return_no=payload["return_no"],
         order_no=order.order_no,
+        authorization_no=payload.get("authorization_no"),
         outcome=decided.outcome,
         location_id=payload["location_id"],
         occurred_at=payload["occurred_at"],

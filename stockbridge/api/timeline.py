@@ -45,6 +45,7 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
         *map(_carrier_event, await story.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
         *map(_intercept, await story.intercepts(*name)),
+        *map(_authorization, await story.return_authorizations(*name)),
     ]
     return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
 
@@ -97,7 +98,7 @@ _WORDS: Final = {
         f"{payload['by']}: intercept {payload['intercept_no']} of {payload['shipment_no']} ({payload['reason']})"
     ),
     "lose": lambda payload: f"Loss {payload['loss_no']} of {payload['shipment_no']} ({payload['reason']})",
-    "return": lambda payload: f"Return {payload['return_no']}",
+    "return": lambda payload: f"Return {payload['return_no']}{_authorized_by(payload)}",
     "operate": lambda payload: (
         f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']}){_of_batch(payload)}"
     ),
@@ -110,6 +111,10 @@ def _in_place_of(original: dict[str, Any] | None) -> str:
 
 def _for_return(return_no: str | None) -> str:
     return f", for return {return_no}" if return_no else ""
+
+
+def _authorized_by(payload: dict[str, Any]) -> str:
+    return f" by authorization {payload['authorization_no']}" if payload.get("authorization_no") else ""
 
 
 def _of_batch(payload: dict[str, Any]) -> str:
@@ -145,6 +150,19 @@ def _replacement(other: Replacement) -> TimelineItem:
         actor=None,
         evidence=None,
         data={"replaced_by": other.order_no, "return_no": other.return_no},
+    )
+
+
+def _authorization(row: story.Row) -> TimelineItem:
+    """Tell of what the office lets come back."""
+    return TimelineItem(
+        occurred_at=row["authorized_at"],
+        recorded_at=row["authorized_at"],
+        kind="operator",
+        summary=f"{row['actor']} authorized return {row['authorization_no']} ({row['reason']})",
+        actor=row["actor"],
+        evidence=None,
+        data={name: row[name] for name in ("authorization_no", "reason", "valid_until")},
     )
 
 

@@ -304,6 +304,10 @@ class Return(FromTheFloor):
     """Goods came back. With `resend`, what never reached the customer is wanted again."""
 
     return_no: Key
+    authorization_no: Annotated[
+        Key | None,
+        Field(description="The return authorization that they come by; without it, what came was not announced"),
+    ] = None
     location_id: Key
     resend: Flag = False
     lines: Annotated[tuple[ReturnLine, ...], Field(min_length=1, max_length=500)]

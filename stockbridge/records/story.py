@@ -1,4 +1,4 @@
-"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events, intercepts."""
+"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events and so on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import carrier_event, carrier_step, erp_message, inbox, parcel
+from stockbridge.records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
 
 Row = dict[str, Any]
 
@@ -37,6 +37,11 @@ async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -
         .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
     )
     return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def return_authorizations(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return what the office lets come back of an order."""
+    return await _of_order(connection, return_authorization, tenant, order_ref)
 
 
 async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> list[Row]:

@@ -485,6 +485,44 @@ operator_batch_order = Table(
     comment="The orders of a batch, as its query found them when it was accepted. Append-only",
 )
 
+return_authorization = Table(
+    "return_authorization",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("authorization_no"),
+    Column("digest", LargeBinary, nullable=False, comment="of what was asked"),
+    _name("reason"),
+    _name("actor"),
+    Column("valid_until", INSTANT, comment="what comes back later does not come by it; null is for ever"),
+    _created("authorized_at"),
+    PrimaryKeyConstraint("tenant", "order_ref", "authorization_no"),
+    ForeignKeyConstraint(["tenant", "order_ref"], ["records.orders.tenant", "records.orders.order_ref"]),
+    comment="What the office lets come back of an order. Append-only: what came is in the inbox",
+)
+
+return_authorization_line = Table(
+    "return_authorization_line",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("authorization_no"),
+    Column("line_no", Integer, nullable=False),
+    _name("sku"),
+    _number("quantity", comment="in base units"),
+    PrimaryKeyConstraint("tenant", "order_ref", "authorization_no", "line_no"),
+    ForeignKeyConstraint(
+        ["tenant", "order_ref", "authorization_no"],
+        [
+            "records.return_authorization.tenant",
+            "records.return_authorization.order_ref",
+            "records.return_authorization.authorization_no",
+        ],
+    ),
+    CheckConstraint("quantity > 0", name="quantity"),
+    comment="How much of each line an authorization is for. Append-only",
+)
+
 discrepancy = Table(
     "discrepancy",
     metadata,

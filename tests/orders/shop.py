@@ -178,9 +178,15 @@ class Order:
         """Give the parcels away."""
         return await self.say(f"shipments/{self.order_no}-1/handover", {"handover_no": "H-1"})
 
-    async def take_back(self, *lines: Body, return_no: str = "R-1") -> httpx.Response:
+    async def authorize_return(self, *lines: Body) -> httpx.Response:
+        """Let goods come back by authorization RMA-1."""
+        body = {"authorization_no": "RMA-1", "by": "Ida", "reason": "wrong size", "lines": list(lines)}
+        return await self.say("return-authorizations", body)
+
+    async def take_back(self, *lines: Body, return_no: str = "R-1", **fields: Any) -> httpx.Response:
         """Receive goods that come back."""
-        body = {"return_no": f"{return_no}-{self.order_no}", "location_id": "HAM-RET", "lines": list(lines)}
+        name = f"{return_no}-{self.order_no}"
+        body = {"return_no": name, "location_id": "HAM-RET", "lines": list(lines), **fields}
         return await self.say("returns", body)
 
     async def lose(self, loss_no: str = "L-1", **fields: Any) -> httpx.Response:

@@ -1,6 +1,8 @@
-"""An exchange: what was delivered comes back, and another order goes out in its place; both say so."""
+"""What was delivered comes back, as the office lets it; and another order goes out in its place: both say so."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 
@@ -8,6 +10,7 @@ from .agreement import disagreements
 from .partners import Partners
 from .points import MUGS, POINTS
 from .shop import Body, Order, Shop
+from .telling import said
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -57,3 +60,25 @@ async def test_goods_come_back_and_a_replacement_goes_out(shop: Shop, partners: 
     assert [d["payload"].get("replaces_order_no") for d in documents if d["kind"] == "accepted"] == [order.order_no]
     assert await disagreements(order, old, partners) == []
     assert await disagreements(replacement, new, partners) == []
+
+
+async def test_of_two_returns_at_once_by_one_authorization_no_more_comes_back_than_it_lets(
+    shop: Shop, partners: Partners
+) -> None:
+    order = await POINTS["delivered"].reach(shop)
+    await order.until_closed()
+    two = {"line_no": 1, "quantity": 2}
+    authorized = await order.authorize_return({"line_no": 1, "quantity": 3})
+
+    at_once = [order.take_back(two, return_no=return_no, authorization_no="RMA-1") for return_no in ("R-1", "R-2")]
+    came = sorted(map(said, await asyncio.gather(*at_once)))
+    rest = await order.take_back({"line_no": 1, "quantity": 1}, return_no="R-3", authorization_no="RMA-1")
+
+    only = f"Line 1: 2 of {order.sku('MUG')} came back, but only 1 is open of return authorization RMA-1."
+    assert (authorized.status_code, came) == (201, [f"422 over-authorized: {only}", "done"])
+    assert rest.status_code == 201
+    shown = await shop.http.get(f"/api/orders/{order.order_no}/return-authorizations/RMA-1")
+    assert [(line["received"], line["open"]) for line in shown.json()["lines"]] == [(3, 0)]
+    view = await order.settle()
+    assert view["lines"][0]["returned"] == 3
+    assert await disagreements(order, view, partners) == []

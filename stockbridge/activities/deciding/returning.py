@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import arriving
 from stockbridge.activities.bookkeeping import demand_changes, erp_lines, parcel_step
+from stockbridge.activities.deciding.authorizing import check_authorized
 from stockbridge.activities.deciding.desk import Desk, clear_attention, instant, open_order, quantity_of, read_lines
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
@@ -50,6 +51,7 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+        await check_authorized(connection, row)
         lines = await read_lines(connection, row)
         about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
         told = erp_lines([x for x in lines if x.line_no in about], "returned")
