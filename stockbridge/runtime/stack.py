@@ -212,7 +212,7 @@ def _command(command: str, environment: dict[str, str], name: str = "") -> Comma
         env={"PYTHONUNBUFFERED": "1", **environment},
         stop_limit_s=20,
         # The ERP can wait a moment, and would have a machine of its own; the floor can't.
-        niceness=10 if (name or command) in {SANDBOX, PARTNERS} else 0,
+        niceness=19 if (name or command) in {SANDBOX, PARTNERS} else 0,
     )
 
 

@@ -16,7 +16,7 @@ from stockbridge.runtime.services import BackingServices
 from .stories import tell
 
 STORIES = int(os.environ.get("STOCKBRIDGE_STORIES", "0"))
-"""How many random stories are told, other ones each time; 0 for two thousand, always the same."""
+"""How many random stories are told, other ones each time; 0 for 1,600, always the same."""
 CHAPTER = 250
 PROCESSES = 2
 
@@ -24,7 +24,7 @@ PROCESSES = 2
 def test_the_ledger_does_what_an_independent_model_says(
     database: BackingServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stories = STORIES or 2000
+    stories = STORIES or 1600
     chapters = [min(CHAPTER, stories - told) for told in range(0, stories, CHAPTER)]
     dice = random.Random(None if STORIES else 1)
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as processes:
