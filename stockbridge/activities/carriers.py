@@ -19,7 +19,7 @@ from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
 from stockbridge.driver import alone
-from stockbridge.records import labels, orders, outbox, shipments
+from stockbridge.records import events, labels, orders, outbox, shipments
 
 _SENT: Final = frozenset({"sent", "unknown"})
 
@@ -60,10 +60,7 @@ class CarrierActivities:
 
     def _port(self, row: dict[str, Any], order: orders.Order) -> CarrierPort:
         """Return the carrier that a step is asked of: the order may have another one by now."""
-        carrier = row["carrier"] or order["carrier"]
-        if carrier not in self._carriers:
-            raise Rejected("unknown_carrier", f"There is no carrier {carrier}.")
-        return self._carriers[carrier]
+        return port_of(self._carriers, row["carrier"] or order["carrier"])
 
     async def _find(self, port: CarrierPort, row: dict[str, Any]) -> Booking | None:
         """Ask by our reference, if an earlier attempt may have been carried out."""
@@ -90,7 +87,7 @@ class CarrierActivities:
             if not await labels.bought(connection, step.tenant, step.order_ref, step.step_id, booking.booking_id):
                 return
             for labeled in booking.parcels:
-                heard_of = await labels.put_on(
+                await shipments.set_parcel(
                     connection,
                     step.tenant,
                     step.order_ref,
@@ -100,7 +97,12 @@ class CarrierActivities:
                     label=labeled.label,
                     label_media_type=labeled.label_media_type,
                 )
-                if heard_of:
+                owner = {
+                    "order_ref": step.order_ref,
+                    "shipment_no": step.shipment_no,
+                    "parcel_no": labeled.parcel_no,
+                }
+                if await events.match(connection, step.tenant, owner, labeled.tracking_number):
                     await outbox.put(connection, step.tenant, step.order_ref, "carrier_event")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
 
@@ -145,6 +147,13 @@ class CarrierActivities:
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
             return await read_work(connection, order)
+
+
+def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:
+    """Return a carrier by its name. Raises `Rejected` with code `unknown_carrier`."""
+    if carrier not in carriers:
+        raise Rejected("unknown_carrier", f"There is no carrier {carrier}.")
+    return carriers[carrier]
 
 
 async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Order:

@@ -26,8 +26,28 @@ MOST_WAITING: Final = 10
 """As many commands of an order may wait at once as its workflow takes updates."""
 
 _GRACE_S: Final = 1.0
+_PAUSES_S: Final = (0.04, 0.3)
+"""How soon a caller looks again: at first, and at last."""
 
 log = structlog.get_logger(__name__)
+
+
+class Patience:
+    """How long a caller waits for what others are doing. It looks again after longer and longer pauses."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._deadline = asyncio.get_running_loop().time() + limit_s
+        self._pause_s, self._longest_s = _PAUSES_S
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether another look would come too late."""
+        return asyncio.get_running_loop().time() + self._pause_s > self._deadline
+
+    async def pause(self) -> None:
+        """Wait until it is time for another look."""
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, self._longest_s)
 
 
 @dataclass(frozen=True)

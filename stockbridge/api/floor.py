@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door, actor_of
-from stockbridge.api.deciding import WAIT_S, Command, Decided, decide
+from stockbridge.api.deciding import WAIT_S, Command, Decided, Patience, decide
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
 from stockbridge.api.kits import component_to_cancel
@@ -51,9 +50,6 @@ Resolved = tuple[list[Fault], dict[str, Any]]
 
 Resolver = Callable[[AsyncConnection, FoundOrder, Part], Awaitable[Resolved]]
 
-_POLL_S: Final = (0.04, 0.3)
-"""How soon a label is looked for again: at first, and at last."""
-
 
 @dataclass(frozen=True)
 class Telling(Generic[Told]):
@@ -64,6 +60,11 @@ class Telling(Generic[Told]):
     resolve: Resolver
     more: tuple[tuple[str, str], ...] = ()
     """What the payload and the digest gain from the address."""
+
+
+def of_shipment(kind: CommandKind, shipment_no: str, key: Callable[[Told], str], resolve: Resolver) -> Telling[Told]:
+    """Make a command about a shipment that the address names: its key names that, too, and so does its payload."""
+    return Telling(kind, lambda body: f"{shipment_no}/{key(body)}", resolve, (("shipment_no", shipment_no),))
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Counter:
             tenant=order.tenant,
             order_ref=order.order_ref,
             kind=telling.kind,
-            key=f"{_KEY_WORDS[telling.kind]}/{order.order_ref}/{telling.key(body)}",
+            key=key_of(telling.kind, order, telling.key(body)),
             digest=digest("\n".join((asked(body), *(value for _, value in telling.more)))),
             actor=actor_of(self.caller, actor),
         )
@@ -132,6 +133,11 @@ _KEY_WORDS: Final[dict[CommandKind, str]] = {
     "return": "return",
     "operate": "operate",
 }
+
+
+def key_of(kind: CommandKind, order: FoundOrder, name: str) -> str:
+    """Return the key of an order's command: the same whenever it is told."""
+    return f"{_KEY_WORDS[kind]}/{order.order_ref}/{name}"
 
 
 async def _counter(services: Services, caller: Caller, named: OrderAt) -> Counter:
@@ -268,9 +274,9 @@ SHIP: Final = Telling[Ship]("ship", lambda body: body.shipment_no, _parcels)
 @router.post("/shipments", status_code=201, responses=same_again(ShipmentView, 202))
 async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(examples=[examples.SHIP])]) -> ShipmentView:
     """Book and label a shipment; 202 while it has no label: it gets one when the carrier is back."""
-    deadline = asyncio.get_running_loop().time() + WAIT_S
+    patience = Patience(WAIT_S)
     answered = await at.tell(SHIP, said)
-    shipment = await _labeled(at.services, answered, deadline)
+    shipment = await _labeled(at.services, answered, patience)
     response.status_code = answered.decided.status_code(201)
     if shipment is None:
         return _booked(answered.order, answered.body.shipment_no, answered.decided.row.payload)
@@ -279,17 +285,15 @@ async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(exam
     return shipment
 
 
-async def _labeled(services: ApiServices, answered: Answered[Ship], deadline: float) -> ShipmentView | None:
+async def _labeled(services: ApiServices, answered: Answered[Ship], patience: Patience) -> ShipmentView | None:
     """Read the shipment, waiting for its labels as long as its caller does, and nobody is needed for them."""
     order, shipment_no = answered.order, answered.body.shipment_no
-    pause, longest = _POLL_S
     while True:
         async with services.reading() as connection:
             waits = await order_reads.waits_for_labels(connection, order.tenant, order.order_ref, shipment_no)
-            if not waits or asyncio.get_running_loop().time() + pause > deadline:
+            if not waits or patience.is_over:
                 return await read_shipment(connection, order, shipment_no)
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, longest)
+        await patience.pause()
 
 
 def _is_labeled(shipment: ShipmentView) -> bool:
@@ -328,12 +332,8 @@ async def hand_over(
     said: Annotated[Said[HandOver], Body(examples=[examples.HAND_OVER])],
 ) -> ShipmentView:
     """Say that a shipment's parcels were given to the carrier: the goods have left."""
-    telling = Telling[HandOver](
-        "hand_over",
-        lambda body: f"{shipment_no}/{body.handover_no}",
-        _shipment_is_there(shipment_no),
-        (("shipment_no", shipment_no),),
-    )
+    known = _shipment_is_there(shipment_no)
+    telling: Telling[HandOver] = of_shipment("hand_over", shipment_no, lambda body: body.handover_no, known)
     answered = await at.tell(telling, said)
     response.status_code = answered.decided.status_code(200)
     async with at.services.reading() as connection:
@@ -355,7 +355,7 @@ def _shipment_is_there(shipment_no: str) -> Resolver:
 
 
 async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow | None:
-    key = f"{_KEY_WORDS['ship']}/{order.order_ref}/{shipment_no}"
+    key = key_of("ship", order, shipment_no)
     waiting = await inbox.undecided(connection, order.tenant, order.order_ref)
     return next((row for row in waiting if row.key == key), None)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Path, Response
 from pydantic import BaseModel
@@ -12,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
-from stockbridge.api.deciding import WAIT_S
+from stockbridge.api.deciding import WAIT_S, Patience
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder
-from stockbridge.api.floor import At, Resolved, Resolver, Telling
+from stockbridge.api.floor import At, Resolved, Resolver, Telling, of_shipment
 from stockbridge.api.losses import find_parcel
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices
@@ -26,9 +25,6 @@ from stockbridge.records.shipments import Parcel, Step
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 
 State = Literal["asked", "accepted", "refused", "skipped"]
-
-_POLL_S: Final = (0.04, 0.3)
-"""How soon the carrier's answer is looked for again: at first, and at last."""
 
 
 class InterceptedParcelView(BaseModel):
@@ -62,17 +58,12 @@ async def intercept(
 
     What it says is in the answer: a carrier may refuse. What comes back is taken in as a return.
     """
-    deadline = asyncio.get_running_loop().time() + WAIT_S
-    telling = Telling[Intercept](
-        "intercept",
-        lambda body: f"{shipment_no}/{body.intercept_no}",
-        _parcel_is_there(shipment_no),
-        (("shipment_no", shipment_no),),
-    )
+    patience = Patience(WAIT_S)
+    known = _parcel_is_there(shipment_no)
+    telling: Telling[Intercept] = of_shipment("intercept", shipment_no, lambda body: body.intercept_no, known)
     answered = await at.tell(telling, said)
-    parcels = await _answered(at.services, answered.order, shipment_no, answered.body.parcel_no, deadline)
-    waits = any(parcel.intercept == "asked" for parcel in parcels)
-    response.status_code = 202 if waits else answered.decided.status_code(201)
+    parcels = await _answered(at.services, answered.order, shipment_no, answered.body.parcel_no, patience)
+    response.status_code = 202 if _waits(parcels) else answered.decided.status_code(201)
     return InterceptView(
         intercept_no=answered.body.intercept_no,
         order_no=answered.order.order_no,
@@ -91,17 +82,18 @@ def _parcel_is_there(shipment_no: str) -> Resolver:
 
 
 async def _answered(
-    services: ApiServices, order: FoundOrder, shipment_no: str, parcel_no: int | None, deadline: float
+    services: ApiServices, order: FoundOrder, shipment_no: str, parcel_no: int | None, patience: Patience
 ) -> list[InterceptedParcelView]:
     """Read the parcels, waiting for the carrier's answer as long as the caller does."""
-    pause, longest = _POLL_S
     while True:
         parcels = await _read(services, order, shipment_no, parcel_no)
-        waits = any(parcel.intercept == "asked" for parcel in parcels)
-        if not waits or asyncio.get_running_loop().time() + pause > deadline:
+        if not _waits(parcels) or patience.is_over:
             return parcels
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, longest)
+        await patience.pause()
+
+
+def _waits(parcels: Iterable[InterceptedParcelView]) -> bool:
+    return any(parcel.intercept == "asked" for parcel in parcels)
 
 
 async def _read(

@@ -11,7 +11,7 @@ from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder
-from stockbridge.api.floor import At, Resolved, Resolver, Telling
+from stockbridge.api.floor import At, Resolved, Resolver, Telling, of_shipment
 from stockbridge.api.problems import not_found
 from stockbridge.api.said import Part, Said
 from stockbridge.api.views import CommandAnswer, read_shipment
@@ -29,12 +29,7 @@ async def lose(
     said: Annotated[Said[Loss], Body(examples=[examples.LOSS])],
 ) -> CommandAnswer:
     """Say that a parcel is lost, or damaged beyond delivery: its goods are written off, and cancelled or sent again."""
-    telling = Telling[Loss](
-        "lose",
-        lambda body: f"{shipment_no}/{body.loss_no}",
-        _with_note(shipment_no),
-        (("shipment_no", shipment_no),),
-    )
+    telling: Telling[Loss] = of_shipment("lose", shipment_no, lambda body: body.loss_no, _with_note(shipment_no))
     return await at.view(await at.tell(telling, said), response)
 
 

@@ -18,7 +18,7 @@ from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import MOST_IN_A_BATCH, OperatorBatch
 from stockbridge.api.described import REFUSALS, WRITES, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
-from stockbridge.api.problems import document, not_found, refusal
+from stockbridge.api.problems import document_of, not_found, refusal
 from stockbridge.api.said import Said, asked, digest
 from stockbridge.api.services import Services
 from stockbridge.api.views import AttentionView
@@ -278,16 +278,10 @@ def _totals(became: list[Became]) -> BatchTotals:
 
 
 def _acted(row: Row) -> ActedOrder:
-    return ActedOrder(**{**row, "state": _STATES[row["state"]], "problem": _problem(row)})
+    problem = document_of(row["answer"]) if row["state"] == "refused" else None
+    return ActedOrder(**{**row, "state": _STATES[row["state"]], "problem": problem})
 
 
 _STORED: Final[dict[State, str]] = {"pending": "queued", "done": "accepted", "refused": "refused"}
 _STATES: Final[dict[str, State]] = {stored: state for state, stored in _STORED.items()}
 """What the inbox says of an act, in an operator's words."""
-
-
-def _problem(row: Row) -> dict[str, Any] | None:
-    if row["state"] != "refused":
-        return None
-    answer = row["answer"]
-    return document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))

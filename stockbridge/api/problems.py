@@ -139,6 +139,11 @@ def document(code: str, status: int, detail: str, faults: Iterable[Mapping[str, 
     }
 
 
+def document_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Write down the refusal that a command has for its answer."""
+    return document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
+
+
 def problem(
     request: Request,
     code: str,

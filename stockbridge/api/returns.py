@@ -10,7 +10,7 @@ from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.deciding import Decided
 from stockbridge.api.described import REFUSALS
 from stockbridge.api.finding import OrderAt
-from stockbridge.api.floor import ReturnView, return_view
+from stockbridge.api.floor import ReturnView, key_of, return_view
 from stockbridge.api.problems import not_found
 from stockbridge.api.services import Services
 from stockbridge.domain.commands import Key
@@ -24,7 +24,7 @@ async def get_return(services: Services, named: OrderAt, return_no: Annotated[Ke
     """Return what came back of an order; `queued` while that waits for its decision."""
     async with services.reading() as connection:
         order = await named.find(connection)
-        key = f"return/{order.order_ref}/{return_no}"
+        key = key_of("return", order, return_no)
         known = await order_reads.known_of_key(connection, order.tenant, order.order_ref, key)
         if known.inbox_id is None or known.state == "refused":
             raise not_found(f"return {return_no} of {named.order_no}")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api.finding import FoundOrder
 from stockbridge.api.intercepts import state_of
 from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
-from stockbridge.api.problems import document
+from stockbridge.api.problems import document_of
 from stockbridge.ledger.balances import EntryView, PostingView, order_postings
 from stockbridge.records import replacements, story
 from stockbridge.records.replacements import Replacement
@@ -77,7 +77,7 @@ def _command(row: story.Row) -> TimelineItem:
             "attempt": row["attempt"],
             "state": row["state"],
             "outcome": (row["answer"] or {}).get("outcome"),
-            "problem": _problem(row),
+            "problem": document_of(row["answer"]) if row["state"] == "refused" else None,
             "decided_at": row["decided_at"],
             "revision": payload.get("revision"),
             "replaces": payload.get("replaces"),
@@ -127,13 +127,6 @@ def _became(row: story.Row) -> str:
     if row["state"] == "queued":
         return "waits for a decision"
     return str((row["answer"] or {}).get("outcome", "done"))
-
-
-def _problem(row: story.Row) -> dict[str, Any] | None:
-    if row["state"] != "refused":
-        return None
-    answer = row["answer"]
-    return document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from stockbridge.api.examples import PUSHED
 from stockbridge.api.finding import FoundOrder
 from stockbridge.api.kits import Told, kit_lines
 from stockbridge.api.paging import Utc
-from stockbridge.api.problems import Problem, document
+from stockbridge.api.problems import Problem, document_of
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine, OrderStatus
@@ -406,9 +406,7 @@ def _pending(said: Said | None) -> PendingView | None:
 def _refusal(said: Said | None) -> RefusalView | None:
     if said is None or said.answer is None:
         return None
-    answer = said.answer
-    told = document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
-    return RefusalView(**told, command=said.kind, key=said.key, refused_at=said.decided_at)
+    return RefusalView(**document_of(said.answer), command=said.kind, key=said.key, refused_at=said.decided_at)
 
 
 def _shipment(row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], order_no: str) -> ShipmentView:

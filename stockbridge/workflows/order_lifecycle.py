@@ -53,7 +53,7 @@ class OrderLifecycle:
         self._unflagged: list[m.Attention] = []
         self._outside = 0
         self._shows = 0
-        self._asked: set[str] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._shown: tuple[Any, ...] = ()
 
     @workflow.run
@@ -319,13 +319,11 @@ class OrderLifecycle:
 
         A step that waits for a person does not hold the others up, nor does a carrier that is away hold up another.
         """
-        asked: dict[str, asyncio.Task[None]] = {}
         while await self._until_wanted(lambda: not self._heard and self._unasked() is not None):
             step = self._unasked()
             if step is not None:
-                self._asked.add(step.carrier)
-                asked[step.carrier] = asyncio.create_task(self._ask(step))
-        await asyncio.gather(*asked.values())
+                self._asking[step.carrier] = asyncio.create_task(self._ask(step))
+        await asyncio.gather(*self._asking.values())
 
     async def _ask(self, step: m.CarrierStep) -> None:
         verb = CARRIER_VERBS[step.kind]
@@ -340,8 +338,6 @@ class OrderLifecycle:
             else:
                 self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
             self._mark_milestone()
-        finally:
-            self._asked.discard(step.carrier)
 
     def _comes_at_once(self, step: m.CarrierStep) -> bool:
         """Say whether a label may yet come at the first try, so that what it brings is waited for."""
@@ -374,8 +370,10 @@ class OrderLifecycle:
         return "tell the ERP: " + ", ".join(f"{step.number} {step.kind}" for step in self._erp_steps()[:5])
 
     def _unasked(self) -> m.CarrierStep | None:
+        """Return the next step that waits for no person, of a carrier that is not being asked something else."""
+        busy = {carrier for carrier, asking in self._asking.items() if not asking.done()}
         wanted = (step for step in self._now.carrier_steps if step.step_id not in self._blocked)
-        return next((step for step in wanted if step.carrier not in self._asked), None)
+        return next((step for step in wanted if step.carrier not in busy), None)
 
     def _take_up(self, work: m.OrderWork, before: int) -> None:
         """Take up the order as a step outside read it, unless a step in the house may have read it later."""
