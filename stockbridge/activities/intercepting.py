@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from stockbridge.activities import messages as m
+from stockbridge.activities.carriers import port_of
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
@@ -57,9 +58,7 @@ class InterceptActivities:
             box = await shipments.get_parcel(
                 connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
             )
-        if row["carrier"] not in self._carriers:
-            raise Rejected("unknown_carrier", f"There is no carrier {row['carrier']}.")
-        port = self._carriers[row["carrier"]]
+        port = port_of(self._carriers, row["carrier"])
         if not isinstance(port, InterceptingCarrier):
             await self._refuse(row, _CAN_NOT.format(row["carrier"]))
         elif row["state"] == "intended" or not await port.is_intercepted(row["reference"]):
@@ -71,12 +70,12 @@ class InterceptActivities:
         try:
             await port.intercept(tracking_number, row["reference"])
         except OutcomeUnknown as error:
-            await self._doubt(row, str(error))
+            await self._note(row, "unknown", str(error))
             raise
         except Rejected as refusal:
             # No is where the parcel is too far, which the carrier knows; else it did not understand us.
             if refusal.status != HTTPStatus.CONFLICT:
-                await self._not_asked(row, refusal.detail)
+                await self._note(row, "intended", refusal.detail)
                 raise
             await self._refuse(row, refusal.detail)
         else:
@@ -91,11 +90,6 @@ class InterceptActivities:
         async with self._engine.begin() as connection:
             await intercepts.refused(connection, row, refusal)
 
-    async def _not_asked(self, row: Step, error: str) -> None:
+    async def _note(self, row: Step, state: intercepts.Unanswered, error: str) -> None:
         async with self._engine.begin() as connection:
-            key = (row["tenant"], row["order_ref"], row["step_id"])
-            await shipments.move_step(connection, *key, "intended", last_error=error)
-
-    async def _doubt(self, row: Step, error: str) -> None:
-        async with self._engine.begin() as connection:
-            await intercepts.doubted(connection, row, error)
+            await intercepts.unanswered(connection, row, state, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,14 +62,20 @@ _ACCEPTED: Final = Query(
 )
 
 
-async def doubted(connection: AsyncConnection, step: Step, error: str) -> None:
-    """Note that nobody knows whether the carrier does. Unless another run has heard its answer."""
-    await _DOUBTED.run(connection, **_names(step), error=error)
+Unanswered = Literal["intended", "unknown"]
 
 
-_DOUBTED: Final = Query(
+async def unanswered(connection: AsyncConnection, step: Step, state: Unanswered, error: str) -> None:
+    """Note why there is no answer: `unknown` if the carrier may send it back, `intended` if it surely was not asked.
+
+    Unless another run has heard its answer.
     """
-    update records.carrier_step set state = 'unknown', last_error = %(error)s, updated_at = clock_timestamp()
+    await _UNANSWERED.run(connection, **_names(step), state=state, error=error)
+
+
+_UNANSWERED: Final = Query(
+    """
+    update records.carrier_step set state = %(state)s, last_error = %(error)s, updated_at = clock_timestamp()
     where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
       and state in ('intended', 'sent', 'unknown')
     """

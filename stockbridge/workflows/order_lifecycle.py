@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from stockbridge.workflows import attributes, names, profiles
 
 CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel", "amend the address")
+INTERCEPT_ACTIONS = ("retry_step", "skip_step")
 ERP_ACTIONS = ("retry_step", "skip_step", "resend_to_erp")
 CARRIER_VERBS: Mapping[str, Callable[..., Awaitable[m.OrderWork]]] = {
     "label": CarrierActivities.book_label,
@@ -336,7 +337,8 @@ class OrderLifecycle:
             if self._comes_at_once(step) and not _is_final(error):
                 self._slow.add(step.step_id)
             else:
-                self._ask_for_a_person(step.step_id, "The carrier refused", error, CARRIER_ACTIONS)
+                actions = INTERCEPT_ACTIONS if step.kind == "intercept" else CARRIER_ACTIONS
+                self._ask_for_a_person(step.step_id, "The carrier refused", error, actions)
             self._mark_milestone()
 
     def _comes_at_once(self, step: m.CarrierStep) -> bool:

@@ -120,3 +120,24 @@ async def test_a_carrier_that_is_away_is_asked_when_it_is_back(
     told = await order.intercept()
     assert (told.status_code, answers(told)) == (200, [("accepted", None)])
     assert not (await order.view())["needs_attention"]
+
+
+async def test_a_carrier_that_does_not_understand_us_has_not_said_no_and_a_person_is_asked(
+    shop: Shop, partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intercepts, "WAIT_S", 0.5)
+    order, number = await shipped(shop)
+    await partners.carrier_fault("fault", operation="intercept", code="malformed", message="reference is too odd")
+
+    asked = await order.intercept()
+    attention = await shop.hub.until_attention(order.order_no)
+    await partners.behave()
+    await shop.hub.operate(order.order_no, "retry_step")
+    await order.settle()
+
+    assert (asked.status_code, answers(asked)) == (202, [("asked", None)])
+    assert attention["step"].startswith("intercept/")
+    assert "reference is too odd" in attention["reason"]
+    assert attention["actions"] == ["retry_step", "skip_step"], "it has left: no cancel or other address reaches it"
+    assert not (await order.view())["needs_attention"]
+    assert await said_of(order) == [f"sandbox is asked to send {number} back: accepted"]
