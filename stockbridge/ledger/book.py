@@ -187,7 +187,7 @@ def suits(line: OrderLine, stream: Stream) -> bool:
 
 
 @dataclass(slots=True)
-class _Bucket:
+class Bucket:
     """Free stock of a stream, as a candidate for allocation."""
 
     stream: Stream
@@ -195,18 +195,22 @@ class _Bucket:
 
     @property
     def expires_on(self) -> date | None:
+        """The lot's expiry, where it has one."""
         return self.stream.expires_on
 
     @property
     def received_at(self) -> datetime | None:
+        """When the first of its lot came."""
         return self.stream.received_at
 
     @property
     def location_id(self) -> str:
+        """Where it lies."""
         return self.stream.key.place.location_id
 
     @property
     def label(self) -> str:
+        """A stable name."""
         key = self.stream.key
         return f"{key.place.location_id}/{key.lot}"
 
@@ -292,7 +296,7 @@ class Draft:
         """Return what is on hand and not promised."""
         return self.on_hand(stream) - self.reserved(stream)
 
-    def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
+    def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[Bucket]:
         """Yield the free stock of a line's pool that the line can use."""
         return (b for b in self.free_stock(pool_of(line), excluding=excluding) if suits(line, b.stream))
 
@@ -306,7 +310,7 @@ class Draft:
             and self.on_hand(stream) > 0
         ]
 
-    def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
+    def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[Bucket]:
         """Yield the free stock of a pool."""
         candidates = self.book.allocatable.get(pool_id, [])
         if self.new_streams:
@@ -315,7 +319,18 @@ class Draft:
         for stream in candidates:
             free = self.free(stream)
             if free > 0 and (not excluding or stream.stream_id != excluding):
-                yield _Bucket(stream, free)
+                yield Bucket(stream, free)
+
+    def freed_by(self, order_ref: str) -> Iterator[Bucket]:
+        """Yield the free stock that an order lets go of in this draft: in these streams it holds less than before."""
+        net: dict[Stream, int] = defaultdict(int)
+        for (stream, (holder, _)), (_, reserved) in self.deltas.items():
+            if holder == order_ref and stream.allocatable:
+                net[stream] += reserved
+        for stream, change in net.items():
+            free = min(-change, self.free(stream))
+            if free > 0:
+                yield Bucket(stream, free)
 
     def line(self, key: LineKey) -> OrderLine | None:
         """Return this draft's own copy of an order line."""

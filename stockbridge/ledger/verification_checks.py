@@ -129,6 +129,8 @@ def _of_postings(connection: Connection, postings: str | None) -> Iterator[Findi
     for posting_id, stream_id, seq, order_ref, line_no in connection.execute(queries.AMENDMENTS, asked):
         words = f"the amendment releases what it takes again (order {order_ref}, line {line_no})"
         yield Finding("I8", words, stream_id, seq, posting_id)
+    for posting_id, stream_id, seq, order_ref in connection.execute(queries.LETS_GO, asked):
+        yield Finding("I8", f"it lets go of what a line of order {order_ref} waits for", stream_id, seq, posting_id)
 
 
 # -- streams --------------------------------------------------------------------------------------------------------

@@ -173,7 +173,8 @@ _SUSPECT_POSTINGS: Final = """
 select array_agg(posting_id)::text from (
   select p.posting_id
   from (
-    select posting_id, reason = 'amendment' as amends, split_part(answer, '"entries":[', -1) as named
+    select posting_id, split_part(answer, '"entries":[', -1) as named,
+           reason = 'amendment' or (reason = 'cancellation' and strpos(answer, '"waits_for"') > 0) as amends
     from ledger.posting where posting_id = any(%(postings)s::uuid[])
   ) p
   left join (
@@ -332,6 +333,33 @@ select later.posting_id, later.stream_id, later.seq, later.order_ref, later.line
 from amended later join amended sooner using (posting_id, stream_id)
 where sooner.seq < later.seq and sooner.reserved_delta > 0 and later.reserved_delta < 0
 order by 1, 2, 3
+"""
+)
+
+# I8: does an amendment or a cancellation let go of what another line of its order waits for? What may have expired
+# then, by some site's clock, is not asked about.
+LETS_GO: Final = (
+    _PAGE
+    + """
+, less as (
+  select e.posting_id, e.order_ref, e.stream_id, min(e.seq) as seq
+  from page join ledger.entry e using (posting_id)
+  where page.reason in ('amendment', 'cancellation') and e.order_ref <> ''
+  group by e.posting_id, e.order_ref, e.stream_id having sum(e.reserved_delta) < 0
+)
+select distinct less.posting_id, less.stream_id, less.seq, less.order_ref
+from less
+join page using (posting_id)
+join ledger.stream s on s.stream_id = less.stream_id and s.kind = 'storage'
+left join ledger.lot l on l.tenant = s.tenant and l.sku = s.sku and l.lot = s.lot
+cross join lateral jsonb_array_elements(
+  case when page.answer is json object then page.answer::jsonb -> 'lines' end
+) as said (line)
+cross join lateral jsonb_to_record(line -> 'waits_for') as waits (site text, lot text, least_expiry date)
+where line ->> 'sku' = s.sku and waits.site = s.site and (waits.lot is null or waits.lot = s.lot)
+  and (l.expires_on is null
+       or l.expires_on >= greatest(waits.least_expiry, (page.recorded_at at time zone 'UTC')::date + 1))
+order by 1, 2
 """
 )
 

@@ -38,11 +38,12 @@ class Violation:
 
 @dataclass(frozen=True)
 class Commit:
-    """A posting: its key, its reason, what its answer says is ordered, and what was held of each sku after it."""
+    """A posting: its key and reason, what its answer says the order wants and is to get, what was held after it."""
 
     key: str
     reason: str
     ordered: dict[str, int]
+    wanted: dict[str, int]
     holds: dict[Hold, int]
 
     @property
@@ -64,9 +65,11 @@ async def commits(engine: AsyncEngine, tenant: str) -> list[Commit]:
             for order_ref, sku, delta in changes:
                 holds[order_ref, sku] += delta
             ordered: dict[str, int] = defaultdict(int)
+            wanted: dict[str, int] = defaultdict(int)
             for line in json.loads(answer).get("lines", ()):
                 ordered[line["sku"]] += line["ordered"]
-            found.append(Commit(key, reason, dict(ordered), dict(holds)))
+                wanted[line["sku"]] += line["reserved"] + line["backordered"]
+            found.append(Commit(key, reason, dict(ordered), dict(wanted), dict(holds)))
     return found
 
 
@@ -91,9 +94,12 @@ def violations(history: list[Commit]) -> list[Violation]:
             before = history[first - 1].holds.get(hold, 0) if first else 0
             after = history[last].holds.get(hold, 0)
             lowest = min(history[number].holds.get(hold, 0) for number in range(first, last + 1))
-            # Who names no lot loses no more than is wanted less; a lot that is named may not be there.
-            less = _ordered(history, order_ref, first, sku) - history[last].ordered.get(sku, 0)
-            kept = before - max(0, less) if amendment.endswith("/any-lot") else 0
+            # Who names no lot loses no more than is wanted less, and nothing of what another line of the order waits
+            # for; a lot that is named may not be there.
+            kept = 0
+            if amendment.endswith("/any-lot"):
+                less = _ordered(history, order_ref, first, sku) - history[last].ordered.get(sku, 0)
+                kept = max(before - max(0, less), min(before, history[last].wanted.get(sku, 0)))
             if lowest < max(kept, min(before, after)):
                 found.append(Violation(amendment, sku, before, lowest, after))
     return found

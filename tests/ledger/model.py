@@ -54,6 +54,12 @@ def _wait_less(line: Line, quantity: int) -> None:
     line["later"] = tuple((place, waits) for place, waits in later if waits)
 
 
+def _serve(line: Line, place: int, quantity: int) -> None:
+    """Let a line wait for less of what it has waited for since then."""
+    line["backordered"] -= quantity
+    line["later"] = tuple((p, q - quantity * (p == place)) for p, q in line["later"] if q > quantity * (p == place))
+
+
 @dataclass
 class Model:
     """What should be there."""
@@ -107,9 +113,8 @@ class Model:
         ]
         for _, place, _, _, quantity, line in sorted(waiting, key=lambda w: w[:4]):
             got = self.take_free(sku, quantity)
-            line["backordered"] -= got
-            line["later"] = tuple((p, q - got * (p == place)) for p, q in line["later"] if q > got * (p == place))
             line["reserved"] += got
+            _serve(line, place, got)
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -122,7 +127,7 @@ class Model:
         """Bring an order to what is wanted now."""
         self.clock += 1
         before = {key: dict(line) for key, line in self.lines.items()}
-        free = dict(self.free)
+        free, in_bins = dict(self.free), self._in_bins(order)
         try:
             self._lower(order, wanted)
             self._raise(order, wanted, policy, priority)
@@ -130,7 +135,44 @@ class Model:
             self.lines, self.free = before, free
             self.freed.clear()
             raise
+        if self.lines != before:
+            self._keep(order, in_bins)
         self.serve()
+
+    def _in_bins(self, order: str) -> dict[str, int]:
+        """Count what an order has been promised of each sku and nobody has picked."""
+        promised: dict[str, int] = {}
+        for (name, _, sku), line in self.lines.items():
+            if name == order:
+                promised[sku] = promised.get(sku, 0) + line["reserved"] - line["picked"]
+        return promised
+
+    def _keep(self, order: str, before: dict[str, int]) -> None:
+        """Let an order's own lines have what it lets go of and they wait for, before anybody else."""
+        own = [(key, line) for key, line in self.lines.items() if key[0] == order]
+        waiting = [
+            (place, key[1], quantity, key, line)
+            for key, line in own
+            for place, quantity in ((line["place"], _first(line)), *line["later"])
+        ]
+        for place, _, quantity, key, line in sorted(waiting, key=lambda turn: turn[:2]):
+            staged = self._take_over(key, line, quantity)
+            let_go = before.get(key[2], 0) - self._in_bins(order).get(key[2], 0)
+            got = self.take_free(key[2], min(quantity - staged, max(0, let_go)))
+            line["reserved"] += got
+            _serve(line, place, staged + got)
+
+    def _take_over(self, key: Key, line: Line, quantity: int) -> int:
+        """Let a line have what lies in staging for others of its order that do not want it any more."""
+        taken = 0
+        for (name, number, sku), other in sorted(self.lines.items()):
+            if (name, sku) == (key[0], key[2]) and number != key[1]:
+                part = min(other["to_put_back"], quantity - taken)
+                other["to_put_back"] -= part
+                taken += part
+        line["picked"] += taken
+        line["reserved"] += taken
+        return taken
 
     def _lower(self, order: str, wanted: dict[tuple[int, str], int]) -> None:
         for (name, number, sku), line in self.lines.items():
@@ -170,8 +212,10 @@ class Model:
             back = min(more, line["to_put_back"])
             line["to_put_back"] -= back
             line["picked"] += back
+            line["reserved"] += back
+            back += self._take_over((order, number, sku), line, more - back)
             got = self.take_free(sku, more - back)
-            line["reserved"] += back + got
+            line["reserved"] += got
             missing = more - back - got
             short = short or (missing > 0 and policy == "reject")
             if policy == "partial":
@@ -183,11 +227,12 @@ class Model:
             raise Refused
 
     def cancel(self, key: Key, quantity: int) -> None:
-        line = self.lines[key]
+        line, in_bins = self.lines[key], self._in_bins(key[0])
         if quantity > line["reserved"] + line["backordered"]:
             raise Refused
         self._give_up(key[2], line, quantity)
         line["cancelled"] += quantity
+        self._keep(key[0], in_bins)
         self.serve()
 
     def pick(self, key: Key, quantity: int, *, short: bool) -> None:

@@ -41,7 +41,11 @@ SOMEBODY_WAITS_FOR_US = text(
 
 skus = st.sampled_from(SKUS)
 few = st.integers(1, 6)
-wishes = st.dictionaries(st.integers(1, 2), st.tuples(skus, st.integers(1, 8)), min_size=1)
+some = st.integers(1, 8)
+wishes = st.one_of(
+    st.dictionaries(st.integers(1, 2), st.tuples(skus, some), min_size=1),
+    st.builds(lambda sku, first, second: {1: (sku, first), 2: (sku, second)}, skus, some, some),
+)
 policies = st.sampled_from(("backorder", "backorder", "reject", "partial"))
 
 

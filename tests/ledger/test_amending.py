@@ -111,6 +111,82 @@ async def test_quantity_that_moves_between_lines_stays_with_the_order(warehouse:
     assert (await warehouse.line("SO-2")).backordered == 10
 
 
+async def test_what_a_line_lets_go_of_goes_to_another_of_its_order_that_waits_for_it(warehouse: Warehouse) -> None:
+    await _stocked(warehouse, 8)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "MUG", 4)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 5), priority=9))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "MUG", 7)))
+
+    outcome = await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2), (2, "MUG", 7)))
+
+    assert [(await warehouse.line("SO-1", n)).reserved for n in (1, 2)] == [2, 6]
+    assert (await warehouse.line("SO-1", 2)).backordered == 1
+    assert len(outcome.answer["entries"]) == 2
+    assert (await warehouse.line("SO-2")).reserved == 0
+
+
+async def test_what_an_order_lets_go_of_beyond_what_its_lines_wait_for_goes_to_the_queue(warehouse: Warehouse) -> None:
+    await _stocked(warehouse, 8)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 6), (2, "MUG", 2)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 5)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 6), (2, "MUG", 3)))
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3), (2, "MUG", 3)))
+
+    assert [(await warehouse.line("SO-1", n)).reserved for n in (1, 2)] == [3, 3]
+    assert (await warehouse.line("SO-2")).reserved == 2
+
+
+async def test_a_cancelled_line_leaves_its_stock_to_another_of_its_order(warehouse: Warehouse) -> None:
+    await _stocked(warehouse, 8)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "MUG", 4)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 5), priority=9))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "MUG", 7)))
+
+    await warehouse.post(warehouse.cancel("SO-1", (1, "MUG", None)))
+
+    assert [(await warehouse.line("SO-1", n)).reserved for n in (1, 2)] == [0, 7]
+    assert (await warehouse.line("SO-2")).reserved == 1
+
+
+async def test_a_line_that_waits_takes_over_what_is_picked_for_another_and_not_wanted_there(
+    warehouse: Warehouse,
+) -> None:
+    await _stocked(warehouse, 8)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "MUG", 7)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 4))
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 1), (2, "MUG", 6)))
+
+    first, second = [await warehouse.line("SO-1", n) for n in (1, 2)]
+    assert (first.reserved, first.picked, first.to_put_back) == (1, 1, 1)
+    assert (second.reserved, second.picked, second.backordered) == (6, 2, 0)
+
+
+async def test_an_increase_takes_what_is_to_be_put_back_for_another_line_of_its_order(warehouse: Warehouse) -> None:
+    await _stocked(warehouse, 4)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 4))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 1)))
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 1), (2, "MUG", 3), policy="reject"))
+
+    assert (await warehouse.line("SO-1", 2)).picked == 3
+    assert (await warehouse.line("SO-1", 1)).to_put_back == 0
+
+
+async def test_a_line_that_named_another_lot_does_not_get_what_its_order_lets_go_of(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MILK", 4, lot="A"))
+    await warehouse.post(warehouse.receipt("MILK", 2, lot="B"))
+    await warehouse.post(warehouse.order("SO-1", (1, "MILK", 4, "A"), (2, "MILK", 5, "B"), (3, "MILK", 1)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MILK", 5)))
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MILK", 1, "A"), (2, "MILK", 5, "B"), (3, "MILK", 1)))
+
+    assert [(await warehouse.line("SO-1", n)).reserved for n in (1, 2, 3)] == [1, 2, 1]
+    assert (await warehouse.line("SO-2")).reserved == 2
+
+
 async def test_another_sku_is_reserved_and_the_old_one_released_in_one_posting(warehouse: Warehouse) -> None:
     await _stocked(warehouse)
     await warehouse.post(warehouse.receipt("CUP", 5))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,8 @@ ROUNDS = 8
 SCARCE = "SCARCE"
 OTHER = "OTHER"
 POLICIES = ("backorder", "reject", "partial")
+SEEDS = int(os.environ.get("STOCKBRIDGE_SEEDS", "3"))
+"""How many races are run of orders whose lines share a sku; `make prove` runs 200."""
 
 
 class ReleaseThenReserve(LedgerWriter):
@@ -50,9 +53,14 @@ async def engines(engine: AsyncEngine) -> AsyncIterator[list[AsyncEngine]]:
 class Fire:
     """All clients, with their orders."""
 
-    def __init__(self, warehouses: list[Warehouse]) -> None:
+    def __init__(self, warehouses: list[Warehouse], policies: Sequence[str], seed: int) -> None:
         self.warehouses = warehouses
+        self.policies = policies
+        self.seed = seed
         self.refused: list[str] = []
+
+    def dice(self, client: int) -> random.Random:
+        return random.Random(self.seed * CLIENTS + client)
 
     def at(self, client: int) -> Warehouse:
         return self.warehouses[client % len(self.warehouses)]
@@ -69,7 +77,7 @@ class Fire:
 
     async def amend(self, client: int) -> None:
         """Up, down and sideways: between lines, to another sku, to a named lot, and nothing at all."""
-        dice = random.Random(client)
+        dice = self.dice(client)
         first, second, other = 5, 4, 3
         sku, lot = OTHER, ""
         for revision in range(2, ROUNDS + 2):
@@ -88,15 +96,15 @@ class Fire:
                     lot = dice.choice(("", "A", "B"))
             lines = ((1, SCARCE, first), (2, SCARCE, second, lot), (3, sku, other))
             key = f"A{client}/r{revision}" + ("" if was or lot else "/any-lot")
-            request = self.at(client).order(f"A{client}", *lines, policy=dice.choice(POLICIES), key=key)
+            request = self.at(client).order(f"A{client}", *lines, policy=dice.choice(self.policies), key=key)
             await self.ask(client, request)
 
     async def buy(self, client: int) -> None:
-        dice = random.Random(client)
+        dice = self.dice(client)
         for number in range(ROUNDS):
             name = f"N{client}-{number}"
             order = (1, SCARCE, dice.randint(1, 6))
-            request = self.at(client).order(name, order, policy=dice.choice(POLICIES), key=f"{name}/r1")
+            request = self.at(client).order(name, order, policy=dice.choice(self.policies), key=f"{name}/r1")
             await self.ask(client, request)
 
     async def ask(self, client: int, request: Request) -> None:
@@ -106,8 +114,14 @@ class Fire:
             self.refused.append(refusal.code)
 
 
-async def _under_fire(writers: list[LedgerWriter], engine: AsyncEngine, tenant: str) -> Fire:
-    fire = Fire([Warehouse(writer, engine, tenant) for writer in writers])
+async def _under_fire(
+    writers: list[LedgerWriter],
+    engine: AsyncEngine,
+    tenant: str,
+    policies: Sequence[str] = POLICIES,
+    seed: int = 0,
+) -> Fire:
+    fire = Fire([Warehouse(writer, engine, tenant) for writer in writers], policies, seed)
     await fire.stock_up()
     await asyncio.gather(*(fire.accept(client) for client in range(CLIENTS // 2)))
     await asyncio.gather(
@@ -131,6 +145,19 @@ async def test_no_amended_order_lets_go_of_stock_and_nothing_is_oversold(
     assert _held(history[-1].holds, SCARCE) == 440, "it was not scarce"
     assert await _oversold(engine, tenant) == 0
     assert (await asyncio.to_thread(verify, database.database_url)).findings == []
+
+
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+async def test_lines_of_an_order_that_share_a_sku_leave_each_other_what_they_let_go_of(
+    engines: list[AsyncEngine], engine: AsyncEngine, tenant: str, seed: int
+) -> None:
+    await _under_fire([LedgerWriter(pool) for pool in engines], engine, tenant, ("backorder",), seed)
+
+    history = await commits(engine, tenant)
+    shared = [commit for commit in history if commit.reason == "amendment" and commit.key.endswith("/any-lot")]
+    assert len(shared) > 50
+    assert any(commit.wanted[SCARCE] > commit.holds[commit.order_ref, SCARCE] for commit in shared), "nobody waited"
+    assert violations(history) == []
 
 
 def _held(holds: dict[tuple[str, str], int], sku: str) -> int:

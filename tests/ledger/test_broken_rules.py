@@ -18,6 +18,7 @@ from stockbridge.ledger.book import NOBODY, Draft, Entry, Holder, Stream, Tail
 from stockbridge.ledger.canonical import entry_hash
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
+from stockbridge.ledger.rules import promising
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.services import BackingServices
 
@@ -95,6 +96,10 @@ def i8_an_increase_lets_go_first(monkeypatch: pytest.MonkeyPatch, _url: str) -> 
     monkeypatch.setattr(Draft, "entries", entries)
 
 
+def i8_a_line_lets_go_of_what_another_waits_for(monkeypatch: pytest.MonkeyPatch, _url: str) -> None:
+    monkeypatch.setattr(promising, "serve_own_lines", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def url(database: BackingServices) -> str:
     """Return the address of a database that may be ruined."""
@@ -112,6 +117,7 @@ def url(database: BackingServices) -> str:
         (i6_a_hash_leaves_a_field_out, "I6: the hash of entry"),
         (i7_what_is_released_is_nobodys, "I7: .* holds"),
         (i8_an_increase_lets_go_first, "uq_entry_net_per_line"),
+        (i8_a_line_lets_go_of_what_another_waits_for, "I8: posting .* lets go of what order"),
     ],
 )
 def test_a_rule_that_is_broken_is_found(monkeypatch: pytest.MonkeyPatch, url: str, breaking: Break, says: str) -> None:

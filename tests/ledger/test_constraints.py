@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,7 +64,7 @@ POSTING = text(
     """
     insert into ledger.posting (posting_id, tenant, idempotency_key, request_digest, reason, actor, evidence,
       occurred_at, recorded_at, answer)
-    values (:id, :tenant, :key, sha256('x'), :reason, 'by hand', 'confirmed', now(), :at, '{}')
+    values (:id, :tenant, :key, sha256('x'), :reason, 'by hand', 'confirmed', now(), :at, :answer)
     """
 )
 ENTRIES = """
@@ -85,9 +86,8 @@ class ByHand:
         """Write entries: stream, seq, on_hand_delta, reserved_delta, on_hand, reserved."""
         at = (await self.connection.execute(text("select clock_timestamp()"))).scalar_one()
         tenant = self.warehouse.tenant
-        await self.connection.execute(
-            POSTING, {"id": self.posting_id, "tenant": tenant, "key": uuid4().hex, "reason": reason, "at": at}
-        )
+        posting = {"id": self.posting_id, "tenant": tenant, "key": uuid4().hex, "reason": reason, "at": at}
+        await self.connection.execute(POSTING, {**posting, "answer": odd.get("answer", "{}")})
         line_no = 1 if order else 0
         rows = [
             f"('{key.stream_id}', {seq}, '{self.posting_id}', '{odd.get('tenant', tenant)}', '{order}', {line_no}, "
@@ -191,13 +191,37 @@ async def test_i4_refuses_to_turn_one_lot_into_another(by_hand: ByHand) -> None:
 async def test_i5_refuses_a_second_posting_with_the_same_key(by_hand: ByHand) -> None:
     values = {"tenant": by_hand.warehouse.tenant, "key": "k1", "reason": "x", "at": "2026-01-01T00:00:00Z"}
     with pytest.raises(DBAPIError, match="uq_posting_tenant_idempotency_key"):
-        await by_hand.connection.execute(POSTING, {"id": UUID(int=7), **values})
+        await by_hand.connection.execute(POSTING, {"id": UUID(int=7), "answer": "{}", **values})
 
 
 async def test_i8_refuses_an_amendment_that_releases_what_it_takes_again(by_hand: ByHand) -> None:
     mug, other = by_hand.warehouse.stream("MUG"), by_hand.warehouse.stream("MUG", OTHER_BIN)
     with pytest.raises(DBAPIError, match="I8"):
         await by_hand.post((mug, 3, 0, -4, 10, 0), (other, 2, 0, 4, 10, 4), order="SO-1", reason="amendment")
+
+
+@pytest.mark.parametrize("reason", ["amendment", "cancellation"])
+async def test_i8_refuses_to_let_go_of_what_another_line_of_the_order_waits_for(by_hand: ByHand, reason: str) -> None:
+    waits = '{"lines":[{"line_no":2,"sku":"MUG","backordered":3,"waits_for":{"site":"HAM"}}]}'
+    with pytest.raises(DBAPIError, match=r"I8: posting .* lets go of what order SO-1 waits for"):
+        await by_hand.post(
+            (by_hand.warehouse.stream("MUG"), 3, 0, -2, 10, 2), order="SO-1", reason=reason, answer=waits
+        )
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        {"sku": "CUP", "waits_for": {"site": "HAM"}},
+        {"sku": "MUG", "waits_for": {"site": "BER"}},
+        {"sku": "MUG", "waits_for": {"site": "HAM", "lot": "B"}},
+        {"sku": "MUG"},
+    ],
+)
+async def test_i8_lets_go_of_what_no_line_of_the_order_can_use(by_hand: ByHand, waits: dict[str, Any]) -> None:
+    answer = json.dumps({"lines": [waits, {"sku": "TEA", "waits_for": {"site": "HAM"}}]}, separators=(",", ":"))
+    mug = by_hand.warehouse.stream("MUG")
+    await by_hand.post((mug, 3, 0, -2, 10, 2), order="SO-1", reason="amendment", answer=answer)
 
 
 async def test_i8_refuses_two_entries_of_a_line_in_one_stream(by_hand: ByHand) -> None:

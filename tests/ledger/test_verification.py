@@ -267,6 +267,15 @@ def test_an_amendment_that_released_what_it_took_again_is_found(copy: Copy) -> N
     assert "I8" in _rules(verify(copy.url))
 
 
+def test_an_amendment_that_let_go_of_what_another_line_of_its_order_waits_for_is_found(copy: Copy) -> None:
+    waits = """'"lines":[{"line_no":3,"sku":"MUG","waits_for":{"site":"HAM"}},'"""
+    copy.damage(
+        f"update ledger.posting set answer = replace(answer, '\"lines\":[', {waits}) where reason = 'amendment'"
+    )
+
+    assert any("lets go of what a line of order SO-1 waits for" in one.words for one in verify(copy.url).findings)
+
+
 def test_a_flag_that_contradicts_the_balance_is_found_and_put_right(copy: Copy) -> None:
     copy.damage("update ledger.stream set open = not open where serial_number = ''")
     assert {finding.rule for finding in verify(copy.url).findings} == {"I2"}

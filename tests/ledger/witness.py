@@ -5,6 +5,7 @@ It remembers what it saw: what was written may not change afterwards. Rules are 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ class Witness:
             *_keys(postings),
             *self._chains(rows, streams, postings),
             *_conserved(rows, streams, postings),
+            *_kept(rows, streams, postings),
             *_held(rows, streams, lines),
         ]
         assert not broken, "; ".join(broken)
@@ -154,6 +156,29 @@ def _conserved(rows: list[Row], streams: dict[UUID, Row], postings: dict[UUID, R
     for (posting_id, order_ref, line_no, *_), changes in of_line.items():
         if min(row.reserved_delta for row in changes) < 0 < max(row.reserved_delta for row in changes):
             yield f"I8: amendment {posting_id} lets go of what it takes again, for {order_ref} line {line_no}"
+
+
+def _kept(rows: list[Row], streams: dict[UUID, Row], postings: dict[UUID, Row]) -> Iterator[str]:
+    """Over all its lines, an order that is amended holds at least the smaller of what it held and what it wants now."""
+    changes: dict[UUID, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.order_ref:
+            changes[row.posting_id].append(row)
+    held: dict[tuple[str, str], int] = defaultdict(int)
+    for posting in sorted(postings.values(), key=lambda posting: (posting.recorded_at, posting.posting_id)):
+        before = dict(held)
+        for row in changes[posting.posting_id]:
+            held[row.order_ref, streams[row.stream_id].sku] += row.reserved_delta
+        if posting.reason not in {"amendment", "cancellation"}:
+            continue
+        wanted: dict[str, int] = defaultdict(int)
+        for line in json.loads(posting.answer)["lines"]:
+            wanted[line["sku"]] += line["reserved"] + line["backordered"]
+        for order_ref in {row.order_ref for row in changes[posting.posting_id] if row.reserved_delta < 0}:
+            for sku, wants in wanted.items():
+                least = min(before.get((order_ref, sku), 0), wants)
+                if held[order_ref, sku] < least:
+                    yield f"I8: {posting.reason} leaves {order_ref} {held[order_ref, sku]} of {sku}, not {least}"
 
 
 def _held(rows: list[Row], streams: dict[UUID, Row], lines: dict[Key, Row]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.linked_lines import Component, Proportion, beyond, whole_kits
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
-from stockbridge.ledger.book import Draft, Stream
+from stockbridge.ledger.book import Bucket, Draft, Stream
 from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
@@ -24,12 +24,15 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def reserve(draft: Draft, line: OrderLine, quantity: int, *, excluding: UUID | None = None) -> int:
-    """Promise free stock to a line, in the order of its policy. Returns how much there was."""
-    if quantity <= 0:
-        return 0
+    """Promise free stock of its pool to a line. Returns how much there was."""
+    return promise(draft, line, quantity, draft.buckets(line, excluding=excluding)) if quantity > 0 else 0
+
+
+def promise(draft: Draft, line: OrderLine, quantity: int, buckets: Iterable[Bucket]) -> int:
+    """Promise stock of these buckets to a line, in the order of its policy. Returns how much there was."""
     reserved = 0
     holder = (line.order_ref, line.line_no)
-    for bucket, part in allocate(line.allocation_policy, draft.buckets(line, excluding=excluding), quantity):
+    for bucket, part in allocate(line.allocation_policy, buckets, quantity):
         draft.move(bucket.stream, 0, part, holder)
         reserved += part
     line.reserved += reserved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
@@ -9,6 +11,7 @@ from stockbridge.domain.stock import PlaceKind
 from stockbridge.ledger.book import Draft, LineKey, line_key, suits
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.rules.holding import STAGING, Answer, follow, give_up, line_of, quantities, reserve, too_much
+from stockbridge.ledger.rules.own_lines import serve_own_lines, take_over
 
 
 def amend(request: AmendOrder, draft: Draft) -> Answer:
@@ -23,16 +26,31 @@ def amend(request: AmendOrder, draft: Draft) -> Answer:
         except Rejected as refusal:
             faults.append(_fault(request, line.line_no, refusal))
     if not faults:
+        unwanted = [line for line in known if line.to_put_back]
         for key, demand in wanted.items():
             line = draft.line(key) or draft.add_line(key, _new_line(request, demand))
             try:
-                _raise(draft, line, demand.ordered - line.ordered)
+                _raise(draft, line, demand.ordered - line.ordered, unwanted)
             except Rejected as refusal:
                 faults.append(_fault(request, line.line_no, refusal))
     if faults:
         raise _refusal(faults)
+    return _settled(draft, request)
+
+
+def _settled(draft: Draft, request: AmendOrder | CancelLines) -> Answer:
+    """Let linked lines follow, and what the order has let go of serve its own lines that wait; say how it is now."""
     follow(draft, request.order_ref, request.linked)
-    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    serve_own_lines(draft, request.order_ref)
+    return {"lines": [_stated(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _stated(line: OrderLine) -> Answer:
+    """Return a line as the answer shows it, with what it waits for: PostgreSQL checks by it that nothing was let go."""
+    if not line.backordered:
+        return quantities(line)
+    terms = {"lot": line.lot, "least_expiry": line.least_expiry.isoformat() if line.least_expiry else ""}
+    return {**quantities(line), "waits_for": {"site": line.site, **{k: v for k, v in terms.items() if v}}}
 
 
 def _refusal(faults: list[Fault]) -> Rejected:
@@ -106,8 +124,8 @@ def _new_line(request: AmendOrder, demand: Demand) -> OrderLine:
     )
 
 
-def _raise(draft: Draft, line: OrderLine, quantity: int) -> None:
-    """Add demand: take back what lies in staging, then reserve, then what the shortage policy says."""
+def _raise(draft: Draft, line: OrderLine, quantity: int, unwanted: Sequence[OrderLine]) -> None:
+    """Add demand: take back what lies in staging for it or other lines, then reserve, then what the policy says."""
     if quantity <= 0:
         return
     line.ordered += quantity
@@ -115,6 +133,7 @@ def _raise(draft: Draft, line: OrderLine, quantity: int) -> None:
     line.to_put_back -= back
     line.reserved += back
     line.picked += back
+    back += take_over(draft, line, quantity - back, unwanted)
     _short(draft, line, quantity - back - reserve(draft, line, quantity - back))
 
 
@@ -195,5 +214,4 @@ def cancel(request: CancelLines, draft: Draft) -> Answer:
             raise too_much(index, asked, "cancel", quantity, possible, "not_cancellable", instead)
         give_up(draft, line, quantity)
         line.cancelled += quantity
-    follow(draft, request.order_ref, request.linked)
-    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    return _settled(draft, request)

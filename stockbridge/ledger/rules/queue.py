@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.book import Draft, line_key
@@ -12,7 +12,7 @@ from stockbridge.ledger.rules.holding import reserve
 
 
 @dataclass(frozen=True)
-class _Turn:
+class Turn:
     """A part of what a line waits for, with its place; None for what this very posting lets wait."""
 
     line: OrderLine
@@ -24,7 +24,7 @@ def serve_queues(draft: Draft) -> None:
     """Give freed stock to whoever waits for it, in the order of their places, in this very posting."""
     for pool_id in sorted(draft.freed_pools):
         draft.book.need_queue(pool_id)
-        for turn in _turns(draft, pool_id):
+        for turn in turns(draft.waiting_in(pool_id)):
             if not any(draft.free_stock(pool_id)):
                 break
             if any(draft.buckets(turn.line)) and (line := draft.line(line_key(turn.line))):
@@ -32,11 +32,12 @@ def serve_queues(draft: Draft) -> None:
                 draft.served.add(line.order_ref)
 
 
-def _turns(draft: Draft, pool_id: UUID) -> list[_Turn]:
-    turns = [_Turn(line, since, quantity) for line in draft.waiting_in(pool_id) for since, quantity in line.waiting()]
-    return sorted(turns, key=_place)
+def turns(lines: Iterable[OrderLine]) -> list[Turn]:
+    """Return what lines wait for, in the order of their places."""
+    waiting = [Turn(line, since, quantity) for line in lines for since, quantity in line.waiting()]
+    return sorted(waiting, key=_place)
 
 
-def _place(turn: _Turn) -> tuple[int, bool, float, str, int]:
+def _place(turn: Turn) -> tuple[int, bool, float, str, int]:
     line, since = turn.line, turn.since
     return -line.priority, since is None, since.timestamp() if since else 0.0, line.order_ref, line.line_no

@@ -1,0 +1,59 @@
+"""What a line of an order lets go of and another line of the same order wants: it never was free (I8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.book import Draft, Stream, line_key, pool_of, suits
+from stockbridge.ledger.rules.holding import STAGING, promise
+from stockbridge.ledger.rules.queue import turns
+
+
+def serve_own_lines(draft: Draft, order_ref: str) -> None:
+    """Give what the order let go of in this draft to its own waiting lines, before anybody else in their pools."""
+    lines = draft.lines_of(order_ref)
+    if not any(line.backordered for line in lines) or not draft.lines_changed():
+        return
+    unwanted = [line for line in lines if line.to_put_back]
+    for turn in turns(lines):
+        if line := draft.line(line_key(turn.line)):
+            got = take_over(draft, line, turn.quantity, unwanted)
+            freed = [
+                bucket
+                for bucket in draft.freed_by(order_ref)
+                if bucket.stream.pool_id == pool_of(line) and suits(line, bucket.stream)
+            ]
+            line.wait_less(got + promise(draft, line, turn.quantity - got, freed), since=turn.since)
+
+
+def take_over(draft: Draft, line: OrderLine, quantity: int, others: Iterable[OrderLine]) -> int:
+    """Let a line have what lies in staging for others of its order, to be put back. Returns how much.
+
+    It stays where it is, held by the order all the time.
+    """
+    taken = 0
+    for other in others if quantity > 0 else ():
+        if other is line or pool_of(other) != pool_of(line):
+            continue
+        for stream, unwanted in list(_to_put_back(draft, other)):
+            part = min(unwanted, quantity - taken) if suits(line, stream) else 0
+            if part > 0:
+                draft.move(stream, 0, -part, (other.order_ref, other.line_no))
+                draft.move(stream, 0, part, (line.order_ref, line.line_no))
+                other.to_put_back -= part
+                taken += part
+    line.reserved += taken
+    line.picked += taken
+    return taken
+
+
+def _to_put_back(draft: Draft, line: OrderLine) -> Iterator[tuple[Stream, int]]:
+    """Yield what of a line in staging is not wanted any more: what does not suit it, then what expires last."""
+    left = line.to_put_back
+    latest_first = draft.holds(line, STAGING)[::-1]
+    for stream, quantity in sorted(latest_first, key=lambda hold: suits(line, hold[0])):
+        part = min(quantity, left)
+        if part:
+            yield stream, part
+        left -= part
