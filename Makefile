@@ -38,10 +38,16 @@ up: $(READY) temporal  ## Everything on this machine until Ctrl-C, with its addr
 test: $(READY) temporal  ## All tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: cases
+CASES ?= cases
+cases: $(READY) temporal  ## Scripts of what went wrong once, in the folder CASES=..., against a stack of their own
+	@$(BIN)/python tests/cases.py $(CASES)
+
 .PHONY: prove
 prove: export STOCKBRIDGE_STORIES ?= 50000
-prove: $(READY)  ## The ledger against an independent model: 50,000 random stories (STOCKBRIDGE_STORIES=N for other numbers)
-	@$(BIN)/python -m pytest tests/ledger/test_state_machine.py $(ARGS)
+prove: export STOCKBRIDGE_SEEDS ?= 200
+prove: $(READY)  ## The ledger under 200 races, and beside an independent model in 50,000 random stories (STOCKBRIDGE_SEEDS, STOCKBRIDGE_STORIES)
+	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_state_machine.py $(ARGS)
 
 .PHONY: check
 check: lint types contracts test  ## What CI runs: lint, format, types, import contracts, tests
