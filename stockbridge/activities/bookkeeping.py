@@ -56,10 +56,11 @@ class OrderBookkeeping:
         for outcome in outcomes:
             await _tell_served(connection, outcome, prepared)
             await _tell_displaced(connection, outcome, prepared)
-            for sku, site, quantity in outcome.unaccounted:
-                await discrepancies.add(
-                    connection, outcome.request.tenant, "unaccounted_issue", sku, site, quantity, outcome.posting_id
-                )
+            for kind, found in (("unaccounted_issue", outcome.unaccounted), ("guessed_units", outcome.guessed)):
+                for sku, site, quantity in found:
+                    await discrepancies.add(
+                        connection, outcome.request.tenant, kind, sku, site, quantity, outcome.posting_id
+                    )
         await refresh_status(connection, prepared)
 
 

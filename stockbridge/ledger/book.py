@@ -212,7 +212,7 @@ class Bucket:
     def label(self) -> str:
         """A stable name."""
         key = self.stream.key
-        return f"{key.place.location_id}/{key.lot}"
+        return f"{key.place.location_id}/{key.lot}{key.serial_number}"
 
 
 Entry = tuple[Stream, Holder, int, int]
@@ -223,7 +223,8 @@ class Draft:
     """What one request changes: deltas by stream and line, and order lines as they will be.
 
     `reason` says why the posting exists, where only the rule can tell; `unaccounted` what left though the ledger never
-    had it: sku, site, quantity; `returning` how much demand of a line was taken from it only to be met in another way;
+    had it: sku, site, quantity; `guessed` what was moved likewise though nobody said which of several units it was;
+    `returning` how much demand of a line was taken from it only to be met in another way;
     `lots_made_available` are those that were taken for unblocked; `lots_marked` are blocked now (by a recall's number),
     or not any more (None).
     """
@@ -236,6 +237,7 @@ class Draft:
         "deltas",
         "displaced",
         "freed_pools",
+        "guessed",
         "lots_made_available",
         "lots_marked",
         "new_streams",
@@ -260,6 +262,7 @@ class Draft:
         self.displaced: set[str] = set()
         self.reason: str | None = None
         self.unaccounted: list[tuple[str, str, int]] = []
+        self.guessed: list[tuple[str, str, int]] = []
         self._by_stream: dict[Stream, list[int]] = {}
         self._by_holder: dict[Holder, set[Stream]] = {}
 
@@ -378,7 +381,7 @@ class Draft:
             quantity = base.get(stream, 0) + (change[1] if change else 0)
             if quantity > 0 and stream.key.place.kind in kinds and stream.pool_id == pool_id:
                 found.append((stream, quantity))
-        return sorted(found, key=_by_expiry)
+        return sorted(found, key=by_expiry)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -443,7 +446,8 @@ def _add(changes: dict[_Changed, list[int]], what: _Changed, on_hand: int, reser
         change[1] += reserved
 
 
-def _by_expiry(hold: tuple[Stream, int]) -> tuple[date, str, str]:
+def by_expiry(hold: tuple[Stream, int]) -> tuple[date, str, str]:
+    """Order goods by expiry, what never expires last, then by place, lot and serial number."""
     stream = hold[0]
     return stream.expires_on or date.max, stream.key.place.location_id, stream.key.lot + stream.key.serial_number
 

@@ -70,7 +70,7 @@ def _digest(decision: Decision) -> str:
         decision.digest,
         decision.reason,
         request.actor,
-        request.evidence,
+        decision.evidence,
         request.occurred_at or decision.recorded_at,
         decision.recorded_at,
         decision.text,

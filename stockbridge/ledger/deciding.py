@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from stockbridge.domain.errors import Conflict, InvariantViolated, StockbridgeError
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.book import Book, Draft, Entry, apply, line_key
 from stockbridge.ledger.loading import TICK, Loaded, Posted
 from stockbridge.ledger.outcomes import Outcome
@@ -65,7 +66,13 @@ class Decision:
             served=frozenset(self.draft.served),
             displaced=frozenset(self.draft.displaced),
             unaccounted=tuple(self.draft.unaccounted),
+            guessed=tuple(self.draft.guessed),
         )
+
+    @property
+    def evidence(self) -> Evidence:
+        """How we know: what had to be guessed is inferred, however sure it is that something moved."""
+        return Evidence.INFERRED if self.draft.guessed else self.request.evidence
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ class Outcome:
 
     `posting_id` is None where there was nothing to post. `lines` are the order lines that it changed, also of other
     orders, whose names are in `served` (they got stock) and `displaced` (a fact took it). `unaccounted` is what left
-    though the ledger never had it: sku, site, quantity.
+    though the ledger never had it: sku, site, quantity; `guessed` what was moved though nobody said which of several
+    units it was.
     """
 
     request: Request
@@ -29,3 +30,4 @@ class Outcome:
     served: frozenset[str] = frozenset()
     displaced: frozenset[str] = frozenset()
     unaccounted: tuple[tuple[str, str, int], ...] = ()
+    guessed: tuple[tuple[str, str, int], ...] = ()

@@ -93,7 +93,7 @@ class Request:
         return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 
-_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "compared_seq", "former", "sites", "staging"})
+_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "compared_seq", "former", "kept", "sites", "staging"})
 """Fields that a repeat may find changed, though it asks for the same."""
 
 
@@ -236,7 +236,10 @@ class AmendOrder(_OrderRequest):
 
 @dataclass(frozen=True)
 class LineQuantity:
-    """A quantity of an order line. None means all that the request can mean of the line."""
+    """A quantity of an order line. None means all that the request can mean of the line.
+
+    Where a lot or serial numbers are named, exactly those are meant.
+    """
 
     line_no: int
     sku: str
@@ -247,6 +250,11 @@ class LineQuantity:
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 0)
+
+    @property
+    def is_named(self) -> bool:
+        """Say whether a lot or serial numbers are named."""
+        return bool(self.lot or self.serial_numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,11 +331,15 @@ class PutBack(_OrderRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class IssueGoods(_LineRequest):
-    """A fact: the parcels of a shipment have left. Its own hold goes first, then free stock, then others' holds."""
+    """A fact: the parcels of a shipment have left. Its own hold goes first, then free stock, then others' holds.
+
+    What is named leaves, wherever it lies. What other parcels of the order name is `kept` for them.
+    """
 
     reason: ClassVar[str] = "goods_issue"
 
     shipment_no: str
+    kept: tuple[LineQuantity, ...] = ()
 
     def may_free(self) -> bool:
         return False
@@ -500,7 +512,10 @@ class SendTransfer(Request):
 
 @dataclass(frozen=True)
 class ArrivedLine:
-    """What arrived of a transfer. None for the status keeps the one that it was sent with."""
+    """What arrived of a transfer. None for the status keeps the one that it was sent with.
+
+    Where a lot or serial numbers are named, exactly those are meant.
+    """
 
     sku: str
     quantity: int
@@ -510,6 +525,11 @@ class ArrivedLine:
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 1)
+
+    @property
+    def is_named(self) -> bool:
+        """Say whether a lot or serial numbers are named."""
+        return bool(self.lot or self.serial_numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,7 +176,7 @@ def _posting_row(decision: Decision) -> tuple[Any, ...]:
         decision.digest.hex(),
         decision.reason,
         request.actor,
-        request.evidence.value,
+        decision.evidence.value,
         request.occurred_at or recorded_at,
         recorded_at,
         decision.text,

@@ -9,7 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.records.tables import discrepancy
 
-_WORDS = {"unaccounted_issue": "goods left that the ledger never had at the site"}
+_WORDS = {
+    "guessed_units": "goods moved of which nobody said which of several lots or serial numbers they are",
+    "unaccounted_issue": "goods left that the ledger never had at the site",
+}
 
 
 async def add(

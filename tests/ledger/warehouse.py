@@ -125,9 +125,19 @@ class Warehouse:
         line = PickedLine(line_no, sku, SITE, quantity, lot, serials, place)
         return ConfirmPick(**self._common(key), order_ref=order_ref, lines=(line,), staging=(STAGING,), short=short)
 
-    def put_back(self, order_ref: str, line_no: int, sku: str, quantity: int | None, place: Place = BIN) -> PutBack:
+    def put_back(
+        self,
+        order_ref: str,
+        line_no: int,
+        sku: str,
+        quantity: int | None,
+        place: Place = BIN,
+        *,
+        lot: str = "",
+        serials: tuple[str, ...] = (),
+    ) -> PutBack:
         """Make the put-back of one line."""
-        line = PickedLine(line_no, sku, SITE, quantity, place=place)
+        line = PickedLine(line_no, sku, SITE, quantity, lot, serials, place)
         return PutBack(**self._common(None), order_ref=order_ref, lines=(line,))
 
     def cancel(
@@ -141,27 +151,50 @@ class Warehouse:
             only_backordered=only_backordered,
         )
 
-    def issue(self, order_ref: str, shipment_no: str, *lines: tuple[int, str, int], lot: str = "") -> IssueGoods:
+    def issue(
+        self,
+        order_ref: str,
+        shipment_no: str,
+        *lines: tuple[int, str, int],
+        lot: str = "",
+        serials: tuple[str, ...] = (),
+        kept: tuple[LineQuantity, ...] = (),
+    ) -> IssueGoods:
         """Make the goods issue of a shipment."""
         return IssueGoods(
             **self._common(None),
             order_ref=order_ref,
             shipment_no=shipment_no,
-            lines=tuple(LineQuantity(line_no, sku, SITE, quantity, lot) for line_no, sku, quantity in lines),
+            lines=_of(lines, lot, serials),
+            kept=kept,
         )
 
-    def deliver(self, order_ref: str, shipment_no: str, *lines: tuple[int, str, int]) -> DeliverParcel:
+    def deliver(
+        self,
+        order_ref: str,
+        shipment_no: str,
+        *lines: tuple[int, str, int],
+        lot: str = "",
+        serials: tuple[str, ...] = (),
+    ) -> DeliverParcel:
         """Make the delivery of a parcel."""
         return DeliverParcel(
             **self._common(None),
             order_ref=order_ref,
             shipment_no=shipment_no,
             order_site=SITE,
-            lines=tuple(LineQuantity(line_no, sku, SITE, quantity) for line_no, sku, quantity in lines),
+            lines=_of(lines, lot, serials),
         )
 
     def lose(
-        self, order_ref: str, shipment_no: str, *lines: tuple[int, str, int], cause: str = "lost", resend: bool = False
+        self,
+        order_ref: str,
+        shipment_no: str,
+        *lines: tuple[int, str, int],
+        cause: str = "lost",
+        resend: bool = False,
+        lot: str = "",
+        serials: tuple[str, ...] = (),
     ) -> LoseParcel:
         """Make the loss of a parcel."""
         return LoseParcel(
@@ -170,7 +203,7 @@ class Warehouse:
             shipment_no=shipment_no,
             cause=cause,
             resend=resend,
-            lines=tuple(LineQuantity(line_no, sku, SITE, quantity) for line_no, sku, quantity in lines),
+            lines=_of(lines, lot, serials),
         )
 
     def find(
@@ -189,7 +222,7 @@ class Warehouse:
             shipment_no=shipment_no,
             order_site=SITE,
             sent_again=sent_again,
-            lines=tuple(LineQuantity(line_no, sku, SITE, quantity, lot, serials) for line_no, sku, quantity in lines),
+            lines=_of(lines, lot, serials),
         )
 
     def give_back(
@@ -203,9 +236,11 @@ class Warehouse:
         condition: StockStatus = StockStatus.INSPECTION,
         place: Place = RETURNS,
         resend: bool = False,
+        lot: str = "",
+        serials: tuple[str, ...] = (),
     ) -> ReturnGoods:
         """Make the return of one line."""
-        line = ReturnedLine(line_no, sku, SITE, quantity, condition=condition)
+        line = ReturnedLine(line_no, sku, SITE, quantity, lot, serials, condition)
         return ReturnGoods(
             **self._common(None),
             order_ref=order_ref,
@@ -277,3 +312,7 @@ class Warehouse:
         async with self.engine.connect() as connection:
             query = text(f"select count(*) from ledger.{table} where tenant = :tenant")
             return int((await connection.execute(query, {"tenant": self.tenant})).scalar_one())
+
+
+def _of(lines: tuple[tuple[int, str, int], ...], lot: str, serials: tuple[str, ...]) -> tuple[LineQuantity, ...]:
+    return tuple(LineQuantity(line_no, sku, SITE, quantity, lot, serials) for line_no, sku, quantity in lines)

@@ -34,7 +34,8 @@ from stockbridge.ledger.requests import (
 from stockbridge.ledger.rules.facts import adjust, change_status, count_missing
 from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
-from stockbridge.ledger.rules.leaving import deliver, deliver_lost, issue, lose, take_return
+from stockbridge.ledger.rules.issuing import issue
+from stockbridge.ledger.rules.leaving import deliver, deliver_lost, lose, take_return
 from stockbridge.ledger.rules.lots import block, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues

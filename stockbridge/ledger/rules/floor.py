@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from stockbridge.domain.allocation import first_expiry_first, take
-from stockbridge.domain.errors import InvariantViolated, Rejected
+from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
 from stockbridge.ledger.book import Draft, Stream
@@ -18,15 +18,20 @@ from stockbridge.ledger.rules.holding import (
     BINS,
     STAGING,
     Answer,
+    Found,
     follow,
     holders,
     line_of,
     matching,
+    named_first,
     names,
+    not_there,
     quantities,
+    refuse,
     reserve,
     same_goods,
     too_much,
+    unsaid,
 )
 
 
@@ -36,16 +41,16 @@ def pick(request: ConfirmPick, draft: Draft) -> Answer:
         line = line_of(request, asked, draft)
         if (asked.quantity or 0) > line.unpicked:
             raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
-        _pick_line(draft, line, asked, request.staging_of(line.site))
+        _pick_line(draft, line, asked, request.staging_of(line.site), index)
     missing = _put_aside_the_rest(draft, request) if request.short else []
     follow(draft, request.order_ref, request.linked)
     answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
     return {**answer, "missing": missing} if missing else answer
 
 
-def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place) -> None:
+def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place, index: int) -> None:
     holder = (line.order_ref, line.line_no)
-    for stream, part in _sources(draft, line, asked):
+    for stream, part in _sources(draft, line, asked, index):
         to = draft.stream(StreamKey(line.tenant, line.sku, staging, stream.key.lot, stream.key.serial_number))
         to.expires_on = stream.expires_on
         draft.move(stream, -part, -part, holder)
@@ -53,8 +58,11 @@ def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place)
         line.picked += part
 
 
-def _sources(draft: Draft, line: OrderLine, asked: PickedLine) -> list[tuple[Stream, int]]:
-    """Name the streams that a pick takes from. What it takes beside the line's hold changes places with the hold."""
+def _sources(draft: Draft, line: OrderLine, asked: PickedLine, index: int) -> list[tuple[Stream, int]]:
+    """Name the streams that a pick takes from. What it takes beside the line's hold changes places with the hold.
+
+    A serial number says where it lies; anything else is taken beside the hold only where the picker says that it was.
+    """
     quantity = asked.quantity or 0
     named = matching(draft.holds(line, BINS), asked)
     sources: list[tuple[Stream, int]] = []
@@ -63,16 +71,17 @@ def _sources(draft: Draft, line: OrderLine, asked: PickedLine) -> list[tuple[Str
         if part:
             sources.append((stream, part))
             quantity -= part
-    if quantity and asked.place is not None:
+    if quantity and (asked.place is not None or asked.serial_numbers):
         swapped = _reallocate(draft, line, asked, quantity, dict.fromkeys(s.stream_id for s, _ in sources))
         sources = _merge(sources, swapped)
         quantity -= sum(part for _, part in swapped)
     if quantity:
         where = asked.place.location_id if asked.place else "its bins"
-        raise Rejected(
-            "more_than_held",
-            f"Line {line.line_no}: {quantity} of {line.sku} more were picked at {where} than are held or free there.",
+        field = "serial_numbers" if asked.serial_numbers else "lot" if asked.lot else "quantity"
+        detail = (
+            f"Line {line.line_no}: {quantity} of {line.sku} more were picked at {where} than are held or free there."
         )
+        raise Rejected("more_than_held", detail, [Fault(f"/lines/{index}/{field}", "more_than_held", detail)])
     return sources
 
 
@@ -91,9 +100,7 @@ def _reallocate(
     here = [
         bucket
         for bucket in draft.buckets(line)
-        if asked.place is not None
-        and bucket.stream.key.place.location_id == asked.place.location_id
-        and names(asked, bucket.stream.key)
+        if asked.place in {None, bucket.stream.key.place} and names(asked, bucket.stream.key)
     ]
     taken = take(first_expiry_first(here), quantity)
     places = {bucket.stream.stream_id for bucket, _ in taken} | set(own)
@@ -153,26 +160,34 @@ def _missing(line: OrderLine, stream: Stream, quantity: int) -> dict[str, Any]:
 
 def put_back(request: PutBack, draft: Draft) -> Answer:
     """Move what is no longer wanted from staging to a bin, free."""
-    for index, asked in enumerate(request.lines):
+    faults: list[Fault] = []
+    for index, asked in named_first(request.lines):
         line = line_of(request, asked, draft)
         quantity = line.to_put_back if asked.quantity is None else asked.quantity
         if quantity > line.to_put_back:
             raise too_much(index, asked, "put back", quantity, line.to_put_back, "more_than_to_put_back")
-        if asked.place is None:
-            raise InvariantViolated("a put-back names the bin")
-        line.to_put_back -= quantity
-        for stream, held in matching(draft.holds(line, STAGING), same_goods(asked)):
-            part = min(held, quantity)
-            if part:
-                key = stream.key
-                to = draft.stream(StreamKey(key.tenant, key.sku, asked.place, key.lot, key.serial_number))
-                to.expires_on = stream.expires_on
-                draft.move(stream, -part, -part, (line.order_ref, line.line_no))
-                draft.move(to, part, 0)
-                quantity -= part
-        if quantity:
-            raise Rejected("more_than_held", f"Line {line.line_no}: staging does not hold {quantity} of that lot.")
+        there = matching(draft.holds(line, STAGING), same_goods(asked))
+        if quantity > sum(held for _, held in there):
+            faults.append(not_there(index, asked, "Staging"))
+        faults += unsaid(index, asked, quantity, there)
+        _put_back(draft, line, asked, quantity, there)
+    refuse(faults)
     return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+
+
+def _put_back(draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, there: Found) -> None:
+    if asked.place is None:
+        raise InvariantViolated("a put-back names the bin")
+    line.to_put_back -= quantity
+    for stream, held in there:
+        part = min(held, quantity)
+        if part:
+            key = stream.key
+            to = draft.stream(StreamKey(key.tenant, key.sku, asked.place, key.lot, key.serial_number))
+            to.expires_on = stream.expires_on
+            draft.move(stream, -part, -part, (line.order_ref, line.line_no))
+            draft.move(to, part, 0)
+            quantity -= part
 
 
 def move(request: MoveStock, draft: Draft) -> Answer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from stockbridge.domain.allocation import allocate
@@ -154,6 +154,60 @@ def names(asked: LineQuantity | ArrivedLine, key: StreamKey) -> bool:
     return (not asked.lot or key.lot == asked.lot) and (
         not asked.serial_numbers or key.serial_number in asked.serial_numbers
     )
+
+
+Found = list[tuple[Stream, int]]
+"""How much of what a request is about lies in each of several streams."""
+
+
+Goods = list[tuple[StreamKey, int]]
+"""What a request moved, by the stream that it came from."""
+
+
+def told(goods: Goods) -> list[dict[str, Any]]:
+    """Return what was moved as an answer tells it."""
+    return [{"lot": key.lot, "serial_number": key.serial_number, "quantity": part} for key, part in goods]
+
+
+def chooses(quantity: int, there: Found) -> bool:
+    """Say whether to take so much of what is there is to choose among several lots or serial numbers."""
+    if not 0 < quantity < sum(held for _, held in there):
+        return False
+    return len({(stream.key.lot, stream.key.serial_number) for stream, _ in there}) > 1
+
+
+def unsaid(index: int, asked: LineQuantity | ArrivedLine, quantity: int, there: Found) -> list[Fault]:
+    """Find out whether it is left open which of several tracked units are meant: where not all of them are."""
+    if not chooses(quantity, there):
+        return []
+    words = f"{quantity} of {asked.sku} could be one or the other of what is there: name the"
+    if any(stream.key.serial_number for stream, _ in there):
+        return [Fault(f"/lines/{index}/serial_numbers", "serials_required", f"{words} serial numbers.")]
+    return [Fault(f"/lines/{index}/lot", "lot_required", f"{words} lot.")]
+
+
+def not_there(index: int, asked: LineQuantity | ArrivedLine, where: str) -> Fault:
+    """Say that a lot or serial number is not where it is to come from."""
+    if asked.serial_numbers:
+        field, what = "serial_numbers", f"serial number {', '.join(asked.serial_numbers)}"
+    else:
+        field, what = "lot", f"lot {asked.lot}"
+    detail = f"{where} does not hold so much of {what} of {asked.sku}."
+    return Fault(f"/lines/{index}/{field}", "not_there", detail)
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Refuse for all that is wrong, if anything is."""
+    if faults:
+        raise Rejected(faults[0].code, faults[0].detail, faults)
+
+
+Line = TypeVar("Line", bound=LineQuantity | ArrivedLine)
+
+
+def named_first(lines: Iterable[Line]) -> list[tuple[int, Line]]:
+    """Return lines with their places in the request, those that name a lot or serial numbers before the others."""
+    return sorted(enumerate(lines), key=lambda each: not each[1].is_named)
 
 
 def same_goods(asked: LineQuantity) -> PickedLine:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.errors import Fault
 from stockbridge.domain.stock import StreamKey, adjustment, transfer
 from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import ArrivedLine, ReceiveTransfer, SendTransfer, SentLine
-from stockbridge.ledger.rules.holding import Answer, names
+from stockbridge.ledger.rules.holding import Answer, named_first, names, refuse, unsaid
 
 
 def send(request: SendTransfer, draft: Draft) -> Answer:
@@ -23,15 +23,9 @@ def send(request: SendTransfer, draft: Draft) -> Answer:
                 continue
             on_the_way = draft.stream(replace(stream.key, place=transfer(request.transfer_no, request.site)))
             draft.carry(stream, on_the_way, quantity)
-    _refuse(faults)
+    refuse(faults)
     lines = [{"sku": line.sku, "quantity": line.quantity, "lot": line.lot} for line in request.lines]
     return {"site": request.site, "to_site": request.to_site, "lines": lines}
-
-
-def _refuse(faults: list[Fault]) -> None:
-    """Refuse for all that is wrong, if anything is."""
-    if faults:
-        raise Rejected(faults[0].code, faults[0].detail, faults)
 
 
 def _named(draft: Draft, request: SendTransfer, line: SentLine) -> Iterator[tuple[Stream, int]]:
@@ -50,9 +44,11 @@ def _not_free(draft: Draft, index: int, stream: Stream, quantity: int) -> Fault:
 def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
     """Bring what arrived to its place; what is still missing when the transfer is complete was lost on the way."""
     faults: list[Fault] = []
-    for index, line in enumerate(request.lines):
+    for index, line in named_first(request.lines):
         left = line.quantity
-        for stream in _on_the_way(draft, request, line):
+        there = _on_the_way(draft, request, line)
+        faults += unsaid(index, line, left, [(stream, draft.on_hand(stream)) for stream in there])
+        for stream in there:
             part = min(left, draft.on_hand(stream))
             if not part:
                 break
@@ -64,7 +60,7 @@ def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
                 f"{line.quantity - left} of {line.sku} are on the way, not {line.quantity}: count what is too much."
             )
             faults.append(Fault(f"/lines/{index}/quantity", "more_than_sent", detail))
-    _refuse(faults)
+    refuse(faults)
     return {"missing": _write_off(draft, request) if request.complete else []}
 
 
