@@ -182,7 +182,14 @@ class ReceivedLine(Shape):
     quantity: Quantity
     uom: Uom | None = None
     lot: Lot | None = None
-    expires_on: Day | None = None
+    expires_on: Annotated[
+        Day | None,
+        Field(description="The last day on which the lot may be used, by the site's day; without a lot it is not kept"),
+    ] = None
+    produced_on: Annotated[
+        Day | None,
+        Field(description="When the lot expires is computed from it by the product's shelf life, until somebody tells"),
+    ] = None
     serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=10_000)] = ()
     stock_status: StockStatus = StockStatus.AVAILABLE
 

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Path, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.api import examples
+from stockbridge.api import bodies, examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Inbound, Receipt
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
-from stockbridge.api.posting import said_by
+from stockbridge.api.posting import anew, said_by
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
+from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.stock import StockStatus, lot_of_receipt
+from stockbridge.ledger import lots
+from stockbridge.ledger.lots import Lot
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import Attachment, Outcome
-from stockbridge.records import catalog, inbound
+from stockbridge.records import catalog, inbound, places
 from stockbridge.records.catalog import Location, Product
 from stockbridge.records.inbound import InboundLine, InboundOrder
 from stockbridge.records.keys import ApiKey
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+
+_TRIES: Final = 5
+"""How often a receipt is tried that changes when a lot expires, while the lot comes to other sites."""
 
 
 class InboundLineView(BaseModel):
@@ -164,13 +171,18 @@ def _view(order: InboundOrder) -> InboundView:
 
 
 class ReceivedView(BaseModel):
-    """What arrived of a line, in base units."""
+    """What arrived of a line, in base units. `expires_on` is when its lot expires by all that is known.
+
+    `expiry_computed` says that this follows from the product's shelf life, since nobody told it.
+    """
 
     line_no: int
     sku: str
     quantity: int
     lot: str | None
     expires_on: str | None
+    expiry_computed: bool
+    produced_on: str | None
     serial_numbers: list[str]
     stock_status: StockStatus
 
@@ -196,13 +208,18 @@ async def receive(
 ) -> ReceiptView:
     """Take stock in. More than is still expected is refused, unless `allow_over` says that it is meant.
 
-    A sku that is tracked by lots gets a lot of its own where the supplier names none.
+    A sku that is tracked by lots gets a lot of its own where the supplier names none. When a lot expires may be told
+    once, by any of its receipts; one that contradicts that is refused. Until then it is computed from the product's
+    shelf life: from the day that the lot was produced, or first came.
     """
     async with services.reading() as connection:
         order = await _found(connection, caller.tenant, po_no)
         receiving = await _receiving(connection, caller.tenant, order, said.part)
+        zone = (await places.time_zones_of(connection, caller.tenant)).get(order.site)
     body = said.settle(receiving.faults.found)
-    outcome = await _post(services, caller, receiving, body)
+    now = services.clock()
+    came_on = day_at(body.occurred_at, zone) if body.occurred_at else services.ledger.days.today(zone, now)
+    outcome = await _post(services, caller, receiving, body, came_on)
     response.status_code = 200 if outcome.replayed else 201
     return _receipt(po_no, body, receiving.lines, outcome)
 
@@ -272,40 +289,65 @@ def _received(
     quantity = faults.base_units(part, product, factor=factor)
     faults.serials(part, product, quantity)
     lot = part.get("lot") or (own_lot if product.tracking == "lot" else None)
-    return {"line_no": line_no, "sku": line.sku, "quantity": quantity, "lot": lot}
+    return {"line_no": line_no, "sku": line.sku, "quantity": quantity, "lot": lot, "product": product}
 
 
-async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt) -> Outcome:
+async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt, came_on: date) -> Outcome:
+    """Post a receipt; where it changes when a lot expires, for all sites that the lot has come to."""
     assert receiving.location is not None
-    request = ReceiveStock(
-        **said_by(caller, body),
-        key=f"receipt/{receiving.order.po_no}/{body.receipt_no}",
-        occurred_at=body.occurred_at,
-        place=receiving.location.place,
-        lines=tuple(
-            ReceivedLine(
-                sku=line["sku"],
-                quantity=line["quantity"],
-                lot=line["lot"] or "",
-                expires_on=told.expires_on,
-                serial_numbers=told.serial_numbers,
-                stock_status=told.stock_status,
-            )
-            for line, told in zip(receiving.lines, body.lines, strict=True)
-        ),
+    place = receiving.location.place
+
+    async def receive_by_what_is_known() -> Outcome:
+        async with services.reading() as connection:
+            named_lots = {(line["sku"], line["lot"]) for line in receiving.lines if line["lot"]}
+            known = await lots.find_lots(connection, caller.tenant, named_lots)
+        request = ReceiveStock(
+            **said_by(caller, body),
+            key=f"receipt/{receiving.order.po_no}/{body.receipt_no}",
+            occurred_at=body.occurred_at,
+            place=place,
+            lines=tuple(
+                _to_receive(line, told, known.get((line["sku"], line["lot"])), came_on)
+                for line, told in zip(receiving.lines, body.lines, strict=True)
+            ),
+        )
+        return await services.ledger.post(request, receiving.attachment(caller.tenant, allow_over=body.allow_over))
+
+    return await anew("lot_moved", _TRIES, receive_by_what_is_known)
+
+
+def _to_receive(line: dict[str, Any], told: bodies.ReceivedLine, known: Lot | None, came_on: date) -> ReceivedLine:
+    """Return a line as the ledger takes it. `known` is what is known of its lot before."""
+    undated = known is not None and (known.expires_on is None or known.expiry_computed)
+    return ReceivedLine(
+        sku=line["sku"],
+        quantity=line["quantity"],
+        lot=line["lot"] or "",
+        expires_on=told.expires_on,
+        serial_numbers=told.serial_numbers,
+        stock_status=told.stock_status,
+        produced_on=told.produced_on,
+        shelf_life_days=line["product"].shelf_life_days,
+        came_on=came_on,
+        sites=known.sites if known and undated and (told.expires_on or told.produced_on) else (),
     )
-    return await services.ledger.post(request, receiving.attachment(caller.tenant, allow_over=body.allow_over))
 
 
 def _receipt(po_no: str, body: Receipt, lines: list[dict[str, Any]], outcome: Outcome) -> ReceiptView:
+    received = zip(lines, body.lines, outcome.answer["received"], strict=True)
     return ReceiptView(
         receipt_no=body.receipt_no,
         po_no=po_no,
         location_id=body.location_id,
         posting_id=str(outcome.posting_id),
         recorded_at=outcome.recorded_at,
-        lines=[
-            ReceivedView(**line, **told.model_dump(mode="json", exclude={"line_no", "quantity", "uom", "lot"}))
-            for line, told in zip(lines, body.lines, strict=True)
-        ],
+        lines=[_received_view(*each) for each in received],
     )
+
+
+def _received_view(line: dict[str, Any], told: bodies.ReceivedLine, kept: dict[str, Any]) -> ReceivedView:
+    """Show what arrived of a line. An answer of an older build does not say when the lot expires."""
+    said = told.model_dump(mode="json", include={"expires_on", "produced_on", "serial_numbers", "stock_status"})
+    known = {"expiry_computed": False} | {name: said for name, said in kept.items() if name not in {"sku", "quantity"}}
+    named = {name: line[name] for name in ("line_no", "sku", "quantity", "lot")}
+    return ReceivedView(**named, **(said | known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
@@ -15,8 +16,9 @@ from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.described import REFUSALS
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.problems import not_found, refusal
-from stockbridge.api.services import Services
+from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Instant, Key, Lot, Name, Uom
+from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.balances import (
@@ -29,7 +31,7 @@ from stockbridge.ledger.balances import (
     balances,
     stock_levels,
 )
-from stockbridge.records import catalog
+from stockbridge.records import catalog, places
 from stockbridge.records.catalog import Product
 
 router = APIRouter(prefix="/api", tags=["stock"], route_class=Door, dependencies=[BEARER])
@@ -56,7 +58,11 @@ class PackagedBalance(BaseModel):
 
 
 class BalanceView(BaseModel):
-    """What a stream holds, in `uom`. `packaged` says the same in whole packagings, where one was asked for."""
+    """What a stream holds, in `uom`. `packaged` says the same in whole packagings, where one was asked for.
+
+    Stock has expired once the last day on which it may be used, `expires_on`, is over at its site: then none of it is
+    available, whatever its status.
+    """
 
     stream_id: UUID
     sku: str
@@ -68,6 +74,8 @@ class BalanceView(BaseModel):
     on_hand: Amount
     reserved: Amount
     available: Amount
+    expires_on: date | None
+    expired: bool
     seq: int
     uom: str
     packaged: PackagedBalance | None
@@ -81,6 +89,7 @@ class TotalsView(BaseModel):
     available: Amount
     in_transit: Amount
     quarantined: Amount
+    expired: Amount
 
 
 class InventoryPage(BaseModel):
@@ -135,6 +144,7 @@ async def get_inventory(
     """Return balances. Virtual places (`customer/SO-10293`) are left out unless they are named."""
     query = _query(caller.tenant, asked, limit, cursor)
     async with services.reading() as connection:
+        query = await _by_day(services, connection, query)
         if location is not None:
             below = await catalog.subtree(connection, caller.tenant, location)
             query = replace(query, locations=tuple(below or [location]))
@@ -156,6 +166,7 @@ async def get_location_inventory(
         below = await catalog.subtree(connection, caller.tenant, location_id)
         if not below:
             raise not_found(f"location {location_id}")
+        query = await _by_day(services, connection, query)
         return await _page(connection, replace(query, locations=tuple(below)), asked)
 
 
@@ -171,6 +182,16 @@ def _query(tenant: str, asked: Asked, limit: int, cursor: str | None) -> Balance
         cursor=cursor,
         limit=limit,
     )
+
+
+async def _by_day(services: ApiServices, connection: AsyncConnection, query: BalanceQuery) -> BalanceQuery:
+    """Say which day it is at each site: now, or as of an instant."""
+    zones = await places.time_zones_of(connection, query.tenant)
+    return replace(query, days={site: _day(services, zone, query.as_of) for site, zone in zones.items()})
+
+
+def _day(services: ApiServices, zone: str | None, as_of: datetime | None) -> date:
+    return services.ledger.days.today(zone, services.clock()) if as_of is None else day_at(as_of, zone)
 
 
 async def _page(connection: AsyncConnection, query: BalanceQuery, asked: Asked) -> InventoryPage:
@@ -230,6 +251,8 @@ def _balance(balance: Balance, uom: str, factor: int) -> BalanceView:
         on_hand=_in_packaging(balance.on_hand, factor),
         reserved=_in_packaging(balance.reserved, factor),
         available=_in_packaging(balance.available, factor),
+        expires_on=balance.expires_on,
+        expired=balance.expired,
         seq=balance.seq,
         uom=uom,
         packaged=_packaged(balance, factor),
@@ -243,6 +266,7 @@ def _totals(totals: Totals, factor: int) -> TotalsView:
         available=_in_packaging(totals.available, factor),
         in_transit=_in_packaging(totals.in_transit, factor),
         quarantined=_in_packaging(totals.quarantined, factor),
+        expired=_in_packaging(totals.expired, factor),
     )
 
 
@@ -279,6 +303,7 @@ class StockLevelView(BaseModel):
     backordered: int
     in_transit: int
     quarantined: int
+    expired: int
 
 
 @router.get("/reports/stock-levels", tags=["reports"], responses=REFUSALS)
@@ -292,7 +317,9 @@ async def get_stock_levels(
     """Return what a site has of each sku, what of it is promised, and what is waited for."""
     after = position(cursor, 1) or [""]
     async with services.reading() as connection:
-        rows = await stock_levels(connection, caller.tenant, site, after[0], limit + 1)
+        zone = (await places.time_zones_of(connection, caller.tenant)).get(site)
+        day = _day(services, zone, None)
+        rows = await stock_levels(connection, caller.tenant, site, day, after[0], limit + 1)
     items, following = cut(rows, limit, _sku)
     return Page(items=[StockLevelView.model_validate(row, from_attributes=True) for row in items], next=following)
 

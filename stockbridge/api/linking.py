@@ -168,6 +168,7 @@ def _as_it_left(gone: OrderLine) -> Line:
     return {name: getattr(gone, name) for name in _DEMANDED} | {
         "ordered": gone.shipped,
         "least_expiry": gone.least_expiry and gone.least_expiry.isoformat(),
+        **({"allow_expired": True} if gone.allow_expired else {}),
     }
 
 

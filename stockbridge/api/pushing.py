@@ -25,7 +25,9 @@ from stockbridge.records.push_intake import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})
-_CAME_LATER = frozenset({"allocation_policy", "min_shelf_life_days", "ship_complete", "backorder_until", "replaces"})
+_CAME_LATER = frozenset(
+    {"allocation_policy", "min_shelf_life_days", "expired_stock", "ship_complete", "backorder_until", "replaces"}
+)
 """What there was not always: where it goes without saying, a push has the digest that it had before."""
 
 

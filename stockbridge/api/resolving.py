@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.said import Part
+from stockbridge.domain.allocation import ExpiredStock
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
@@ -147,8 +148,10 @@ def resolve_push(
     resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
     least_expiry = _least_expiry(push)
     policy = push.get("allocation_policy")
+    # A worker of a build that does not know of it must not meet it in what it can decide.
+    expired = {"allow_expired": True} if push.get("expired_stock") == ExpiredStock.ALLOW else {}
     return faults.found, [
-        {**line, "allocation_policy": policy or line["allocation_policy"], "least_expiry": least_expiry}
+        {**line, "allocation_policy": policy or line["allocation_policy"], "least_expiry": least_expiry, **expired}
         for line in resolved
         if line is not None
     ]

@@ -132,11 +132,16 @@ def canonical(content: Any) -> str:
 _NUMBERS = frozenset({"quantity", "amount", "counted", "delta"})
 
 
+_CAME_LATER = frozenset({"produced_on"})
+"""Fields that there were not always: where nothing is said in them, a body has the digest that it had before."""
+
+
 def _plain(content: Any) -> Any:
     if isinstance(content, dict):
         return {
             name: _plain_number(value) if name in _NUMBERS and value is not None else _plain(value)
             for name, value in content.items()
+            if value is not None or name not in _CAME_LATER
         }
     if isinstance(content, list):
         return [_plain(item) for item in content]

@@ -58,12 +58,16 @@ class TraceTotals(BaseModel):
 
 
 class TraceView(BaseModel):
-    """Where all of a lot or serial number is. `blocked_by` is the recall that keeps it from being sold."""
+    """Where all of a lot or serial number is. `blocked_by` is the recall that keeps it from being sold.
+
+    `expiry_computed` says that nobody told when the lot expires: that follows from the product's shelf life.
+    """
 
     sku: str
     lot: str | None
     serial_number: str | None
     expires_on: date | None
+    expiry_computed: bool
     blocked_by: str | None
     totals: TraceTotals
     in_house: list[TracedView]
@@ -120,6 +124,7 @@ async def _trace(connection: AsyncConnection, traced: Traced) -> TraceView:
         lot=traced.lot or None,
         serial_number=traced.serial_number or None,
         expires_on=lot.expires_on if lot else None,
+        expiry_computed=lot is not None and lot.expiry_computed,
         blocked_by=lot.block_no if lot else None,
         totals=TraceTotals(
             received=-_sum(at[PlaceKind.SUPPLIER]),

@@ -18,6 +18,13 @@ class AllocationPolicy(StrEnum):
     PICK_ROUTE = "pick_route"
 
 
+class ExpiredStock(StrEnum):
+    """Whether an order takes what has expired."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
 class Candidate(Protocol):
     """A bucket of free stock."""
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from stockbridge.domain.allocation import AllocationPolicy
+from stockbridge.domain.allocation import AllocationPolicy, ExpiredStock
 from stockbridge.domain.linked_lines import LAST_LINKED, LAST_OF_AN_ERP
 from stockbridge.domain.orders import ShortagePolicy
 from stockbridge.domain.stock import LONGEST_LOT, StockStatus
@@ -163,6 +163,10 @@ class Push(Shape):
     shortage_policy: ShortagePolicy = ShortagePolicy.BACKORDER
     allocation_policy: AllocationPolicy | None = None
     min_shelf_life_days: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
+    expired_stock: Annotated[
+        ExpiredStock,
+        Field(description="Whether it takes lots whose last day is over at their site; they are refused otherwise"),
+    ] = ExpiredStock.REFUSE
     ship_complete: Annotated[Flag, Field(description="Nothing of it is shipped before all of it can be")] = False
     backorder_until: Annotated[
         Instant | None,

@@ -54,7 +54,7 @@ class OrderLine:
     `to_put_back` lies in staging too, still held, but is no longer wanted; `delivered` is a part of `shipped`, and
     `returned` of `delivered`. `queued_at` is the place in the backorder queue: when the demand was first accepted. What
     increases added and could not be reserved waits at the times of those: `queued_later`, in their order. A lot must
-    not expire before `least_expiry`.
+    not expire before `least_expiry`; one that has expired is taken only where the order says so (`allow_expired`).
     """
 
     tenant: str
@@ -79,6 +79,7 @@ class OrderLine:
     returned: int = 0
     cancelled: int = 0
     least_expiry: date | None = None
+    allow_expired: bool = False
     queued_later: tuple[Part, ...] = ()
 
     def waiting(self) -> list[Part]:

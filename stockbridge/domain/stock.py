@@ -82,6 +82,10 @@ def customer(order_ref: str, site: str) -> Place:
     return Place(f"customer/{order_ref}", site, PlaceKind.CUSTOMER)
 
 
+LotKey = tuple[str, str, str]
+"""A lot: tenant, sku, lot."""
+
+
 @dataclass(frozen=True, order=True)
 class PoolKey:
     """All streams of a sku at a site of a tenant: the unit of locking, allocation and the backorder queue."""

@@ -57,6 +57,7 @@ def page_of_balances(query: BalanceQuery, after: StreamKey | None) -> tuple[Text
     parameters: dict[str, Any] = {**given, "tenant": query.tenant, "limit": query.limit + 1}
     if query.locations is not None:
         parameters["locations"] = list(query.locations)  # psycopg knows lists as arrays
+    parameters |= {"days_of": list(query.days), "days": list(query.days.values())}
     if query.as_of is not None:
         parameters["as_of"] = query.as_of
     if after is not None:
@@ -83,22 +84,29 @@ def _statement(given: frozenset[str], basis: Basis | None, continued: bool) -> T
         f"""
         with found as materialized (
           select s.stream_id, s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status,
-                 state.on_hand, state.reserved, state.seq, {"s.kind <> 'transit'" if everywhere else "true"} as listed
+                 state.on_hand, state.reserved, state.seq, l.expires_on,
+                 coalesce(l.expires_on < d.day, false) as expired,
+                 {"s.kind <> 'transit'" if everywhere else "true"} as listed
           from ledger.stream s cross join lateral ({_STATES[basis]}
           ) state
+          left join ledger.lot l on l.tenant = s.tenant and l.sku = s.sku and l.lot = s.lot and s.lot <> ''
+          left join unnest(cast(:days_of as text[]), cast(:days as date[])) as d (site, day) on d.site = s.site
           where s.tenant = :tenant{filters}{" and s.open" if basis is None else ""}
             {_IN_POOLS.format(pools=pools) if everywhere else ""}
             and state.on_hand <> 0
         ), totals as (
           select coalesce(sum(on_hand) filter (where listed), 0)::bigint,
                  coalesce(sum(reserved) filter (where listed), 0)::bigint,
-                 coalesce(sum(on_hand - reserved) filter (where listed and stock_status = 'available'), 0)::bigint,
+                 coalesce(
+                   sum(on_hand - reserved) filter (where listed and stock_status = 'available' and not expired), 0
+                 )::bigint,
                  coalesce(sum(on_hand) filter (where kind = 'transit'), 0)::bigint,
-                 coalesce(sum(on_hand) filter (where listed and stock_status = 'quarantined'), 0)::bigint
+                 coalesce(sum(on_hand) filter (where listed and stock_status = 'quarantined'), 0)::bigint,
+                 coalesce(sum(on_hand) filter (where listed and expired), 0)::bigint
           from found
         ), page as (
           select stream_id, tenant, sku, site, location_id, kind, lot, serial_number, stock_status,
-                 on_hand, reserved, seq
+                 on_hand, reserved, seq, expires_on, expired
           from found where listed {_AFTER if continued else ""}
           order by {_ORDER} limit :limit
         )

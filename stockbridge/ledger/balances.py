@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -37,7 +37,8 @@ from stockbridge.ledger.views import (
     Totals,
 )
 
-_NO_TOTALS: Final = 5
+_NO_TOTALS: Final = 6
+_BALANCE_KEY: Final = 9
 _ENTRY_FIELDS: Final = tuple(field.name for field in fields(EntryView) if field.name not in {"order_ref", "line_no"})
 
 
@@ -71,8 +72,8 @@ async def _after(connection: AsyncConnection, query: BalanceQuery) -> StreamKey 
 
 
 def _balance(row: Sequence[Any]) -> Balance:
-    stream_id, *identity, on_hand, reserved, seq = row
-    return Balance(stream_id, key_of(identity), on_hand, reserved, seq)
+    stream_id, *identity = row[:_BALANCE_KEY]
+    return Balance(stream_id, key_of(identity), *row[_BALANCE_KEY:])
 
 
 _FIND_STREAM: Final = text(
@@ -228,16 +229,19 @@ async def underway(connection: AsyncConnection, tenant: str, order_ref: str, shi
 _STOCK_LEVELS: Final = text(
     """
     select sku, coalesce(on_hand, 0), coalesce(reserved, 0), coalesce(available, 0), coalesce(backordered, 0),
-           coalesce(in_transit, 0), coalesce(quarantined, 0)
+           coalesce(in_transit, 0), coalesce(quarantined, 0), coalesce(expired, 0)
     from ledger.pool
     left join lateral (
       select sum(t.on_hand) filter (where s.kind <> 'transit')::bigint as on_hand, sum(t.reserved)::bigint as reserved,
-             sum(t.on_hand - t.reserved)
-               filter (where s.kind <> 'transit' and s.stock_status = 'available')::bigint as available,
+             sum(t.on_hand - t.reserved) filter (
+               where s.kind <> 'transit' and s.stock_status = 'available' and (l.expires_on < :day) is not true
+             )::bigint as available,
              sum(t.on_hand) filter (where s.kind = 'transit')::bigint as in_transit,
              sum(t.on_hand)
-               filter (where s.kind <> 'transit' and s.stock_status = 'quarantined')::bigint as quarantined
+               filter (where s.kind <> 'transit' and s.stock_status = 'quarantined')::bigint as quarantined,
+             sum(t.on_hand) filter (where s.kind <> 'transit' and l.expires_on < :day)::bigint as expired
       from ledger.stream s
+      left join ledger.lot l on l.tenant = s.tenant and l.sku = s.sku and l.lot = s.lot and s.lot <> ''
       cross join lateral (
         select e.on_hand, e.reserved from ledger.entry e where e.stream_id = s.stream_id order by e.seq desc limit 1
       ) t
@@ -254,10 +258,10 @@ _STOCK_LEVELS: Final = text(
 
 
 async def stock_levels(
-    connection: AsyncConnection, tenant: str, site: str, after_sku: str = "", limit: int = DEFAULT_LIMIT
+    connection: AsyncConnection, tenant: str, site: str, day: date, after_sku: str = "", limit: int = DEFAULT_LIMIT
 ) -> list[StockLevel]:
-    """Read the levels of a site's skus, by sku, from the one after `after_sku`; at most `limit`."""
-    asked = {"tenant": tenant, "site": site, "after_sku": after_sku, "limit": limit}
+    """Read the levels of a site's skus on a day, by sku, from the one after `after_sku`; at most `limit`."""
+    asked = {"tenant": tenant, "site": site, "day": day, "after_sku": after_sku, "limit": limit}
     return [StockLevel(*row) for row in await connection.execute(_STOCK_LEVELS, asked)]
 
 

@@ -68,13 +68,15 @@ class Batch:
     def depends_on(self, before: Batch) -> bool:
         """Say whether PostgreSQL must have written a batch before this one reads: it needs more than kept pools tell.
 
-        Kept pools tell of free stock. Who waits for it, what an order has, and stock outside of the house are read.
+        Kept pools tell of free stock. Who waits for it, what an order has, stock outside of the house, and when lots
+        expire that arrive are read.
         """
         if self.needs.pools.keys().isdisjoint(before.changed_pools):
             return False
         return (
             not self.needs.freeing.isdisjoint(before.changed_queues)
             or not self.needs.orders.isdisjoint(before.changed_orders)
+            or bool(self.needs.lots)
             or any(True for request in self.needs.requests for _ in (*request.streams(), *request.locations()))
         )
 

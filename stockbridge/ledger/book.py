@@ -7,28 +7,45 @@ book when the request is accepted and dropped when it is refused, so one bad req
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from operator import attrgetter
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import MAY_GO_NEGATIVE, PHYSICAL, PlaceKind, StockStatus, StreamKey, pool_id_of
+from stockbridge.domain.stock import (
+    MAY_GO_NEGATIVE,
+    PHYSICAL,
+    LotKey,
+    PlaceKind,
+    StockStatus,
+    StreamKey,
+    pool_id_of,
+)
+from stockbridge.ledger.days import Today
 
 LineKey = tuple[str, str, int, str, str]
 """An order line in the ledger: tenant, order_ref, line_no, site, sku."""
-
-LotKey = tuple[str, str, str]
-"""A lot: tenant, sku, lot."""
 
 Holder = tuple[str, int]
 """Whose an entry is: order_ref and line_no; ("", 0) for nobody's."""
 
 NOBODY: Holder = ("", 0)
+
+
+class LotDate(NamedTuple):
+    """When a lot expires, as far as is known; `computed` from a shelf life, where nobody told."""
+
+    expires_on: date | None
+    computed: bool
+
+
+UNDATED: Final = LotDate(None, computed=False)
 
 
 class NotLoaded(Exception):  # noqa: N818 - a turn of the loop, not an error
@@ -95,11 +112,16 @@ class Stream:
         return cls(key, key.stream_id)
 
 
+def _before_all_days(_tenant: str, _site: str) -> date:
+    return date.min
+
+
 class Book:
     """Streams, order lines, holds and queues, as they are after all drafts applied so far.
 
     `pools` are those whose streams and lines it may change. Of some of them it has the whole queue, of some everyone
-    who holds something. `blocked_lots` may not become available.
+    who holds something. `blocked_lots` may not become available. `lots` are those that were named, as far as anything
+    of them ever came. `today` says which day it is at a site.
     """
 
     def __init__(
@@ -108,8 +130,13 @@ class Book:
         queues: Collection[UUID],
         holders: Collection[UUID],
         blocked_lots: Collection[LotKey] = (),
+        lots: Mapping[LotKey, LotDate] = MappingProxyType({}),
+        today: Today = _before_all_days,
     ) -> None:
         self.blocked_lots = set(blocked_lots)
+        self.lots_as_read = lots
+        self.lots = dict(lots)
+        self.today = today
         self.pools = frozenset(pools)
         self.queues = frozenset(queues)
         self.holders = frozenset(holders)
@@ -122,12 +149,23 @@ class Book:
         self.holds: dict[tuple[str, str, int], dict[Stream, int]] = defaultdict(dict)
         self.changed_pools: set[UUID] = set()
         self.changed_queues: set[UUID] = set()
+        self._of_lot: dict[LotKey, list[Stream]] | None = None
 
     def add_stream(self, stream: Stream) -> None:
         """Take up a stream that was read, or is new."""
         self.streams[stream.stream_id] = stream
+        if self._of_lot is not None:
+            self._of_lot[lot_of(stream.key)].append(stream)
         if stream.allocatable:
             self.allocatable[stream.pool_id].append(stream)
+
+    def of_lot(self, lot: LotKey) -> list[Stream]:
+        """Return the streams of a lot. They are sorted by lots once it is asked for."""
+        if self._of_lot is None:
+            self._of_lot = defaultdict(list)
+            for stream in self.streams.values():
+                self._of_lot[lot_of(stream.key)].append(stream)
+        return self._of_lot[lot]
 
     def add_line(self, line: OrderLine) -> None:
         """Take up an order line that was read, or is new."""
@@ -179,11 +217,9 @@ def pool_of(line: OrderLine) -> UUID:
     return pool_id_of(line.tenant, line.site, line.sku)
 
 
-def suits(line: OrderLine, stream: Stream) -> bool:
-    """Say whether stock is of the lot that the customer named, and keeps as long as the customer wants."""
-    if line.lot and stream.key.lot != line.lot:
-        return False
-    return line.least_expiry is None or stream.expires_on is None or stream.expires_on >= line.least_expiry
+def lot_of(key: StreamKey) -> LotKey:
+    """Name the lot that a stream is of."""
+    return key.tenant, key.sku, key.lot
 
 
 @dataclass(slots=True)
@@ -192,11 +228,7 @@ class Bucket:
 
     stream: Stream
     free: int
-
-    @property
-    def expires_on(self) -> date | None:
-        """The lot's expiry, where it has one."""
-        return self.stream.expires_on
+    expires_on: date | None
 
     @property
     def received_at(self) -> datetime | None:
@@ -215,6 +247,18 @@ class Bucket:
         return f"{key.place.location_id}/{key.lot}{key.serial_number}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unpicked:
+    """What an order line had picked of a lot, and does not want any more, though it wants as much of another one."""
+
+    order_ref: str
+    line_no: int
+    sku: str
+    site: str
+    lot: str
+    quantity: int
+
+
 Entry = tuple[Stream, Holder, int, int]
 """A net change of a stream in the name of a holder: on_hand and reserved."""
 
@@ -225,8 +269,10 @@ class Draft:
     `reason` says why the posting exists, where only the rule can tell; `unaccounted` what left though the ledger never
     had it: sku, site, quantity; `guessed` what was moved likewise though nobody said which of several units it was;
     `returning` how much demand of a line was taken from it only to be met in another way;
-    `lots_made_available` are those that were taken for unblocked; `lots_marked` are blocked now (by a recall's number),
-    or not any more (None).
+    `lots_made_available` are those that were taken for unblocked, each with a stream of it; `lots_marked` are blocked
+    now (by a recall's number), or not any more (None); `lots` are new, or expire on another day than was known.
+    `expired_issues` is what left though it had expired: sku, site, quantity; `unpicked` what lies in staging and does
+    not suit its line any more.
     """
 
     __slots__ = (
@@ -236,8 +282,10 @@ class Draft:
         "changed",
         "deltas",
         "displaced",
+        "expired_issues",
         "freed_pools",
         "guessed",
+        "lots",
         "lots_made_available",
         "lots_marked",
         "new_streams",
@@ -246,6 +294,7 @@ class Draft:
         "served",
         "tenant",
         "unaccounted",
+        "unpicked",
     )
 
     def __init__(self, book: Book, tenant: str) -> None:
@@ -256,13 +305,16 @@ class Draft:
         self.changed: dict[LineKey, OrderLine] = {}
         self.returning: dict[LineKey, int] = {}
         self.freed_pools: set[UUID] = set()
-        self.lots_made_available: set[LotKey] = set()
+        self.lots: dict[LotKey, LotDate] = {}
+        self.lots_made_available: dict[LotKey, Stream] = {}
         self.lots_marked: dict[LotKey, str | None] = {}
         self.served: set[str] = set()
         self.displaced: set[str] = set()
         self.reason: str | None = None
         self.unaccounted: list[tuple[str, str, int]] = []
         self.guessed: list[tuple[str, str, int]] = []
+        self.expired_issues: list[tuple[str, str, int]] = []
+        self.unpicked: list[Unpicked] = []
         self._by_stream: dict[Stream, list[int]] = {}
         self._by_holder: dict[Holder, set[Stream]] = {}
 
@@ -274,15 +326,42 @@ class Draft:
         known = self.book.streams.get(stream_id) or self.new_streams.get(stream_id)
         if known is None:
             known = self.new_streams[stream_id] = Stream.new(key)
+            if key.lot and (date_of_lot := self.lot(lot_of(key))):
+                known.expires_on = date_of_lot.expires_on
         return known
+
+    def lot(self, lot: LotKey) -> LotDate | None:
+        """Return what is known of a lot that was named; None where nothing of it ever came."""
+        return self.lots.get(lot) or self.book.lots.get(lot)
+
+    def expires_on(self, stream: Stream) -> date | None:
+        """Return when a stream's lot expires."""
+        changed = self.lots.get(lot_of(stream.key)) if self.lots else None
+        return changed.expires_on if changed else stream.expires_on
+
+    def expired(self, stream: Stream) -> bool:
+        """Say whether a stream's lot has expired: at its site, the last day on which it could be used is over."""
+        expires_on = self.expires_on(stream)
+        return expires_on is not None and expires_on < self.book.today(stream.key.tenant, stream.key.place.site)
+
+    def suits(self, line: OrderLine, stream: Stream) -> bool:
+        """Say whether a line can use stock: of the lot that was named, not expired, keeping as long as is wanted."""
+        if line.lot and stream.key.lot != line.lot:
+            return False
+        expires_on = self.expires_on(stream)
+        if expires_on is None:
+            return True
+        if line.least_expiry is not None and expires_on < line.least_expiry:
+            return False
+        return line.allow_expired or not self.expired(stream)
 
     def arriving(self, key: StreamKey) -> Stream:
         """Return the stream that stock comes to: of a blocked lot, what would be available is quarantined."""
         if key.stock_status is StockStatus.AVAILABLE and key.lot:
-            lot = (key.tenant, key.sku, key.lot)
+            lot = lot_of(key)
             if lot in self.book.blocked_lots:
                 return self.stream(replace(key, stock_status=StockStatus.QUARANTINED))
-            self.lots_made_available.add(lot)
+            self.lots_made_available[lot] = self.stream(key)
         return self.stream(key)
 
     def on_hand(self, stream: Stream) -> int:
@@ -301,7 +380,7 @@ class Draft:
 
     def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[Bucket]:
         """Yield the free stock of a line's pool that the line can use."""
-        return (b for b in self.free_stock(pool_of(line), excluding=excluding) if suits(line, b.stream))
+        return (b for b in self.free_stock(pool_of(line), excluding=excluding) if self.suits(line, b.stream))
 
     def at(self, location_id: str) -> list[Stream]:
         """Return the streams at a virtual location that was read and hold something."""
@@ -322,7 +401,7 @@ class Draft:
         for stream in candidates:
             free = self.free(stream)
             if free > 0 and (not excluding or stream.stream_id != excluding):
-                yield Bucket(stream, free)
+                yield Bucket(stream, free, self.expires_on(stream))
 
     def freed_by(self, order_ref: str) -> Iterator[Bucket]:
         """Yield the free stock that an order lets go of in this draft: in these streams it holds less than before."""
@@ -333,7 +412,7 @@ class Draft:
         for stream, change in net.items():
             free = min(-change, self.free(stream))
             if free > 0:
-                yield Bucket(stream, free)
+                yield Bucket(stream, free, self.expires_on(stream))
 
     def line(self, key: LineKey) -> OrderLine | None:
         """Return this draft's own copy of an order line."""
@@ -464,6 +543,8 @@ def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]
         (book.blocked_lots.discard if block_no is None else book.blocked_lots.add)(lot)
     for stream in draft.new_streams.values():
         book.add_stream(stream)
+    if draft.lots:
+        _date(book, draft.lots)
     for line in lines:
         known = book.lines.get(line_key(line))
         if line.backordered != (known.backordered if known else 0):
@@ -475,3 +556,14 @@ def apply(draft: Draft, entries: Collection[Entry], lines: Collection[OrderLine]
         stream.unchained += 1
         if reserved:
             book.add_hold(draft.tenant, holder, stream, reserved)
+
+
+def _date(book: Book, lots: Mapping[LotKey, LotDate]) -> None:
+    """Take up when lots expire. Who has kept their pools in memory must read them again."""
+    book.lots |= lots
+    for lot, known in lots.items():
+        for stream in book.of_lot(lot):
+            if stream.expires_on != known.expires_on:
+                stream.expires_on = known.expires_on
+                if stream.pool_id in book.pools:
+                    book.changed_pools.add(stream.pool_id)

@@ -15,6 +15,7 @@ from stockbridge.domain.errors import Conflict, InvariantViolated, StockbridgeEr
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.book import Book, Draft, Entry, apply, line_key
+from stockbridge.ledger.days import Today
 from stockbridge.ledger.loading import TICK, Loaded, Posted
 from stockbridge.ledger.outcomes import Outcome
 from stockbridge.ledger.requests import Request
@@ -67,6 +68,8 @@ class Decision:
             displaced=frozenset(self.draft.displaced),
             unaccounted=tuple(self.draft.unaccounted),
             guessed=tuple(self.draft.guessed),
+            expired=tuple(self.draft.expired_issues),
+            unpicked=tuple(self.draft.unpicked),
         )
 
     @property
@@ -92,9 +95,9 @@ class Repeat:
 Verdict = Decision | Repeat | StockbridgeError
 
 
-def decide_batch(batch: Sequence[Asked], loaded: Loaded) -> tuple[Book, list[Verdict]]:
+def decide_batch(batch: Sequence[Asked], loaded: Loaded, today: Today) -> tuple[Book, list[Verdict]]:
     """Decide each request, accepted or not, in turn. Raises `NotLoaded` where a rule needs more."""
-    book = loaded.book()
+    book = loaded.book(today)
     posted: dict[tuple[str, str], Posted | Decision] = dict(loaded.posted)
     verdicts: list[Verdict] = []
     for number, asked in enumerate(batch):

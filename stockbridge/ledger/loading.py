@@ -9,10 +9,11 @@ from typing import Final
 from uuid import UUID
 
 from stockbridge.domain.errors import InvariantViolated
-from stockbridge.domain.stock import PoolKey
+from stockbridge.domain.stock import LotKey, PoolKey
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts
-from stockbridge.ledger.book import Book, LotKey, NotLoaded, Stream
+from stockbridge.ledger.book import Book, LotDate, NotLoaded, Stream
+from stockbridge.ledger.days import Site, Today
 from stockbridge.ledger.keeping import Kept
 from stockbridge.ledger.reading import LINE_WIDTH, line_of, stream_of
 from stockbridge.ledger.requests import Request
@@ -47,13 +48,14 @@ class Loaded:
     lines: Rows
     kept: Mapping[UUID, Kept]
     blocked_lots: set[LotKey] = field(default_factory=set)
+    lots: dict[LotKey, LotDate] = field(default_factory=dict)
     of_news: bool = False
     queues: set[UUID] = field(default_factory=set)
     holders: set[UUID] = field(default_factory=set)
 
-    def book(self) -> Book:
+    def book(self, today: Today) -> Book:
         """Make the book of what was read. What was kept is in it as it is, and can be decided on once."""
-        book = Book(self.marks, self.queues, self.holders, self.blocked_lots)
+        book = Book(self.marks, self.queues, self.holders, self.blocked_lots, self.lots, today)
         for pool in self.kept.values():
             for stream in pool.streams:
                 book.add_stream(stream)
@@ -69,13 +71,18 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the requests of a batch name: pools, those in which stock may become free, orders, and skus brought."""
+    """What the requests of a batch name.
+
+    Pools and their sites, the pools in which stock may become free, orders, skus brought, and lots whose dates count.
+    """
 
     requests: Sequence[Request]
     pools: dict[UUID, PoolKey]
+    sites: set[Site]
     freeing: set[UUID]
     orders: set[tuple[str, str]]
     brought: set[tuple[str, str]]
+    lots: set[LotKey]
 
     @classmethod
     def of(cls, requests: Sequence[Request]) -> Needs:
@@ -89,7 +96,9 @@ class Needs:
                 freeing.update(named)
         orders = {(request.tenant, order_ref) for request in requests for order_ref in request.orders()}
         brought = {(pool.tenant, pool.sku) for request in requests if request.brings_stock for pool in request.pools()}
-        return cls(requests, dict(sorted(pools.items())), freeing, orders, brought)
+        sites = {(pool.tenant, pool.site) for pool in pools.values()}
+        lots = {lot for request in requests for lot in request.lots()}
+        return cls(requests, dict(sorted(pools.items())), sites, freeing, orders, brought, lots)
 
 
 async def load(
@@ -114,6 +123,7 @@ async def load(
         **_named(needs),
         "queues": queries.READ_QUEUES.call(array_of_plain(needs.freeing)) if needs.freeing else None,
         "blocked": queries.READ_BLOCKED_LOTS.call(*_pairs(needs.brought)) if needs.brought else None,
+        "lots": queries.READ_LOTS.call(*map(array_of_texts, zip(*needs.lots, strict=True))) if needs.lots else None,
     }
     asked = {name: call for name, call in calls.items() if call}
     found = dict(zip(asked, await session.begin(list(asked.values())), strict=True))
@@ -131,6 +141,7 @@ async def load(
         lines=[*found.get("orders", ()), *found.get("queues", ())],
         kept=kept,
         blocked_lots={(tenant, sku, lot) for tenant, sku, lot in found.get("blocked", ())},
+        lots={(tenant, sku, lot): LotDate(*date) for tenant, sku, lot, *date in found.get("lots", ())},
         queues=set(needs.freeing),
     )
 

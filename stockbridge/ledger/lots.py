@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -18,9 +19,13 @@ from stockbridge.ledger.reading import key_of
 
 @dataclass(frozen=True)
 class Lot:
-    """What is known of a lot. `block_no` is the recall's that blocks it; `sites` are those that have known the sku."""
+    """What is known of a lot. `block_no` is the recall's that blocks it; `sites` are those that have known the sku.
+
+    `expiry_computed` says that nobody told when it expires: that follows from a shelf life.
+    """
 
     expires_on: date | None
+    expiry_computed: bool
     block_no: str | None
     sites: tuple[str, ...]
 
@@ -68,11 +73,13 @@ class Movement:
         return self.recorded_at, self.posting_id, self.key.stream_id, self.seq
 
 
-_LOT: Final = text(
+_LOTS: Final = text(
     """
-    select l.expires_on, l.block_no,
+    select l.sku, l.lot, l.expires_on, l.expiry_computed, l.block_no,
            array(select p.site from ledger.pool p where p.tenant = l.tenant and p.sku = l.sku order by p.site) as sites
-    from ledger.lot l where l.tenant = :tenant and l.sku = :sku and l.lot = :lot
+    from ledger.lot l
+    where l.tenant = :tenant
+      and (l.sku, l.lot) in (select * from unnest(cast(:skus as text[]), cast(:lots as text[])))
     """
 )
 
@@ -121,8 +128,20 @@ _BEGINNING: Final = (datetime.fromisoformat("0001-01-02T00:00:00+00:00"), UUID(i
 
 async def find_lot(connection: AsyncConnection, tenant: str, sku: str, lot: str) -> Lot | None:
     """Return what is known of a lot, or None where nothing of it ever came."""
-    row = (await connection.execute(_LOT, {"tenant": tenant, "sku": sku, "lot": lot})).one_or_none()
-    return None if row is None else Lot(row.expires_on, row.block_no, tuple(row.sites))
+    return (await find_lots(connection, tenant, [(sku, lot)])).get((sku, lot))
+
+
+async def find_lots(
+    connection: AsyncConnection, tenant: str, named: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Lot]:
+    """Return what is known of lots, each named with its sku; of those of which anything ever came."""
+    if not named:
+        return {}
+    skus, names = zip(*named, strict=True)
+    rows = await connection.execute(_LOTS, {"tenant": tenant, "skus": list(skus), "lots": list(names)})
+    return {
+        (row.sku, row.lot): Lot(row.expires_on, row.expiry_computed, row.block_no, tuple(row.sites)) for row in rows
+    }
 
 
 async def lot_of_recall(connection: AsyncConnection, tenant: str, key: str) -> tuple[str, str] | None:

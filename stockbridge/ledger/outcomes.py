@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
+from stockbridge.ledger.book import Unpicked
 from stockbridge.ledger.requests import Request
 
 
@@ -18,7 +19,8 @@ class Outcome:
     `posting_id` is None where there was nothing to post. `lines` are the order lines that it changed, also of other
     orders, whose names are in `served` (they got stock) and `displaced` (a fact took it). `unaccounted` is what left
     though the ledger never had it: sku, site, quantity; `guessed` what was moved though nobody said which of several
-    units it was.
+    units it was; `expired` what left though it has expired. `unpicked` is what orders had picked, and want other goods
+    for.
     """
 
     request: Request
@@ -31,3 +33,5 @@ class Outcome:
     displaced: frozenset[str] = frozenset()
     unaccounted: tuple[tuple[str, str, int], ...] = ()
     guessed: tuple[tuple[str, str, int], ...] = ()
+    expired: tuple[tuple[str, str, int], ...] = ()
+    unpicked: tuple[Unpicked, ...] = ()

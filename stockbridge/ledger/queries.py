@@ -118,7 +118,7 @@ READ_STREAMS_AT: Final = Statement(
 _LINE_FIELDS: Final = """
 select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
        allocation_policy, queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned,
-       cancelled, least_expiry, queued_later"""
+       cancelled, least_expiry, allow_expired, queued_later"""
 
 SELECT_LINE: Final = _LINE_FIELDS + " from ledger.order_line "
 
@@ -157,21 +157,27 @@ where block_no is not null and (tenant, sku) in (select * from unnest(%s::text[]
 """,
 )
 
-# -- writing ---------------------------------------------------------------------------------------------------------
-
-# Learn of the lots that arrive. What is known of a lot stays.
-ENSURE_LOTS: Final = Statement(
-    "ensure_lots",
+# Read what is known of lots that are named.
+READ_LOTS: Final = Statement(
+    "read_lots",
     """
-insert into ledger.lot (tenant, sku, lot, expires_on)
-select * from unnest(%s::text[], %s::text[], %s::text[], %s::date[])
-on conflict do nothing
+select tenant, sku, lot, expires_on, expiry_computed from ledger.lot
+where (tenant, sku, lot) in (select * from unnest(%s::text[], %s::text[], %s::text[]))
 """,
 )
 
-# Insist that lots of which stock becomes available are not blocked.
-EXPECT_UNBLOCKED: Final = Statement(
-    "expect_unblocked", "select ledger.expect_unblocked(%s::text[], %s::text[], %s::text[])"
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+# Learn of lots that arrive, and of what is new of the dates of others.
+DATE_LOTS: Final = Statement(
+    "date_lots",
+    "select ledger.date_lots(%s::text[], %s::text[], %s::text[], %s::date[], %s::boolean[], %s::date[], %s::boolean[], "
+    "%s::uuid[])",
+)
+
+# Insist that lots of which stock becomes available are not blocked, and expire when we think.
+EXPECT_LOTS: Final = Statement(
+    "expect_lots", "select ledger.expect_lots(%s::text[], %s::text[], %s::text[], %s::date[])"
 )
 
 # Block lots, or lift their blocks.
@@ -231,7 +237,9 @@ from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %
 _FRESH_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
   allocation_policy, queued_at, ordered, reserved, backordered"""
 
-_LATER_COLUMNS: Final = "picked, to_put_back, shipped, delivered, returned, cancelled, least_expiry, queued_later"
+_LATER_COLUMNS: Final = (
+    "picked, to_put_back, shipped, delivered, returned, cancelled, least_expiry, allow_expired, queued_later"
+)
 
 _LINE_COLUMNS: Final = f"{_FRESH_COLUMNS}, {_LATER_COLUMNS}"
 
@@ -240,14 +248,14 @@ _FRESH_ARRAYS: Final = """%s::uuid[], %s::text[], %s::text[], %s::integer[], %s:
   %s::bigint[]"""
 
 _LINE_ARRAYS: Final = f"""unnest({_FRESH_ARRAYS}, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::date[], %s::text[])"""
+  %s::bigint[], %s::date[], %s::boolean[], %s::text[])"""
 
 # Of most new lines nothing is to say but their terms, and what was reserved or waits.
 INSERT_FRESH_LINES: Final = Statement(
     "insert_fresh_lines",
     f"""
 insert into ledger.order_line ({_LINE_COLUMNS})
-select fresh.*, 0, 0, 0, 0, 0, 0, null, '[]' from unnest({_FRESH_ARRAYS}) as fresh
+select fresh.*, 0, 0, 0, 0, 0, 0, null, false, '[]' from unnest({_FRESH_ARRAYS}) as fresh
 """,
 )
 
@@ -263,7 +271,7 @@ update ledger.order_line o set lot = n.lot, uom = n.uom, factor = n.factor, prio
   shortage_policy = n.shortage_policy, queued_at = n.queued_at, ordered = n.ordered, reserved = n.reserved,
   backordered = n.backordered, picked = n.picked, to_put_back = n.to_put_back, shipped = n.shipped,
   delivered = n.delivered, returned = n.returned, cancelled = n.cancelled, allocation_policy = n.allocation_policy,
-  least_expiry = n.least_expiry, queued_later = n.queued_later
+  least_expiry = n.least_expiry, allow_expired = n.allow_expired, queued_later = n.queued_later
 from {_LINE_ARRAYS} as n ({_LINE_COLUMNS})
 where o.tenant = n.tenant and o.order_ref = n.order_ref and o.line_no = n.line_no and o.pool_id = n.pool_id
 """,

@@ -23,6 +23,7 @@ from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.linked_lines import Proportion
 from stockbridge.domain.stock import (
     Evidence,
+    LotKey,
     Place,
     PoolKey,
     StockStatus,
@@ -71,6 +72,10 @@ class Request:
         """Name the streams outside of bins and staging whose balances the rule must know to decide."""
         return ()
 
+    def lots(self) -> Iterable[LotKey]:
+        """Name the lots whose dates the rule must know, though nothing of them may lie here yet."""
+        return ()
+
     def may_free(self) -> bool:
         """Say whether stock may become free, so that who waits for it is best read at once."""
         return True
@@ -93,7 +98,9 @@ class Request:
         return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 
-_CIRCUMSTANCES: Final = frozenset({"actor", "asked", "compared_seq", "former", "kept", "sites", "staging"})
+_CIRCUMSTANCES: Final = frozenset(
+    {"actor", "asked", "came_on", "compared_seq", "former", "kept", "shelf_life_days", "sites", "staging"}
+)
 """Fields that a repeat may find changed, though it asks for the same."""
 
 
@@ -130,7 +137,12 @@ def _insist(quantity: int | None, least: int) -> None:
 
 @dataclass(frozen=True)
 class ReceivedLine:
-    """What arrived of a sku. With serial numbers, as many as the quantity."""
+    """What arrived of a sku. With serial numbers, as many as the quantity.
+
+    Where nobody told when its lot expires, that is computed from the day it was produced on, or for a new lot from the
+    day that it `came_on`, and the product's `shelf_life_days`. `sites` are those where some of a lot may lie whose date
+    it may change.
+    """
 
     sku: str
     quantity: int
@@ -138,6 +150,10 @@ class ReceivedLine:
     expires_on: date | None = None
     serial_numbers: tuple[str, ...] = ()
     stock_status: StockStatus = StockStatus.AVAILABLE
+    produced_on: date | None = None
+    shelf_life_days: int | None = None
+    came_on: date | None = None
+    sites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 1)
@@ -154,7 +170,12 @@ class ReceiveStock(Request):
     lines: tuple[ReceivedLine, ...]
 
     def pools(self) -> Iterable[PoolKey]:
-        return (pool_key(self.tenant, self.place.site, line.sku) for line in self.lines)
+        for line in self.lines:
+            for site in (self.place.site, *line.sites):
+                yield pool_key(self.tenant, site, line.sku)
+
+    def lots(self) -> Iterable[LotKey]:
+        return ((self.tenant, line.sku, line.lot) for line in self.lines if line.lot)
 
     def streams(self) -> Iterable[StreamKey]:
         for line in self.lines:
@@ -166,7 +187,8 @@ class ReceiveStock(Request):
 class Demand:
     """An order line as it should be now. `lot` is the one that the customer named, or empty.
 
-    Stock that expires before `least_expiry` is not taken; stock that never expires is.
+    Stock that expires before `least_expiry` is not taken; stock that never expires is; what has expired already only
+    with `allow_expired`.
     """
 
     line_no: int
@@ -178,6 +200,7 @@ class Demand:
     lot: str = ""
     allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
     least_expiry: date | None = None
+    allow_expired: bool = False
 
     def __post_init__(self) -> None:
         _insist(self.ordered, 0)
@@ -589,6 +612,10 @@ class AdjustStock(_BucketRequest):
     def streams(self) -> Iterable[StreamKey]:
         return (self.stream, lost_from(self.stream))
 
+    def lots(self) -> Iterable[LotKey]:
+        key = self.stream
+        return [(key.tenant, key.sku, key.lot)] if key.lot else []
+
 
 @dataclass(frozen=True, kw_only=True)
 class CountMissing(_BucketRequest):
@@ -659,3 +686,17 @@ class UnblockLot(_LotRequest):
     """A fact: what arrives of a lot may be sold again. What was quarantined stays that until somebody has looked."""
 
     reason: ClassVar[str] = "lot_unblock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpireStock(Request):
+    """A fact: a day has begun at a site. Holds of a sku in what has expired give way. `day` names it in the key."""
+
+    reason: ClassVar[str] = "expiry"
+
+    site: str
+    sku: str
+    day: date
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (pool_key(self.tenant, self.site, self.sku),)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger import queries
 from stockbridge.ledger.arrays import array_of_plain, array_of_texts, columns
-from stockbridge.ledger.book import Book, LotKey, Stream, line_key, pool_of
+from stockbridge.ledger.book import UNDATED, Book, Stream, line_key, pool_of
 from stockbridge.ledger.deciding import Decision
 from stockbridge.ledger.reading import NO_PARTS, written_parts
-from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.statements import Call, Statement
 
 PATIENCE: Final = 4
@@ -24,9 +24,9 @@ _LOT_TEXTS = range(3)
 _STREAM_TEXTS = range(3, 11)
 _POSTING_TEXTS = (1, 2, 4, 5, 6, 9)
 _ENTRY_TEXTS = (2, 9)
-_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 11, 23)
+_LINE_TEXTS = (1, 2, 4, 5, 6, 7, 10, 11, 24)
 _FRESH_WIDTH = 16
-_FRESH = (0, 0, 0, 0, 0, 0, None, NO_PARTS)
+_FRESH = (0, 0, 0, 0, 0, 0, None, False, NO_PARTS)
 """What an order line says of what happens to it later: nothing yet."""
 
 
@@ -40,8 +40,8 @@ def writing(book: Book, decisions: Sequence[Decision]) -> list[Call]:
     turned = [stream for stream in streams if _turned(stream)]
     calls = [
         *_turn((stream for stream in turned if not _is_open(stream)), "false"),
-        *_call(queries.ENSURE_LOTS, [lot for posting in postings for lot in _lots(posting.request)], _LOT_TEXTS),
-        *_call(queries.EXPECT_UNBLOCKED, _made_available(postings), _LOT_TEXTS),
+        *_dating(book, postings),
+        *_call(queries.EXPECT_LOTS, _made_available(postings), _LOT_TEXTS),
         *_call(queries.INSERT_STREAMS, [_stream_row(s) for s in streams if not s.stored], _STREAM_TEXTS),
         *_turn((stream for stream in turned if _is_open(stream)), "true"),
         *_inserting(book, postings, decisions),
@@ -117,9 +117,12 @@ def _turned(stream: Stream) -> bool:
     return stream.stored and stream.tail is not None and stream.tail.was_open != _is_open(stream)
 
 
-def _lots(request: Request) -> Iterable[tuple[str, str, str, Any]]:
-    if isinstance(request, ReceiveStock):
-        yield from ((request.tenant, line.sku, line.lot, line.expires_on) for line in request.lines if line.lot)
+def _dating(book: Book, postings: Sequence[Decision]) -> list[Call]:
+    """Write down what is new of lots: from what was read of them to what is known after the batch."""
+    new = sorted({lot for posting in postings for lot in posting.draft.lots})
+    rows = [(*lot, *book.lots_as_read.get(lot, UNDATED), *book.lots[lot]) for lot in new]
+    claimed = array_of_plain(book.pools)
+    return [queries.DATE_LOTS.call(*columns(rows, _LOT_TEXTS), claimed)] if rows else []
 
 
 def _marking(book: Book, postings: Sequence[Decision]) -> list[Call]:
@@ -136,8 +139,9 @@ def _texts_or_null(value: str | None) -> str:
     return "{NULL}" if value is None else array_of_texts([value])
 
 
-def _made_available(postings: Sequence[Decision]) -> list[LotKey]:
-    return sorted({lot for posting in postings for lot in posting.draft.lots_made_available})
+def _made_available(postings: Sequence[Decision]) -> list[tuple[Any, ...]]:
+    made = {lot: stream for posting in postings for lot, stream in posting.draft.lots_made_available.items()}
+    return [(*lot, stream.expires_on) for lot, stream in sorted(made.items(), key=itemgetter(0))]
 
 
 def _line_row(line: OrderLine) -> tuple[Any, ...]:

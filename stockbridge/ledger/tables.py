@@ -99,7 +99,14 @@ lot = Table(
     _name("tenant"),
     _name("sku"),
     _name("lot"),
-    Column("expires_on", Date, nullable=True),
+    Column("expires_on", Date, nullable=True, comment="the last day on which it may be used, by its site's day"),
+    Column(
+        "expiry_computed",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="from a shelf life, until somebody tells when it expires",
+    ),
     Column(
         "received_at", INSTANT, nullable=False, server_default=text("clock_timestamp()"), comment="when it first came"
     ),
@@ -215,6 +222,13 @@ order_line = Table(
     *(Column(name, QUANTITY, nullable=False) for name in QUANTITIES),
     _name("allocation_policy", ALLOCATION_POLICY, server_default="first_expiry_first"),
     Column("least_expiry", Date, nullable=True, comment="what expires before is not taken"),
+    Column(
+        "allow_expired",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="whether what has expired already is taken",
+    ),
     Column(
         "queued_later",
         String,

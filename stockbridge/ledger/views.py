@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -25,8 +26,8 @@ class BalanceQuery:
     """Which balances are wanted; None is any.
 
     `locations` are the ids that the caller resolved a subtree to. Virtual locations (`customer/SO-1`) answer only
-    where they are named there. Without `as_of` the newest state is read; `basis` then means nothing. `cursor` is the
-    `next` of the page before.
+    where they are named there. Without `as_of` the newest state is read; `basis` then means nothing. `days` says which
+    day it is at each site then: what its lots expire by. `cursor` is the `next` of the page before.
     """
 
     tenant: str
@@ -37,6 +38,7 @@ class BalanceQuery:
     stock_status: StockStatus | None = None
     as_of: datetime | None = None
     basis: Basis = Basis.RECORDED
+    days: Mapping[str, date] = field(default_factory=dict)
     cursor: str | None = None
     limit: int = DEFAULT_LIMIT
 
@@ -50,16 +52,14 @@ class Balance:
     on_hand: int
     reserved: int
     seq: int
+    expires_on: date | None = None
+    expired: bool = False
 
     @property
     def available(self) -> int:
-        """What may still be promised."""
-        return available(self.key.stock_status, self.on_hand, self.reserved)
-
-
-def available(stock_status: StockStatus, on_hand: int, reserved: int) -> int:
-    """Compute what may be promised: only stock in the status `available` may."""
-    return on_hand - reserved if stock_status is StockStatus.AVAILABLE else 0
+        """What may still be promised: only stock in the status `available` that has not expired."""
+        usable = self.key.stock_status is StockStatus.AVAILABLE and not self.expired
+        return self.on_hand - self.reserved if usable else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Totals:
     available: int
     in_transit: int
     quarantined: int
+    expired: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +141,4 @@ class StockLevel:
     backordered: int
     in_transit: int
     quarantined: int
+    expired: int

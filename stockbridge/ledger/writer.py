@@ -29,6 +29,7 @@ from stockbridge.ledger.batch import Attachment, Batch, Waiting
 from stockbridge.ledger.book import Book, Entry, NotLoaded
 from stockbridge.ledger.chaining import chain
 from stockbridge.ledger.clock import Clock
+from stockbridge.ledger.days import Days, Today
 from stockbridge.ledger.deciding import Decision, Repeat, Verdict, decide_batch
 from stockbridge.ledger.keeping import KeptPools
 from stockbridge.ledger.loading import Loaded, load, load_more, load_tails, unread_tails
@@ -81,9 +82,19 @@ _OVERTAKEN: Final = (
 
 
 class LedgerWriter:
-    """The only code that writes stock. One for a process; safe to call from any number of tasks of its event loop."""
+    """The only code that writes stock. One for a process; safe to call from any number of tasks of its event loop.
 
-    def __init__(self, engine: AsyncEngine, companion: Companion | None = None, max_batch: int = MAX_BATCH) -> None:
+    `days` says which day it is at each site.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        companion: Companion | None = None,
+        max_batch: int = MAX_BATCH,
+        days: Days | None = None,
+    ) -> None:
+        self.days = days or Days()
         # We begin and commit ourselves (`statements.BEGIN`), together with what is read and written.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._companion = companion
@@ -239,10 +250,11 @@ class LedgerWriter:
 
     async def _transact(self, batch: Batch, former: Batch | None, *, locking: bool) -> None:
         """Read, decide, claim, write and commit. Raises `_Overtaken` where it has to be done under the locks."""
+        await self.days.learn(batch.needs.sites)
         async with self._session() as session:
             kept = {} if locking else self._kept.take(batch.needs.pools)
             loaded = await load(session, batch.needs, self._known_pools, kept, locking=locking)
-            book, verdicts = await _decide(session, batch, loaded, former)
+            book, verdicts = await _decide(session, batch, loaded, former, self.days.on(loaded.clock))
             decisions = [verdict for verdict in verdicts if isinstance(verdict, Decision)]
             chain(decisions)
             claim = Claim(loaded.marks, book.changed_pools, secrets.randbits(62), following=former is not None)
@@ -280,11 +292,13 @@ async def _commit(session: Session, calls: list[Call], *, announcing: bool) -> N
         session.hear(said)
 
 
-async def _decide(session: Session, batch: Batch, loaded: Loaded, former: Batch | None) -> tuple[Book, list[Verdict]]:
+async def _decide(
+    session: Session, batch: Batch, loaded: Loaded, former: Batch | None, today: Today
+) -> tuple[Book, list[Verdict]]:
     """Decide the batch, and again with more where a rule turns out to need it."""
     while True:
         try:
-            book, verdicts = decide_batch(batch.waiting, loaded)
+            book, verdicts = decide_batch(batch.waiting, loaded, today)
             break
         except NotLoaded as missing:
             if loaded.kept or former:

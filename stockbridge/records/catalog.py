@@ -43,6 +43,7 @@ class Product:
     allocation_policy: str
     additions: tuple[Addition, ...]
     is_kit: bool
+    shelf_life_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Location:
 
 
 _PRODUCTS: Final = Query(
-    "select sku, tracking, base_uom, packagings, allocation_policy, adds, kit from records.product "
+    "select sku, tracking, base_uom, packagings, allocation_policy, adds, kit, shelf_life_days from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s)"
 )
 _WEIGHTS: Final = Query(
@@ -92,10 +93,12 @@ def product_of(
     allocation_policy: str,
     adds: list[dict[str, Any]],
     kit: bool,
+    shelf_life_days: int | None = None,
 ) -> Product:
     """Read what is needed of a product's row."""
     units = ProductUnits(sku, base_uom, base_units(base_uom, packagings))
-    return Product(sku, tracking, units, allocation_policy, tuple(Addition.of_row(rule) for rule in adds), kit)
+    additions = tuple(Addition.of_row(rule) for rule in adds)
+    return Product(sku, tracking, units, allocation_policy, additions, kit, shelf_life_days)
 
 
 def base_units(base_uom: str, packagings: Iterable[Mapping[str, Any]]) -> dict[str, int]:

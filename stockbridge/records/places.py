@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,15 @@ _PLACE: Final = Query(
 _STAGING: Final = Query(
     "select location_id from records.location "
     "where tenant = %(tenant)s and site = %(site)s and type = 'staging' order by location_id limit 1"
+)
+_TIME_ZONES: Final = Query(
+    "select tenant, location_id, time_zone from records.location "
+    "where type = 'site' and time_zone is not null "
+    "and (tenant, location_id) in (select * from unnest(%(tenants)s::text[], %(sites)s::text[]))"
+)
+_TIME_ZONES_OF: Final = Query(
+    "select location_id, time_zone from records.location "
+    "where tenant = %(tenant)s and type = 'site' and time_zone is not null"
 )
 
 
@@ -42,3 +52,15 @@ async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Pla
     if found is None:
         raise Rejected("no_staging", f"Site {site} has no staging location to pick into.")
     return Place(found[0], site, PlaceKind.STAGING)
+
+
+async def time_zones(connection: AsyncConnection, sites: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the time zones of sites, each named with its tenant; of those that have one."""
+    tenants, names = zip(*sites, strict=True) if sites else ((), ())
+    rows = await _TIME_ZONES.rows(connection, tenants=list(tenants), sites=list(names))
+    return {(tenant, site): zone for tenant, site, zone in rows}
+
+
+async def time_zones_of(connection: AsyncConnection, tenant: str) -> dict[str, str]:
+    """Return the time zones of a tenant's sites."""
+    return dict(await _TIME_ZONES_OF.rows(connection, tenant=tenant))

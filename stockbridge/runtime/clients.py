@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.activities.site_days import site_days
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
 from stockbridge.ledger.signing import SigningKey, key_bytes
@@ -55,7 +56,7 @@ def _within(url: str) -> URL:
 
 def ledger_of(engine: AsyncEngine) -> LedgerWriter:
     """Make the ledger's writer of this process, with the books of orders kept in step."""
-    return LedgerWriter(engine, OrderBookkeeping())
+    return LedgerWriter(engine, OrderBookkeeping(), days=site_days(engine))
 
 
 async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool = False) -> Client:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.activities.site_days import site_days
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from stockbridge.api.app import create_app
 from stockbridge.api.services import ApiServices
@@ -24,7 +25,7 @@ SECRET = "sandbox-carrier-secret"
 @pytest.fixture
 async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     """The API, as a tenant's default ERP uses it. The tenant's connection to the sandbox carrier has its own name."""
-    ledger = LedgerWriter(engine, OrderBookkeeping())
+    ledger = LedgerWriter(engine, OrderBookkeeping(), days=site_days(engine))
     gateway = DirectGateway(engine, ledger)
     settings = SandboxCarrierSettings(
         base_url="http://127.0.0.1:9", token=SecretStr("token"), secret=SecretStr(SECRET), timeout_s=1
@@ -37,19 +38,17 @@ async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     async def temporal_answers() -> bool:
         return not gateway.down
 
-    app = create_app(
-        ApiServices(
-            engine=engine,
-            ledger=ledger,
-            orders=gateway,
-            carriers={tenant: carrier},
-            body_limit_bytes=64 * 1024,
-            temporal_health=temporal_answers,
-        )
+    services = ApiServices(
+        engine=engine,
+        ledger=ledger,
+        orders=gateway,
+        carriers={tenant: carrier},
+        body_limit_bytes=64 * 1024,
+        temporal_health=temporal_answers,
     )
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(create_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
-        yield Door(http, engine, gateway, tenant, f"key-{tenant}")
+        yield Door(http, engine, gateway, tenant, f"key-{tenant}", services)
     await carrier.aclose()
 
 

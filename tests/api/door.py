@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stockbridge.activities.deciding import Deciding
 from stockbridge.activities.messages import CommandAnswer
 from stockbridge.api import examples
+from stockbridge.api.services import ApiServices
 from stockbridge.domain.errors import Unavailable
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import inbox
@@ -69,6 +70,7 @@ class Door:
     gateway: DirectGateway
     tenant: str
     key: str
+    services: ApiServices
 
     def headers(self, key: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {key or self.key}"}

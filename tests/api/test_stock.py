@@ -45,11 +45,14 @@ async def test_the_inventory_tells_what_is_where_and_what_is_promised(stocked: D
         "on_hand": 120,
         "reserved": 24,
         "available": 96,
+        "expires_on": None,
+        "expired": False,
         "seq": 2,
         "uom": "EA",
         "packaged": None,
     }
-    assert told["totals"] == {"on_hand": 120, "reserved": 24, "available": 96, "in_transit": 0, "quarantined": 0}
+    totals = {"on_hand": 120, "reserved": 24, "available": 96, "in_transit": 0, "quarantined": 0, "expired": 0}
+    assert told["totals"] == totals
     assert (told["as_of"], told["next"]) == (None, None)
 
 
@@ -307,6 +310,7 @@ async def test_the_stock_levels_of_a_site(stocked: Door) -> None:
                 "backordered": 12,
                 "in_transit": 0,
                 "quarantined": 0,
+                "expired": 0,
             }
         ],
         "next": None,

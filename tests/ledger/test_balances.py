@@ -236,9 +236,10 @@ async def test_stock_levels_sum_up_a_site(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4), (2, "CUP", 3)))
     await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 1)))
 
+    today = datetime.now(UTC).date()
     async with warehouse.engine.connect() as connection:
-        cup, mug = await stock_levels(connection, warehouse.tenant, "HAM")
-        assert await stock_levels(connection, warehouse.tenant, "HAM", after_sku="CUP") == [mug]
+        cup, mug = await stock_levels(connection, warehouse.tenant, "HAM", today)
+        assert await stock_levels(connection, warehouse.tenant, "HAM", today, after_sku="CUP") == [mug]
 
     assert (cup.sku, cup.on_hand, cup.backordered) == ("CUP", 0, 3)
     assert (mug.on_hand, mug.reserved, mug.available, mug.in_transit, mug.quarantined) == (11, 3, 6, 1, 2)

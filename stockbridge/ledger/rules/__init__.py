@@ -20,6 +20,7 @@ from stockbridge.ledger.requests import (
     CountMissing,
     DeliverLostParcel,
     DeliverParcel,
+    ExpireStock,
     IssueGoods,
     LoseParcel,
     MoveStock,
@@ -36,7 +37,7 @@ from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
 from stockbridge.ledger.rules.issuing import issue
 from stockbridge.ledger.rules.leaving import deliver, deliver_lost, lose, take_return
-from stockbridge.ledger.rules.lots import block, unblock
+from stockbridge.ledger.rules.lots import block, expire, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues
 from stockbridge.ledger.rules.receiving import receive
@@ -61,6 +62,7 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     ReturnGoods: take_return,
     BlockLot: block,
     UnblockLot: unblock,
+    ExpireStock: expire,
 }
 
 

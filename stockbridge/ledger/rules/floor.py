@@ -11,7 +11,7 @@ from stockbridge.domain.allocation import first_expiry_first, take
 from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.orders import OrderLine, ShortagePolicy
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
-from stockbridge.ledger.book import Draft, Stream
+from stockbridge.ledger.book import Draft, Stream, pool_of
 from stockbridge.ledger.requests import ConfirmPick, MoveStock, PickedLine, PutBack
 from stockbridge.ledger.rules.facts import need_on_hand
 from stockbridge.ledger.rules.holding import (
@@ -41,16 +41,16 @@ def pick(request: ConfirmPick, draft: Draft) -> Answer:
         line = line_of(request, asked, draft)
         if (asked.quantity or 0) > line.unpicked:
             raise too_much(index, asked, "pick", asked.quantity or 0, line.unpicked, "more_than_held")
-        _pick_line(draft, line, asked, request.staging_of(line.site), index)
+        _pick_line(draft, line, index, asked, request.staging_of(line.site))
     missing = _put_aside_the_rest(draft, request) if request.short else []
     follow(draft, request.order_ref, request.linked)
     answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
     return {**answer, "missing": missing} if missing else answer
 
 
-def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place, index: int) -> None:
+def _pick_line(draft: Draft, line: OrderLine, index: int, asked: PickedLine, staging: Place) -> None:
     holder = (line.order_ref, line.line_no)
-    for stream, part in _sources(draft, line, asked, index):
+    for stream, part in _sources(draft, line, index, asked):
         to = draft.stream(StreamKey(line.tenant, line.sku, staging, stream.key.lot, stream.key.serial_number))
         to.expires_on = stream.expires_on
         draft.move(stream, -part, -part, holder)
@@ -58,13 +58,13 @@ def _pick_line(draft: Draft, line: OrderLine, asked: PickedLine, staging: Place,
         line.picked += part
 
 
-def _sources(draft: Draft, line: OrderLine, asked: PickedLine, index: int) -> list[tuple[Stream, int]]:
+def _sources(draft: Draft, line: OrderLine, index: int, asked: PickedLine) -> list[tuple[Stream, int]]:
     """Name the streams that a pick takes from. What it takes beside the line's hold changes places with the hold.
 
     A serial number says where it lies; anything else is taken beside the hold only where the picker says that it was.
     """
     quantity = asked.quantity or 0
-    named = matching(draft.holds(line, BINS), asked)
+    named = [hold for hold in matching(draft.holds(line, BINS), asked) if draft.suits(line, hold[0])]
     sources: list[tuple[Stream, int]] = []
     for stream, held in named:
         part = min(held, quantity)
@@ -76,6 +76,7 @@ def _sources(draft: Draft, line: OrderLine, asked: PickedLine, index: int) -> li
         sources = _merge(sources, swapped)
         quantity -= sum(part for _, part in swapped)
     if quantity:
+        _refuse_expired(draft, line, index, asked)
         where = asked.place.location_id if asked.place else "its bins"
         field = "serial_numbers" if asked.serial_numbers else "lot" if asked.lot else "quantity"
         detail = (
@@ -83,6 +84,17 @@ def _sources(draft: Draft, line: OrderLine, asked: PickedLine, index: int) -> li
         )
         raise Rejected("more_than_held", detail, [Fault(f"/lines/{index}/{field}", "more_than_held", detail)])
     return sources
+
+
+def _refuse_expired(draft: Draft, line: OrderLine, index: int, asked: PickedLine) -> None:
+    """Refuse to pick what has expired, of the line's hold or beside it, where the order does not allow it."""
+    free = [(bucket.stream, bucket.free) for bucket in draft.free_stock(pool_of(line)) if asked.place is not None]
+    for stream, _ in matching([*draft.holds(line, BINS), *free], asked):
+        if draft.expired(stream) and not line.allow_expired:
+            key = stream.key
+            goods = f"Lot {key.lot} of {key.sku} at {key.place.location_id} expired on {draft.expires_on(stream)}"
+            detail = f"Line {line.line_no}: {goods}: it is not picked, unless the order allows expired stock."
+            raise Rejected("expired", detail, [Fault(f"/lines/{index}/quantity", "expired", detail)])
 
 
 def _merge(sources: list[tuple[Stream, int]], more: list[tuple[Stream, int]]) -> list[tuple[Stream, int]]:

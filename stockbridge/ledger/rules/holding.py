@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.linked_lines import Component, Proportion, beyond, whole_kits
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
-from stockbridge.ledger.book import Bucket, Draft, Stream
+from stockbridge.ledger.book import Bucket, Draft, Stream, Unpicked, line_key
 from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
@@ -138,6 +139,45 @@ def make_up(draft: Draft, lost: list[tuple[OrderLine, int]], *, excluding: UUID 
 def _place_in_queue(lost: tuple[OrderLine, int]) -> tuple[int, datetime, str, int]:
     line, _ = lost
     return -line.priority, line.queued_at or _EVER, line.order_ref, line.line_no
+
+
+def let_go(draft: Draft, line: OrderLine) -> int:
+    """Give up what a line holds that does not suit it, and return how much: that is demand to be met again.
+
+    What of it is picked is to be put back. Where some of a line is to be put back already, that is what does not suit.
+    """
+    holder = (line.order_ref, line.line_no)
+    again = 0
+    for stream, held in draft.holds(line, BINS):
+        if not draft.suits(line, stream):
+            draft.move(stream, 0, -held, holder)
+            again += held
+    staged = draft.holds(line, STAGING)
+    unpicked = line.picked - sum(held for stream, held in staged if draft.suits(line, stream))
+    for stream, held in staged:
+        if unpicked > 0 and not draft.suits(line, stream):
+            part = min(held, unpicked)
+            draft.unpicked.append(Unpicked(*holder, line.sku, line.site, stream.key.lot, part))
+            line.picked -= part
+            line.to_put_back += part
+            again += part
+            unpicked -= part
+    line.reserved -= again
+    return again
+
+
+def reconsider(draft: Draft, streams: Iterable[Stream]) -> None:
+    """Have the holds in streams give way that don't suit their lines any more: as in `displace`, but for what suits."""
+    lines = {line_key(line): line for stream in streams for line, _ in holders(draft, stream)}
+    lost = [(line, again) for line in lines.values() if (again := let_go(draft, line))]
+    draft.displaced.update(line.order_ref for line, _ in lost)
+    make_up(draft, lost)
+
+
+def promised(draft: Draft, pool_id: UUID) -> list[Stream]:
+    """Return the streams of a pool in which something is held."""
+    found = [s for s in draft.book.streams.values() if s.pool_id == pool_id and draft.reserved(s)]
+    return sorted(found, key=attrgetter("name"))
 
 
 def matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[Stream, int]]:

@@ -158,7 +158,8 @@ class _Leaving:
         """Issue free stock of the lot that the customer named, if one is named."""
         line = self.line
         here = (b for b in self.draft.free_stock(pool_of(line)) if not line.lot or b.stream.key.lot == line.lot)
-        for bucket, part in take(first_expiry_first(here), self.missing):
+        likely = sorted(first_expiry_first(here), key=lambda bucket: self.draft.expired(bucket.stream))
+        for bucket, part in take(likely, self.missing):
             self._guess_at(bucket.stream, part)
             self._leave_beside(bucket.stream, part)
 
@@ -198,6 +199,8 @@ class _Leaving:
         self.line.shipped += quantity
         self.missing -= quantity
         self.gone.append((key, quantity))
+        if self.draft.expired(stream) and not self.line.allow_expired:
+            self.draft.expired_issues.append((self.line.sku, self.line.site, quantity))
 
 
 def absorb(draft: Draft, line: OrderLine, quantity: int) -> None:

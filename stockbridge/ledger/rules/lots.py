@@ -1,4 +1,4 @@
-"""Lots that may not be sold: blocked, and let go again."""
+"""Lots that may not be sold: blocked, and let go again, or expired."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, StockStatus
 from stockbridge.ledger.book import Draft, Stream
-from stockbridge.ledger.requests import BlockLot, UnblockLot
-from stockbridge.ledger.rules.holding import Answer, make_up, take_away
+from stockbridge.ledger.requests import BlockLot, ExpireStock, UnblockLot
+from stockbridge.ledger.rules.holding import Answer, make_up, promised, reconsider, take_away
 
 
 def block(request: BlockLot, draft: Draft) -> Answer:
@@ -34,6 +34,13 @@ def unblock(request: UnblockLot, draft: Draft) -> Answer:
         raise Rejected("lot_not_blocked", f"Lot {request.lot} of {request.sku} is not blocked.", status=409)
     draft.lots_marked[request.named] = None
     return _said(request)
+
+
+def expire(request: ExpireStock, draft: Draft) -> Answer:
+    """Have holds in what has expired give way to the day that has begun; whoever allows it keeps them."""
+    (pool,) = request.pools()
+    reconsider(draft, [stream for stream in promised(draft, pool.pool_id) if draft.expired(stream)])
+    return {"sku": request.sku, "day": request.day.isoformat(), "displaced": sorted(draft.displaced)}
 
 
 def _available(draft: Draft, request: BlockLot) -> list[Stream]:

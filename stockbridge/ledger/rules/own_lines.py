@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stockbridge.domain.orders import OrderLine
-from stockbridge.ledger.book import Draft, Stream, line_key, pool_of, suits
+from stockbridge.ledger.book import Draft, Stream, line_key, pool_of
 from stockbridge.ledger.rules.holding import STAGING, promise
 from stockbridge.ledger.rules.queue import turns
 
@@ -22,7 +22,7 @@ def serve_own_lines(draft: Draft, order_ref: str) -> None:
             freed = [
                 bucket
                 for bucket in draft.freed_by(order_ref)
-                if bucket.stream.pool_id == pool_of(line) and suits(line, bucket.stream)
+                if bucket.stream.pool_id == pool_of(line) and draft.suits(line, bucket.stream)
             ]
             line.wait_less(got + promise(draft, line, turn.quantity - got, freed), since=turn.since)
 
@@ -37,7 +37,7 @@ def take_over(draft: Draft, line: OrderLine, quantity: int, others: Iterable[Ord
         if other is line or pool_of(other) != pool_of(line):
             continue
         for stream, unwanted in list(_to_put_back(draft, other)):
-            part = min(unwanted, quantity - taken) if suits(line, stream) else 0
+            part = min(unwanted, quantity - taken) if draft.suits(line, stream) else 0
             if part > 0:
                 draft.move(stream, 0, -part, (other.order_ref, other.line_no))
                 draft.move(stream, 0, part, (line.order_ref, line.line_no))
@@ -52,7 +52,7 @@ def _to_put_back(draft: Draft, line: OrderLine) -> Iterator[tuple[Stream, int]]:
     """Yield what of a line in staging is not wanted any more: what does not suit it, then what expires last."""
     left = line.to_put_back
     latest_first = draft.holds(line, STAGING)[::-1]
-    for stream, quantity in sorted(latest_first, key=lambda hold: suits(line, hold[0])):
+    for stream, quantity in sorted(latest_first, key=lambda hold: draft.suits(line, hold[0])):
         part = min(quantity, left)
         if part:
             yield stream, part

@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
-from stockbridge.domain.stock import PlaceKind
-from stockbridge.ledger.book import Draft, LineKey, line_key, suits
+from stockbridge.ledger.book import Draft, LineKey, line_key
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
-from stockbridge.ledger.rules.holding import STAGING, Answer, follow, give_up, line_of, quantities, reserve, too_much
+from stockbridge.ledger.rules.holding import (
+    STAGING,
+    Answer,
+    follow,
+    give_up,
+    let_go,
+    line_of,
+    quantities,
+    reserve,
+    too_much,
+)
 from stockbridge.ledger.rules.own_lines import serve_own_lines, take_over
 
 
@@ -85,8 +94,9 @@ def _take_terms(draft: Draft, line: OrderLine, request: AmendOrder, demand: Dema
     line.uom, line.factor = demand.uom, demand.factor
     _forget_cancelled(line, line.ordered - demand.ordered)
     line.allocation_policy = demand.allocation_policy
-    if (demand.lot, demand.least_expiry) != (line.lot, line.least_expiry):
-        line.lot, line.least_expiry = demand.lot, demand.least_expiry
+    goods = (demand.lot, demand.least_expiry, demand.allow_expired)
+    if goods != (line.lot, line.least_expiry, line.allow_expired):
+        line.lot, line.least_expiry, line.allow_expired = goods
         _change_goods(draft, line)
     if demand.ordered < line.ordered:
         _lower(draft, line, line.ordered - demand.ordered)
@@ -121,6 +131,7 @@ def _new_line(request: AmendOrder, demand: Demand) -> OrderLine:
         shortage_policy=request.shortage_policy,
         allocation_policy=demand.allocation_policy,
         least_expiry=demand.least_expiry,
+        allow_expired=demand.allow_expired,
     )
 
 
@@ -139,9 +150,9 @@ def _raise(draft: Draft, line: OrderLine, quantity: int, unwanted: Sequence[Orde
 
 def _to_take_back(draft: Draft, line: OrderLine) -> int:
     """Count what lies in staging, no longer wanted, that is what is wanted now."""
-    if not line.to_put_back or not (line.lot or line.least_expiry):
-        return line.to_put_back
-    held = sum(held for stream, held in draft.holds(line, STAGING) if suits(line, stream))
+    if not line.to_put_back:
+        return 0
+    held = sum(held for stream, held in draft.holds(line, STAGING) if draft.suits(line, stream))
     return max(0, min(line.to_put_back, held - line.picked))
 
 
@@ -187,18 +198,7 @@ def _change_goods(draft: Draft, line: OrderLine) -> None:
     """
     again = line.backordered
     line.wait_less(again)
-    for stream, held in draft.holds(line):
-        if suits(line, stream):
-            continue
-        wanted = held
-        if stream.key.place.kind is PlaceKind.STAGING:
-            wanted = min(held, line.picked)  # the rest is to be put back already
-            line.picked -= wanted
-            line.to_put_back += wanted
-        else:
-            draft.move(stream, 0, -held, (line.order_ref, line.line_no))
-        line.reserved -= wanted
-        again += wanted
+    again += let_go(draft, line)
     line.ordered -= again
     draft.returning[line_key(line)] = again
 

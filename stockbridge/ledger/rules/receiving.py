@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from stockbridge.domain.days import expiry_of
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import StreamKey, supplier
-from stockbridge.ledger.book import Draft
-from stockbridge.ledger.requests import ReceiveStock
-from stockbridge.ledger.rules.holding import Answer
+from stockbridge.ledger.book import UNDATED, Draft, LotDate
+from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
+from stockbridge.ledger.rules.holding import Answer, reconsider
 
 
 def receive(request: ReceiveStock, draft: Draft) -> Answer:
-    """Bring stock from the supplier."""
+    """Bring stock from the supplier, and learn when its lots expire."""
+    _learn_dates(request, draft)
     source = supplier(request.place.site)
     for index, line in enumerate(request.lines):
         if line.serial_numbers and len(set(line.serial_numbers)) != line.quantity:
@@ -20,11 +22,67 @@ def receive(request: ReceiveStock, draft: Draft) -> Answer:
         for serial in line.serial_numbers or ("",):
             quantity = 1 if serial else line.quantity
             to = draft.arriving(StreamKey(request.tenant, line.sku, request.place, line.lot, serial, line.stock_status))
-            if to.expires_on is None:
-                to.expires_on = line.expires_on
             out = draft.stream(StreamKey(request.tenant, line.sku, source, line.lot, serial))
             if serial and draft.on_hand(out) <= -1:
                 raise Rejected("serial_known", f"Serial number {serial} of {line.sku} was received before.", status=409)
             draft.move(out, -quantity, 0)
             draft.move(to, quantity, 0)
-    return {"received": [{"sku": line.sku, "quantity": line.quantity} for line in request.lines]}
+    _act_on_dates(draft)
+    return {"received": [_received(draft, request, line) for line in request.lines]}
+
+
+def _received(draft: Draft, request: ReceiveStock, line: ReceivedLine) -> Answer:
+    """Say what came of a line, and when its lot expires by all that is known now."""
+    known = draft.lot((request.tenant, line.sku, line.lot)) or UNDATED
+    return {
+        "sku": line.sku,
+        "quantity": line.quantity,
+        "expires_on": known.expires_on and known.expires_on.isoformat(),
+        "expiry_computed": known.computed,
+    }
+
+
+# -- when lots expire ------------------------------------------------------------------------------------------------
+
+
+def _learn_dates(request: ReceiveStock, draft: Draft) -> None:
+    """Take up when the lots that came expire. What was told before stands: who tells otherwise is refused."""
+    faults: list[Fault] = []
+    for index, line in enumerate(request.lines):
+        if not line.lot:
+            continue
+        lot = (request.tenant, line.sku, line.lot)
+        known = draft.lot(lot)
+        if _contradicts(line, known):
+            detail = f"Lot {line.lot} of {line.sku} expires on {known and known.expires_on}, not on {line.expires_on}."
+            faults.append(Fault(f"/lines/{index}/expires_on", "expiry_contradicts", detail))
+        elif (now := _date_of(line, known)) != known:
+            draft.lots[lot] = now
+    if faults:
+        raise Rejected(faults[0].code, faults[0].detail, faults)
+
+
+def _contradicts(line: ReceivedLine, known: LotDate | None) -> bool:
+    told = known is not None and known.expires_on is not None and not known.computed
+    return told and line.expires_on not in {None, known and known.expires_on}
+
+
+def _date_of(line: ReceivedLine, known: LotDate | None) -> LotDate:
+    """Say when a lot expires: as told now, as known, or so long after it was produced; a new one, after it came."""
+    if line.expires_on is not None:
+        return LotDate(line.expires_on, computed=False)
+    if known is not None and known.expires_on is not None:
+        return known
+    since = line.produced_on or (line.came_on if known is None else None)
+    if since is None or line.shelf_life_days is None:
+        return known or UNDATED
+    return LotDate(expiry_of(since, line.shelf_life_days), computed=True)
+
+
+def _act_on_dates(draft: Draft) -> None:
+    """Have holds give way in lots that expire on another day than was known; who waits may get what keeps longer."""
+    book = draft.book
+    changed = [lot for lot, date in draft.lots.items() if book.lots.get(lot, UNDATED).expires_on != date.expires_on]
+    streams = [stream for lot in changed for stream in book.of_lot(lot)]
+    reconsider(draft, [stream for stream in streams if draft.reserved(stream)])
+    draft.freed_pools.update(stream.pool_id for stream in streams if stream.allocatable and draft.free(stream) > 0)
