@@ -6,13 +6,16 @@ Also for orders that it was not about: one that was served from the queue, and o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
+from stockbridge.domain.packing import Row, merged, unnamed
+from stockbridge.domain.packing import quantities as totals
+from stockbridge.domain.units import from_base
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import AmendOrder, Request
 from stockbridge.ledger.writer import Outcome
@@ -135,42 +138,80 @@ def attention_row(reason: str, actions: Sequence[str], step: str, since: str) ->
     return {"reason": reason, "since": since, "actions": list(actions), "step": step}
 
 
-def erp_lines(lines: Iterable[OrderLine], quantity: str) -> list[dict[str, Any]]:
+ErpRow = dict[str, Any]
+"""A line of an ERP message, or what it says of one lot of it."""
+
+
+def erp_lines(lines: Iterable[OrderLine], quantity: str) -> list[ErpRow]:
     """Return lines as an ERP message tells them, `quantity` naming what the message is about."""
-    return [
-        {
-            "line_no": line.line_no,
-            "sku": line.sku,
-            "quantity": getattr(line, quantity),
-            "ordered": line.ordered,
-            "uom": line.uom,
-        }
-        for line in lines
-    ]
+    return [_erp_row(line, getattr(line, quantity)) for line in lines]
 
 
-def amounts(lines: Iterable[OrderLine], goods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return lines as an ERP message tells them that is about so much of each: as much as there is of its goods."""
-    told: dict[int, int] = defaultdict(int)
-    serials: dict[int, list[str]] = defaultdict(list)
-    for part in goods:
-        told[part["line_no"]] += part["quantity"]
-        serials[part["line_no"]] += [part["serial_number"]] if part["serial_number"] else []
-    about = erp_lines([line for line in lines if line.line_no in told and line.ordered], "ordered")
-    return [{**line, "quantity": told[line["line_no"]], "serial_numbers": serials[line["line_no"]]} for line in about]
+def _erp_row(line: OrderLine, quantity: int) -> ErpRow:
+    """Return so much of a line as an ERP message tells it; the message has the base unit where it has the line's."""
+    return {
+        "line_no": line.line_no,
+        "sku": line.sku,
+        "quantity": quantity,
+        "ordered": line.ordered,
+        "uom": line.uom,
+        "line_quantity": from_base(quantity, line.factor),
+        "line_uom": line.uom,
+    }
 
 
-def changes(kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine]) -> list[messages.Said]:
-    """Write a message about the lines of which there is now more, or less, of what it is named for."""
+def amounts(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[ErpRow]:
+    """Return lines as an ERP message tells them that is about so much of each: as much as there is of its goods.
+
+    One row a lot, with its serial numbers; together they are the line's.
+    """
+    by_line: dict[int, list[Row]] = defaultdict(list)
+    for row in merged(goods):
+        by_line[row["line_no"]].append(row)
+    return [_of_goods(line, row) for line in lines if line.ordered for row in by_line[line.line_no]]
+
+
+def _of_goods(line: OrderLine, row: Row) -> ErpRow:
+    named = {"lot": row["lot"] or None, "serial_numbers": row["serial_numbers"]}
+    return {**_erp_row(line, row["quantity"]), **named}
+
+
+def cancelled_lines(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[ErpRow]:
+    """Return how much of lines is cancelled as an ERP message tells it, with what is known of the goods."""
+    every, known = list(lines), list(goods)
+    named = totals(known)
+    for line in every:
+        rest = line.cancelled - named.get((line.line_no, line.sku, line.site), 0)
+        if rest < 0:  # more is to be put back than was cancelled: which of it was, nobody knows
+            known = [row for row in known if row["line_no"] != line.line_no]
+            rest = line.cancelled
+        known.append(unnamed({"line_no": line.line_no, "sku": line.sku, "site": line.site}, rest))
+    return amounts(every, known)
+
+
+def changes(
+    kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine], goods: Sequence[Row] = ()
+) -> list[messages.Said]:
+    """Write a message about the lines of which there is now more, or less, of what it is named for.
+
+    `goods` are what was cancelled just now.
+    """
     known = {(line.line_no, line.site, line.sku): getattr(line, kind) for line in before}
     changed = [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
-    return [(kind, {"lines": erp_lines(changed, kind)})] if changed else []
+    if not changed:
+        return []
+    return [(kind, {"lines": cancelled_lines(changed, goods) if goods else erp_lines(changed, kind)})]
 
 
-def demand_changes(before: Sequence[OrderLine], after: Sequence[OrderLine]) -> list[messages.Said]:
-    """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved."""
+def demand_changes(
+    before: Sequence[OrderLine], after: Sequence[OrderLine], gone: Sequence[Row] = ()
+) -> list[messages.Said]:
+    """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved.
+
+    `gone` is what will not arrive any more.
+    """
     return [
-        *changes("cancelled", before, after),
+        *changes("cancelled", before, after, gone),
         *changes("backordered", before, after),
         *changes("reserved", before, after),
     ]

@@ -14,6 +14,7 @@ from stockbridge.activities.deciding.desk import read_lines
 from stockbridge.activities.deciding.operators import ask_for_a_person
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.packing import of_units
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.requests import DeliverLostParcel, LineQuantity
 from stockbridge.ledger.writer import LedgerWriter, Outcome
@@ -89,7 +90,7 @@ async def _tell(
     loss: dict[str, Any],
 ) -> None:
     """Tell the ERP that the loss is none, and what else is not as it was."""
-    found = {"reason": "found", "lines": amounts(lines, loss["lines"])}
+    found = {"reason": "found", "lines": amounts(lines, of_units(loss["lines"]))}
     said: list[messages.Said] = [("cancelled", found)]
     for kind, payload in [*said, *demand_changes(former, lines)]:
         await messages.append(connection, order.tenant, order.order_ref, kind, payload)
@@ -108,7 +109,7 @@ async def _tell_arrival(
     if any(map(tracking.is_underway, boxes)):
         return
     others = [other for other in boxes if other["delivered_at"] is not None and shipment["delivered_at"] is None]
-    found = {"lines": [{**line, "serial_numbers": _serials(line)} for line in box["loss"]["lines"]]}
+    found = {"lines": of_units(box["loss"]["lines"])}
     await arriving.tell(connection, order, shipment["shipment_no"], [*others, found], event, at)
 
 

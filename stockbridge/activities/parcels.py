@@ -10,18 +10,20 @@ from typing import Any, Self
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import faults_of_names, is_live, live_parcels, read_held
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
+from stockbridge.ledger.balances import order_lines
 from stockbridge.records import catalog, orders, shipments
-
-
-def live(row: dict[str, Any]) -> bool:
-    """Say whether a shipment is made and has not left."""
-    return row["handed_over_at"] is None and row["dissolved_at"] is None
+from stockbridge.records.shipments import Parcel
 
 
 async def check_free(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], wanted: Any) -> None:
-    """Raise `Rejected` where parcels name more than the order holds and has not in another live shipment."""
+    """Raise `Rejected` where parcels name more than the order holds and has not in another live shipment.
+
+    Or other goods than it holds, or such as are in another parcel.
+    """
     used = await _in_live_shipments(connection, order)
     held = {line.line_no: line.reserved for line in lines if line.ordered}
     faults = []
@@ -34,30 +36,17 @@ async def check_free(connection: AsyncConnection, order: OrderId, lines: Sequenc
             if asked[line_no] > possible:
                 detail = f"Line {line_no}: {asked[line_no]} in parcels, but only {max(0, possible)} are held for it."
                 faults.append(Fault(f"/parcels/{index}/lines/{place}/quantity", "more_than_held", detail))
+    faults += await faults_of_names(connection, order, lines, wanted)
     if faults:
-        raise Rejected("more_than_held", faults[0].detail, faults)
+        raise Rejected(faults[0].code, faults[0].detail, faults)
 
 
 async def _in_live_shipments(connection: AsyncConnection, order: OrderId) -> dict[int, int]:
-    alive = {s["shipment_no"] for s in await shipments.of_order(connection, order.tenant, order.order_ref) if live(s)}
     used: dict[int, int] = defaultdict(int)
-    for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
-        if box["shipment_no"] in alive:
-            for content in box["lines"]:
-                used[content["line_no"]] += content["quantity"]
+    for box in await live_parcels(connection, order):
+        for content in box["lines"]:
+            used[content["line_no"]] += content["quantity"]
     return used
-
-
-async def all_that_is_picked(
-    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]
-) -> list[dict[str, Any]]:
-    """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
-    used = await _in_live_shipments(connection, order)
-    return [
-        {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": line.picked - used[line.line_no]}
-        for line in lines
-        if line.picked > used[line.line_no]
-    ]
 
 
 async def check_complete(
@@ -93,10 +82,6 @@ def _left_behind(line: OrderLine, waiting: int, unpacked: int) -> str:
     return f"Line {line.line_no}: {' and '.join(parts)}"
 
 
-LineKey = tuple[int, str, str]
-"""A line of an order as a parcel has it: number, sku, site."""
-
-
 @dataclass
 class _Wanted:
     """What live shipments may hold of each line, what was added to it just now, and which lines want other goods."""
@@ -120,34 +105,36 @@ class _Wanted:
             weights=await catalog.weights(connection, order.tenant, {line.sku for line in lines}),
         )
 
-    def fill(self, box: dict[str, Any]) -> dict[str, Any]:
-        """Return what a parcel is to hold now, and to weigh: what is added to a line joins what it has of it."""
-        contents = []
-        weight = box["weight_g"]
-        for content in box["lines"]:
-            key = (content["line_no"], content["sku"], content["site"])
-            quantity = min(content["quantity"], self.held.get(key, 0)) + self.added.pop(key, 0)
-            self.held[key] = self.held.get(key, 0) - quantity
-            weight += (quantity - content["quantity"]) * self.weights.get(content["sku"], 0)
-            if quantity:
-                contents.append(_resized(content, quantity))
-        return {"lines": contents, "weight_g": max(1, weight)}
+    def fill(self, rows: Sequence[Row]) -> list[Row]:
+        """Return what a parcel is to hold now: what is added to a line joins what it has of it.
 
-    def differs(self, box: dict[str, Any], filled: dict[str, Any]) -> bool:
+        Where it holds less of a line, which of its units stay is for who packs it to say.
+        """
+        filled: list[Row] = []
+        for key, had in quantities(rows).items():
+            of_line = [row for row in rows if line_key(row) == key]
+            quantity = min(had, self.held.get(key, 0)) + self.added.pop(key, 0)
+            self.held[key] = self.held.get(key, 0) - quantity
+            if quantity >= had:
+                filled += of_line
+            if rest := quantity - had if quantity >= had else quantity:
+                filled.append(unnamed(of_line[0], rest))
+        return filled
+
+    def weigh(self, box: Parcel, rows: Sequence[Row]) -> int:
+        """Return what a parcel weighs now."""
+        before, now = quantities(box["lines"]), quantities(rows)
+        more = sum((now.get(key, 0) - before.get(key, 0)) * self.weights.get(key[1], 0) for key in {**before, **now})
+        return max(1, int(box["weight_g"]) + more)
+
+    def differs(self, box: Parcel, rows: Sequence[Row]) -> bool:
         """Say whether a parcel must be packed anew."""
-        keys = {(content["line_no"], content["sku"], content["site"]) for content in box["lines"]}
-        return bool(box["lines"] != filled["lines"] or keys & self.other_goods)
+        before = quantities(box["lines"])
+        return before != quantities(rows) or not self.other_goods.isdisjoint(before)
 
 
 def _key(line: OrderLine) -> LineKey:
     return line.line_no, line.sku, line.site
-
-
-def _resized(content: dict[str, Any], quantity: int) -> dict[str, Any]:
-    """Say that a parcel has another quantity of a line: which serial numbers stay is for who packs it to say."""
-    if quantity == content["quantity"]:
-        return content
-    return {name: content[name] for name in ("line_no", "sku", "site")} | {"quantity": quantity}
 
 
 async def fit(
@@ -158,38 +145,53 @@ async def fit(
     *,
     relabel: bool = False,
 ) -> None:
-    """Bring live shipments to what the order wants now; `relabel` where address, carrier or service changed.
+    """Bring live shipments to what the order wants and holds now; `relabel` where address, carrier or service changed.
 
     What is no longer wanted leaves its parcel. What an amendment adds to a line joins the parcel that has the line, if
-    it could be reserved. A parcel that changes gets another label. The caller holds the order's lock.
+    it could be reserved. A parcel that changes gets another label; one of which only more or less is known does not.
+    The caller holds the order's lock.
     """
-    live_ones = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if live(row)]
-    if not live_ones:
+    boxes = await live_parcels(connection, order)
+    if not boxes:
         return
     wanted = await _Wanted.of(connection, order, former, lines)
-    for row in live_ones:
-        await _fit_shipment(connection, order, row["shipment_no"], wanted, relabel=relabel)
+    filled = pack([wanted.fill(box["lines"]) for box in boxes], await read_held(connection, order, lines))
+    by_shipment: dict[str, list[tuple[Parcel, list[Row]]]] = defaultdict(list)
+    for box, rows in zip(boxes, filled, strict=True):
+        by_shipment[box["shipment_no"]].append((box, rows))
+    for shipment_no, its in by_shipment.items():
+        await _fit_shipment(connection, order, shipment_no, its, wanted, relabel=relabel)
+
+
+async def name_again(connection: AsyncConnection, order: OrderId) -> None:
+    """Bring what is known of the contents of live shipments to what the order holds now, and wants as before."""
+    if await live_parcels(connection, order):
+        lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
+        await fit(connection, order, lines, lines)
 
 
 async def _fit_shipment(
-    connection: AsyncConnection, order: OrderId, shipment_no: str, wanted: _Wanted, *, relabel: bool
+    connection: AsyncConnection,
+    order: OrderId,
+    shipment_no: str,
+    filled: Sequence[tuple[Parcel, list[Row]]],
+    wanted: _Wanted,
+    *,
+    relabel: bool,
 ) -> None:
-    boxes = await _boxes(connection, order, shipment_no)
-    filled = [wanted.fill(box) for box in boxes]
-    changed = [wanted.differs(box, now) for box, now in zip(boxes, filled, strict=True)]
-    for box, now in zip(boxes, filled, strict=True):
-        await _set_box(connection, order, box, **now)
-    if not any(now["lines"] for now in filled):
+    for box, rows in filled:
+        await _set_box(connection, order, box, lines=rows, weight_g=wanted.weigh(box, rows))
+    if not any(rows for _, rows in filled):
         await _withdraw_label(connection, order, shipment_no)
         await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
-    elif relabel or any(changed):
-        await _buy_another(connection, order, shipment_no, boxes)
+    elif relabel or any(wanted.differs(box, rows) for box, rows in filled):
+        await _buy_another(connection, order, shipment_no, [box for box, _ in filled])
 
 
 async def buy_again(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
     """Void a shipment's label and buy another one, unless it has left. The caller holds the order's lock."""
     row = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
-    if row is not None and live(row):
+    if row is not None and is_live(row):
         await _buy_another(connection, order, shipment_no, await _boxes(connection, order, shipment_no))
 
 

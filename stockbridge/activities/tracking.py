@@ -16,14 +16,15 @@ from stockbridge.activities import arriving
 from stockbridge.activities.bookkeeping import parcel_step
 from stockbridge.activities.deciding.desk import clear_attention
 from stockbridge.activities.deciding.operators import ask_for_a_person
-from stockbridge.activities.deciding.shipping import note_handover
+from stockbridge.activities.deciding.shipping import note_contents, note_handover
 from stockbridge.activities.found import deliver_lost
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import as_quantity, kept_for_others, read_still_underway
 from stockbridge.domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus
 from stockbridge.domain.errors import Conflict, Rejected
 from stockbridge.domain.stock import Evidence
 from stockbridge.driver import alone
-from stockbridge.ledger.requests import DeliverParcel, IssueGoods, LineQuantity
+from stockbridge.ledger.requests import DeliverParcel, IssueGoods
 from stockbridge.ledger.writer import LedgerWriter, Outcome
 from stockbridge.records import events, orders, shipments, tracking
 
@@ -63,9 +64,8 @@ class Tracking:
     async def _apply(self, order: OrderId, event: Event) -> None:
         async with self._reading.connect() as connection:
             shipment = await shipments.get(connection, order.tenant, order.order_ref, event["shipment_no"])
-            boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
             row = await orders.get(connection, order.tenant, order.order_ref)
-        own = [box for box in boxes if box["shipment_no"] == event["shipment_no"]]
+        own = await self._parcels(order, event)
         box = next((box for box in own if box["parcel_no"] == event["parcel_no"]), None)
         if shipment is None or box is None or row is None:
             await self._note(event, "its parcel is gone")
@@ -76,6 +76,8 @@ class Tracking:
             return
         if status in PHYSICAL and shipment["handed_over_at"] is None:
             await self._infer_handover(order, shipment, own, event)
+            own = await self._parcels(order, event)  # what left may be known by now
+            box = next(box for box in own if box["parcel_no"] == event["parcel_no"])
         if status is TrackingStatus.DELIVERED and box["lost_at"] is not None:
             try:
                 with suppress(Conflict):  # another run posted it meanwhile
@@ -87,6 +89,12 @@ class Tracking:
         if not (arrives and await self._deliver(order, row, shipment, own, box, event)):
             async with self._engine.begin() as connection:
                 await self._advance(connection, order, shipment, box, event)
+
+    async def _parcels(self, order: OrderId, event: Event) -> list[Parcel]:
+        """Return the parcels of an event's shipment."""
+        async with self._reading.connect() as connection:
+            boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+        return [box for box in boxes if box["shipment_no"] == event["shipment_no"]]
 
     async def _advance(
         self, connection: AsyncConnection, order: OrderId, shipment: Shipment, box: Parcel, event: Event
@@ -145,6 +153,8 @@ class Tracking:
             await events.mark_applied(connection, event["carrier_event_id"], effect)
 
     async def _infer_handover(self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event) -> None:
+        async with self._reading.connect() as connection:
+            kept = await kept_for_others(connection, order, shipment["shipment_no"])
         request = IssueGoods(
             tenant=order.tenant,
             key=f"goods_issue/{order.order_ref}/{shipment['shipment_no']}",
@@ -153,12 +163,12 @@ class Tracking:
             occurred_at=event["occurred_at"],
             order_ref=order.order_ref,
             shipment_no=shipment["shipment_no"],
-            lines=_contents(boxes),
+            lines=tuple(as_quantity(content) for box in boxes for content in box["lines"]),
+            kept=kept,
         )
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-            at = event["occurred_at"] or outcome.recorded_at
-            await note_handover(connection, order, shipment, boxes, at, Evidence.INFERRED)
+            await note_handover(connection, order, shipment, boxes, outcome)
 
         with suppress(Conflict):  # it was handed over meanwhile, by a person's word
             await self._ledger.post(request, attach)
@@ -173,6 +183,10 @@ class Tracking:
         event: Event,
     ) -> bool:
         """Post the delivery of a parcel: the delivered event is a fact in the ledger. Says no if it was there."""
+        others = [other for other in boxes if other["parcel_no"] != box["parcel_no"]]
+        async with self._reading.connect() as connection:
+            (there,) = await read_still_underway(connection, order, shipment["shipment_no"], [box], others)
+        contents = there or [{**content, "quantity": 0} for content in box["lines"]]
         request = DeliverParcel(
             tenant=order.tenant,
             key=f"delivery/{order.order_ref}/{shipment['shipment_no']}/{box['parcel_no']}",
@@ -182,14 +196,18 @@ class Tracking:
             order_ref=order.order_ref,
             shipment_no=shipment["shipment_no"],
             order_site=row["site"],
-            lines=_contents([box]),
+            lines=tuple(as_quantity(content) for content in contents),
         )
 
         async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-            await self._delivered(connection, order, shipment, boxes, box, event, outcome)
+            arrived = await note_contents(connection, box, contents, iter(outcome.answer["arrived"]))
+            await self._delivered(connection, order, shipment, [arrived, *others], arrived, event, outcome)
             await self._advance(connection, order, shipment, box, event)
 
-        return not (await self._ledger.post(request, attach)).replayed
+        try:
+            return not (await self._ledger.post(request, attach)).replayed
+        except Conflict:  # another run posted it meanwhile, of what was underway then
+            return False
 
     async def _delivered(
         self,
@@ -209,18 +227,3 @@ class Tracking:
         if not any(map(tracking.is_underway, others)):
             arrived = [box, *(other for other in others if other["delivered_at"] is not None)]
             await arriving.tell(connection, order, shipment["shipment_no"], arrived, event, at)
-
-
-def _contents(boxes: list[Parcel]) -> tuple[LineQuantity, ...]:
-    return tuple(
-        LineQuantity(
-            content["line_no"],
-            content["sku"],
-            content["site"],
-            content["quantity"],
-            content.get("lot") or "",
-            tuple(content.get("serial_numbers") or ()),
-        )
-        for box in boxes
-        for content in box["lines"]
-    )

@@ -150,17 +150,23 @@ At = Annotated[Counter, Depends(_counter)]
 # -- lines of an order ------------------------------------------------------------------------------------------------
 
 
-def _lines(rank: Rank) -> Resolver:
-    """Resolve a body that names lines of the order."""
+def _named(rank: Rank) -> Resolver:
+    """Resolve lines whose goods may be named; whether they must be is seen when they are decided."""
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
         faults = Faults()
         parts = list(part.parts("lines"))
         known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-        resolved = [resolve_line(faults, line, known, rank) for line in parts]
-        return faults.found, {"resolved": resolved} if parts else {}
+        return faults.found, {"resolved": [_with_names(faults, line, known, rank) for line in parts]}
 
     return resolve
+
+
+def _with_names(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+    line = resolve_line(faults, part, known, rank)
+    if line is not None:
+        faults.named_serials(part, known.products[line["sku"]], line["quantity"])
+    return line
 
 
 def _picked(rank: Rank) -> Resolver:
@@ -213,7 +219,7 @@ def _linked_faults(part: Part) -> Iterator[Fault]:
 # -- picks, put-backs, cancels ----------------------------------------------------------------------------------------
 
 PICK: Final = Telling[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
-PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _lines(lambda line: line.to_put_back))
+PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _named(lambda line: line.to_put_back))
 CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _cancelled)
 OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _nothing)
 
@@ -260,7 +266,7 @@ async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -
     lines = await order.lines(connection) if boxes else []
     known = await read_known(connection, order.tenant, lines, ())
     resolved = [
-        [resolve_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
+        [_with_names(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
     ]
     taken_by = await order_reads.order_of_shipment(connection, order.tenant, part.get("shipment_no") or "")
     if taken_by not in {None, order.order_ref}:
@@ -392,7 +398,7 @@ class ReturnView(BaseModel):
 
 async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
     """Resolve what came back, and where it was put."""
-    faults, more = await _picked(returnable)(connection, order, part)
+    faults, more = await _named(returnable)(connection, order, part)
     condition = [{**line, "condition": _condition(told)} for line, told in _pairs(more, part)]
     location_id = part.get("location_id")
     known = await catalog.locations(connection, order.tenant, {location_id} if location_id else ())
@@ -436,8 +442,9 @@ async def take_back(
 
 
 async def return_view(connection: AsyncConnection, order: FoundOrder, decided: Decided) -> ReturnView:
-    """Show a return as it was said, and what is sent in its place."""
+    """Show a return: what came as the ledger has it, as it was said while it waits; and what is sent in its place."""
     payload = decided.row.payload
+    answer = (await inbox.get(connection, decided.row.inbox_id)).answer or {}
     others = await replacements.of_order(connection, order.tenant, order.source, order.order_no)
     return ReturnView(
         return_no=payload["return_no"],
@@ -446,6 +453,9 @@ async def return_view(connection: AsyncConnection, order: FoundOrder, decided: D
         outcome=decided.outcome,
         location_id=payload["location_id"],
         occurred_at=payload["occurred_at"],
-        lines=[ReturnedLineView.model_validate({**line, "lot": line["lot"] or None}) for line in payload["resolved"]],
+        lines=[
+            ReturnedLineView.model_validate({**line, "lot": line["lot"] or None})
+            for line in answer.get("lines") or payload["resolved"]
+        ],
         replaced_by=[other.order_no for other in others if other.return_no in {None, payload["return_no"]}],
     )

@@ -83,6 +83,11 @@ class Faults:
         elif product.tracking != "serial" and serials:
             self.add(part, "serial_numbers", "serial_count", f"{product.sku} has no serial numbers")
 
+    def named_serials(self, part: Part, product: Product, quantity: int | None) -> None:
+        """Check the serial numbers, where any are named."""
+        if part.get("serial_numbers"):
+            self.serials(part, product, quantity)
+
     def stock_location(
         self,
         part: Part,

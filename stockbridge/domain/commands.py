@@ -221,13 +221,15 @@ class Pick(FromTheFloor):
 
 
 class PutBackLine(Shape):
-    """What went back from staging, and where to."""
+    """What went back from staging, and where to. Named, where it could be one of several lots or units."""
 
     line_no: AnyLineNo
     quantity: Quantity
     uom: Uom | None = None
     location_id: Key
     lot: Lot | None = None
+    # Left out where there are none: what was said before there was such a field is still the same.
+    serial_numbers: Annotated[tuple[Serial, ...], Field(exclude_if=lambda named: not named)] = ()
 
 
 class PutBackDone(FromTheFloor):
@@ -238,7 +240,7 @@ class PutBackDone(FromTheFloor):
 
 
 class ParcelLine(Shape):
-    """What is in a parcel of an order line."""
+    """What is in a parcel of an order line. What it names, the line must hold."""
 
     line_no: AnyLineNo
     quantity: Quantity
@@ -294,7 +296,7 @@ class Intercept(Shape):
 
 
 class ReturnLine(Shape):
-    """What came back of a line, and its condition."""
+    """What came back of a line, and its condition. Named, where it could be one of several lots or units."""
 
     line_no: AnyLineNo
     quantity: Quantity

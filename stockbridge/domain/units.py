@@ -13,6 +13,10 @@ MOST: Final = 10**15
 """The largest quantity in base units that is believed."""
 
 
+MOST_DECIMALS: Final = 9
+"""As many decimals as a quantity may be asked with."""
+
+
 @dataclass(frozen=True)
 class Packaging:
     """A packaging: it holds `factor` of another one, `of`; or of the base unit."""
@@ -51,6 +55,12 @@ class ProductUnits:
             known = ", ".join(sorted({self.base_uom, *self.factors}))
             raise Rejected("unknown_uom", f"{self.sku} has no packaging {uom}; it has {known}")
         return self.factors[uom]
+
+
+def from_base(quantity: int, factor: int) -> str | None:
+    """Write a quantity of base units in a packaging's own unit; None where that can't be said exactly."""
+    exact = round(Decimal(quantity) / factor, MOST_DECIMALS)
+    return format(exact.normalize(), "f") if exact * factor == quantity else None
 
 
 def to_base(quantity: int | str, factor: int, *, zero_allowed: bool = False) -> int:

@@ -6,8 +6,9 @@ one statement, so no answer holds half a posting.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Final
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.packing import Goods
 from stockbridge.domain.stock import StreamKey
 from stockbridge.driver import Query
 from stockbridge.ledger.balance_selection import page_of_balances
@@ -209,20 +211,63 @@ def _by_order(lines: Iterable[OrderLine]) -> dict[str, list[OrderLine]]:
 LineName = tuple[int, str]
 """A line of an order as a parcel has it: its number, its sku."""
 
-_UNDERWAY: Final = text(
+_GOODS_AT: Final = Query(
     """
-    select e.line_no, s.sku, sum(e.on_hand_delta)::bigint
+    select e.line_no, s.sku, s.lot, s.serial_number, sum(e.on_hand_delta)::bigint
     from ledger.entry e join ledger.stream s on s.stream_id = e.stream_id
-    where e.tenant = :tenant and e.order_ref = :order_ref and s.location_id = :location_id
-    group by e.line_no, s.sku
+    where e.tenant = %(tenant)s and e.order_ref = %(order_ref)s and s.location_id = %(location_id)s
+    group by e.line_no, s.sku, s.lot, s.serial_number having sum(e.on_hand_delta) <> 0
+    order by s.lot, s.serial_number
     """
 )
 
 
-async def underway(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[LineName, int]:
-    """Return how much of each line of an order is in transit with a shipment."""
-    asked = {"tenant": tenant, "order_ref": order_ref, "location_id": f"transit/{shipment_no}"}
-    return {(line_no, sku): quantity for line_no, sku, quantity in await connection.execute(_UNDERWAY, asked)}
+async def goods_at(
+    connection: AsyncConnection, tenant: str, order_ref: str, location_id: str
+) -> dict[LineName, Counter[Goods]]:
+    """Return which goods of each line of an order are at a virtual location: with a shipment, or with the customer."""
+    found: dict[LineName, Counter[Goods]] = defaultdict(Counter)
+    rows = await _GOODS_AT.rows(connection, tenant=tenant, order_ref=order_ref, location_id=location_id)
+    for line_no, sku, lot, serial_number, quantity in rows:
+        found[line_no, sku][lot, serial_number] = quantity
+    return dict(found)
+
+
+async def goods_underway(
+    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str
+) -> dict[LineName, Counter[Goods]]:
+    """Return which goods of each line of an order are in transit with a shipment."""
+    return await goods_at(connection, tenant, order_ref, f"transit/{shipment_no}")
+
+
+_HELD_GOODS: Final = Query(
+    """
+    select e.line_no, s.sku, s.site, s.lot, s.serial_number, s.kind = 'staging', sum(e.reserved_delta)::bigint
+    from ledger.entry e join ledger.stream s on s.stream_id = e.stream_id
+    where e.tenant = %(tenant)s and e.order_ref = %(order_ref)s
+    group by e.line_no, s.sku, s.site, s.lot, s.serial_number, s.kind having sum(e.reserved_delta) <> 0
+    order by s.lot, s.serial_number
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGoods:
+    """What a line of an order holds of a lot or serial number; `in_staging` if it is picked, or to be put back."""
+
+    line_no: int
+    sku: str
+    site: str
+    lot: str
+    serial_number: str
+    in_staging: bool
+    quantity: int
+
+
+async def held_goods(connection: AsyncConnection, tenant: str, order_ref: str) -> list[HeldGoods]:
+    """Return which goods each line of an order holds."""
+    rows = await _HELD_GOODS.rows(connection, tenant=tenant, order_ref=order_ref)
+    return [HeldGoods(*row) for row in rows]
 
 
 # What a site has of each sku: open streams only, so what is empty for ever costs nothing.
@@ -293,16 +338,19 @@ __all__ = [
     "Basis",
     "EntryPage",
     "EntryView",
+    "HeldGoods",
     "LineName",
     "PostingView",
     "StockLevel",
     "Totals",
     "balances",
     "find_stream",
+    "goods_at",
+    "goods_underway",
+    "held_goods",
     "on_hand_at",
     "order_lines",
     "order_postings",
     "stock_levels",
     "stream_entries",
-    "underway",
 ]

@@ -12,12 +12,14 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.activities.deciding import Deciding
-from stockbridge.activities.messages import CommandAnswer
+from stockbridge.activities.messages import CommandAnswer, OrderId
+from stockbridge.activities.tracking import Tracking
 from stockbridge.api import examples
 from stockbridge.api.services import ApiServices
+from stockbridge.domain.carriers import TrackingEvent
 from stockbridge.domain.errors import Unavailable
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import inbox
+from stockbridge.records import events, inbox
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.tables import parcel
 
@@ -30,6 +32,7 @@ class DirectGateway:
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
         self._deciding = Deciding(engine, ledger)
+        self._tracking = Tracking(engine, ledger)
         self.down = False
         self.labels = True
 
@@ -49,6 +52,12 @@ class DirectGateway:
             await self._deciding.decide(row)
         if self.labels:
             await self._label(tenant, order_ref)
+
+    async def hear(self, tenant: str, order_ref: str, event: TrackingEvent) -> None:
+        """Apply what the carrier says of an order's parcel."""
+        async with self._engine.begin() as connection:
+            await events.store(connection, tenant, "sandbox", tenant, event, "callback")
+        await self._tracking.apply_all(OrderId(tenant=tenant, order_ref=order_ref))
 
     async def _label(self, tenant: str, order_ref: str) -> None:
         bought = {

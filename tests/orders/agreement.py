@@ -59,10 +59,12 @@ def _with_the_erp(view: Body, documents: list[Body]) -> Iterator[str]:
     """Compare what an ERP knows that adds up what it was told with what is."""
     told: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for document in documents:
+        quantities: dict[int, int] = defaultdict(int)  # a line may come as several rows, one a lot
         for line in document["payload"].get("lines", ()):
-            known = told[int(line["line_no"])]
-            known["ordered"] = int(line["ordered"])
-            _add_up(known, document, int(line["quantity"]))
+            told[int(line["line_no"])]["ordered"] = int(line["ordered"])
+            quantities[int(line["line_no"])] += int(line["quantity"])
+        for line_no, quantity in quantities.items():
+            _add_up(told[line_no], document, quantity)
     for line in view["lines"]:
         known = told[line["line_no"]]
         for name in ("shipped", "delivered", "returned", "cancelled"):

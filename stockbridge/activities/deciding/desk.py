@@ -5,7 +5,7 @@ What the decisions share happens here: an order is opened, its lines are read, t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from stockbridge.domain.stock import Evidence
 from stockbridge.driver import alone
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import LineQuantity, LinkedLine
-from stockbridge.ledger.writer import LedgerWriter, Outcome
+from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import inbox, order_reads, orders
 from stockbridge.records.inbox import InboxRow
 
@@ -73,15 +73,6 @@ def linked_of(push: Mapping[str, Any]) -> tuple[LinkedLine, ...]:
         for line in push.get("resolved", ())
         if line["line_no"] in proportions and (main := main_line_of(line["line_no"])) is not None
     )
-
-
-def accepting(row: InboxRow) -> Callable[[AsyncConnection, Outcome], Awaitable[None]]:
-    """Return what accepts the command in the transaction of its posting."""
-
-    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
-        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
-
-    return attach
 
 
 async def accept_alone(desk: Desk, row: InboxRow, outcome: str) -> None:

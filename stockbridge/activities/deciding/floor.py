@@ -14,7 +14,6 @@ from stockbridge.activities.bookkeeping import changes
 from stockbridge.activities.deciding.desk import (
     Desk,
     accept_alone,
-    accepting,
     evidence_of,
     instant,
     open_order,
@@ -56,7 +55,7 @@ async def confirm_pick(desk: Desk, row: InboxRow) -> None:
         short=short,
         linked=linked,
     )
-    await desk.ledger.post(request, _missed(row, lines) if short else accepting(row))
+    await desk.ledger.post(request, _missed(row, lines) if short else _handled(row))
 
 
 def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
@@ -107,7 +106,17 @@ async def put_back(desk: Desk, row: InboxRow) -> None:
         order_ref=row.order_ref,
         lines=lines,
     )
-    await desk.ledger.post(request, accepting(row))
+    await desk.ledger.post(request, _handled(row))
+
+
+def _handled(row: InboxRow) -> Attachment:
+    """Return what accepts a command, once what live parcels are known to hold is in step with what is held now."""
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await parcels.name_again(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref))
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    return attach
 
 
 async def _picked_lines(connection: AsyncConnection, row: InboxRow) -> tuple[PickedLine, ...]:

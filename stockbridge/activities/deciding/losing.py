@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,8 +20,9 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.deciding.underway import read_underway
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import read_still_underway
 from stockbridge.domain.orders import OrderLine
-from stockbridge.ledger.balances import LineName, underway
+from stockbridge.domain.packing import of_units
 from stockbridge.ledger.requests import LoseParcel
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import inbox, messages, orders, shipments
@@ -59,7 +59,7 @@ async def lose(desk: Desk, row: InboxRow) -> None:
         if (known["attention"] or {}).get("step") in {parcel_step(box["tracking_number"]) for box, _ in lost}:
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
-        for kind, said in [*_loss(row, lines, goods), *demand_changes(former, lines)]:
+        for kind, said in [*_loss(row, lines, goods), *demand_changes(former, lines, of_units(goods))]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         await arriving.go_on_without(connection, order, shipment_no)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
@@ -69,35 +69,16 @@ async def lose(desk: Desk, row: InboxRow) -> None:
 
 def _loss(row: InboxRow, lines: Iterable[OrderLine], goods: Contents) -> list[messages.Said]:
     """Write what the ERP hears of a loss: how much of what had left is given up, and why."""
-    told = {name: row.payload[name] for name in ("shipment_no", "reason")} | {"lines": amounts(lines, goods)}
+    told = {name: row.payload[name] for name in ("shipment_no", "reason")} | {"lines": amounts(lines, of_units(goods))}
     return [("cancelled", told)] if goods else []
 
 
 async def _lost(connection: AsyncConnection, row: InboxRow) -> list[tuple[Parcel, Contents]]:
     """Return the parcels that are lost, each with what is still underway of what it held."""
     found = await read_underway(connection, row, instead="count what is missing where it lies")
-    there = await underway(connection, row.tenant, row.order_ref, row.payload["shipment_no"])
-    return _still_underway(found.named, found.rest, there)
-
-
-def _still_underway(
-    lost: Iterable[Parcel], rest: Iterable[Parcel], there: Mapping[LineName, int]
-) -> list[tuple[Parcel, Contents]]:
-    """Leave to the other parcels what they hold: part of what a lost one held may have come back."""
-    left = defaultdict(int, there)
-    for box in rest:
-        for content in box["lines"]:
-            left[content["line_no"], content["sku"]] -= content["quantity"]
-    found = []
-    for box in lost:
-        contents: Contents = []
-        for content in box["lines"]:
-            name = (content["line_no"], content["sku"])
-            quantity = max(0, min(content["quantity"], left[name]))
-            left[name] -= quantity
-            contents += [{**content, "quantity": quantity}] if quantity else []
-        found.append((box, contents))
-    return found
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    there = await read_still_underway(connection, order, row.payload["shipment_no"], found.named, found.rest)
+    return list(zip(found.named, there, strict=True))
 
 
 async def _note_losses(

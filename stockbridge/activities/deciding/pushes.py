@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import HOLD_STEP, changes, erp_lines
+from stockbridge.activities.bookkeeping import HOLD_STEP, cancelled_lines, changes, erp_lines
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -23,6 +23,7 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.deciding.replacing import check_original, check_same_original
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import to_put_back
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, status_of
@@ -165,8 +166,10 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         lines = await read_lines(connection, row)
         about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
-        for kind, payload in _said([("cancelled", [x for x in lines if x.line_no in about])]):
-            await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        cancelled = [x for x in lines if x.line_no in about and x.cancelled]
+        if cancelled:
+            told = cancelled_lines(cancelled, await to_put_back(connection, order, cancelled))
+            await messages.append(connection, row.tenant, row.order_ref, "cancelled", {"lines": told})
         await parcels.fit(connection, order, lines, lines)
         await _need_no_person(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import arriving
-from stockbridge.activities.bookkeeping import demand_changes, erp_lines, parcel_step
+from stockbridge.activities.bookkeeping import amounts, demand_changes, parcel_step
 from stockbridge.activities.deciding.authorizing import check_authorized
 from stockbridge.activities.deciding.desk import Desk, clear_attention, instant, open_order, quantity_of, read_lines
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.packing import Goods, Row, There, is_named, line_key, moved, named_goods, pack
 from stockbridge.domain.stock import StockStatus
-from stockbridge.ledger.balances import LineName, underway
+from stockbridge.ledger.balances import LineName, goods_at
 from stockbridge.ledger.requests import ReturnedLine, ReturnGoods
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import inbox, messages, orders, places, shipments, tracking
@@ -30,7 +30,7 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
     async with desk.reading.connect() as connection:
         order = await open_order(connection, row, or_closed=True)
         place = await places.place_of(connection, row.tenant, row.payload["location_id"])
-        undelivered = await _returned_to_sender(connection, row)
+        undelivered, asked = await _what_came(connection, row)
         former = await read_lines(connection, row)
     resend = row.payload.get("resend", False)
     if resend and undelivered is None:
@@ -46,38 +46,106 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
         order_site=order["site"],
         shipment_no=undelivered,
         resend=resend,
-        lines=tuple(_returned_line(line) for line in row.payload["resolved"]),
+        lines=tuple(_returned_line(line) for line in asked),
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
         await check_authorized(connection, row)
         lines = await read_lines(connection, row)
-        about = {line["line_no"]: line["quantity"] for line in row.payload["resolved"]}
-        told = erp_lines([x for x in lines if x.line_no in about], "returned")
-        payload = {"lines": [{**line, "quantity": about[line["line_no"]]} for line in told]}
-        for kind, said in [("returned", payload), *demand_changes(former, lines)]:
+        back = _came_back(asked, outcome)
+        payload = {"lines": amounts(lines, back)}
+        for kind, said in [("returned", payload), *demand_changes(former, lines, back)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         if undelivered:
-            back = await _note_parcels(connection, row, undelivered, instant(row) or outcome.recorded_at)
-            if (known["attention"] or {}).get("step") in [parcel_step(number) for number in back]:
+            numbers = await _note_parcels(connection, row, undelivered, instant(row) or outcome.recorded_at)
+            if (known["attention"] or {}).get("step") in [parcel_step(number) for number in numbers]:
                 await clear_attention(connection, row)
-        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done", "lines": back})
 
     await desk.ledger.post(request, attach)
 
 
-def _returned_line(line: dict[str, Any]) -> ReturnedLine:
+def _returned_line(line: Row) -> ReturnedLine:
     condition = StockStatus(line.get("condition") or StockStatus.INSPECTION)
     return ReturnedLine(**quantity_of(line), condition=condition)
 
 
-async def _returned_to_sender(connection: AsyncConnection, row: InboxRow) -> str | None:
-    """Return the shipment of which the carrier sends a parcel back, where the order has one that is not back yet."""
-    for box in await shipments.parcels_of(connection, row.tenant, [row.order_ref]):
-        if _is_sent_back(box) and tracking.is_underway(box):
-            return str(box["shipment_no"])
-    return None
+def _came_back(asked: list[Row], outcome: Outcome) -> list[Row]:
+    """Return what came back, as the ledger has it, each with its condition."""
+    return [
+        {**row, "condition": line.get("condition") or StockStatus.INSPECTION}
+        for line, goods in zip(asked, outcome.answer["back"], strict=True)
+        for row in moved([line], [goods])
+    ]
+
+
+async def _what_came(connection: AsyncConnection, row: InboxRow) -> tuple[str | None, list[Row]]:
+    """Return the shipment that comes back undelivered, if one does, and what came, named as far as it can be known.
+
+    That is where the goods are that are named: with the customer, or with a carrier that sends a parcel back. Where
+    nothing tells, they are what the carrier sends back.
+    """
+    order, told = OrderId(tenant=row.tenant, order_ref=row.order_ref), row.payload["resolved"]
+    every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    sent_back = {box["shipment_no"]: None for box in every if _is_sent_back(box) and tracking.is_underway(box)}
+    found: list[tuple[str | None, list[list[Row]]]] = []
+    for shipment_no in (*sent_back, None):
+        there = await _goods(connection, order, shipment_no, told)
+        expected = [box for box in every if box["shipment_no"] == shipment_no and _is_sent_back(box)]
+        rows = _named(told, [content for box in expected for content in box["lines"]], there)
+        if all(map(_is_there, told, rows)):
+            return shipment_no, _each(told, rows)
+        found.append((shipment_no, rows))
+    shipment_no, rows = found[0]
+    raise _not_there(f"Shipment {shipment_no}" if shipment_no else "The customer", told, rows)
+
+
+def _not_there(where: str, told: list[Row], rows: list[list[Row]]) -> Rejected:
+    """Make the refusal of what is named, but is not where it is to come from."""
+    faults = [
+        Fault(
+            f"/lines/{index}/{'serial_numbers' if line['serial_numbers'] else 'lot'}",
+            "not_there",
+            f"{where} does not have all of {', '.join(line['serial_numbers']) or line['lot']} of {line['sku']}.",
+        )
+        for index, (line, its) in enumerate(zip(told, rows, strict=True))
+        if not _is_there(line, its)
+    ]
+    return Rejected("not_there", faults[0].detail, faults)
+
+
+async def _goods(connection: AsyncConnection, order: OrderId, shipment_no: str | None, told: list[Row]) -> There:
+    """Return which goods of the lines are with a shipment, or with the customer."""
+    place = f"transit/{shipment_no}" if shipment_no else f"customer/{order.order_ref}"
+    there = await goods_at(connection, order.tenant, order.order_ref, place)
+    return {line_key(line): there.get((line["line_no"], line["sku"]), Counter()) for line in told}
+
+
+def _named(told: list[Row], expected: list[Row], there: There) -> list[list[Row]]:
+    """Name what came: by what is there, and where that leaves a choice, by what the parcels hold that are sent back."""
+    rows = pack([[line] for line in told], there)
+    awaited = {key: goods & there.get(key, Counter()) for key, goods in named_goods(expected).items()}
+    again = iter(pack([[line] for line, its in zip(told, rows, strict=True) if not all(map(is_named, its))], awaited))
+    return [its if all(map(is_named, its)) else next(again) for its in rows]
+
+
+def _is_there(line: Row, rows: list[Row]) -> bool:
+    """Say whether what a line names is there, and nothing else stands in for it."""
+    return not is_named(line) or all(_is_of(line, row) for row in rows)
+
+
+def _is_of(line: Row, row: Row) -> bool:
+    lot, serials = line["lot"], line["serial_numbers"]
+    if not is_named(row) or (lot and row["lot"] != lot):
+        return False
+    return not serials or set(row["serial_numbers"]) <= set(serials)
+
+
+def _each(told: list[Row], rows: list[list[Row]]) -> list[Row]:
+    """Return what came, by lot. Further lots of a line come last, so that faults are where the line was told."""
+    named = [[{**line, **row} for row in its] for line, its in zip(told, rows, strict=True)]
+    return [*(its[0] for its in named), *(row for its in named for row in its[1:])]
 
 
 def _is_sent_back(box: Parcel) -> bool:
@@ -91,26 +159,49 @@ async def _note_parcels(connection: AsyncConnection, row: InboxRow, shipment_no:
     """
     every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
     boxes = [box for box in every if box["shipment_no"] == shipment_no and tracking.is_underway(box)]
-    there = Counter(await underway(connection, row.tenant, row.order_ref, shipment_no))
-    back = list(_back(boxes, sum(map(_held, boxes), Counter()) - there))
+    there = await goods_at(connection, row.tenant, row.order_ref, f"transit/{shipment_no}")
+    held = {box["parcel_no"]: box["lines"] for box in boxes}
+    vague = {(line["line_no"], line["sku"]) for lines in held.values() for line in lines if not is_named(line)}
+    units = {parcel_no: _units(lines, vague) for parcel_no, lines in held.items()}
+    back = list(_back(boxes, units, sum(units.values(), Counter()) - _units_there(there, vague)))
     for parcel_no in back:
         await shipments.set_parcel(connection, row.tenant, row.order_ref, shipment_no, parcel_no, came_back_at=at)
     await arriving.go_on_without(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), shipment_no)
     return [box["tracking_number"] for box in boxes if box["parcel_no"] in back]
 
 
-def _back(boxes: list[Parcel], goods: Counter[LineName]) -> Iterator[int]:
-    """Yield the numbers of parcels whose goods are back: others only once all that were sent back are."""
+Units = Counter[tuple[int, str, str, str]]
+"""Goods of lines: line number, sku, lot, serial number; without the latter two where they are not known of all."""
+
+
+def _back(boxes: list[Parcel], units: Mapping[int, Units], goods: Units) -> Iterator[int]:
+    """Yield the numbers of parcels whose goods are back.
+
+    Others only once all that were sent back are, unless it is known by serial number.
+    """
     awaited = [box for box in boxes if _is_sent_back(box)]
     for box in (*awaited, *(box for box in boxes if box not in awaited)):
-        if _held(box) <= goods and (box in awaited or not awaited):
-            goods -= _held(box)
+        held = units[box["parcel_no"]]
+        certain = all(serial for *_, serial in held)
+        if held <= goods and (certain or box in awaited or not awaited):
+            goods -= held
             awaited = [other for other in awaited if other is not box]
             yield box["parcel_no"]
 
 
-def _held(box: Parcel) -> Counter[LineName]:
-    held: Counter[LineName] = Counter()
-    for content in box["lines"]:
-        held[content["line_no"], content["sku"]] += content["quantity"]
+def _units(rows: Iterable[Row], vague: Container[LineName]) -> Units:
+    held: Units = Counter()
+    for row in rows:
+        line_no, sku = name = row["line_no"], row["sku"]
+        serials = [] if name in vague else row["serial_numbers"]
+        held.update((line_no, sku, row["lot"], serial) for serial in serials)
+        held[line_no, sku, "" if name in vague else row["lot"], ""] += row["quantity"] - len(serials)
+    return +held
+
+
+def _units_there(there: Mapping[LineName, Counter[Goods]], vague: Container[LineName]) -> Units:
+    held: Units = Counter()
+    for (line_no, sku), goods in there.items():
+        for (lot, serial), quantity in goods.items():
+            held[(line_no, sku, "", "") if (line_no, sku) in vague else (line_no, sku, lot, serial)] += quantity
     return held

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import erp_lines
+from stockbridge.activities.bookkeeping import amounts
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -22,18 +21,21 @@ from stockbridge.activities.deciding.desk import (
     read_lines,
 )
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import all_that_is_picked, kept_for_others, name_parcels
 from stockbridge.domain.errors import Conflict, Rejected
-from stockbridge.domain.stock import Evidence
+from stockbridge.domain.packing import Row, moved
+from stockbridge.domain.packing import quantities as totals
 from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.requests import IssueGoods
+from stockbridge.ledger.requests import IssueGoods, LineQuantity
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import catalog, inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
-from stockbridge.records.shipments import Shipment
+from stockbridge.records.shipments import Parcel, Shipment
 
 
 async def ship(desk: Desk, row: InboxRow) -> None:
     """Make the shipment; its label is the next step. Stock stays held, unless it was handed over already."""
+    named = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     if not row.payload.get("handed_over"):
         async with desk.engine.begin() as connection:
             await _make_shipment(connection, row)
@@ -42,11 +44,13 @@ async def ship(desk: Desk, row: InboxRow) -> None:
     async with desk.reading.connect() as connection:
         order = await open_order(connection, row)
         boxes = await _boxes(connection, row, order)
-    request = _issue_request(row, row.payload["shipment_no"], boxes)
+        kept = await kept_for_others(connection, named, None)
+    request = _issue_request(row, row.payload["shipment_no"], boxes, kept)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         made = await _make_shipment(connection, row, boxes)
-        await _handed_over(connection, row, made, boxes, outcome)
+        own = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+        await _handed_over(connection, row, made, _of_shipment(own, made["shipment_no"]), outcome)
 
     await desk.ledger.post(request, attach)
 
@@ -61,8 +65,10 @@ async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> li
             for box, resolved in zip(row.payload["parcels"], row.payload["resolved"], strict=True)
         ]
         await parcels.check_free(connection, named, lines, boxes)
+        contents = await name_parcels(connection, named, lines, [box["lines"] for box in boxes])
+        boxes = [{**box, "lines": rows} for box, rows in zip(boxes, contents, strict=True)]
     else:
-        boxes = [{"lines": await parcels.all_that_is_picked(connection, named, lines)}]
+        boxes = [{"lines": await all_that_is_picked(connection, named, lines)}]
     if order["ship_complete"]:
         await parcels.check_complete(connection, named, lines, boxes)
     if not any(box["lines"] for box in boxes):
@@ -106,11 +112,12 @@ async def hand_over(desk: Desk, row: InboxRow) -> None:
         if known["dissolved_at"]:
             raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
         boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+        kept = await kept_for_others(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), shipment_no)
     if known["handed_over_at"]:
         await accept_alone(desk, row, "unchanged")
         return
-    own = [box for box in boxes if box["shipment_no"] == shipment_no]
-    request = _issue_request(row, shipment_no, own)
+    own = _of_shipment(boxes, shipment_no)
+    request = _issue_request(row, shipment_no, own, kept)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await _handed_over(connection, row, known, own, outcome)
@@ -121,7 +128,13 @@ async def hand_over(desk: Desk, row: InboxRow) -> None:
         await accept_alone(desk, row, "unchanged")
 
 
-def _issue_request(row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]]) -> IssueGoods:
+def _of_shipment(boxes: Iterable[Parcel], shipment_no: str) -> list[Parcel]:
+    return [box for box in boxes if box["shipment_no"] == shipment_no]
+
+
+def _issue_request(
+    row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]], kept: tuple[LineQuantity, ...]
+) -> IssueGoods:
     return IssueGoods(
         tenant=row.tenant,
         key=f"goods_issue/{row.order_ref}/{shipment_no}",
@@ -131,15 +144,15 @@ def _issue_request(row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]])
         order_ref=row.order_ref,
         shipment_no=shipment_no,
         lines=quantities([content for box in boxes for content in box["lines"]]),
+        kept=kept,
     )
 
 
 async def _handed_over(
-    connection: AsyncConnection, row: InboxRow, shipment: Shipment, boxes: list[dict[str, Any]], outcome: Outcome
+    connection: AsyncConnection, row: InboxRow, shipment: Shipment, boxes: list[Parcel], outcome: Outcome
 ) -> None:
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    at = outcome.request.occurred_at or outcome.recorded_at
-    await note_handover(connection, order, shipment, boxes, at, outcome.request.evidence)
+    await note_handover(connection, order, shipment, boxes, outcome)
     await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
 
@@ -147,15 +160,20 @@ async def note_handover(
     connection: AsyncConnection,
     order: OrderId,
     shipment: Shipment,
-    boxes: Iterable[Mapping[str, Any]],
-    at: datetime,
-    evidence: Evidence,
+    boxes: Iterable[Parcel],
+    outcome: Outcome,
 ) -> None:
-    """Write down that a shipment left with these parcels, in the transaction of its goods issue, and tell the ERP."""
-    shipment_no = shipment["shipment_no"]
+    """Write down that a shipment left with these parcels, in the transaction of its goods issue, and tell the ERP.
+
+    What the ledger says that left is what the parcels hold.
+    """
+    shipment_no, at = shipment["shipment_no"], outcome.request.occurred_at or outcome.recorded_at
+    evidence = outcome.request.evidence.value
     await shipments.set_fields(
-        connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence.value
+        connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence
     )
+    goods = iter(outcome.answer["left"])
+    boxes = [await note_contents(connection, box, box["lines"], goods) for box in boxes]
     payload = {
         "shipment_no": shipment_no,
         "carrier": shipment["carrier"],
@@ -165,19 +183,23 @@ async def note_handover(
     await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
 
 
+async def note_contents(
+    connection: AsyncConnection, box: Parcel, asked: Sequence[Row], goods: Iterator[list[dict[str, Any]]]
+) -> Parcel:
+    """Return a parcel with what was posted for it, row by row, and let it say so, unless part of it had gone before."""
+    rows = moved(asked, [next(goods) for _ in asked])
+    if rows != box["lines"] and totals(rows) == totals(box["lines"]):
+        name = (box["tenant"], box["order_ref"], box["shipment_no"], box["parcel_no"])
+        await shipments.set_parcel(connection, *name, lines=rows)
+    return {**box, "lines": rows or box["lines"]}
+
+
 async def shipped_lines(
     connection: AsyncConnection, order: OrderId, boxes: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return what parcels hold as an ERP message tells it, by line."""
+    """Return what parcels hold as an ERP message tells it, by line, lot and serial numbers."""
     lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
-    held: dict[int, int] = {}
-    serials: dict[int, list[str]] = {}
-    for box in boxes:
-        for content in box["lines"]:
-            held[content["line_no"]] = held.get(content["line_no"], 0) + content["quantity"]
-            serials.setdefault(content["line_no"], []).extend(content.get("serial_numbers") or ())
-    told = erp_lines([line for line in lines if line.line_no in held and line.ordered], "shipped")
-    return [{**line, "quantity": held[line["line_no"]], "serial_numbers": serials[line["line_no"]]} for line in told]
+    return amounts(lines, [content for box in boxes for content in box["lines"]])
 
 
 _SOME_WEIGHT_G: Final = 1000

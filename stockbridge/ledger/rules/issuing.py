@@ -186,7 +186,7 @@ class _Leaving:
     def _leave_beside(self, stream: Stream, quantity: int) -> None:
         if quantity:
             self._leave(stream, quantity, 0)
-            absorb(self.draft, self.line, quantity)
+            absorb(self.draft, self.line, quantity, instead=True)
 
     def _leave(self, stream: Stream, quantity: int, reserved: int) -> None:
         """Move goods of the line out of a stream, on their way to the customer."""
@@ -203,16 +203,17 @@ class _Leaving:
             self.draft.expired_issues.append((self.line.sku, self.line.site, quantity))
 
 
-def absorb(draft: Draft, line: OrderLine, quantity: int) -> None:
+def absorb(draft: Draft, line: OrderLine, quantity: int, *, instead: bool = False) -> None:
     """Account for goods that left beyond the line's hold: what waited, was cancelled, or was never ordered.
 
-    What the order still holds for the same demand is given up: it has its goods.
+    What the order still holds in bins for the same demand is given up: it has its goods; where they left `instead` of
+    what is picked, that too.
     """
     waiting = min(quantity, line.backordered)
     line.wait_less(waiting)
     held = min(quantity - waiting, line.unpicked)
     release(draft, line, held)
-    picked = min(quantity - waiting - held, line.picked)
+    picked = min(quantity - waiting - held, line.picked) if instead else 0
     line.picked -= picked
     line.reserved -= picked
     line.to_put_back += picked
