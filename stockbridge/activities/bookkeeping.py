@@ -11,13 +11,15 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.activities import parcels
+from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
 from stockbridge.domain.packing import Row, merged, unnamed
 from stockbridge.domain.packing import quantities as totals
 from stockbridge.domain.units import from_base
 from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.requests import AmendOrder, Request
+from stockbridge.ledger.requests import AmendOrder, ExpireStock, ReceiveStock, Request
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import discrepancies, messages, orders, outbox, shipments
 
@@ -59,8 +61,12 @@ class OrderBookkeeping:
         for outcome in outcomes:
             await _tell_served(connection, outcome, prepared)
             await _tell_displaced(connection, outcome, prepared)
-            for kind, found in (("unaccounted_issue", outcome.unaccounted), ("guessed_units", outcome.guessed)):
-                for sku, site, quantity in found:
+            for kind, goods in (
+                ("unaccounted_issue", outcome.unaccounted),
+                ("guessed_units", outcome.guessed),
+                ("expired_issue", outcome.expired),
+            ):
+                for sku, site, quantity in goods:
                     await discrepancies.add(
                         connection, outcome.request.tenant, kind, sku, site, quantity, outcome.posting_id
                     )
@@ -114,13 +120,15 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
         if (tenant, order_ref) not in known:
             continue
         lines = [line for line in outcome.lines if line.order_ref == order_ref]
+        if isinstance(outcome.request, _BY_DATE):
+            await _unpack(connection, outcome, order_ref)
         await orders.set_fields(
             connection,
             tenant,
             order_ref,
             needs_attention=True,
             attention=attention_row(
-                f"Stock that it held is gone ({outcome.request.posting_reason().replace('_', ' ')}); "
+                f"Stock that it held {_fate(outcome.request)}; "
                 "what could not be reserved elsewhere waits in the queue at its old place.",
                 ("accept_short", "release_hold", "retry_step"),
                 HOLD_STEP,
@@ -131,6 +139,26 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
             waiting = erp_lines([line for line in lines if line.backordered], "backordered")
             await messages.append(connection, tenant, order_ref, "backordered", {"lines": waiting})
         await outbox.put(connection, tenant, order_ref, "hold_displaced")
+
+
+_BY_DATE: Final = (ExpireStock, ReceiveStock)
+"""Facts about when a lot expires: holds give way in it, and what is picked of it is to be put back."""
+
+
+def _fate(request: Request) -> str:
+    """Say what became of a hold that gave way."""
+    if not isinstance(request, _BY_DATE):
+        return f"is gone ({request.posting_reason().replace('_', ' ')})"
+    fate = "has expired" if isinstance(request, ExpireStock) else "expires sooner than was known"
+    return f"{fate}; what of it is picked is to be put back"
+
+
+async def _unpack(connection: AsyncConnection, outcome: Outcome, order_ref: str) -> None:
+    """Take what an order is not to send any more out of its parcels, and have their labels voided."""
+    order = OrderId(tenant=outcome.request.tenant, order_ref=order_ref)
+    lines = (await order_lines(connection, order.tenant, [order_ref]))[order_ref]
+    unpicked = [part for part in outcome.unpicked if part.order_ref == order_ref]
+    await parcels.fit(connection, order, lines, lines, unpicked=unpicked)
 
 
 def attention_row(reason: str, actions: Sequence[str], step: str, since: str) -> dict[str, Any]:

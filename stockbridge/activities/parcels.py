@@ -15,6 +15,7 @@ from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
 from stockbridge.ledger.balances import order_lines
+from stockbridge.ledger.outcomes import Unpicked
 from stockbridge.records import catalog, orders, shipments
 from stockbridge.records.shipments import Parcel
 
@@ -84,22 +85,35 @@ def _left_behind(line: OrderLine, waiting: int, unpacked: int) -> str:
 
 @dataclass
 class _Wanted:
-    """What live shipments may hold of each line, what was added to it just now, and which lines want other goods."""
+    """What live shipments may hold of each line, what was added to it just now, and which lines want other goods.
+
+    `unpicked` is what is to be put back of each line, by lot, though the line wants as much.
+    """
 
     held: dict[LineKey, int]
     added: dict[LineKey, int]
+    unpicked: dict[LineKey, dict[str, int]]
     other_goods: set[LineKey]
     weights: Mapping[str, int]
 
     @classmethod
     async def of(
-        cls, connection: AsyncConnection, order: OrderId, former: Iterable[OrderLine], lines: Sequence[OrderLine]
+        cls,
+        connection: AsyncConnection,
+        order: OrderId,
+        former: Iterable[OrderLine],
+        lines: Sequence[OrderLine],
+        unpicked: Iterable[Unpicked],
     ) -> Self:
         before = {_key(line): line for line in former if line.ordered}
         now = {_key(line): line for line in lines if line.ordered}
+        out: dict[LineKey, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for part in unpicked:
+            out[part.line_no, part.sku, part.site][part.lot] += part.quantity
         both = [(key, before[key], line) for key, line in now.items() if key in before]
         return cls(
             held={key: line.reserved for key, line in now.items()},
+            unpicked=out,
             added={key: line.reserved - old.reserved for key, old, line in both if line.reserved > old.reserved},
             other_goods={key for key, old, line in both if old.lot != line.lot},
             weights=await catalog.weights(connection, order.tenant, {line.sku for line in lines}),
@@ -111,15 +125,30 @@ class _Wanted:
         Where it holds less of a line, which of its units stay is for who packs it to say.
         """
         filled: list[Row] = []
-        for key, had in quantities(rows).items():
+        for key in quantities(rows):
             of_line = [row for row in rows if line_key(row) == key]
+            kept = [left for row in of_line if (left := self._without_put_back(key, row))]
+            had = sum(row["quantity"] for row in kept)
             quantity = min(had, self.held.get(key, 0)) + self.added.pop(key, 0)
             self.held[key] = self.held.get(key, 0) - quantity
             if quantity >= had:
-                filled += of_line
+                filled += kept
             if rest := quantity - had if quantity >= had else quantity:
                 filled.append(unnamed(of_line[0], rest))
         return filled
+
+    def _without_put_back(self, key: LineKey, row: Row) -> Row | None:
+        """Take what is to be put back out of a row of a parcel, of the lot that it names; None where that is all."""
+        left = row["quantity"]
+        lots = self.unpicked.get(key, {})
+        for lot in lots:
+            if row.get("lot") in {None, "", lot}:
+                part = min(lots[lot], left)
+                lots[lot] -= part
+                left -= part
+        if left == row["quantity"]:
+            return row
+        return unnamed(row, left) | {"lot": row.get("lot") or ""} if left else None
 
     def weigh(self, box: Parcel, rows: Sequence[Row]) -> int:
         """Return what a parcel weighs now."""
@@ -144,17 +173,18 @@ async def fit(
     lines: Sequence[OrderLine],
     *,
     relabel: bool = False,
+    unpicked: Iterable[Unpicked] = (),
 ) -> None:
     """Bring live shipments to what the order wants and holds now; `relabel` where address, carrier or service changed.
 
-    What is no longer wanted leaves its parcel. What an amendment adds to a line joins the parcel that has the line, if
-    it could be reserved. A parcel that changes gets another label; one of which only more or less is known does not.
-    The caller holds the order's lock.
+    What is no longer wanted leaves its parcel, and so does what is to be put back (`unpicked`). What an amendment adds
+    to a line joins the parcel that has the line, if it could be reserved. A parcel that changes gets another label; one
+    of which only more or less is known does not. The caller holds the order's lock.
     """
     boxes = await live_parcels(connection, order)
     if not boxes:
         return
-    wanted = await _Wanted.of(connection, order, former, lines)
+    wanted = await _Wanted.of(connection, order, former, lines, unpicked)
     filled = pack([wanted.fill(box["lines"]) for box in boxes], await read_held(connection, order, lines))
     by_shipment: dict[str, list[tuple[Parcel, list[Row]]]] = defaultdict(list)
     for box, rows in zip(boxes, filled, strict=True):

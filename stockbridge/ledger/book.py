@@ -28,6 +28,7 @@ from stockbridge.domain.stock import (
     pool_id_of,
 )
 from stockbridge.ledger.days import Today
+from stockbridge.ledger.outcomes import Unpicked
 
 LineKey = tuple[str, str, int, str, str]
 """An order line in the ledger: tenant, order_ref, line_no, site, sku."""
@@ -245,18 +246,6 @@ class Bucket:
         """A stable name."""
         key = self.stream.key
         return f"{key.place.location_id}/{key.lot}{key.serial_number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Unpicked:
-    """What an order line had picked of a lot, and does not want any more, though it wants as much of another one."""
-
-    order_ref: str
-    line_no: int
-    sku: str
-    site: str
-    lot: str
-    quantity: int
 
 
 Entry = tuple[Stream, Holder, int, int]

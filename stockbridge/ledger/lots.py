@@ -123,6 +123,21 @@ where {{traced}} and e.on_hand_delta <> 0
 order by e.recorded_at, e.posting_id, e.stream_id, e.seq limit :limit
 """
 
+# What a site holds for orders, or is to put back, of lots whose last day was before a day.
+_HELD_THOUGH_EXPIRED: Final = text(
+    """
+    select distinct s.sku
+    from ledger.pool p
+    join ledger.stream s on s.pool_id = p.pool_id and s.kind in ('storage', 'staging') and s.open and s.lot <> ''
+    join ledger.lot l on l.tenant = s.tenant and l.sku = s.sku and l.lot = s.lot and l.expires_on < :day
+    cross join lateral (
+      select e.reserved from ledger.entry e where e.stream_id = s.stream_id order by e.seq desc limit 1
+    ) e
+    where p.tenant = :tenant and p.site = :site and s.stock_status = 'available' and e.reserved > 0
+    order by s.sku
+    """
+)
+
 _BEGINNING: Final = (datetime.fromisoformat("0001-01-02T00:00:00+00:00"), UUID(int=0), UUID(int=0), 0)
 
 
@@ -142,6 +157,12 @@ async def find_lots(
     return {
         (row.sku, row.lot): Lot(row.expires_on, row.expiry_computed, row.block_no, tuple(row.sites)) for row in rows
     }
+
+
+async def held_though_expired(connection: AsyncConnection, tenant: str, site: str, day: date) -> list[str]:
+    """Name the skus of which a site holds something that has expired by a day."""
+    asked = {"tenant": tenant, "site": site, "day": day}
+    return list((await connection.execute(_HELD_THOUGH_EXPIRED, asked)).scalars())
 
 
 async def lot_of_recall(connection: AsyncConnection, tenant: str, key: str) -> tuple[str, str] | None:

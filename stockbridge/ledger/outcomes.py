@@ -8,8 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from stockbridge.domain.orders import OrderLine
-from stockbridge.ledger.book import Unpicked
 from stockbridge.ledger.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Unpicked:
+    """What an order line had picked of a lot, and does not want any more, though it wants as much of another one."""
+
+    order_ref: str
+    line_no: int
+    sku: str
+    site: str
+    lot: str
+    quantity: int
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.records.tables import discrepancy
 
 _WORDS = {
+    "expired_issue": "goods left that had expired, for an order that does not allow it",
     "guessed_units": "goods moved of which nobody said which of several lots or serial numbers they are",
     "unaccounted_issue": "goods left that the ledger never had at the site",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +30,9 @@ _TIME_ZONES: Final = Query(
 _TIME_ZONES_OF: Final = Query(
     "select location_id, time_zone from records.location "
     "where tenant = %(tenant)s and type = 'site' and time_zone is not null"
+)
+_SITES_BY_CLOCK: Final = Query(
+    "select tenant, location_id, time_zone, clock_timestamp() from records.location where type = 'site' order by 1, 2"
 )
 
 
@@ -64,3 +68,8 @@ async def time_zones(connection: AsyncConnection, sites: Collection[tuple[str, s
 async def time_zones_of(connection: AsyncConnection, tenant: str) -> dict[str, str]:
     """Return the time zones of a tenant's sites."""
     return dict(await _TIME_ZONES_OF.rows(connection, tenant=tenant))
+
+
+async def sites_by_clock(connection: AsyncConnection) -> list[tuple[str, str, str | None, datetime]]:
+    """Return all sites of all tenants with their time zones, and what time it is."""
+    return [(tenant, site, zone, clock) for tenant, site, zone, clock in await _SITES_BY_CLOCK.rows(connection)]

@@ -24,6 +24,7 @@ from stockbridge.activities.orders import OrderActivities
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.driver import alone
 from stockbridge.relay.expired_backorders import ExpiredBackorders
+from stockbridge.relay.expired_stock import ExpiredStock
 from stockbridge.relay.inbox import InboxReplay
 from stockbridge.relay.loop import repeat
 from stockbridge.relay.missing_workflows import MissingWorkflows
@@ -211,8 +212,10 @@ def _erp_worker(client: Client, stack: AsyncExitStack, settings: Settings) -> Wo
 async def run_relay(settings: Settings) -> None:
     """Run the loops between tables and Temporal."""
     logs.configure(settings)
-    async with _outside(settings) as (engine, client, carriers):
+    async with _outside(settings) as (engine, client, carriers), AsyncExitStack() as stack:
         gateway = OrderGateway(client, engine)
+        ledger = clients.ledger_of(engine)
+        stack.push_async_callback(ledger.drain)
         stop = asyncio.Event()
         silent = SilentParcels(engine, carriers, settings.silent_parcel_s)
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
@@ -222,6 +225,7 @@ async def run_relay(settings: Settings) -> None:
             ("outbox", OutboxDrain(by_itself, gateway).round, 0.1),
             ("missing_workflows", MissingWorkflows(by_itself, gateway).round, settings.missing_workflows_s),
             ("expired_backorders", ExpiredBackorders(by_itself).round, settings.expired_backorders_s),
+            ("expired_stock", ExpiredStock(by_itself, ledger).round, settings.expired_stock_s),
             ("silent_parcels", silent.round, min(settings.silent_parcel_s / 2, 60.0)),
         )
         async with asyncio.TaskGroup() as group:

@@ -135,6 +135,9 @@ class Settings(BaseSettings):
         gt=0,
         description="How often orders are looked for that wait for stock past their deadline, in seconds",
     )
+    expired_stock_s: float = Field(
+        default=30, gt=0, description="How often sites are looked for at which a day has begun, in seconds"
+    )
     payload_key: SecretStr | None = Field(
         default=None, description="Encrypts what Temporal keeps: base64 of 32 bytes; off without it"
     )

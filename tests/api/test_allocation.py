@@ -17,8 +17,8 @@ WINE = {"sku": "WINE", "uom": "EA", "quantity": 3}
 @pytest.fixture
 async def cellar(shop: Door) -> Door:
     """Two lots: the one that came first keeps longer."""
-    await shop.stock("WINE", 5, "PO-1", lot="OLD", expires_on="2027-06-30")
-    await shop.stock("WINE", 5, "PO-2", lot="NEW", expires_on="2027-01-31")
+    await shop.stock("WINE", 5, "PO-1", lot="OLD", expires_on="2097-06-30")
+    await shop.stock("WINE", 5, "PO-2", lot="NEW", expires_on="2097-01-31")
     return shop
 
 
@@ -46,7 +46,7 @@ async def test_an_order_may_have_a_policy_of_its_own(cellar: Door) -> None:
 
 
 async def test_a_customer_may_want_goods_that_keep(cellar: Door) -> None:
-    body = push(lines=[line(**WINE)], requested_delivery="2026-12-01", min_shelf_life_days=90)
+    body = push(lines=[line(**WINE)], requested_delivery="2096-12-01", min_shelf_life_days=90)
     await cellar.made("/api/orders/outbound", body)
     assert await held(cellar) == {"OLD": 3}
     longer = {**body, "revision": 2, "min_shelf_life_days": 365}

@@ -204,7 +204,7 @@ async def test_what_is_reserved_instead_is_not_missing_too(shop: Door) -> None:
 
 
 async def test_a_lot_that_is_blocked_meanwhile_is_found_but_not_sold(shop: Door) -> None:
-    await shop.stock("WINE", 6, lot="L-1", expires_on="2027-07-31")
+    await shop.stock("WINE", 6, lot="L-1", expires_on="2097-07-31")
     await shop.made("/api/orders/outbound", push(lines=[line(sku="WINE", quantity=6, uom=None)]))
     await shop.made("/api/orders/SO-1/picks", short(2, lot="L-1"))
     await shop.made("/api/inventory/recalls", {"recall_no": "RC-1", "sku": "WINE", "lot": "L-1", "reason": "cork"})

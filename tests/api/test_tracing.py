@@ -17,8 +17,8 @@ LOT = "L-2607"
 @pytest.fixture
 async def cellar(shop: Door) -> Door:
     """Wine of two lots in the cellar, one of them in two bins."""
-    await shop.stock("WINE", 40, "PO-1", lot=LOT, expires_on="2027-07-31")
-    await shop.stock("WINE", 10, "PO-2", lot="L-2608", expires_on="2027-08-31")
+    await shop.stock("WINE", 40, "PO-1", lot=LOT, expires_on="2097-07-31")
+    await shop.stock("WINE", 10, "PO-2", lot="L-2608", expires_on="2097-08-31")
     await shop.made("/api/inventory/move", moved(12))
     return shop
 
@@ -84,7 +84,7 @@ async def test_one_call_blocks_a_lot_and_says_who_has_it_and_where_the_rest_is(c
     told = answer.json()
     assert (answer.status_code, told["quarantined"], told["displaced"]) == (201, 29, ["SO-3", "SO-4"])
     found = told["trace"]
-    assert (found["blocked_by"], found["expires_on"]) == ("RC-1", "2027-07-31")
+    assert (found["blocked_by"], found["expires_on"]) == ("RC-1", "2097-07-31")
     assert found["totals"] == {"received": 40, "found": 0, "in_house": 31, "in_transit": 5, "with_customers": 4}
     in_house = {(item["location_id"], item["stock_status"]): item["on_hand"] for item in found["in_house"]}
     assert in_house == {

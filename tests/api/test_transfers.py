@@ -22,7 +22,7 @@ async def two_sites(shop: Door) -> Door:
     await shop.made("/api/locations", {**examples.SITE, "location_id": "CPH"})
     await shop.made("/api/locations", place("CPH-B-1", site="CPH"))
     await shop.made("/api/locations", place("CPH-STAGE", "staging", site="CPH"))
-    await shop.stock("WINE", 10, "PO-1", lot=LOT, expires_on="2027-07-31")
+    await shop.stock("WINE", 10, "PO-1", lot=LOT, expires_on="2097-07-31")
     await shop.stock("MUG-WHITE", 20, "PO-2")
     await shop.stock("PHONE", 2, "PO-3", serial_numbers=["S1", "S2"])
     return shop

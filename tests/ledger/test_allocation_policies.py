@@ -17,7 +17,7 @@ from stockbridge.runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
 
-SOON, LATER = date(2027, 1, 31), date(2027, 6, 30)
+SOON, LATER = date(2097, 1, 31), date(2097, 6, 30)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from stockbridge.runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 
-NEXT_YEAR = date(2027, 6, 30)
+FAR_OFF = date(2097, 6, 30)
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +67,8 @@ async def test_a_blocked_lot_is_quarantined_wherever_it_lies(warehouse: Warehous
 
 
 async def test_who_was_promised_a_blocked_lot_gets_another_one_in_the_order_of_the_queue(warehouse: Warehouse) -> None:
-    await warehouse.post(warehouse.receipt("MUG", 6, lot="L1", expires_on=NEXT_YEAR))
-    await warehouse.post(warehouse.receipt("MUG", 3, OTHER_BIN, lot="L1", expires_on=NEXT_YEAR))
+    await warehouse.post(warehouse.receipt("MUG", 6, lot="L1", expires_on=FAR_OFF))
+    await warehouse.post(warehouse.receipt("MUG", 3, OTHER_BIN, lot="L1", expires_on=FAR_OFF))
     for number in (1, 2, 3):
         await warehouse.post(warehouse.order(f"SO-{number}", (1, "MUG", 3)))
     await warehouse.post(warehouse.pick("SO-2", 1, "MUG", 3))

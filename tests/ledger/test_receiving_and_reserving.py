@@ -49,8 +49,8 @@ async def test_reserving_moves_nothing_and_promises_what_is_there(warehouse: War
 
 async def test_what_expires_first_is_promised_first_and_what_never_expires_last(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.receipt("MILK", 5, lot="KEEPS"))
-    await warehouse.post(warehouse.receipt("MILK", 5, lot="LATE", expires_on=date(2027, 6, 1)))
-    await warehouse.post(warehouse.receipt("MILK", 5, lot="SOON", expires_on=date(2027, 1, 1)))
+    await warehouse.post(warehouse.receipt("MILK", 5, lot="LATE", expires_on=date(2097, 6, 1)))
+    await warehouse.post(warehouse.receipt("MILK", 5, lot="SOON", expires_on=date(2097, 1, 1)))
 
     await warehouse.post(warehouse.order("SO-1", (1, "MILK", 12)))
 

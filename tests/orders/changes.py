@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import httpx
 
+from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.domain.carriers import TrackingStatus
+from stockbridge.ledger.days import Days
+from stockbridge.ledger.requests import ExpireStock
+from stockbridge.ledger.writer import LedgerWriter
 
 from .hub import ADDRESS
 from .partners import PIGEON
 from .points import CUPS, MUGS
-from .shop import Body, Order
+from .shop import LOTS, Body, Order
 
 Change = Callable[[Order], Awaitable[httpx.Response]]
 
@@ -112,6 +117,19 @@ async def _replace(order: Order) -> httpx.Response:
     other = Order(order.shop, f"{order.order_no}-OTHER")
     mug = {"line_no": 1, "sku": order.sku("MUG"), "quantity": 1}
     return await other.push([mug], replaces={"order_no": order.order_no})
+
+
+async def _expire(order: Order) -> httpx.Response:
+    """Let the cups' first lot expire: the day after its last one begins."""
+    day = LOTS[0][1] + timedelta(days=1)
+    days = Days()
+    days.ahead = day - datetime.now(UTC).date()
+    writer = LedgerWriter(order.shop.hub.engine, OrderBookkeeping(), days=days)
+    sku, tenant = order.sku("CUP"), order.shop.hub.tenant
+    outcome = await writer.post(
+        ExpireStock(tenant=tenant, key=f"expiry/HAM/{sku}/{day}", actor="expires_on", site="HAM", sku=sku, day=day)
+    )
+    return httpx.Response(200, json={"outcome": "displaced" if outcome.displaced else "unchanged"})
 
 
 def losing(reason: str, *, resend: bool = False) -> Change:
@@ -218,6 +236,8 @@ CHANGES: Final[dict[str, Change]] = {
     "lost, to be sent again": losing("lost", resend=True),
     "damaged": losing("damaged"),
     "lost, and delivered after all": _find_what_was_lost,
+    # What time does.
+    "its lot expires": _expire,
     # What an operator decides.
     "retry_step": operator("retry_step"),
     "skip_step": operator("skip_step"),

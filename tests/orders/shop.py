@@ -29,7 +29,7 @@ from .partners import PIGEON
 Body = dict[str, Any]
 
 A, B, ABROAD = Place("HAM-A", "HAM"), Place("HAM-B", "HAM"), Place("CPH-A", "CPH")
-LOTS: Final = (("L-1", date(2027, 1, 31)), ("L-2", date(2027, 6, 30)))
+LOTS: Final = (("L-1", date(2097, 1, 31)), ("L-2", date(2097, 6, 30)))
 OPEN_STEPS: Final = """
 select
   (select count(*) from records.inbox i where i.order_ref = o.order_ref and i.tenant = o.tenant and i.state = 'queued')

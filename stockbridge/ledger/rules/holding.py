@@ -13,7 +13,8 @@ from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.linked_lines import Component, Proportion, beyond, whole_kits
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
-from stockbridge.ledger.book import Bucket, Draft, Stream, Unpicked, line_key
+from stockbridge.ledger.book import Bucket, Draft, Stream, line_key
+from stockbridge.ledger.outcomes import Unpicked
 from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
