@@ -37,6 +37,8 @@ async def tell(
 ) -> None:
     """Keep the proof that a shipment arrived, and tell the ERP which parcels did."""
     proof = {"signed_by": event["signed_by"], "location": event["location"], "occurred_at": at.isoformat()}
+    if event["told_at"] is not None:
+        proof["told_at"] = event["told_at"].isoformat()
     await shipments.set_fields(
         connection, order.tenant, order.order_ref, shipment_no, delivered_at=at, proof_of_delivery=proof
     )

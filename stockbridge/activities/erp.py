@@ -6,6 +6,7 @@ zeep is synchronous, so these are plain functions on the worker's thread pool, w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
@@ -123,7 +124,7 @@ def _message(row: Row) -> ErpMessage:
         number=row["number"],
         kind=row["kind"],
         revision=payload["revision"],
-        occurred_at=payload.get("occurred_at") or row["created_at"].isoformat(),
+        occurred_at=_happened_at(row).isoformat(),
         lines=tuple(_line(line) for line in payload.get("lines", ())),
         shipment_no=payload.get("shipment_no"),
         carrier=payload.get("carrier"),
@@ -132,6 +133,13 @@ def _message(row: Row) -> ErpMessage:
         reason=payload.get("reason"),
         replaces=payload.get("replaces"),
     )
+
+
+def _happened_at(row: Row) -> datetime:
+    """Return when what a message tells happened: no later than it was written, whatever an older build was told."""
+    written_at: datetime = row["created_at"]
+    told = row["payload"].get("occurred_at")
+    return min(datetime.fromisoformat(told), written_at) if told else written_at
 
 
 def _line(line: Mapping[str, Any]) -> ErpLine:

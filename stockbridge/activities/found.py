@@ -55,7 +55,7 @@ async def deliver_lost(
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        at = event["occurred_at"] or outcome.recorded_at
+        at = outcome.occurred_at
         await orders.lock(connection, [(order.tenant, order.order_ref)])
         await _note_arrival(connection, order, box, at)
         lines = await read_lines(connection, order)

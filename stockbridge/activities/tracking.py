@@ -7,7 +7,6 @@ A physical scan of a parcel that was never handed over proves that it left: the 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -219,7 +218,7 @@ class Tracking:
         event: Event,
         outcome: Outcome,
     ) -> None:
-        at: datetime = event["occurred_at"] or outcome.recorded_at
+        at = outcome.occurred_at
         await shipments.set_parcel(
             connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], delivered_at=at
         )

@@ -69,6 +69,7 @@ async def _account(services: ApiServices, carrier: str, name: str) -> CarrierCon
 
 async def _store(services: ApiServices, account: CarrierConnection, told: list[TrackingEvent]) -> None:
     """Store what is new; its orders hear of it from the relay, by the outbox."""
+    heard = events.Heard(account.connection, account.carrier, account.tenant, "callback", services.window)
     async with services.engine.begin() as connection:
         for event in told:
-            await events.store(connection, account.connection, account.carrier, account.tenant, event, "callback")
+            await events.store(connection, heard, event)

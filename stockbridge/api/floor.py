@@ -21,6 +21,7 @@ from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, Known, Rank, read_known, resolve_line
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.times import time_faults
 from stockbridge.api.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
 from stockbridge.domain.commands import (
     Cancel,
@@ -90,17 +91,25 @@ class Counter:
             order = await self.named.find(connection)
             body = said.body
             if body is None:
-                faults, _ = await telling.resolve(connection, order, said.part)
+                faults, _ = await self._resolve(connection, order, telling, said.part)
                 raise AssertionError(said.settle(faults))
             command = self._command(order, telling, body)
             known = await command.known(connection)
             row = await command.came_before(connection, known)
             if row is None:
-                faults, more = await telling.resolve(connection, order, said.part)
+                faults, more = await self._resolve(connection, order, telling, said.part)
                 said.settle(faults)
                 payload = {**body.model_dump(mode="json"), **dict(telling.more), **more}
                 row = await command.keep(connection, payload, known)
         return Answered(order, body, await decide(self.services, row))
+
+    async def _resolve(
+        self, connection: AsyncConnection, order: FoundOrder, telling: Telling[Told], part: Part
+    ) -> Resolved:
+        """Resolve what is said for the first time, by the world as it is now: clock, order, catalog."""
+        early = await time_faults(connection, part, self.services.window)
+        faults, more = await telling.resolve(connection, order, part)
+        return [*early, *faults], more
 
     def _command(self, order: FoundOrder, telling: Telling[Told], body: Told) -> Command:
         actor = getattr(body, "actor", None) or getattr(body, "by", None)

@@ -21,6 +21,7 @@ from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault
@@ -216,6 +217,7 @@ async def receive(
         order = await _found(connection, caller.tenant, po_no)
         receiving = await _receiving(connection, caller.tenant, order, said.part)
         zone = (await places.time_zones_of(connection, caller.tenant)).get(order.site)
+        receiving.faults.found += await time_faults(connection, said.part, services.window)
     body = said.settle(receiving.faults.found)
     now = services.clock()
     came_on = day_at(body.occurred_at, zone) if body.occurred_at else services.ledger.days.today(zone, now)

@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api.problems import refusal
 from stockbridge.api.said import Part
 from stockbridge.domain.commands import Push
+from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.linked_lines import Brought, brought_along, keep_numbers, main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.units import MOST
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Product
+from stockbridge.records.push_intake import Standing
 
 MOST_LINES: Final = 1000
 """How many lines an order may have with those that its own lines bring along."""
@@ -83,11 +85,11 @@ def _kit_faults(product: Part) -> Iterator[Fault]:
 
 
 def bring_along(
-    push: Push, part: Part, lines: Sequence[Line], products: Mapping[str, Product], known: Collection[OrderLine]
+    push: Push, part: Part, lines: Sequence[Line], standing: Standing, known: Collection[OrderLine]
 ) -> Resolved:
     """Return a push's lines with those that they bring along. Raises `Rejected` where that is too much."""
-    linked_before = _by_main_line(known)
-    brought = [_brought(push, line, products, linked_before[line["line_no"]]) for line in lines]
+    linked_before, products = _by_main_line(known), standing.products
+    brought = [_brought(push, line, standing, linked_before[line["line_no"]]) for line in lines]
     if faults := list(_size_faults(part, brought)):
         raise refusal(faults)
     linked = [_linked_line(push, line, b, products[b.sku]) for line, bs in zip(lines, brought, strict=True) for b in bs]
@@ -117,9 +119,10 @@ def _by_main_line(known: Iterable[OrderLine]) -> Mapping[int, list[OrderLine]]:
     return linked
 
 
-def _brought(push: Push, main: Line, products: Mapping[str, Product], known: Collection[OrderLine]) -> list[Brought]:
-    """Return what the rules add to a line, as they are for orders of the push's day."""
-    rules, day = products[main["sku"]].additions, push.ordered_at.date()
+def _brought(push: Push, main: Line, standing: Standing, known: Collection[OrderLine]) -> list[Brought]:
+    """Return what the rules add to a line, as they are for orders of the push's day, as the line's site has it."""
+    rules = standing.products[main["sku"]].additions
+    day = day_at(push.ordered_at, standing.time_zones.get(main["site"]))
     return keep_numbers(
         main["line_no"], main["site"], brought_along(main["line_no"], main["ordered"], rules, day), known
     )

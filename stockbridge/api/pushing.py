@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -15,10 +16,12 @@ from stockbridge.api.problems import refusal
 from stockbridge.api.resolving import named, resolve_push
 from stockbridge.api.said import Part, Said, canonical, digest
 from stockbridge.api.services import ApiServices
+from stockbridge.api.times import faults_by
 from stockbridge.domain.commands import Push
 from stockbridge.domain.errors import Conflict, Fault, Rejected
+from stockbridge.domain.window import Window
 from stockbridge.ledger.balances import order_lines
-from stockbridge.records import push_intake
+from stockbridge.records import inbox, push_intake
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
 from stockbridge.records.push_intake import Standing
@@ -48,10 +51,10 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
         while pushed is None:  # where a twin of the push was faster, it is found at the second look
             standing = await _look(connection, caller, said)
             if said.body is None:
-                faults, _ = resolve_push(said.part, standing.products, standing.sites, {})
-                said.settle(faults + _carrier_faults(said.part, standing))
+                faults, _ = resolve_push(said.part, standing.products, standing.sites, standing.time_zones, {})
+                said.settle([*faults, *_faults_beside(said.part, standing, services.window)])
                 raise AssertionError("a body that can't be read has faults")
-            pushed = await _Taking(connection, caller, said.body, said.part, standing).take()
+            pushed = await _Taking(connection, caller, said.body, said.part, standing, services.window).take()
     return pushed
 
 
@@ -76,11 +79,12 @@ def _key(order_ref: str, revision: int) -> str:
     return f"push/{order_ref}/{revision}"
 
 
-def _carrier_faults(part: Part, standing: Standing) -> list[Fault]:
+def _faults_beside(part: Part, standing: Standing, window: Window) -> Iterator[Fault]:
+    """Say what is wrong with a push beside its lines: with its carrier, and with when it was ordered."""
     carrier = part.get("carrier")
-    if carrier is None or standing.has_carrier:
-        return []
-    return [part.fault("carrier", "unknown_carrier", f"There is no connection to a carrier {carrier}")]
+    if carrier is not None and not standing.has_carrier:
+        yield part.fault("carrier", "unknown_carrier", f"There is no connection to a carrier {carrier}")
+    yield from faults_by(part, window, standing.now)
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,11 @@ class _Taking:
     push: Push
     part: Part
     standing: Standing
+    window: Window
 
     async def take(self) -> Pushed | None:
         """Keep the push, unless it is known. None where a twin of it was kept in between."""
-        command, order = self._command(), self.standing
+        command, order = await self._command(), self.standing
         if self._is_known(command.digest):
             return Pushed(command.order_ref, None)
         if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
@@ -106,9 +111,12 @@ class _Taking:
         kept = await self._keep(command, resolved)
         return Pushed(command.order_ref, kept) if kept else None
 
-    def _command(self) -> Command:
-        order_ref = self.caller.order_ref(self.push.order_no)
-        base_uoms = {sku: product.units.base_uom for sku, product in self.standing.products.items()}
+    async def _command(self) -> Command:
+        """Return the push as a command. What came before means what it meant then: by units of that day."""
+        order_ref, order = self.caller.order_ref(self.push.order_no), self.standing
+        base_uoms = {sku: product.units.base_uom for sku, product in order.products.items()}
+        if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
+            base_uoms |= _base_uoms_then((await inbox.get(self.connection, order.last_inbox_id)).payload)
         return Command(
             tenant=self.caller.tenant,
             order_ref=order_ref,
@@ -142,11 +150,12 @@ class _Taking:
         frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
         if known and any(product.is_kit for product in self.standing.products.values()):
             frozen |= await kit_factors(self.connection, tenant, order_ref)
-        faults, resolved = resolve_push(self.part, self.standing.products, self.standing.sites, frozen)
-        faults += _carrier_faults(self.part, self.standing)
+        order = self.standing
+        faults, resolved = resolve_push(self.part, order.products, order.sites, order.time_zones, frozen)
+        faults += _faults_beside(self.part, order, self.window)
         if faults:
             raise refusal(faults)
-        return bring_along(self.push, self.part, resolved, self.standing.products, known)
+        return bring_along(self.push, self.part, resolved, order, known)
 
     async def _keep(self, command: Command, resolved: Resolved) -> InboxRow | None:
         """Put the push into the inbox. People's data is kept apart, under ids."""
@@ -182,6 +191,13 @@ class _Taking:
 
     def _note_id(self, people: dict[str, dict[str, Any]]) -> str | None:
         return None if self.push.note is None else _named(people, {"note": self.push.note})
+
+
+def _base_uoms_then(kept: Mapping[str, Any]) -> dict[str, str]:
+    """Return which base units lines meant that named no unit, when the push was kept."""
+    uoms = {line["line_no"]: line["uom"] for line in (*kept.get("kits", ()), *kept["resolved"])}
+    told = [line for line in kept.get("lines", ()) if line["uom"] is None and line["line_no"] in uoms]
+    return {line["sku"]: uoms[line["line_no"]] for line in told}
 
 
 def _named(people: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:

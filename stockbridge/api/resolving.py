@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.said import Part
+from stockbridge.api.times import told_time
 from stockbridge.domain.allocation import ExpiredStock
+from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
@@ -141,6 +143,7 @@ def resolve_push(
     push: Part,
     products: Mapping[str, Product],
     sites: Mapping[str, bool],
+    time_zones: Mapping[str, str | None],
     frozen: Factors,
 ) -> tuple[list[Fault], list[dict[str, Any]]]:
     """Return what is wrong with a push by the catalog, and its lines in base units, with the factors that they keep."""
@@ -151,24 +154,32 @@ def resolve_push(
     faults.duplicate_lines(lines)
     _check_original(faults, push)
     resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
-    least_expiry = _least_expiry(push)
     policy = push.get("allocation_policy")
     # A worker of a build that does not know of it must not meet it in what it can decide.
     expired = {"allow_expired": True} if push.get("expired_stock") == ExpiredStock.ALLOW else {}
     return faults.found, [
-        {**line, "allocation_policy": policy or line["allocation_policy"], "least_expiry": least_expiry, **expired}
+        {
+            **line,
+            "allocation_policy": policy or line["allocation_policy"],
+            "least_expiry": _least_expiry(push, time_zones.get(line["site"])),
+            **expired,
+        }
         for line in resolved
         if line is not None
     ]
 
 
-def _least_expiry(push: Part) -> str | None:
-    """Return the day that the goods must keep to: so long after they are wanted, or were ordered."""
-    days, wanted = push.get("min_shelf_life_days"), push.get("requested_delivery") or push.get("ordered_at")
-    if days is None or wanted is None:
-        return None
-    day = datetime.fromisoformat(wanted).date() + timedelta(days=int(days))
-    return day.isoformat()
+def _least_expiry(push: Part, time_zone: str | None) -> str | None:
+    """Return the day that the goods must keep to: so long after they are wanted, or were ordered (the site's day)."""
+    days, from_day = push.get("min_shelf_life_days"), _first_day(push, time_zone)
+    return None if days is None or from_day is None else (from_day + timedelta(days=int(days))).isoformat()
+
+
+def _first_day(push: Part, time_zone: str | None) -> date | None:
+    if (wanted := push.get("requested_delivery")) is not None:
+        return date.fromisoformat(wanted)
+    ordered_at = told_time(push, "ordered_at")
+    return None if ordered_at is None else day_at(ordered_at, time_zone)
 
 
 def _check_original(faults: Faults, push: Part) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.domain.window import USUAL, Window
 from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records.inbox import InboxRow
@@ -35,7 +36,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class ApiServices:
-    """The door's tools. `carriers` are keyed by connection, the last part of the callback's address."""
+    """The door's tools. `carriers` are keyed by connection, the last part of the callback's address.
+
+    Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
+    """
 
     engine: AsyncEngine
     ledger: LedgerWriter
@@ -44,6 +48,7 @@ class ApiServices:
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
     clock: Callable[[], datetime] = utc_now
+    window: Window = USUAL
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""

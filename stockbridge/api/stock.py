@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -23,6 +22,7 @@ from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.times import time_faults
 from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.domain.stock import PHYSICAL, StreamKey
 from stockbridge.domain.units import to_base
@@ -34,9 +34,6 @@ from stockbridge.records.catalog import Location, Product
 from stockbridge.records.keys import ApiKey
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
-
-CLOCKS_DIFFER: Final = timedelta(minutes=1)
-"""How far ahead of ours a floor's clock may be."""
 
 _COMPARISONS: Final = 10
 """How often a count is compared while others post at the same place."""
@@ -64,6 +61,7 @@ async def move(
     """Say that stock went to another location of its site. Free units go first, then reservations go along."""
     async with services.reading() as connection:
         faults, moved = await _resolve_move(connection, caller.tenant, said.part)
+        faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     outcome = await services.ledger.post(_move_request(caller, body, *moved))
     response.status_code = 200 if outcome.replayed else 201
@@ -140,7 +138,8 @@ async def adjust(
 ) -> AdjustmentView:
     """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made."""
     async with services.reading() as connection:
-        faults, location, quantity = await _resolve_adjustment(services, connection, caller.tenant, said.part)
+        faults, location, quantity = await _resolve_adjustment(connection, caller.tenant, said.part)
+        faults += await time_faults(connection, said.part, services.window)
         body = said.settle(faults)
         assert location is not None
         assert quantity is not None
@@ -160,16 +159,13 @@ async def adjust(
 
 
 async def _resolve_adjustment(
-    services: ApiServices, connection: AsyncConnection, tenant: str, part: Part
+    connection: AsyncConnection, tenant: str, part: Part
 ) -> tuple[list[Fault], Location | None, int | None]:
     """Return what is wrong with an adjustment by the catalog, where it is, and the count or difference."""
     faults = Faults()
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, staging=True)
     product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
-    counted_at = part.get("counted_at")
-    if counted_at and datetime.fromisoformat(counted_at) > services.clock() + CLOCKS_DIFFER:
-        faults.add(part, "counted_at", "time_in_future", "is later than now")
     if product is None:
         return faults.found, location, None
     faults.lot(part, product)
@@ -208,7 +204,7 @@ async def _adjust(services: ApiServices, caller: ApiKey, body: Adjustment, strea
 
     async def compare() -> Outcome:
         async with services.reading() as connection:
-            there, seq = await on_hand_at(connection, stream, request.occurred_at or services.clock())
+            there, seq = await on_hand_at(connection, stream, request.occurred_at)
         compared = replace(request, delta=quantity - there, compared_seq=seq)
         return await _post_adjustment(services, body, compared)
 
@@ -251,6 +247,7 @@ async def change_status(
         if stream is None:
             raise not_found(f"stream {stream_id}")
         faults, quantity = await _resolve_change(connection, stream, said.part)
+        faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     request = ChangeStockStatus(
         **said_by(caller, body),

@@ -23,9 +23,13 @@ _RANK: Final = {kind: rank for rank, kind in enumerate(("push", "operator", "car
 
 
 class TimelineItem(BaseModel):
-    """One thing that was said or happened. `operator` is whatever a person or the floor told the order."""
+    """One thing that was said or happened. `operator` is whatever a person or the floor told the order.
+
+    `told_at` is when a carrier says that it happened, where that can't be: then it happened when we heard of it.
+    """
 
     occurred_at: Utc | None
+    told_at: Utc | None = None
     recorded_at: Utc
     kind: Kind
     summary: str
@@ -242,6 +246,7 @@ def _carrier_event(row: story.Row) -> TimelineItem:
     signed = f", signed by {row['signed_by']}" if row["signed_by"] else ""
     return TimelineItem(
         occurred_at=row["occurred_at"],
+        told_at=row["told_at"],
         recorded_at=row["received_at"],
         kind="carrier_event",
         summary=f"{row['carrier']} says {row['status'].replace('_', ' ')} of {row['tracking_number']}{place}{signed}",
@@ -251,7 +256,7 @@ def _carrier_event(row: story.Row) -> TimelineItem:
             name: row[name]
             for name in (
                 *("event_id", "tracking_number", "status", "vendor_status", "location", "signed_by", "heard_by"),
-                *("shipment_no", "parcel_no", "applied_at", "effect"),
+                *("shipment_no", "parcel_no", "applied_at", "effect", "told_at"),
             )
         },
     )

@@ -22,6 +22,7 @@ from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, known_product, named
 from stockbridge.api.said import Said
 from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key, Lot, Serial
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.stock import PlaceKind
@@ -240,6 +241,7 @@ async def recall(
     faults = Faults()
     async with services.reading() as connection:
         known_product(faults, said.part, await catalog.products(connection, caller.tenant, named([said.part], "sku")))
+        faults.found += await time_faults(connection, said.part, services.window)
     body = said.settle(faults.found)
     outcome = await _block(services, caller, body)
     response.status_code = 200 if outcome.replayed else 201
@@ -289,8 +291,8 @@ async def lift(
     said: Annotated[Said[Lift], Body(examples=[examples.LIFT])],
 ) -> LiftView:
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
-    body = said.settle()
     async with services.reading() as connection:
+        body = said.settle(await time_faults(connection, said.part, services.window))
         recalled = await lots.lot_of_recall(connection, caller.tenant, _key(recall_no))
         known = await lots.find_lot(connection, caller.tenant, *recalled) if recalled else None
     if recalled is None or known is None:

@@ -19,6 +19,7 @@ from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import Services
+from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.stock import StockStatus
@@ -90,6 +91,7 @@ async def send(
     """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
     async with services.reading() as connection:
         faults, places, quantities = await _resolve_sending(connection, caller.tenant, said.part)
+        faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     request = SendTransfer(
         **said_by(caller, body),
@@ -200,6 +202,7 @@ async def receive(
     async with services.reading() as connection:
         transfer = await _found(connection, caller.tenant, transfer_no)
         faults, place, quantities = await _resolve_receipt(connection, caller.tenant, transfer, said.part)
+        faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     assert place is not None
     request = ReceiveTransfer(

@@ -26,7 +26,7 @@ _STATES: Final = {
     Basis.OCCURRED: """
         select sum(e.on_hand_delta)::bigint as on_hand, sum(e.reserved_delta)::bigint as reserved, max(e.seq) as seq
         from ledger.entry e join ledger.posting p on p.posting_id = e.posting_id
-        where e.stream_id = s.stream_id and p.occurred_at <= :as_of""",
+        where e.stream_id = s.stream_id and least(p.occurred_at, p.recorded_at) <= :as_of""",
 }
 
 # Physical places, and what is underway for the totals; by pool, so that what was delivered does not lie in the way.

@@ -310,9 +310,12 @@ async def stock_levels(
     return [StockLevel(*row) for row in await connection.execute(_STOCK_LEVELS, asked)]
 
 
+# What an older build let be dated ahead happened when it was recorded, at the latest.
 _ON_HAND_AT: Final = text(
     """
-    select coalesce(sum(e.on_hand_delta) filter (where p.occurred_at <= :instant), 0)::bigint,
+    select coalesce(sum(e.on_hand_delta) filter (
+             where cast(:instant as timestamptz) is null or least(p.occurred_at, p.recorded_at) <= :instant
+           ), 0)::bigint,
            coalesce(max(e.seq), 0)
     from ledger.entry e join ledger.posting p on p.posting_id = e.posting_id
     where e.stream_id = :stream_id
@@ -320,8 +323,8 @@ _ON_HAND_AT: Final = text(
 )
 
 
-async def on_hand_at(connection: AsyncConnection, key: StreamKey, instant: datetime) -> tuple[int, int]:
-    """Return what was on hand at an instant by `occurred_at`: what a count of that instant is compared with.
+async def on_hand_at(connection: AsyncConnection, key: StreamKey, instant: datetime | None) -> tuple[int, int]:
+    """Return what was on hand at an instant by `occurred_at`, or now: what a count of then is compared with.
 
     And the number of the stream's latest entry: one with a higher number may change what was there then.
     """

@@ -71,7 +71,7 @@ def _digest(decision: Decision) -> str:
         decision.reason,
         request.actor,
         decision.evidence,
-        request.occurred_at or decision.recorded_at,
+        request.happened_at(decision.recorded_at),
         decision.recorded_at,
         decision.text,
     )

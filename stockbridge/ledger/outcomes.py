@@ -46,3 +46,8 @@ class Outcome:
     guessed: tuple[tuple[str, str, int], ...] = ()
     expired: tuple[tuple[str, str, int], ...] = ()
     unpicked: tuple[Unpicked, ...] = ()
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, as the posting has it."""
+        return self.request.happened_at(self.recorded_at)

@@ -37,7 +37,9 @@ from stockbridge.domain.stock import (
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What every posting has. `key` is made from business keys before the first attempt; `occurred_at` None is now.
+    """What every posting has. `key` is made from business keys before the first attempt.
+
+    `occurred_at` is as it was told; None is now, and so is what is later than that (`happened_at`).
 
     `asked` is what was asked in its own words, where the fields were made of it (a count, say, whose delta depends on
     when it is compared): then the digest is over it alone.
@@ -87,6 +89,12 @@ class Request:
     def posting_reason(self) -> str:
         """Name why the posting exists."""
         return self.reason
+
+    def happened_at(self, recorded_at: datetime) -> datetime:
+        """Return when it happened, for what was recorded then: nothing happened later than it was recorded."""
+        if self.occurred_at is None or self.occurred_at > recorded_at:
+            return recorded_at
+        return self.occurred_at
 
     def digest(self) -> bytes:
         """SHA-256 of what was asked, never of what was chosen or changed, nor of who repeats it.

@@ -172,7 +172,6 @@ def _stream_row(stream: Stream) -> tuple[Any, ...]:
 
 def _posting_row(decision: Decision) -> tuple[Any, ...]:
     request = decision.request
-    recorded_at = str(decision.recorded_at)
     return (
         decision.name,
         request.tenant,
@@ -181,7 +180,7 @@ def _posting_row(decision: Decision) -> tuple[Any, ...]:
         decision.reason,
         request.actor,
         decision.evidence.value,
-        request.occurred_at or recorded_at,
-        recorded_at,
+        str(request.happened_at(decision.recorded_at)),
+        str(decision.recorded_at),
         decision.text,
     )

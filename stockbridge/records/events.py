@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from stockbridge.domain.window import USUAL, Window
 from stockbridge.driver import Query, change
 from stockbridge.records import orders, outbox, shipments, tracking
 from stockbridge.records.tables import carrier_connection, carrier_event, parcel
 
 
-async def store(
-    connection: AsyncConnection, connection_name: str, carrier: str, tenant: str, event: TrackingEvent, heard_by: str
-) -> str | None:
+@dataclass(frozen=True)
+class Heard:
+    """How events are heard of: by whose connection, whose parcels they are, and which of their times are believed."""
+
+    connection: str
+    carrier: str
+    tenant: str
+    by: Literal["callback", "poll"]
+    window: Window = USUAL
+
+
+async def store(connection: AsyncConnection, heard: Heard, event: TrackingEvent) -> str | None:
     """Store an event once, and let it act: what moves no stock at once, else through its order's workflow.
 
+    A time that can't be is kept as told, and the event happened when it was received.
     Returns the order_ref that must hear of it. An event of a parcel that is not known is kept until its tracking number
     appears. One at a time for an order: its row is locked.
     """
+    tenant = heard.tenant
     owner = await _owner(connection, tenant, event.tracking_number)
     if owner is not None:
         await orders.lock(connection, [(tenant, owner["order_ref"])])
-    new = await _insert(connection, connection_name, carrier, tenant, event, heard_by, owner)
+    new = await _insert(connection, heard, event, owner)
     if owner is None:
         return None
     await _heard_of(connection, tenant, event.tracking_number)
@@ -56,28 +69,24 @@ _OPEN_AGAIN: Final = Query(
 
 
 async def _insert(
-    connection: AsyncConnection,
-    connection_name: str,
-    carrier: str,
-    tenant: str,
-    event: TrackingEvent,
-    heard_by: str,
-    owner: dict[str, Any] | None,
+    connection: AsyncConnection, heard: Heard, event: TrackingEvent, owner: dict[str, Any] | None
 ) -> int | None:
     """Write an event, unless it is there. Returns its id if it is new."""
     found = await _INSERT.row(
         connection,
-        tenant=tenant,
-        carrier=carrier,
-        connection_name=connection_name,
+        tenant=heard.tenant,
+        carrier=heard.carrier,
+        connection_name=heard.connection,
         event_id=event.event_id,
         tracking_number=event.tracking_number,
         status=event.status.value,
         vendor_status=event.vendor_status,
-        occurred_at=event.occurred_at,
+        told=event.occurred_at,
+        ahead=heard.window.ahead,
+        back=heard.window.back,
         location=event.location,
         signed_by=event.signed_by,
-        heard_by=heard_by,
+        heard_by=heard.by,
         **(owner or _NOBODY),
     )
     return int(found[0]) if found else None
@@ -86,11 +95,18 @@ async def _insert(
 _NOBODY: Final = {"order_ref": None, "shipment_no": None, "parcel_no": None}
 _INSERT: Final = Query(
     """
+    with receipt as materialized (select clock_timestamp() as received_at, %(told)s::timestamptz as told),
+    believed as (
+      select *, told between received_at - %(back)s::interval and received_at + %(ahead)s::interval as can_be
+      from receipt
+    )
     insert into records.carrier_event (tenant, carrier, connection, event_id, tracking_number, status, vendor_status,
-      occurred_at, location, signed_by, heard_by, order_ref, shipment_no, parcel_no)
-    values (%(tenant)s, %(carrier)s, %(connection_name)s, %(event_id)s, %(tracking_number)s, %(status)s,
-      %(vendor_status)s, %(occurred_at)s, %(location)s, %(signed_by)s, %(heard_by)s, %(order_ref)s, %(shipment_no)s,
-      %(parcel_no)s)
+      occurred_at, told_at, received_at, location, signed_by, heard_by, order_ref, shipment_no, parcel_no)
+    select %(tenant)s, %(carrier)s, %(connection_name)s, %(event_id)s, %(tracking_number)s, %(status)s,
+      %(vendor_status)s, case when can_be then least(told, received_at) when told is not null then received_at end,
+      case when not can_be then told end, received_at, %(location)s, %(signed_by)s, %(heard_by)s, %(order_ref)s,
+      %(shipment_no)s, %(parcel_no)s
+    from believed
     on conflict do nothing returning carrier_event_id
     """
 )

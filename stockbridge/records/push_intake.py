@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +22,8 @@ class Standing:
 
     `revision` is None for an order that was never accepted; `known_digest` is that of the pushed revision, where it was
     accepted. `last_*` are of the last attempt under the push's key. `products` are those that are named, and what comes
-    along with them. `sites` are those that exist, each with whether it has a staging location.
+    along with them. `sites` are those that exist, each with whether it has a staging location; `time_zones` are theirs.
+    `now` is PostgreSQL's.
     """
 
     revision: int | None
@@ -37,6 +39,8 @@ class Standing:
     has_carrier: bool
     products: Mapping[str, Product]
     sites: Mapping[str, bool]
+    time_zones: Mapping[str, str | None]
+    now: datetime
 
 
 _STANDING: Final = Query(
@@ -60,7 +64,11 @@ _STANDING: Final = Query(
          select from records.location s where s.tenant = %(tenant)s and s.site = l.location_id and s.type = 'staging')
        ), '{}')
        from records.location l where l.tenant = %(tenant)s and l.type = 'site' and l.location_id = any(%(sites)s)
-      ) as sites
+      ) as sites,
+      (select coalesce(jsonb_object_agg(l.location_id, l.time_zone), '{}')
+       from records.location l where l.tenant = %(tenant)s and l.type = 'site' and l.location_id = any(%(sites)s)
+      ) as time_zones,
+      clock_timestamp() as now
     from (select) as push
     left join records.orders o on o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
     left join records.address a on a.address_id = o.address_id

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import TrackingEvent
+from stockbridge.domain.window import USUAL, Window
 from stockbridge.ledger.writer import translating
 from stockbridge.records import events, shipments
 
@@ -25,11 +26,15 @@ BATCH: Final = 50
 
 @dataclass(frozen=True)
 class SilentParcels:
-    """The sweep. `silent_for_s` is how long a parcel may be quiet; `carriers` are ports by name."""
+    """The sweep. `silent_for_s` is how long a parcel may be quiet; `carriers` are ports by name.
+
+    Of what they tell, times outside of the `window` are not believed.
+    """
 
     engine: AsyncEngine
     carriers: Mapping[str, CarrierPort]
     silent_for_s: float
+    window: Window = USUAL
 
     async def round(self) -> int:
         """Ask about the parcels that were silent the longest. Returns how many events were new."""
@@ -50,12 +55,13 @@ class SilentParcels:
             async with self.engine.begin() as connection:
                 name = await events.connection_of(connection, tenant, carrier)
                 await events.asked(connection, tenant, numbers)
-            new = [await self._store(name, carrier, tenant, event) for event in heard]
+            how = events.Heard(name, carrier, tenant, "poll", self.window)
+            new = [await self._store(how, event) for event in heard]
         if any(new):
             log.info("silent_parcels.heard", carrier=carrier, events=sum(map(bool, new)))
         return 0
 
-    async def _store(self, name: str, carrier: str, tenant: str, event: TrackingEvent) -> str | None:
+    async def _store(self, how: events.Heard, event: TrackingEvent) -> str | None:
         """Store an event in a transaction of its own: it locks its order."""
         async with self.engine.begin() as connection:
-            return await events.store(connection, name, carrier, tenant, event, "poll")
+            return await events.store(connection, how, event)

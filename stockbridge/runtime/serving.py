@@ -69,6 +69,7 @@ async def serve_api(settings: Settings) -> None:
                 carriers={settings.need("carrier_connection"): carrier},
                 temporal_health=gateway.healthy,
                 body_limit_bytes=settings.body_limit_bytes,
+                window=settings.window,
             )
         )
         config = uvicorn.Config(
@@ -217,7 +218,7 @@ async def run_relay(settings: Settings) -> None:
         ledger = clients.ledger_of(engine)
         stack.push_async_callback(ledger.drain)
         stop = asyncio.Event()
-        silent = SilentParcels(engine, carriers, settings.silent_parcel_s)
+        silent = SilentParcels(engine, carriers, settings.silent_parcel_s, settings.window)
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
         by_itself = alone(engine)
         loops = (

@@ -7,11 +7,13 @@ What other programs call by the same name has no prefix (`DATABASE_URL`, `TEMPOR
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from stockbridge.domain.window import Window
 from stockbridge.ledger.signing import key_bytes
 from stockbridge.runtime.errors import SettingMissingError, StartupError
 
@@ -124,6 +126,12 @@ class Settings(BaseSettings):
     carrier_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the carrier, over all workers")
     partner_timeout_s: float = Field(default=10, gt=0, description="Longest wait for an answer of ERP or carrier")
 
+    clock_tolerance_s: float = Field(
+        default=120, ge=0, description="How far ahead of PostgreSQL's clock what happened may be dated, in seconds"
+    )
+    past_horizon_days: int = Field(
+        default=1826, ge=1, le=36_500, description="How long ago what happened may be dated, in days"
+    )
     silent_parcel_s: float = Field(
         default=3600, gt=0, description="How long a parcel may be silent before its carrier is asked"
     )
@@ -213,6 +221,11 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the environment that makes another process load these settings; what is unset is empty."""
         return {variable_of(name): _as_text(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def window(self) -> Window:
+        """The times that are believed of what happened."""
+        return Window(timedelta(seconds=self.clock_tolerance_s), timedelta(days=self.past_horizon_days))
 
     @property
     def database_sqlalchemy_url(self) -> str:

@@ -126,9 +126,11 @@ async def test_linked_lines_are_taken_from_the_site_of_their_main_line(bar: Door
 
 async def test_a_rule_is_for_orders_that_are_placed_in_its_days(bar: Door) -> None:
     await bar.made("/api/products", glass(straws(**{"from": "2026-11-20", "until": "2026-11-20"})))
-    late = "2026-11-20T23:30:00-05:00"  # the next day already, but not where it was ordered
+    late = "2026-11-21T02:30:00+04:00"  # the next day already, but not where it is shipped from
     assert set(await ordered(bar, glasses(1, order_no="SO-1", ordered_at=late))) == {1, STRAWS}
     assert set(await ordered(bar, glasses(1, order_no="SO-2", ordered_at="2026-11-21T00:30:00+01:00"))) == {1}
+    early = "2026-11-20T18:30:00-05:00"  # not where it was ordered
+    assert set(await ordered(bar, glasses(1, order_no="SO-3", ordered_at=early))) == {1}
 
 
 async def test_linked_lines_follow_up_and_down_in_one_posting_and_leave_with_their_line(bar: Door) -> None:

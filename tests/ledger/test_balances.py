@@ -22,6 +22,7 @@ from stockbridge.ledger.balances import (
     stock_levels,
     stream_entries,
 )
+from stockbridge.ledger.requests import Request
 
 from .warehouse import BIN, OTHER_BIN, Warehouse
 
@@ -146,6 +147,34 @@ async def test_by_occurrence_a_late_fact_changes_the_past(warehouse: Warehouse) 
     async with warehouse.engine.connect() as connection:
         assert await on_hand_at(connection, warehouse.stream("MUG"), then) == (10, 1)
         assert await on_hand_at(connection, warehouse.stream("MUG"), yesterday - timedelta(seconds=1)) == (0, 1)
+
+
+async def test_what_is_told_ahead_happened_when_it_was_recorded(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 10, occurred_at=datetime.now(UTC) + timedelta(minutes=10)))
+    assert await _happened(warehouse) == [True]
+    now = await _now(warehouse)
+    assert (await _read(warehouse, as_of=now, basis=Basis.OCCURRED)).totals.on_hand == 10
+
+
+async def test_what_is_told_ahead_by_an_older_build_is_as_old_as_its_record(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(Request, "happened_at", lambda request, recorded_at: request.occurred_at or recorded_at)
+        await warehouse.post(warehouse.receipt("MUG", 10, occurred_at=datetime(2190, 1, 1, tzinfo=UTC)))
+    assert await _happened(warehouse) == [False]
+    now = await _now(warehouse)
+    assert (await _read(warehouse, as_of=now, basis=Basis.OCCURRED)).totals.on_hand == 10
+    async with warehouse.engine.connect() as connection:
+        assert await on_hand_at(connection, warehouse.stream("MUG"), now) == (10, 1)
+        assert await on_hand_at(connection, warehouse.stream("MUG"), None) == (10, 1)
+
+
+async def _happened(warehouse: Warehouse) -> list[bool]:
+    """Say of each posting whether it happened no later than it was recorded."""
+    query = text("select occurred_at <= recorded_at from ledger.posting where tenant = :tenant")
+    async with warehouse.engine.connect() as connection:
+        return list((await connection.execute(query, {"tenant": warehouse.tenant})).scalars())
 
 
 @pytest.mark.parametrize("basis", list(Basis))

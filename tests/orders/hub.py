@@ -25,6 +25,7 @@ from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import events, inbox, orders, shipments
+from stockbridge.records.events import Heard
 from stockbridge.records.tables import address, carrier_connection, carrier_step, location, parcel, product
 from stockbridge.workflows import names
 from stockbridge.workflows.dispatch import OrderGateway
@@ -341,18 +342,20 @@ class Hub:
         assert row is not None, f"there is no order {order_no}"
         return row
 
-    async def hear(self, tracking_number: str, status: str, event_id: str | None = None) -> None:
+    async def hear(
+        self, tracking_number: str, status: str, event_id: str | None = None, occurred_at: datetime | None = None
+    ) -> None:
         """Take a carrier's callback as the API does: store it; the relay tells the order's workflow."""
         event = TrackingEvent(
             event_id=event_id or f"{tracking_number}/{status}",
             tracking_number=tracking_number,
             status=TrackingStatus(status),
             vendor_status=status,
-            occurred_at=datetime.now(UTC),
+            occurred_at=occurred_at or datetime.now(UTC),
             signed_by="I. Holm" if status == "delivered" else None,
         )
         async with self.engine.begin() as connection:
-            await events.store(connection, self.tenant, "sandbox", self.tenant, event, "callback")
+            await events.store(connection, Heard(self.tenant, "sandbox", self.tenant, "callback"), event)
 
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import count, permutations
 from typing import Any
 
@@ -18,7 +19,10 @@ from stockbridge.records import closing
 from .hub import Hub
 
 S = TrackingStatus
-streams_of_events = st.lists(st.sampled_from(TrackingStatus), min_size=1, max_size=3, unique=True)
+DATED = (None, "2026-11-21T08:00:00+00:00", "2199-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00")
+"""Now; when it may have been; and when it can't have been."""
+one_event = st.tuples(st.sampled_from(TrackingStatus), st.sampled_from(DATED))
+streams_of_events = st.lists(one_event, min_size=1, max_size=3, unique_by=lambda event: event[0])
 numbers = count()
 END = """
 select o.status, o.needs_attention, o.attention ->> 'reason' as reason, s.tracking_status as shipment,
@@ -51,12 +55,15 @@ async def labeled(hub: Hub, house: OrderActivities, order_no: str) -> str:
     return number
 
 
-async def end_of(hub: Hub, house: OrderActivities, events: Sequence[TrackingStatus]) -> dict[str, Any]:
+Event = tuple[TrackingStatus, str | None]
+
+
+async def end_of(hub: Hub, house: OrderActivities, events: Sequence[Event]) -> dict[str, Any]:
     """Tell an order these events, one after the other, each applied before the next comes; tell how it ends."""
     order_no = f"SO-{next(numbers)}"
     number = await labeled(hub, house, order_no)
-    for nth, status in enumerate(events):
-        await hub.hear(number, status, f"{number}/{status}/{nth}")
+    for nth, (status, at) in enumerate(events):
+        await hub.hear(number, status, f"{number}/{status}/{nth}", datetime.fromisoformat(at) if at else None)
         await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
     (end,) = await hub.rows(END, order_ref=order_no)
     async with hub.engine.begin() as connection:  # nobody is to go on with it
@@ -69,19 +76,50 @@ async def test_any_order_and_any_repeats_of_the_same_events_end_in_the_same_stat
     await hub.receive("MUG", 100_000)
 
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @example([S.CANCELLED, S.PICKED_UP, S.DELIVERED])
-    @example([S.RETURN_TO_SENDER, S.DELIVERED, S.DELIVERY_FAILED])
+    @example([(S.CANCELLED, None), (S.PICKED_UP, DATED[2]), (S.DELIVERED, DATED[1])])
+    @example([(S.RETURN_TO_SENDER, DATED[1]), (S.DELIVERED, DATED[2]), (S.DELIVERY_FAILED, None)])
     @given(streams_of_events)
-    def all_tellings_agree(events: list[TrackingStatus]) -> None:
+    def all_tellings_agree(events: list[Event]) -> None:
         tellings = [list(told) for told in permutations(events)]
         tellings += [[*told, *reversed(told)] for told in tellings]
         checking = asyncio.run_coroutine_threadsafe(agree(tellings), loop)
         checking.result(60)
 
-    async def agree(tellings: list[list[TrackingStatus]]) -> None:
+    async def agree(tellings: list[list[Event]]) -> None:
         first, *others = await asyncio.gather(*(end_of(hub, house, told) for told in tellings))
         for told, other in zip(tellings[1:], others, strict=True):
             assert other == first, f"{told} ends otherwise than {tellings[0]}"
 
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(all_tellings_agree)
+
+
+BOOKED = """
+select p.occurred_at <= p.recorded_at and p.occurred_at >= :since as believed, p.reason,
+       s.handed_over_at, s.delivered_at, s.proof_of_delivery ->> 'told_at' as told_at, e.received_at,
+       (select array_agg(t.payload ->> 'occurred_at' order by number) from records.erp_message t
+        where t.tenant = s.tenant and t.order_ref = s.order_ref and kind in ('shipped', 'delivered')) as told
+from records.shipment s
+join records.carrier_event e using (tenant, order_ref)
+join ledger.posting p on p.tenant = s.tenant and p.reason in ('goods_issue', 'delivery')
+  and strpos(p.idempotency_key, s.order_ref || '/') > 0
+where s.tenant = :tenant and s.order_ref = :order_ref
+order by p.recorded_at
+"""
+
+
+async def test_what_a_carrier_dates_ahead_is_booked_and_told_at_its_receipt(hub: Hub) -> None:
+    house, since = OrderActivities(hub.engine, hub.ledger), datetime.now(UTC)
+    await hub.receive("MUG", 100)
+    order_no = f"SO-{next(numbers)}"
+    number, far = await labeled(hub, house, order_no), "2199-01-01T00:00:00+00:00"
+    await hub.hear(number, S.DELIVERED, f"{number}/ahead", datetime.fromisoformat(far))
+    await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+    rows = await hub.rows(BOOKED, order_ref=order_no, since=since)
+    assert [(row["reason"], row["believed"]) for row in rows] == [("goods_issue", True), ("delivery", True)]
+    for row in rows:
+        assert row["handed_over_at"] == row["delivered_at"] == row["received_at"]
+        assert [datetime.fromisoformat(at) for at in row["told"]] == [row["received_at"]] * 2
+        assert datetime.fromisoformat(row["told_at"]) == datetime.fromisoformat(far)
+    async with hub.engine.begin() as connection:  # nobody is to go on with it
+        await connection.run_sync(closing.close, hub.tenant, order_no)

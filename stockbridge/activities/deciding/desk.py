@@ -87,9 +87,9 @@ async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId
 
 
 def instant(row: InboxRow) -> datetime | None:
-    """Return when it happened, if the command tells."""
+    """Return when it happened, if the command tells: no later than it came."""
     told = row.payload.get("occurred_at")
-    return datetime.fromisoformat(told) if told else None
+    return min(datetime.fromisoformat(told), row.received_at) if told else None
 
 
 def evidence_of(row: InboxRow) -> Evidence:

@@ -85,7 +85,7 @@ async def _note_losses(
     connection: AsyncConnection, row: InboxRow, lost: list[tuple[Parcel, Contents]], outcome: Outcome
 ) -> Contents:
     """Let each parcel's row say that it is lost, and what was written off for it. Returns all that was."""
-    at = instant(row) or outcome.recorded_at
+    at = outcome.occurred_at
     parts = iter(outcome.answer["lost"])
     every: Contents = []
     for box, contents in lost:

@@ -58,7 +58,7 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
         for kind, said in [("returned", payload), *demand_changes(former, lines, back)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         if undelivered:
-            numbers = await _note_parcels(connection, row, undelivered, instant(row) or outcome.recorded_at)
+            numbers = await _note_parcels(connection, row, undelivered, outcome.occurred_at)
             if (known["attention"] or {}).get("step") in [parcel_step(number) for number in numbers]:
                 await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "lines": back})

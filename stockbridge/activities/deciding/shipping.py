@@ -167,7 +167,7 @@ async def note_handover(
 
     What the ledger says that left is what the parcels hold.
     """
-    shipment_no, at = shipment["shipment_no"], outcome.request.occurred_at or outcome.recorded_at
+    shipment_no, at = shipment["shipment_no"], outcome.occurred_at
     evidence = outcome.request.evidence.value
     await shipments.set_fields(
         connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence
