@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel
@@ -15,21 +15,27 @@ from stockbridge.api.bodies import Count
 from stockbridge.api.described import REFUSALS, WRITES
 from stockbridge.api.ledger import order_no_of
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, instant_of, position
+from stockbridge.api.posting import anew, counted_in
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults
-from stockbridge.api.said import Part, Said
-from stockbridge.api.services import Services
+from stockbridge.api.said import Part, Said, canonical, digest
+from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
-from stockbridge.domain.errors import Fault
+from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
 from stockbridge.ledger.requests import CountMissing
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import catalog, count_tasks, people
+from stockbridge.records.catalog import Product
 from stockbridge.records.count_tasks import CountFilter
+from stockbridge.records.keys import ApiKey
 
 router = APIRouter(prefix="/api/inventory/counts", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
 State = Literal["open", "done"]
+
+_TRIES: Final = 5
+"""How often a count is resolved anew while the catalog changes what its sku is counted in."""
 
 
 class CountTaskView(BaseModel):
@@ -90,19 +96,39 @@ async def count(
     """Say how many of the missing units were found. They are available again; the rest is written off."""
     async with services.reading() as connection:
         task = await _task(connection, caller.tenant, task_no)
-        faults, found = await _resolve(connection, task, said.part)
+    if said.body is None or not _counted_before(task, said.body):
+        await anew("product_changed", _TRIES, lambda: _count(services, caller, task, said))
+    async with services.reading() as connection:
+        return _view(await _task(connection, caller.tenant, task_no))
+
+
+def _counted_before(task: count_tasks.Row, body: Count) -> bool:
+    """Say whether the same was counted before, in the same words, whatever these would mean now."""
+    return task["done_at"] is not None and task["digest"] == digest(_words(body))
+
+
+def _words(body: Count) -> str:
+    """Write what was counted, whoever says so, with whatever note."""
+    serial_numbers = sorted(body.serial_numbers)
+    return canonical({"counted": body.counted, "uom": body.uom, "serial_numbers": serial_numbers})
+
+
+async def _count(services: ApiServices, caller: ApiKey, task: count_tasks.Row, said: Said[Count]) -> Outcome:
+    async with services.reading() as connection:
+        faults, product, found = await _resolve(connection, task, said.part)
+    if faults and said.body is not None and task["done_at"] is not None:
+        raise Conflict(f"Count {task['task_no']} was made before with other content.")
     body = said.settle(faults)
     request = _request(task, found or 0, body, actor_of(caller, body.by))
 
-    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
-        await count_tasks.close(connection, caller.tenant, task_no, request.found, request.actor)
+    async def close(connection: AsyncConnection, _outcome: Outcome) -> None:
+        words = digest(_words(body))
+        await count_tasks.close(connection, request.tenant, task["task_no"], request.found, request.actor, words)
         if body.note is not None:
             note_id = people.note_id(request.tenant, request.key)
             await people.keep(connection, note_id, request.tenant, {"note": body.note})
 
-    await services.ledger.post(request, attach)
-    async with services.reading() as connection:
-        return _view(await _task(connection, caller.tenant, task_no))
+    return await services.ledger.post(request, counted_in(request.tenant, {product.sku: product}, close))
 
 
 async def _task(connection: AsyncConnection, tenant: str, task_no: str) -> count_tasks.Row:
@@ -112,17 +138,19 @@ async def _task(connection: AsyncConnection, tenant: str, task_no: str) -> count
     return task
 
 
-async def _resolve(connection: AsyncConnection, task: count_tasks.Row, part: Part) -> tuple[list[Fault], int | None]:
-    """Return what is wrong with a count by its task and the catalog, and how many units were found."""
+async def _resolve(
+    connection: AsyncConnection, task: count_tasks.Row, part: Part
+) -> tuple[list[Fault], Product, int | None]:
+    """Return what is wrong with a count by its task and the catalog, of what it is, and how many units were found."""
     faults = Faults()
     product = (await catalog.products(connection, task["tenant"], [task["sku"]]))[task["sku"]]
     found = faults.base_units(part, product, name="counted", zero_allowed=True)
     if found is not None and found > task["missing"]:
         faults.add(part, "counted", "more_than_missing", f"Only {task['missing']} of {task['sku']} were missing")
-        return faults.found, found
+        return faults.found, product, found
     faults.serials(part, product, found)
     _check_missed(faults, part, task["serial_numbers"])
-    return faults.found, found
+    return faults.found, product, found
 
 
 def _check_missed(faults: Faults, part: Part, missed: Collection[str]) -> None:

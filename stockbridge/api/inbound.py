@@ -16,7 +16,7 @@ from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Inbound, Receipt
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
-from stockbridge.api.posting import anew, said_by
+from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said, asked, digest
@@ -72,23 +72,25 @@ async def add_inbound(
 ) -> InboundView:
     """Announce what a supplier is going to send."""
     async with services.engine.begin() as connection:
+        response.status_code = 200
         if said.body is None or not await _came_before(connection, caller.tenant, said.body):
             faults, lines = await _resolve(connection, caller.tenant, said.part)
-            await _add(connection, caller.tenant, said.settle(faults), lines)
-            response.status_code = 201
-        else:
-            response.status_code = 200
+            if await _add(connection, caller.tenant, said.settle(faults), lines):
+                response.status_code = 201
         order = await _found(connection, caller.tenant, said.settle().po_no)
     return _view(order)
 
 
 async def _came_before(connection: AsyncConnection, tenant: str, body: Inbound) -> bool:
-    """Say whether the same came before; other content under the number is told by `add`."""
-    return await inbound.digest_of(connection, tenant, body.po_no) == digest(asked(body))
+    """Say whether the same came before. Raises `Conflict` where it had other content."""
+    known = await inbound.digest_of(connection, tenant, body.po_no)
+    if known is not None:
+        inbound.check_same(body.po_no, known, digest(asked(body)))
+    return known is not None
 
 
-async def _add(connection: AsyncConnection, tenant: str, body: Inbound, lines: list[dict[str, Any]]) -> None:
-    await inbound.add(
+async def _add(connection: AsyncConnection, tenant: str, body: Inbound, lines: list[dict[str, Any]]) -> bool:
+    return await inbound.add(
         connection,
         tenant=tenant,
         po_no=body.po_no,
@@ -215,15 +217,24 @@ async def receive(
     """
     async with services.reading() as connection:
         order = await _found(connection, caller.tenant, po_no)
+    keyed = Keyed[Receipt](ReceiveStock, lambda body: f"receipt/{po_no}/{body.receipt_no}")
+    outcome = await once(services, caller, said, keyed, lambda: _receive(services, caller, order, said, keyed))
+    response.status_code = 200 if outcome.replayed else 201
+    async with services.reading() as connection:
+        return await _receipt(connection, caller.tenant, po_no, said.settle(), outcome)
+
+
+async def _receive(
+    services: ApiServices, caller: ApiKey, order: InboundOrder, said: Said[Receipt], keyed: Keyed[Receipt]
+) -> Outcome:
+    async with services.reading() as connection:
         receiving = await _receiving(connection, caller.tenant, order, said.part)
         zone = (await places.time_zones_of(connection, caller.tenant)).get(order.site)
         receiving.faults.found += await time_faults(connection, said.part, services.window)
     body = said.settle(receiving.faults.found)
     now = services.clock()
     came_on = day_at(body.occurred_at, zone) if body.occurred_at else services.ledger.days.today(zone, now)
-    outcome = await _post(services, caller, receiving, body, came_on)
-    response.status_code = 200 if outcome.replayed else 201
-    return _receipt(po_no, body, receiving.lines, outcome)
+    return await _post(services, caller, receiving, body, keyed.key(body), came_on)
 
 
 @dataclass
@@ -232,6 +243,7 @@ class _Receiving:
 
     order: InboundOrder
     faults: Faults
+    products: dict[str, Product]
     location: Location | None
     lines: list[dict[str, Any]]
 
@@ -258,7 +270,7 @@ class _Receiving:
             for line in self.lines:
                 await inbound.add_received(connection, tenant, self.order.po_no, line["line_no"], line["quantity"])
 
-        return count
+        return counted_in(tenant, self.products, count)
 
 
 async def _receiving(connection: AsyncConnection, tenant: str, order: InboundOrder, part: Part) -> _Receiving:
@@ -271,7 +283,7 @@ async def _receiving(connection: AsyncConnection, tenant: str, order: InboundOrd
     location = faults.stock_location(part, "location_id", known, order.site)
     lots = [lot_of_receipt(order.po_no, str(part.get("receipt_no")), number) for number in range(1, len(parts) + 1)]
     resolved = [_received(faults, line, lines, products, lot) for line, lot in zip(parts, lots, strict=True)]
-    return _Receiving(order, faults, location, [line for line in resolved if line is not None])
+    return _Receiving(order, faults, products, location, [line for line in resolved if line is not None])
 
 
 def _received(
@@ -294,7 +306,9 @@ def _received(
     return {"line_no": line_no, "sku": line.sku, "quantity": quantity, "lot": lot, "product": product}
 
 
-async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt, came_on: date) -> Outcome:
+async def _post(
+    services: ApiServices, caller: ApiKey, receiving: _Receiving, body: Receipt, key: str, came_on: date
+) -> Outcome:
     """Post a receipt; where it changes when a lot expires, for all sites that the lot has come to."""
     assert receiving.location is not None
     place = receiving.location.place
@@ -305,7 +319,7 @@ async def _post(services: ApiServices, caller: ApiKey, receiving: _Receiving, bo
             known = await lots.find_lots(connection, caller.tenant, named_lots)
         request = ReceiveStock(
             **said_by(caller, body),
-            key=f"receipt/{receiving.order.po_no}/{body.receipt_no}",
+            key=key,
             occurred_at=body.occurred_at,
             place=place,
             lines=tuple(
@@ -335,21 +349,37 @@ def _to_receive(line: dict[str, Any], told: bodies.ReceivedLine, known: Lot | No
     )
 
 
-def _receipt(po_no: str, body: Receipt, lines: list[dict[str, Any]], outcome: Outcome) -> ReceiptView:
-    received = zip(lines, body.lines, outcome.answer["received"], strict=True)
+async def _receipt(connection: AsyncConnection, tenant: str, po_no: str, body: Receipt, outcome: Posted) -> ReceiptView:
+    """Show a receipt as it was posted, in the units and lots of then."""
+    received = await _received_then(connection, tenant, po_no, body, outcome)
     return ReceiptView(
         receipt_no=body.receipt_no,
         po_no=po_no,
         location_id=body.location_id,
-        posting_id=str(outcome.posting_id),
+        posting_id=str(posted(outcome)),
         recorded_at=outcome.recorded_at,
-        lines=[_received_view(*each) for each in received],
+        lines=[_received_view(told, then) for told, then in zip(body.lines, received, strict=True)],
     )
 
 
-def _received_view(line: dict[str, Any], told: bodies.ReceivedLine, kept: dict[str, Any]) -> ReceivedView:
+def _received_view(told: bodies.ReceivedLine, then: dict[str, Any]) -> ReceivedView:
     """Show what arrived of a line. An answer of an older build does not say when the lot expires."""
-    said = told.model_dump(mode="json", include={"expires_on", "produced_on", "serial_numbers", "stock_status"})
-    known = {"expiry_computed": False} | {name: said for name, said in kept.items() if name not in {"sku", "quantity"}}
-    named = {name: line[name] for name in ("line_no", "sku", "quantity", "lot")}
-    return ReceivedView(**named, **(said | known))
+    said = told.model_dump(mode="json", exclude={"uom"}) | {"expiry_computed": False}
+    return ReceivedView.model_validate(said | then)
+
+
+async def _received_then(
+    connection: AsyncConnection, tenant: str, po_no: str, body: Receipt, outcome: Posted
+) -> list[dict[str, Any]]:
+    """Return what was received of each line, as the posting's answer has it.
+
+    An older build kept no lots there: one of its own bears the receipt's name.
+    """
+    lines = []
+    for number, (told, received) in enumerate(zip(body.lines, outcome.answer["received"], strict=True), 1):
+        lot = received.get("lot", told.lot)
+        if "lot" not in received and lot is None:
+            own = lot_of_receipt(po_no, body.receipt_no, number)
+            lot = own if await lots.find_lot(connection, tenant, received["sku"], own) else None
+        lines.append({**received, "lot": lot or None})
+    return lines

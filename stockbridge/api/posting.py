@@ -1,20 +1,70 @@
-"""What is said at the door and goes to the ledger as it is: what every posting is told, and trying anew."""
+"""What is said at the door and goes to the ledger as it is: once under each key, and tried anew where that helps."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from stockbridge.api.auth import actor_of
-from stockbridge.api.said import asked
+from stockbridge.api.said import Said, asked
+from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import FromTheFloor
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.stock import Evidence
-from stockbridge.ledger.writer import Outcome
+from stockbridge.ledger.repeats import Repeated, find_repeated
+from stockbridge.ledger.requests import Request
+from stockbridge.ledger.writer import Attachment, Outcome
+from stockbridge.records import catalog
+from stockbridge.records.catalog import Product
 from stockbridge.records.keys import ApiKey
+
+Told = TypeVar("Told", bound=BaseModel)
+
+Posted = Outcome | Repeated
+"""What became of what was said: now, or the first time."""
+
+_TRIES: Final = 5
+"""How often something is resolved anew while the catalog changes what its skus are counted in."""
+
+
+@dataclass(frozen=True)
+class Keyed(Generic[Told]):
+    """What a body asks of the ledger: which request, under which key; `about` is what the address adds to its words."""
+
+    kind: type[Request]
+    key: Callable[[Told], str]
+    about: str = ""
+
+    def asked(self, body: Told) -> str:
+        """Write what is asked, in its own words: the posting's digest is over them."""
+        return self.about + asked(body)
+
+
+async def once(
+    services: ApiServices, caller: ApiKey, said: Said[Told], keyed: Keyed[Told], post: Callable[[], Awaitable[Outcome]]
+) -> Posted:
+    """Have something posted, unless it was before: a repeat is answered from what was stored.
+
+    That is looked up before anything is resolved by a catalog, a clock or stock that may have changed since. Raises
+    `Conflict` where the key came before with other content.
+    """
+    return await _posted_before(services, caller, said, keyed) or await anew("product_changed", _TRIES, post)
+
+
+async def _posted_before(
+    services: ApiServices, caller: ApiKey, said: Said[Told], keyed: Keyed[Told]
+) -> Repeated | None:
+    if said.body is None:
+        return None
+    digest = keyed.kind.digest_of(keyed.asked(said.body))
+    async with services.reading() as connection:
+        return await find_repeated(connection, caller.tenant, keyed.key(said.body), digest)
 
 
 def said_by(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
@@ -27,13 +77,28 @@ def said_by(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
     }
 
 
-def posted(outcome: Outcome) -> UUID:
+def posted(outcome: Posted) -> UUID:
     """Return the id of a posting: something moved, or its key is kept though nothing did."""
     assert outcome.posting_id is not None
     return outcome.posting_id
 
 
+def counted_in(tenant: str, products: Mapping[str, Product], then: Attachment | None = None) -> Attachment:
+    """Return what insists, in a posting's transaction, that its skus are still counted in what it was resolved by."""
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await catalog.hold_units(connection, tenant, products)
+        if then is not None:
+            await then(connection, outcome)
+
+    return attach
+
+
 async def anew(code: str, times: int, ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Ask again what is refused with this code, so often at most: something was posted while it was being asked."""
+    """Ask again what is refused with this code, so often at most: something changed while it was being asked."""
+
+    async def asking() -> Outcome:  # tenacity awaits only what it knows for a coroutine's function
+        return await ask()
+
     overtaken = retry_if_exception(lambda error: isinstance(error, Rejected) and error.code == code)
-    return await AsyncRetrying(retry=overtaken, stop=stop_after_attempt(times), reraise=True)(ask)
+    return await AsyncRetrying(retry=overtaken, stop=stop_after_attempt(times), reraise=True)(asking)

@@ -17,7 +17,7 @@ from stockbridge.api.bodies import Adjustment, Move, StatusChange
 from stockbridge.api.described import same_again
 from stockbridge.api.ledger import StreamView, stream_view
 from stockbridge.api.paging import Utc
-from stockbridge.api.posting import anew, posted, said_by
+from stockbridge.api.posting import Keyed, anew, counted_in, once, posted, said_by
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
@@ -59,40 +59,48 @@ async def move(
     services: Services, caller: Caller, response: Response, said: Annotated[Said[Move], Body(examples=[examples.MOVE])]
 ) -> MoveView:
     """Say that stock went to another location of its site. Free units go first, then reservations go along."""
-    async with services.reading() as connection:
-        faults, moved = await _resolve_move(connection, caller.tenant, said.part)
-        faults += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults)
-    outcome = await services.ledger.post(_move_request(caller, body, *moved))
+    outcome = await once(services, caller, said, _MOVE, lambda: _move(services, caller, said))
+    body = said.settle()
     response.status_code = 200 if outcome.replayed else 201
     return MoveView(
         move_no=body.move_no,
         posting_id=posted(outcome),
         sku=body.sku,
-        quantity=moved[2],
+        quantity=outcome.answer["moved"],
         from_location_id=body.source.location_id,
         to_location_id=body.to.location_id,
         recorded_at=outcome.recorded_at,
     )
 
 
-Moved = tuple[Location, Location, int]
+_MOVE: Final = Keyed[Move](MoveStock, lambda body: f"move/{body.move_no}")
 
 
-async def _resolve_move(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], Any]:
-    """Return what is wrong with a move by the catalog, and where it goes from and to with how much."""
+async def _move(services: ApiServices, caller: ApiKey, said: Said[Move]) -> Outcome:
+    async with services.reading() as connection:
+        faults, products, moved = await _resolve_move(connection, caller.tenant, said.part)
+        faults += await time_faults(connection, said.part, services.window)
+    request = _move_request(caller, said.settle(faults), *moved)
+    return await services.ledger.post(request, counted_in(caller.tenant, products))
+
+
+async def _resolve_move(
+    connection: AsyncConnection, tenant: str, part: Part
+) -> tuple[list[Fault], dict[str, Product], Any]:
+    """Return what is wrong with a move by the catalog, its product, and where it goes from and to with how much."""
     faults = Faults()
     source, target = part.part("from"), part.part("to")
     known = await catalog.locations(connection, tenant, named([source, target], "location_id"))
     places = [faults.stock_location(end, "location_id", known, staging=True) for end in (source, target)]
-    product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
+    products = await catalog.products(connection, tenant, named([part], "sku"))
+    product = stocked_product(faults, part, products)
     quantity = faults.base_units(part, product) if product else None
     if product:
         faults.serials(part, product, quantity)
         faults.lot(source, product)
     if not faults.found and None not in places:
         _check_ends(faults, target, *(place for place in places if place is not None))
-    return faults.found, (*places, quantity)
+    return faults.found, products, (*places, quantity)
 
 
 def _check_ends(faults: Faults, target: Part, source_place: Location, target_place: Location) -> None:
@@ -106,7 +114,7 @@ def _check_ends(faults: Faults, target: Part, source_place: Location, target_pla
 def _move_request(caller: ApiKey, body: Move, source: Location, target: Location, quantity: int) -> MoveStock:
     return MoveStock(
         **said_by(caller, body),
-        key=f"move/{body.move_no}",
+        key=_MOVE.key(body),
         occurred_at=body.occurred_at,
         stream=StreamKey(caller.tenant, body.sku, source.place, body.source.lot or "", "", body.source.stock_status),
         to=target.place,
@@ -137,41 +145,64 @@ async def adjust(
     said: Annotated[Said[Adjustment], Body(examples=[examples.ADJUSTMENT])],
 ) -> AdjustmentView:
     """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made."""
+    outcome = await once(services, caller, said, _ADJUSTMENT, lambda: _adjust(services, caller, said))
+    body = said.settle()
     async with services.reading() as connection:
-        faults, location, quantity = await _resolve_adjustment(connection, caller.tenant, said.part)
-        faults += await time_faults(connection, said.part, services.window)
-        body = said.settle(faults)
-        assert location is not None
-        assert quantity is not None
-        stream = StreamKey(
-            caller.tenant, body.sku, location.place, body.lot or "", body.serial_number or "", body.stock_status
-        )
-    outcome = await _adjust(services, caller, body, stream, quantity)
+        known = await catalog.locations(connection, caller.tenant, [body.location_id])
     response.status_code = 200 if outcome.replayed else 201
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
         posting_id=posted(outcome),
-        stream=stream_view(stream),
+        stream=stream_view(_stream(caller, body, known[body.location_id])),
         delta=outcome.answer["delta"],
         on_hand=outcome.answer["on_hand"],
         recorded_at=outcome.recorded_at,
     )
 
 
+_ADJUSTMENT: Final = Keyed[Adjustment](AdjustStock, lambda body: f"adjustment/{body.adjustment_no}")
+
+
+def _stream(caller: ApiKey, body: Adjustment, location: Location) -> StreamKey:
+    """Name the bucket that is adjusted."""
+    return StreamKey(
+        caller.tenant, body.sku, location.place, body.lot or "", body.serial_number or "", body.stock_status
+    )
+
+
+async def _adjust(services: ApiServices, caller: ApiKey, said: Said[Adjustment]) -> Outcome:
+    async with services.reading() as connection:
+        faults, location, product, quantity = await _resolve_adjustment(connection, caller.tenant, said.part)
+        faults += await time_faults(connection, said.part, services.window)
+    body = said.settle(faults)
+    assert location is not None
+    assert product is not None
+    assert quantity is not None
+    request = AdjustStock(
+        **said_by(caller, body),
+        key=_ADJUSTMENT.key(body),
+        occurred_at=body.counted_at or body.occurred_at,
+        stream=_stream(caller, body, location),
+        delta=quantity,
+        cause=body.reason,
+    )
+    return await _post_adjustment(services, body, product, request)
+
+
 async def _resolve_adjustment(
     connection: AsyncConnection, tenant: str, part: Part
-) -> tuple[list[Fault], Location | None, int | None]:
-    """Return what is wrong with an adjustment by the catalog, where it is, and the count or difference."""
+) -> tuple[list[Fault], Location | None, Product | None, int | None]:
+    """Return what is wrong with an adjustment by the catalog, where it is, of what, and the count or difference."""
     faults = Faults()
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, staging=True)
     product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
     if product is None:
-        return faults.found, location, None
+        return faults.found, location, None, None
     faults.lot(part, product)
     if product.tracking == "serial" and part.readable("serial_number") and part.get("serial_number") is None:
         faults.add(part, "serial_number", "serial_count", f"{product.sku} is tracked by serial numbers: name it")
-    return faults.found, location, _difference(faults, part, product)
+    return faults.found, location, product, _difference(faults, part, product)
 
 
 def _difference(faults: Faults, part: Part, product: Product) -> int | None:
@@ -189,35 +220,25 @@ def _difference(faults: Faults, part: Part, product: Product) -> int | None:
     return -quantity if negative else quantity
 
 
-async def _adjust(services: ApiServices, caller: ApiKey, body: Adjustment, stream: StreamKey, quantity: int) -> Outcome:
+async def _post_adjustment(services: ApiServices, body: Adjustment, product: Product, request: AdjustStock) -> Outcome:
     """Post a difference, or a count, which is compared again where something was posted in between."""
-    request = AdjustStock(
-        **said_by(caller, body),
-        key=f"adjustment/{body.adjustment_no}",
-        occurred_at=body.counted_at or body.occurred_at,
-        stream=stream,
-        delta=quantity,
-        cause=body.reason,
-    )
-    if body.counted is None:
-        return await _post_adjustment(services, body, request)
 
-    async def compare() -> Outcome:
-        async with services.reading() as connection:
-            there, seq = await on_hand_at(connection, stream, request.occurred_at)
-        compared = replace(request, delta=quantity - there, compared_seq=seq)
-        return await _post_adjustment(services, body, compared)
-
-    return await anew("count_overtaken", _COMPARISONS, compare)
-
-
-async def _post_adjustment(services: ApiServices, body: Adjustment, request: AdjustStock) -> Outcome:
     async def keep_note(connection: AsyncConnection, _outcome: Outcome) -> None:
         if body.note is not None:
             note_id = people.note_id(request.tenant, request.key)
             await people.keep(connection, note_id, request.tenant, {"note": body.note})
 
-    return await services.ledger.post(request, keep_note)
+    attachment = counted_in(request.tenant, {product.sku: product}, keep_note)
+
+    async def compare() -> Outcome:
+        async with services.reading() as connection:
+            there, seq = await on_hand_at(connection, request.stream, request.occurred_at)
+        compared = replace(request, delta=request.delta - there, compared_seq=seq)
+        return await services.ledger.post(compared, attachment)
+
+    if body.counted is None:
+        return await services.ledger.post(request, attachment)
+    return await anew("count_overtaken", _COMPARISONS, compare)
 
 
 # -- status ----------------------------------------------------------------------------------------------------------
@@ -244,35 +265,46 @@ async def change_status(
     """Say that stock became something else. Free units go first, then holds have to give way."""
     async with services.reading() as connection:
         stream = await find_stream(connection, caller.tenant, stream_id)
-        if stream is None:
-            raise not_found(f"stream {stream_id}")
-        faults, quantity = await _resolve_change(connection, stream, said.part)
-        faults += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults)
-    request = ChangeStockStatus(
-        **said_by(caller, body),
-        key=f"status/{body.change_no}",
-        occurred_at=body.occurred_at,
-        stream=stream,
-        to=body.to,
-        quantity=quantity or 0,
-    )
-    outcome = await services.ledger.post(replace(request, asked=f"{stream_id}\n{request.asked}"))
+    if stream is None:
+        raise not_found(f"stream {stream_id}")
+    keyed = Keyed[StatusChange](ChangeStockStatus, lambda body: f"status/{body.change_no}", about=f"{stream_id}\n")
+    outcome = await once(services, caller, said, keyed, lambda: _change(services, caller, stream, said, keyed))
+    body = said.settle()
     return StatusChangeView(
         change_no=body.change_no,
         posting_id=posted(outcome),
-        quantity=request.quantity,
+        quantity=outcome.answer["changed"],
         from_stream=stream_view(stream),
         to_stream=stream_view(replace(stream, stock_status=body.to)),
         recorded_at=outcome.recorded_at,
     )
 
 
-async def _resolve_change(connection: AsyncConnection, stream: StreamKey, part: Part) -> tuple[list[Fault], int | None]:
+async def _change(
+    services: ApiServices, caller: ApiKey, stream: StreamKey, said: Said[StatusChange], keyed: Keyed[StatusChange]
+) -> Outcome:
+    async with services.reading() as connection:
+        faults, products, quantity = await _resolve_change(connection, stream, said.part)
+        faults += await time_faults(connection, said.part, services.window)
+    body = said.settle(faults)
+    request = ChangeStockStatus(
+        **{**said_by(caller, body), "asked": keyed.asked(body)},
+        key=keyed.key(body),
+        occurred_at=body.occurred_at,
+        stream=stream,
+        to=body.to,
+        quantity=quantity or 0,
+    )
+    return await services.ledger.post(request, counted_in(caller.tenant, products))
+
+
+async def _resolve_change(
+    connection: AsyncConnection, stream: StreamKey, part: Part
+) -> tuple[list[Fault], dict[str, Product], int | None]:
     faults = Faults()
     if stream.place.kind not in PHYSICAL:
         raise Conflict(f"{stream.place.location_id} is no place in the house.", code="virtual_location")
     if part.get("to") == stream.stock_status.value:
         faults.add(part, "to", "same_status", f"The stock is {stream.stock_status.value} already")
-    product = (await catalog.products(connection, stream.tenant, [stream.sku]))[stream.sku]
-    return faults.found, faults.base_units(part, product)
+    products = await catalog.products(connection, stream.tenant, [stream.sku])
+    return faults.found, products, faults.base_units(part, products[stream.sku])

@@ -17,7 +17,7 @@ from stockbridge.api.bodies import Lift, Recall
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
-from stockbridge.api.posting import anew, posted, said_by
+from stockbridge.api.posting import Keyed, anew, once, posted, said_by
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, known_product, named
 from stockbridge.api.said import Said
@@ -238,12 +238,8 @@ async def recall(
     What is available of it is quarantined where it lies, and so is what arrives later; orders that it was promised to
     get other stock, or wait at their old places in the queue.
     """
-    faults = Faults()
-    async with services.reading() as connection:
-        known_product(faults, said.part, await catalog.products(connection, caller.tenant, named([said.part], "sku")))
-        faults.found += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults.found)
-    outcome = await _block(services, caller, body)
+    outcome = await once(services, caller, said, _RECALL, lambda: _recall(services, caller, said))
+    body = said.settle()
     response.status_code = 200 if outcome.replayed else 201
     async with services.reading() as connection:
         trace = await _trace(connection, Traced(caller.tenant, body.sku, body.lot))
@@ -257,6 +253,17 @@ async def recall(
     )
 
 
+_RECALL: Final = Keyed[Recall](BlockLot, lambda body: _key(body.recall_no))
+
+
+async def _recall(services: ApiServices, caller: ApiKey, said: Said[Recall]) -> Outcome:
+    faults = Faults()
+    async with services.reading() as connection:
+        known_product(faults, said.part, await catalog.products(connection, caller.tenant, named([said.part], "sku")))
+        faults.found += await time_faults(connection, said.part, services.window)
+    return await _block(services, caller, said.settle(faults.found))
+
+
 async def _block(services: ApiServices, caller: ApiKey, body: Recall) -> Outcome:
     async def block_where_it_is() -> Outcome:
         async with services.reading() as connection:
@@ -265,7 +272,7 @@ async def _block(services: ApiServices, caller: ApiKey, body: Recall) -> Outcome
             raise refusal([Fault("/lot", "unknown_lot", f"Nothing of lot {body.lot} of {body.sku} has ever come")])
         request = BlockLot(
             **said_by(caller, body),
-            key=_key(body.recall_no),
+            key=_RECALL.key(body),
             occurred_at=body.occurred_at,
             sku=body.sku,
             lot=body.lot,
@@ -291,6 +298,19 @@ async def lift(
     said: Annotated[Said[Lift], Body(examples=[examples.LIFT])],
 ) -> LiftView:
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
+    keyed = Keyed[Lift](UnblockLot, lambda _body: f"{_key(recall_no)}/lift")
+    outcome = await once(services, caller, said, keyed, lambda: _lift(services, caller, recall_no, said, keyed))
+    response.status_code = 200 if outcome.replayed else 201
+    return LiftView(
+        recall_no=recall_no,
+        posting_id=posted(outcome),
+        sku=outcome.answer["sku"],
+        lot=outcome.answer["lot"],
+        recorded_at=outcome.recorded_at,
+    )
+
+
+async def _lift(services: ApiServices, caller: ApiKey, recall_no: str, said: Said[Lift], keyed: Keyed[Lift]) -> Outcome:
     async with services.reading() as connection:
         body = said.settle(await time_faults(connection, said.part, services.window))
         recalled = await lots.lot_of_recall(connection, caller.tenant, _key(recall_no))
@@ -300,7 +320,7 @@ async def lift(
     sku, lot = recalled
     request = UnblockLot(
         **said_by(caller, body),
-        key=f"{_key(recall_no)}/lift",
+        key=keyed.key(body),
         occurred_at=body.occurred_at,
         sku=sku,
         lot=lot,
@@ -308,6 +328,4 @@ async def lift(
         cause=body.reason,
         sites=known.sites,
     )
-    outcome = await services.ledger.post(request)
-    response.status_code = 200 if outcome.replayed else 201
-    return LiftView(recall_no=recall_no, posting_id=posted(outcome), sku=sku, lot=lot, recorded_at=outcome.recorded_at)
+    return await services.ledger.post(request)

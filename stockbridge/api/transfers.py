@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
@@ -14,19 +14,21 @@ from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Transfer, TransferReceipt
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Utc
-from stockbridge.api.posting import posted, said_by
+from stockbridge.api.posting import Keyed, counted_in, once, posted, said_by
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
-from stockbridge.api.services import Services
+from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.requests import ArrivedLine, ReceiveTransfer, SendTransfer, SentLine
 from stockbridge.ledger.transfers import SentTransfer, find_transfer, transfer_key
+from stockbridge.ledger.writer import Outcome
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Location, Product
+from stockbridge.records.keys import ApiKey
 
 router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -89,13 +91,24 @@ async def send(
     said: Annotated[Said[Transfer], Body(examples=[examples.TRANSFER])],
 ) -> TransferView:
     """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
+    outcome = await once(services, caller, said, _SENDING, lambda: _send(services, caller, said))
+    response.status_code = 200 if outcome.replayed else 201
     async with services.reading() as connection:
-        faults, places, quantities = await _resolve_sending(connection, caller.tenant, said.part)
+        return _view(await _found(connection, caller.tenant, said.settle().transfer_no))
+
+
+_SENDING: Final = Keyed[Transfer](SendTransfer, lambda body: transfer_key(body.transfer_no))
+
+
+async def _send(services: ApiServices, caller: ApiKey, said: Said[Transfer]) -> Outcome:
+    async with services.reading() as connection:
+        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
+        faults, places, quantities = await _resolve_sending(connection, caller.tenant, said.part, products)
         faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     request = SendTransfer(
         **said_by(caller, body),
-        key=transfer_key(body.transfer_no),
+        key=_SENDING.key(body),
         occurred_at=body.occurred_at,
         transfer_no=body.transfer_no,
         site=places[0].site,
@@ -105,19 +118,15 @@ async def send(
             for line, place, quantity in zip(body.lines, places, quantities, strict=True)
         ),
     )
-    outcome = await services.ledger.post(request)
-    response.status_code = 200 if outcome.replayed else 201
-    async with services.reading() as connection:
-        return _view(await _found(connection, caller.tenant, body.transfer_no))
+    return await services.ledger.post(request, counted_in(caller.tenant, products))
 
 
 async def _resolve_sending(
-    connection: AsyncConnection, tenant: str, part: Part
+    connection: AsyncConnection, tenant: str, part: Part, products: dict[str, Product]
 ) -> tuple[list[Fault], list[Location], list[int]]:
     """Return what is wrong with a transfer by the catalog, and where each line leaves with how much."""
     faults = Faults()
     lines = list(part.parts("lines"))
-    products = await catalog.products(connection, tenant, named(lines, "sku"))
     known = await catalog.locations(connection, tenant, named(lines, "location_id"))
     sites = await catalog.sites_with_staging(connection, tenant, named([part], "to_site"))
     places = [faults.stock_location(line, "location_id", known) for line in lines]
@@ -201,25 +210,11 @@ async def receive(
     """Say what arrived of a transfer, and where it was put. What is blocked by a recall is quarantined there."""
     async with services.reading() as connection:
         transfer = await _found(connection, caller.tenant, transfer_no)
-        faults, place, quantities = await _resolve_receipt(connection, caller.tenant, transfer, said.part)
-        faults += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults)
-    assert place is not None
-    request = ReceiveTransfer(
-        **said_by(caller, body),
-        key=f"{transfer_key(transfer_no)}/receipt/{body.receipt_no}",
-        occurred_at=body.occurred_at,
-        transfer_no=transfer_no,
-        site=transfer.site,
-        sent=tuple(sorted({line["sku"] for line in transfer.lines})),
-        place=place.place,
-        lines=tuple(
-            ArrivedLine(line.sku, quantity, line.lot or "", line.serial_numbers, line.stock_status)
-            for line, quantity in zip(body.lines, quantities, strict=True)
-        ),
-        complete=body.complete,
+    keyed = Keyed[TransferReceipt](
+        ReceiveTransfer, lambda body: f"{transfer_key(transfer_no)}/receipt/{body.receipt_no}"
     )
-    outcome = await services.ledger.post(request)
+    outcome = await once(services, caller, said, keyed, lambda: _receive(services, caller, transfer, said, keyed))
+    body = said.settle()
     response.status_code = 200 if outcome.replayed else 201
     async with services.reading() as connection:
         now = await _found(connection, caller.tenant, transfer_no)
@@ -241,14 +236,43 @@ async def receive(
     )
 
 
+async def _receive(
+    services: ApiServices,
+    caller: ApiKey,
+    transfer: SentTransfer,
+    said: Said[TransferReceipt],
+    keyed: Keyed[TransferReceipt],
+) -> Outcome:
+    async with services.reading() as connection:
+        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
+        faults, place, quantities = await _resolve_receipt(connection, caller.tenant, transfer, said.part, products)
+        faults += await time_faults(connection, said.part, services.window)
+    body = said.settle(faults)
+    assert place is not None
+    request = ReceiveTransfer(
+        **said_by(caller, body),
+        key=keyed.key(body),
+        occurred_at=body.occurred_at,
+        transfer_no=transfer.transfer_no,
+        site=transfer.site,
+        sent=tuple(sorted({line["sku"] for line in transfer.lines})),
+        place=place.place,
+        lines=tuple(
+            ArrivedLine(line.sku, quantity, line.lot or "", line.serial_numbers, line.stock_status)
+            for line, quantity in zip(body.lines, quantities, strict=True)
+        ),
+        complete=body.complete,
+    )
+    return await services.ledger.post(request, counted_in(caller.tenant, products))
+
+
 async def _resolve_receipt(
-    connection: AsyncConnection, tenant: str, transfer: SentTransfer, part: Part
+    connection: AsyncConnection, tenant: str, transfer: SentTransfer, part: Part, products: dict[str, Product]
 ) -> tuple[list[Fault], Location | None, list[int]]:
     """Return what is wrong with a receipt by the transfer and the catalog, where the goods are, and how many."""
     faults = Faults()
     lines = list(part.parts("lines"))
     sent = {line["sku"] for line in transfer.lines}
-    products = await catalog.products(connection, tenant, named(lines, "sku"))
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     place = faults.stock_location(part, "location_id", known, transfer.to_site)
     quantities = [_quantity(faults, line, products, lot_needed=False) for line in lines]

@@ -101,8 +101,12 @@ class Request:
 
         A field at its default is left out, so that a field which is added later changes no digest.
         """
-        said = self.asked or _said(self)
-        encoded = orjson.dumps([type(self).__name__, said], default=_plain, option=_PLAINLY)
+        return self.digest_of(self.asked or _said(self))
+
+    @classmethod
+    def digest_of(cls, said: str | dict[str, Any]) -> bytes:
+        """SHA-256 of what this kind of request was asked for: in its own words, or by its fields."""
+        encoded = orjson.dumps([cls.__name__, said], default=_plain, option=_PLAINLY)
         return sha256(encoded if encoded.isascii() else _in_ascii(encoded)).digest()
 
 

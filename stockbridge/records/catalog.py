@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.errors import InvariantViolated, Rejected
 from stockbridge.domain.linked_lines import Addition
 from stockbridge.domain.stock import Place
 from stockbridge.domain.units import Packaging, ProductUnits, unpacked
@@ -67,6 +67,11 @@ _PRODUCTS: Final = Query(
     "select sku, tracking, base_uom, packagings, allocation_policy, adds, kit, shelf_life_days from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s)"
 )
+# Who changes what a sku is counted in locks its row, and looks for stock, demand and so on under that lock.
+_UNITS: Final = Query(
+    "select sku, base_uom, tracking, kit from records.product "
+    "where tenant = %(tenant)s and sku = any(%(skus)s) order by sku for key share"
+)
 _WEIGHTS: Final = Query(
     "select sku, weight_g from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s) and weight_g is not null"
@@ -83,6 +88,19 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
         return {}
     found = await _PRODUCTS.rows(connection, tenant=tenant, skus=sorted(skus))
     return {row[0]: product_of(*row) for row in found}
+
+
+async def hold_units(connection: AsyncConnection, tenant: str, known: Mapping[str, Product]) -> None:
+    """Let nobody change what these skus are counted in until the transaction ends.
+
+    Raises `Rejected` with code `product_changed` where that has changed since they were read.
+    """
+    rows = await _UNITS.rows(connection, tenant=tenant, skus=sorted(known))
+    for sku, base_uom, tracking, kit in rows:
+        product = known[sku]
+        if (base_uom, tracking, kit) != (product.units.base_uom, product.tracking, product.is_kit):
+            detail = f"What {sku} is counted in was changed meanwhile. Ask again."
+            raise Rejected("product_changed", detail, status=409)
 
 
 def product_of(

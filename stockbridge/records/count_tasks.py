@@ -64,11 +64,13 @@ async def page(connection: AsyncConnection, tenant: str, wanted: CountFilter) ->
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def close(connection: AsyncConnection, tenant: str, task_no: str, found: int, counted_by: str) -> None:
-    """Write down what a count found."""
+async def close(
+    connection: AsyncConnection, tenant: str, task_no: str, found: int, counted_by: str, digest: bytes
+) -> None:
+    """Write down what a count found. `digest` is of what was counted, in the counter's own words."""
     statement = (
         update(count_task)
         .where(count_task.c.tenant == tenant, count_task.c.task_no == task_no, count_task.c.done_at.is_(None))
-        .values(done_at=func.clock_timestamp(), found=found, counted_by=counted_by)
+        .values(done_at=func.clock_timestamp(), found=found, counted_by=counted_by, digest=digest)
     )
     await connection.execute(statement)

@@ -61,9 +61,14 @@ async def add(
             await connection.execute(insert(inbound_line), rows)
             return True
         known = await digest_of(connection, tenant, po_no)
+    check_same(po_no, known, digest)
+    return False
+
+
+def check_same(po_no: str, known: bytes | None, digest: bytes) -> None:
+    """Raise `Conflict` where an inbound order came before with other content."""
     if known != digest:
         raise Conflict(f"Inbound order {po_no} came before with other content.")
-    return False
 
 
 async def digest_of(connection: AsyncConnection, tenant: str, po_no: str) -> bytes | None:

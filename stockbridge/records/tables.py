@@ -449,6 +449,7 @@ count_task = Table(
     Column("done_at", INSTANT),
     Column("found", BigInteger, comment="the rest was written off"),
     _maybe("counted_by"),
+    Column("digest", LargeBinary, comment="of what was counted, in the counter's own words"),
     PrimaryKeyConstraint("tenant", "task_no"),
     ForeignKeyConstraint(["tenant", "order_ref"], ["records.orders.tenant", "records.orders.order_ref"]),
     CheckConstraint("missing > 0 and found between 0 and missing", name="found"),

@@ -37,6 +37,7 @@ def _received(draft: Draft, request: ReceiveStock, line: ReceivedLine) -> Answer
     return {
         "sku": line.sku,
         "quantity": line.quantity,
+        "lot": line.lot,
         "expires_on": known.expires_on and known.expires_on.isoformat(),
         "expiry_computed": known.computed,
     }

@@ -1,7 +1,7 @@
-"""What carriers date ahead is kept as told.
+"""What carriers date ahead is kept as told; what a count said is kept with its task.
 
 Revision ID: 0022
-Revises: 0017
+Revises: 0020
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0017"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
@@ -27,8 +27,14 @@ def upgrade() -> None:
         schema="records",
     )
     op.alter_column("carrier_event", "occurred_at", comment="no later than it was received", schema="records")
+    op.add_column(
+        "count_task",
+        sa.Column("digest", sa.LargeBinary(), nullable=True, comment="of what was counted, in the counter's own words"),
+        schema="records",
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("count_task", "digest", schema="records")
     op.alter_column("carrier_event", "occurred_at", comment=None, schema="records")
     op.drop_column("carrier_event", "told_at", schema="records")
