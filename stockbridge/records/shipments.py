@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
@@ -251,22 +252,30 @@ _MOVE: Final = Query(
 )
 
 
-async def silent_parcels(connection: AsyncConnection, silent_for_s: float, limit: int) -> list[Parcel]:
-    """Return parcels on their way that nothing was heard of for a while, the longest silent first."""
-    heard = func.coalesce(parcel.c.last_heard_at, shipment.c.created_at)
-    query = (
-        select(parcel.c.tenant, parcel.c.order_ref, parcel.c.tracking_number, shipment.c.carrier)
-        .join(shipment, _its_shipment())
-        .where(
-            parcel.c.tracking_number.is_not(None),
-            parcel.c.delivered_at.is_(None),
-            parcel.c.lost_at.is_(None),
-            parcel.c.came_back_at.is_(None),
-            shipment.c.dissolved_at.is_(None),
-            parcel.c.tracking_status.not_in(("cancelled", "return_to_sender")),
-            heard < func.now() - text(f"interval '{silent_for_s} s'"),
-        )
-        .order_by(heard)
-        .limit(limit)
-    )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+@dataclass(frozen=True)
+class Silent:
+    """A parcel that nothing was heard of for a while."""
+
+    tenant: str
+    tracking_number: str
+
+
+async def silent_parcels(connection: AsyncConnection, carrier: str, silent_for_s: float, limit: int) -> list[Silent]:
+    """Return parcels on their way with a carrier that were silent for a while, the longest silent first."""
+    rows = await _SILENT.rows(connection, carrier=carrier, silent_for_s=silent_for_s, limit=limit)
+    return [Silent(*row) for row in rows]
+
+
+_SILENT: Final = Query(
+    """
+    select tenant, tracking_number from (
+      select p.tenant, p.tracking_number, coalesce(p.last_heard_at, s.created_at) as heard
+      from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
+      where s.carrier = %(carrier)s and p.tracking_number is not null and s.dissolved_at is null
+        and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
+        and p.tracking_status not in ('cancelled', 'return_to_sender')
+    ) parcel
+    where heard < now() - make_interval(secs => %(silent_for_s)s)
+    order by heard limit %(limit)s
+    """
+)

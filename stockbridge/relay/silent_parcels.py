@@ -1,12 +1,13 @@
 """Asks carriers about parcels that nothing was heard of: a lost callback must not lose a delivery.
 
-One sweep over all parcels, in batches within the carrier's limits, not a timer in each order.
+One sweep over the parcels of each carrier, in batches within its limits, not a timer in each order. Each carrier's goes
+by itself, so that one that is away holds up no other's.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import TrackingEvent
+from stockbridge.domain.errors import Rejected, Unavailable
 from stockbridge.domain.window import USUAL, Window
 from stockbridge.ledger.writer import translating
 from stockbridge.records import events, shipments
@@ -26,42 +28,62 @@ BATCH: Final = 50
 
 @dataclass(frozen=True)
 class SilentParcels:
-    """The sweep. `silent_for_s` is how long a parcel may be quiet; `carriers` are ports by name.
+    """The sweep over one carrier's parcels. `silent_for_s` is how long one may be quiet.
 
     Of what they tell, times outside of the `window` are not believed.
     """
 
     engine: AsyncEngine
-    carriers: Mapping[str, CarrierPort]
+    carrier: str
+    port: CarrierPort
     silent_for_s: float
     window: Window = USUAL
 
     async def round(self) -> int:
-        """Ask about the parcels that were silent the longest. Returns how many events were new."""
+        """Ask about the parcels that were silent the longest. Returns how many, where there may be more."""
         with translating():
             async with self.engine.connect() as connection:
-                silent = await shipments.silent_parcels(connection, self.silent_for_s, BATCH)
-        by_carrier: dict[tuple[str, str], list[str]] = defaultdict(list)
+                silent = await shipments.silent_parcels(connection, self.carrier, self.silent_for_s, BATCH)
+        by_tenant: dict[str, list[str]] = defaultdict(list)
         for parcel in silent:
-            by_carrier[parcel["tenant"], parcel["carrier"]].append(parcel["tracking_number"])
-        return sum([await self._ask(*key, numbers) for key, numbers in by_carrier.items()])
+            by_tenant[parcel.tenant].append(parcel.tracking_number)
+        for tenant, numbers in by_tenant.items():
+            await self._ask(tenant, numbers)
+        return len(silent) if len(silent) == BATCH else 0
 
-    async def _ask(self, tenant: str, carrier: str, numbers: list[str]) -> int:
-        port = self.carriers.get(carrier)
-        if port is None:
-            return 0
-        heard = await port.track(numbers)
+    async def _ask(self, tenant: str, numbers: Sequence[str]) -> None:
+        """Store what the carrier knows of parcels, and note that it was asked: also where storing one event fails."""
+        heard = await self._track(numbers)
+        with translating():
+            async with self.engine.connect() as connection:
+                name = await events.connection_of(connection, tenant, self.carrier)
+        how = events.Heard(name, self.carrier, tenant, "poll", self.window)
+        new = [await self._store(how, event) for event in heard]
         with translating():
             async with self.engine.begin() as connection:
-                name = await events.connection_of(connection, tenant, carrier)
                 await events.asked(connection, tenant, numbers)
-            how = events.Heard(name, carrier, tenant, "poll", self.window)
-            new = [await self._store(how, event) for event in heard]
         if any(new):
-            log.info("silent_parcels.heard", carrier=carrier, events=sum(map(bool, new)))
-        return 0
+            log.info("silent_parcels.heard", carrier=self.carrier, events=sum(map(bool, new)))
+
+    async def _track(self, numbers: Sequence[str]) -> list[TrackingEvent]:
+        """Return what the carrier knows of parcels. One that it does not want to be asked about spoils no other's."""
+        try:
+            return await self.port.track(numbers)
+        except Rejected as refusal:
+            if len(numbers) > 1:
+                middle = len(numbers) // 2
+                return [*await self._track(numbers[:middle]), *await self._track(numbers[middle:])]
+            log.warning("silent_parcels.refused", carrier=self.carrier, parcel=numbers[0], reason=refusal.detail)
+            return []
 
     async def _store(self, how: events.Heard, event: TrackingEvent) -> str | None:
         """Store an event in a transaction of its own: it locks its order."""
-        async with self.engine.begin() as connection:
-            return await events.store(connection, how, event)
+        try:
+            with translating():
+                async with self.engine.begin() as connection:
+                    return await events.store(connection, how, event)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("silent_parcels.not_stored", carrier=self.carrier, event_id=event.event_id)
+            return None

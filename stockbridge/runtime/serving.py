@@ -218,7 +218,10 @@ async def run_relay(settings: Settings) -> None:
         ledger = clients.ledger_of(engine)
         stack.push_async_callback(ledger.drain)
         stop = asyncio.Event()
-        silent = SilentParcels(engine, carriers, settings.silent_parcel_s, settings.window)
+        silent = {
+            f"silent_parcels/{name}": SilentParcels(engine, name, port, settings.silent_parcel_s, settings.window)
+            for name, port in carriers.items()
+        }
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
         by_itself = alone(engine)
         loops = (
@@ -227,7 +230,7 @@ async def run_relay(settings: Settings) -> None:
             ("missing_workflows", MissingWorkflows(by_itself, gateway).round, settings.missing_workflows_s),
             ("expired_backorders", ExpiredBackorders(by_itself).round, settings.expired_backorders_s),
             ("expired_stock", ExpiredStock(by_itself, ledger).round, settings.expired_stock_s),
-            ("silent_parcels", silent.round, min(settings.silent_parcel_s / 2, 60.0)),
+            *((name, sweep.round, min(settings.silent_parcel_s / 2, 60.0)) for name, sweep in silent.items()),
         )
         async with asyncio.TaskGroup() as group:
             for name, work, pause_s in loops:
