@@ -152,4 +152,6 @@ def _line(line: Mapping[str, Any]) -> ErpLine:
         lot=line.get("lot"),
         serial_numbers=tuple(line.get("serial_numbers") or ()),
         main_line_no=main_line_of(line["line_no"]),
+        line_quantity=line.get("line_quantity"),
+        line_uom=line.get("line_uom"),
     )

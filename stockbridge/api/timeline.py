@@ -186,11 +186,16 @@ def _posting(posting: PostingView) -> TimelineItem:
 def _moves(entries: Iterable[EntryView]) -> str:
     """Say what a posting did, place by place."""
     return ", ".join(
-        " ".join(
-            (entry.location_id, *_signed(entry.on_hand_delta, "on hand"), *_signed(entry.reserved_delta, "reserved"))
-        )
+        " ".join((_goods(entry), *_signed(entry.on_hand_delta, "on hand"), *_signed(entry.reserved_delta, "reserved")))
         for entry in entries
     )
+
+
+def _goods(entry: EntryView) -> str:
+    """Say where it was, and of which lot and serial number."""
+    lot = f" of lot {entry.lot}" if entry.lot else ""
+    serial = f" with serial number {entry.serial_number}" if entry.serial_number else ""
+    return f"{entry.location_id}{lot}{serial}"
 
 
 def _signed(delta: int, word: str) -> list[str]:
@@ -201,6 +206,9 @@ def _entry(entry: EntryView) -> dict[str, Any]:
     return {
         "stream_id": entry.stream_id,
         "location_id": entry.location_id,
+        "sku": entry.sku,
+        "lot": entry.lot or None,
+        "serial_number": entry.serial_number or None,
         "seq": entry.seq,
         "line_no": entry.line_no,
         "on_hand_delta": entry.on_hand_delta,

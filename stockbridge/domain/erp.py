@@ -12,10 +12,11 @@ ErpMessageKind = Literal[
 
 @dataclass(frozen=True)
 class ErpLine:
-    """One order line as the message tells it. `quantity` is what this message is about, in base units.
+    """One order line as the message tells it, or what it says of one lot of it. `quantity` is what it is about.
 
-    `ordered` is the line's whole ordered quantity, so that the ERP can check its own document against it. A line that
-    the ERP did not push came along with one that it did: `main_line_no`.
+    `ordered` is the line's whole ordered quantity, so that the ERP can check its own document against it; both are in
+    base units, and `uom` names that. `line_quantity` is `quantity` in the line's own unit, `line_uom`, a plain decimal.
+    A line that the ERP did not push came along with one that it did: `main_line_no`.
     """
 
     line_no: int
@@ -26,6 +27,8 @@ class ErpLine:
     lot: str | None = None
     serial_numbers: tuple[str, ...] = ()
     main_line_no: int | None = None
+    line_quantity: str | None = None
+    line_uom: str | None = None
 
 
 @dataclass(frozen=True)

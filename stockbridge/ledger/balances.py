@@ -94,8 +94,9 @@ async def find_stream(connection: AsyncConnection, tenant: str, stream_id: UUID)
 
 # An entry as the contract shows it. The hash before the first entry's is that of the stream's identity.
 _SELECT_ENTRY: Final = """
-select e.stream_id, s.location_id, e.seq, e.posting_id, p.reason, e.order_ref, e.line_no,
-       e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved, p.occurred_at, e.recorded_at, p.evidence, p.actor,
+select e.stream_id, s.location_id, s.sku, s.lot, s.serial_number, e.seq, e.posting_id, p.reason, e.order_ref,
+       e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved, p.occurred_at, e.recorded_at, p.evidence,
+       p.actor,
        coalesce(b.hash, s.identity_hash) as previous_hash, e.hash, p.idempotency_key
 from ledger.entry e
 join ledger.posting p on p.posting_id = e.posting_id

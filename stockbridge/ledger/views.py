@@ -89,6 +89,9 @@ class EntryView:
 
     stream_id: UUID
     location_id: str
+    sku: str
+    lot: str
+    serial_number: str
     seq: int
     posting_id: UUID
     reason: str

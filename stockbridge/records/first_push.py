@@ -9,12 +9,12 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.messages import Said
+from stockbridge.records.messages import Said, in_base_units
 
 # Write the order, its revision and the first messages to its ERP, and accept the command. Nothing of it where the
 # order is there already, or the command was decided.
 _WRITE: Final = text(
-    """
+    f"""
     with asked as (
       select inbox_id, tenant, order_ref from records.inbox where inbox_id = :inbox_id and state = 'queued'
     ), new_order as (
@@ -35,15 +35,15 @@ _WRITE: Final = text(
       select tenant, order_ref, revision, cast(:digest as bytea), cast(:content as jsonb), address_id from new_order
     ), new_messages as (
       insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
-      select o.tenant, o.order_ref, m.number, m.kind, o.tenant || '/' || o.order_ref || '/' || m.number, m.payload,
-        'intended'
+      select o.tenant, o.order_ref, m.number, m.kind, o.tenant || '/' || o.order_ref || '/' || m.number,
+        {in_base_units("m.payload", "o.tenant")}, 'intended'
       from new_order o, jsonb_to_recordset(cast(:said as jsonb)) as m (number integer, kind text, payload jsonb)
     )
     update records.inbox i
     set state = 'accepted', answer = cast(:answer as jsonb), decided_at = clock_timestamp()
     from new_order where i.inbox_id = :inbox_id
     returning i.inbox_id
-    """
+    """  # noqa: S608 - put together from constants
 )
 
 

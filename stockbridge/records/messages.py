@@ -29,8 +29,24 @@ async def append(
     return int(told[0])
 
 
-_APPEND: Final = Query(
+def in_base_units(payload: str, tenant: str) -> str:
+    """Write what lets the lines of a payload name the base unit that their quantities are in.
+
+    One whose sku is not in the catalog keeps the unit that it came with.
     """
+    return f"""
+    case when {payload} ? 'lines' then {payload} || jsonb_build_object('lines', (
+      select coalesce(
+        jsonb_agg(line || jsonb_build_object('uom', coalesce(base_uom, line ->> 'uom')) order by place), '[]'
+      )
+      from jsonb_array_elements({payload} -> 'lines') with ordinality as told (line, place)
+      left join records.product on product.tenant = {tenant} and product.sku = line ->> 'sku'
+    )) else {payload} end
+    """  # noqa: S608 - put together from constants
+
+
+_APPEND: Final = Query(
+    f"""
     with numbered as (
       update records.orders set next_erp_number = next_erp_number + 1
       where tenant = %(tenant)s and order_ref = %(order_ref)s
@@ -38,10 +54,10 @@ _APPEND: Final = Query(
     )
     insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
     select tenant, order_ref, number, %(kind)s, concat_ws('/', tenant, order_ref, number),
-      jsonb_build_object('revision', revision) || %(payload)s, 'intended'
+      jsonb_build_object('revision', revision) || {in_base_units("%(payload)s::jsonb", "numbered.tenant")}, 'intended'
     from numbered
     returning number
-    """,
+    """,  # noqa: S608 - put together from constants
     documents=frozenset({"payload"}),
 )
 

@@ -124,11 +124,10 @@ def carrier_of(settings: Settings) -> SandboxCarrier:
 
 def erp_of(settings: Settings) -> SoapErp:
     """Make the ERP's adapter."""
-    return SoapErp(
-        SoapErpSettings(
-            url=settings.need("erp_url"),
-            user=settings.need("erp_user"),
-            password=SecretStr(settings.need("erp_password")),
-            timeout_s=settings.partner_timeout_s,
-        )
+    given = SoapErpSettings(
+        url=settings.need("erp_url"),
+        user=settings.need("erp_user"),
+        password=SecretStr(settings.need("erp_password")),
+        timeout_s=settings.partner_timeout_s,
     )
+    return SoapErp(given.model_copy(update={"wsdl": settings.erp_wsdl} if settings.erp_wsdl else {}))

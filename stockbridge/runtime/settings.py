@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
     erp_user: str | None = Field(default=None, description="User at the ERP")
     erp_password: SecretStr | None = Field(default=None, description="Password at the ERP")
 
+    erp_wsdl: Path | None = Field(
+        default=None, description="File of the contract that the ERP keeps to; without it, the one that we know of it"
+    )
     erp_source: str = Field(
         default="erp", description="The source, as API keys name it, whose orders this ERP is told of"
     )

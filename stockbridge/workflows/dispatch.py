@@ -128,7 +128,8 @@ class OrderGateway:
                 order,
                 id=names.return_workflow(row.tenant, row.payload["return_no"]),
                 static_summary=f"return {row.payload['return_no']} of order {row.order_ref}",
-                **_start_options(order),
+                # Its row is decided once; one that was refused may be said again, and better.
+                **{**_start_options(order), "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
             )
         return WithStartWorkflowOperation(
             OrderLifecycle.run,

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stockbridge.adapters.erp.soap import adapter, contract
+from stockbridge.adapters.erp.soap import adapter, contract, mapping
 from stockbridge.adapters.erp.soap.contract import NotBundled, SoapContract
 from stockbridge.adapters.wire import Unreadable
+from stockbridge.domain.erp import ErpLine, ErpMessage
 
 OURS = Path(adapter.__file__).with_name("contract.wsdl")
 THEIRS = Path(__file__).parents[3] / "shared" / "contracts" / "wsdl"
@@ -58,6 +59,24 @@ def test_a_contract_that_refers_to_the_network_is_refused_instead_of_fetched(tmp
     wsdl.write_text(OURS.read_text().replace("<!-- Simple types -->", schema))
     with pytest.raises(NotBundled, match=urlsplit(location).netloc):
         contract.load_offline(wsdl)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_what_an_older_contract_has_no_room_for_is_left_out(tmp_path: Path) -> None:
+    wsdl = tmp_path / "older.wsdl"
+    newer = ("LineQuantity", "LineUom")
+    kept = [line for line in OURS.read_text().splitlines() if not any(f'name="{name}"' in line for name in newer)]
+    wsdl.write_text("\n".join(kept))
+    line = ErpLine(1, "MUG-WHITE", 24, 24, "EA", line_quantity="2", line_uom="CASE")
+    told = ErpMessage("acme/SO-1/1", "SO-1", 1, "returned", 1, "2026-01-05T09:12:00+01:00", (line,))
+    fields = {"Credentials": {"User": "hub", "Password": "s3cret"}, **mapping.message_fields(told)}
+
+    def written(to: Path) -> str:
+        return SoapContract(to, not_everywhere=mapping.NOT_EVERYWHERE).write("ReportReturn", fields).content.decode()
+
+    assert "<ns0:LineUom>CASE</ns0:LineUom>" in written(OURS)
+    assert not any(name in written(wsdl) for name in newer)
+    assert "<ns0:Uom>EA</ns0:Uom>" in written(wsdl)
 
 
 def envelope(content: str, prolog: str = "") -> bytes:

@@ -30,7 +30,7 @@ MESSAGE = ErpMessage(
     revision=2,
     occurred_at="2026-01-05T09:12:00+01:00",
     lines=(
-        ErpLine(1, "MUG-WHITE", 24, 30, "EA"),
+        ErpLine(1, "MUG-WHITE", 24, 30, "EA", line_quantity="2.4", line_uom="TRAY"),
         ErpLine(2, "DRILL", 2, 2, "EA", "L-1", ("S-1", "S-2")),
         ErpLine(1_000_002, "DRILL-BIT", 8, 8, "EA", main_line_no=2),
     ),
@@ -59,7 +59,8 @@ KEYS = f"{CREDENTIALS}<Reference>{REFERENCE}</Reference><OrderNo>SO-1</OrderNo><
 AT = "<OccurredAt>2026-01-05T09:12:00+01:00</OccurredAt>"
 LINES = (
     "<Lines>"
-    "<Line><LineNo>1</LineNo><Sku>MUG-WHITE</Sku><Quantity>24</Quantity><Ordered>30</Ordered><Uom>EA</Uom></Line>"
+    "<Line><LineNo>1</LineNo><Sku>MUG-WHITE</Sku><Quantity>24</Quantity><Ordered>30</Ordered><Uom>EA</Uom>"
+    "<LineQuantity>2.4</LineQuantity><LineUom>TRAY</LineUom></Line>"
     "<Line><LineNo>2</LineNo><Sku>DRILL</Sku><Quantity>2</Quantity><Ordered>2</Ordered><Uom>EA</Uom><Lot>L-1</Lot>"
     "<SerialNumbers><SerialNumber>S-1</SerialNumber><SerialNumber>S-2</SerialNumber></SerialNumbers></Line>"
     "<Line><LineNo>1000002</LineNo><Sku>DRILL-BIT</Sku><Quantity>8</Quantity><Ordered>8</Ordered><Uom>EA</Uom>"

@@ -15,7 +15,7 @@ from stockbridge.activities.deciding.desk import Desk, clear_attention, instant,
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.packing import Goods, Row, There, is_named, line_key, moved, named_goods, pack
+from stockbridge.domain.packing import Goods, Row, is_named, line_key, moved, named_goods, pack
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.balances import LineName, goods_at
 from stockbridge.ledger.requests import ReturnedLine, ReturnGoods
@@ -89,43 +89,47 @@ async def _what_came(connection: AsyncConnection, row: InboxRow) -> tuple[str | 
     order, told = OrderId(tenant=row.tenant, order_ref=row.order_ref), row.payload["resolved"]
     every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
     sent_back = {box["shipment_no"]: None for box in every if _is_sent_back(box) and tracking.is_underway(box)}
-    found: list[tuple[str | None, list[list[Row]]]] = []
+    first: tuple[str | None, list[Fault]] | None = None
     for shipment_no in (*sent_back, None):
-        there = await _goods(connection, order, shipment_no, told)
+        place = f"transit/{shipment_no}" if shipment_no else f"customer/{order.order_ref}"
+        there = await goods_at(connection, order.tenant, order.order_ref, place)
         expected = [box for box in every if box["shipment_no"] == shipment_no and _is_sent_back(box)]
         rows = _named(told, [content for box in expected for content in box["lines"]], there)
         if all(map(_is_there, told, rows)):
             return shipment_no, _each(told, rows)
-        found.append((shipment_no, rows))
-    shipment_no, rows = found[0]
-    raise _not_there(f"Shipment {shipment_no}" if shipment_no else "The customer", told, rows)
+        where = f"Shipment {shipment_no}" if shipment_no else "The customer"
+        first = first or (shipment_no, _not_there(where, told, rows, there))
+    assert first is not None  # there is always the customer
+    shipment_no, faults = first
+    if faults:
+        raise Rejected(faults[0].code, faults[0].detail, faults)
+    return shipment_no, told
 
 
-def _not_there(where: str, told: list[Row], rows: list[list[Row]]) -> Rejected:
-    """Make the refusal of what is named, but is not where it is to come from."""
-    faults = [
-        Fault(
-            f"/lines/{index}/{'serial_numbers' if line['serial_numbers'] else 'lot'}",
-            "not_there",
-            f"{where} does not have all of {', '.join(line['serial_numbers']) or line['lot']} of {line['sku']}.",
-        )
-        for index, (line, its) in enumerate(zip(told, rows, strict=True))
-        if not _is_there(line, its)
-    ]
-    return Rejected("not_there", faults[0].detail, faults)
+def _not_there(
+    where: str, told: list[Row], rows: list[list[Row]], there: Mapping[LineName, Counter[Goods]]
+) -> list[Fault]:
+    """Say which serial numbers are not where they are to come from, and which lots only for another line.
+
+    How much there is of a lot, the ledger says.
+    """
+    faults = []
+    for index, (line, its) in enumerate(zip(told, rows, strict=True)):
+        others = [goods for (line_no, sku), goods in there.items() if sku == line["sku"] and line_no != line["line_no"]]
+        lots = {lot for goods in others for lot, _ in goods}
+        if not _is_there(line, its) and (line["serial_numbers"] or line["lot"] in lots):
+            field = "serial_numbers" if line["serial_numbers"] else "lot"
+            names = ", ".join(line["serial_numbers"]) or line["lot"]
+            detail = f"{where} does not have all of {names} of {line['sku']} for line {line['line_no']}."
+            faults.append(Fault(f"/lines/{index}/{field}", "not_there", detail))
+    return faults
 
 
-async def _goods(connection: AsyncConnection, order: OrderId, shipment_no: str | None, told: list[Row]) -> There:
-    """Return which goods of the lines are with a shipment, or with the customer."""
-    place = f"transit/{shipment_no}" if shipment_no else f"customer/{order.order_ref}"
-    there = await goods_at(connection, order.tenant, order.order_ref, place)
-    return {line_key(line): there.get((line["line_no"], line["sku"]), Counter()) for line in told}
-
-
-def _named(told: list[Row], expected: list[Row], there: There) -> list[list[Row]]:
+def _named(told: list[Row], expected: list[Row], there: Mapping[LineName, Counter[Goods]]) -> list[list[Row]]:
     """Name what came: by what is there, and where that leaves a choice, by what the parcels hold that are sent back."""
-    rows = pack([[line] for line in told], there)
-    awaited = {key: goods & there.get(key, Counter()) for key, goods in named_goods(expected).items()}
+    of_lines = {line_key(line): there.get((line["line_no"], line["sku"]), Counter()) for line in told}
+    rows = pack([[line] for line in told], of_lines)
+    awaited = {key: goods & of_lines.get(key, Counter()) for key, goods in named_goods(expected).items()}
     again = iter(pack([[line] for line, its in zip(told, rows, strict=True) if not all(map(is_named, its))], awaited))
     return [its if all(map(is_named, its)) else next(again) for its in rows]
 

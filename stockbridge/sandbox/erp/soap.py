@@ -13,6 +13,7 @@ from stockbridge.sandbox.erp import contract
 _ENVELOPE_NS = "http://schemas.xmlsoap.org/soap/envelope/"
 _LISTS = frozenset({"Lines", "Parcels", "SerialNumbers"})
 _NUMBERS = frozenset({"LineNo", "MainLineNo", "Quantity", "Ordered", "Revision", "ParcelNo"})
+_AMOUNTS = frozenset({"LineQuantity"})
 _FLAGS = frozenset({"Accepted"})
 
 _envelope = ElementMaker(namespace=_ENVELOPE_NS, nsmap={"soap": _ENVELOPE_NS})
@@ -74,6 +75,8 @@ def _value(element: Any) -> Any:
     text = str(element.text or "")
     if name in _NUMBERS:
         return int(text)
+    if name in _AMOUNTS:
+        return int(text) if text.isdecimal() else text
     if name in _FLAGS:
         return text.strip() in {"true", "1"}
     return text

@@ -17,12 +17,14 @@ from stockbridge.adapters.wire import Unreadable, unheard_answers
 from stockbridge.domain.erp import ErpMessage, ErpReceipt
 
 _SYSTEM = "The ERP"
-_WSDL = Path(__file__).with_name("contract.wsdl")
 _loading = Lock()
 
 
 class SoapErpSettings(BaseModel):
-    """Where the service is (the WSDL's own address isn't used), whom it knows us as, and how long we wait for it."""
+    """Where the service is (the WSDL's own address isn't used), whom it knows us as, and how long we wait for it.
+
+    `wsdl` is the contract that it keeps to: a file, which is never fetched.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,6 +32,7 @@ class SoapErpSettings(BaseModel):
     user: str
     password: SecretStr
     timeout_s: float = Field(gt=0)
+    wsdl: Path = Path(__file__).with_name("contract.wsdl")
 
 
 class SoapErp:
@@ -38,6 +41,7 @@ class SoapErp:
     def __init__(self, settings: SoapErpSettings) -> None:
         self._credentials = {"User": settings.user, "Password": settings.password.get_secret_value()}
         self._client = SoapClient(settings.url, settings.timeout_s)
+        self._wsdl = settings.wsdl
 
     def tell(self, message: ErpMessage) -> ErpReceipt:
         """Tell the ERP one message. It isn't idempotent: `find` before a second attempt.
@@ -58,7 +62,7 @@ class SoapErp:
         self._client.close()
 
     def _call(self, operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        contract = _contract()
+        contract = _contract(self._wsdl)
         try:
             envelope = contract.write(operation, {"Credentials": self._credentials, **fields})
         except ContractBroken as error:
@@ -72,12 +76,12 @@ class SoapErp:
             raise mapping.not_soap(answer, error) from error
 
 
-def _contract() -> SoapContract:
-    """Return the contract, loaded on first use and once, whoever comes first."""
+def _contract(wsdl: Path) -> SoapContract:
+    """Return a contract, loaded on first use and once, whoever comes first."""
     with _loading:
-        return _load_contract()
+        return _load_contract(wsdl)
 
 
 @cache
-def _load_contract() -> SoapContract:
-    return SoapContract(_WSDL)
+def _load_contract(wsdl: Path) -> SoapContract:
+    return SoapContract(wsdl, not_everywhere=mapping.NOT_EVERYWHERE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -22,6 +22,7 @@ from stockbridge.adapters.wire import Unreadable
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}Envelope"
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
 _FAULT = "{http://schemas.xmlsoap.org/soap/envelope/}Fault"
+_ELEMENT = "{http://www.w3.org/2001/XMLSchema}element"
 _SCHEMA = "{http://www.w3.org/2001/XMLSchema}schema"
 
 # No DTD and no entities: what expands is refused before it does. The parser's own limits on depth and size stay on.
@@ -61,10 +62,13 @@ class SoapContract:
     is no waiting inside.
     """
 
-    def __init__(self, wsdl: Path) -> None:
+    def __init__(self, wsdl: Path, *, not_everywhere: Collection[str] = ()) -> None:
+        """Load it. What is `not_everywhere` is left out of our calls where this contract has no such element."""
         self._binding: Any
         (self._binding,) = load_offline(wsdl).bindings.values()
-        self._schema = etree.XMLSchema(_the_schema(wsdl))
+        schema = _the_schema(wsdl)
+        self._left_out = frozenset(not_everywhere) - {element.get("name") for element in schema.iter(_ELEMENT)}
+        self._schema = etree.XMLSchema(schema)
         self._lock = Lock()
 
     def write(self, operation: str, fields: Mapping[str, Any]) -> Envelope:
@@ -74,7 +78,7 @@ class SoapContract:
         """
         with self._lock:
             try:
-                message = self._binding.get(operation).create(**fields)
+                message = self._binding.get(operation).create(**_without(self._left_out, fields))
             except (ValidationError, ValueError) as error:  # a ValueError is lxml's, of characters that XML can't carry
                 raise ContractBroken(f"{operation}: {error}") from error
             if not self._schema.validate(message.content.find(_BODY)[0]):
@@ -110,6 +114,13 @@ class SoapContract:
 
     def _fault(self) -> str:
         return str(self._schema.error_log.last_error.message)
+
+
+def _without(names: Collection[str], value: Any) -> Any:
+    """Return a value without elements of these names, wherever in it they are."""
+    if isinstance(value, Mapping):
+        return {name: _without(names, inside) for name, inside in value.items() if name not in names}
+    return [_without(names, item) for item in value] if isinstance(value, list) else value
 
 
 def load_offline(wsdl: Path) -> Document:

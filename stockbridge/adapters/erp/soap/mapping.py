@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from lxml import etree
@@ -40,6 +41,9 @@ CODES: Mapping[str, tuple[str, str]] = {
     "UNKNOWN_LINE": ("erp_unknown_line", "The ERP's order has no such line."),
 }
 """The ERP's code in a result or a fault -> ours, with words where the ERP sends none. Others become `erp_<code>`."""
+
+NOT_EVERYWHERE = frozenset({"LineQuantity", "LineUom"})
+"""Elements that an older contract of this ERP does not have: they are left out there."""
 
 NOTHING_DONE: Mapping[str, str] = {
     "Server.Busy": "The ERP is busy and did nothing.",
@@ -122,6 +126,8 @@ def _line(line: ErpLine) -> dict[str, Any]:
         "Lot": line.lot,
         "SerialNumbers": {"SerialNumber": list(line.serial_numbers)} if line.serial_numbers else None,
         "MainLineNo": line.main_line_no,
+        "LineQuantity": None if line.line_quantity is None else Decimal(line.line_quantity),
+        "LineUom": line.line_uom,
     }
 
 
