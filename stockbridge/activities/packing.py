@@ -134,34 +134,36 @@ async def faults_of_names(
     others = await live_parcels(connection, order)
     packed = named_goods(content for box in others for content in box["lines"])
     return [
-        Fault(f"/parcels/{index}/lines/{place}/{field}", code, detail)
+        fault
         for index, box in enumerate(boxes)
         for place, row in enumerate(box["lines"])
-        for field, code, detail in _wrong_names(row, held.get(line_key(row), _NOBODYS), packed[line_key(row)])
+        for fault in _wrong_names(
+            f"/parcels/{index}/lines/{place}", row, held.get(line_key(row), _NOBODYS), packed[line_key(row)]
+        )
     ]
 
 
-def _wrong_names(row: Row, held: Counter[Goods], packed: Counter[Goods]) -> Iterator[tuple[str, str, str]]:
+def _wrong_names(at: str, row: Row, held: Counter[Goods], packed: Counter[Goods]) -> Iterator[Fault]:
     """Find what a row can't name, and note what it does name as packed."""
     serials, lot = row.get("serial_numbers") or (), row.get("lot") or ""
     for serial in serials:
         goods = next((goods for goods in held if goods[1] == serial and lot in {"", goods[0]}), None)
         if goods is None:
             detail = f"Line {row['line_no']} does not hold serial number {serial} of {row['sku']}."
-            yield "serial_numbers", "not_held", detail
+            yield Fault(f"{at}/serial_numbers", "not_held", detail)
         elif packed[goods]:
             detail = f"Serial number {serial} of {row['sku']} is in another parcel."
-            yield "serial_numbers", "already_packed", detail
+            yield Fault(f"{at}/serial_numbers", "already_packed", detail)
         else:
             packed[goods] += 1
     if lot and not serials:
         there, elsewhere = _of_lot(held, lot), _of_lot(packed, lot)
         if row["quantity"] > there:
             detail = f"Line {row['line_no']} holds {there} of lot {lot} of {row['sku']}, not {row['quantity']}."
-            yield "lot", "not_held", detail
+            yield Fault(f"{at}/lot", "not_held", detail)
         elif row["quantity"] > there - elsewhere:
             detail = f"{elsewhere} of the {there} of lot {lot} of {row['sku']} are in other parcels."
-            yield "lot", "already_packed", detail
+            yield Fault(f"{at}/lot", "already_packed", detail)
         packed[lot, ""] += row["quantity"]
 
 

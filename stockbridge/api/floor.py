@@ -166,12 +166,13 @@ def _named(rank: Rank) -> Resolver:
         faults = Faults()
         parts = list(part.parts("lines"))
         known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-        return faults.found, {"resolved": [_with_names(faults, line, known, rank) for line in parts]}
+        return faults.found, {"resolved": [named_line(faults, line, known, rank) for line in parts]}
 
     return resolve
 
 
-def _with_names(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+def named_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+    """Resolve a line whose goods may be named."""
     line = resolve_line(faults, part, known, rank)
     if line is not None:
         faults.named_serials(part, known.products[line["sku"]], line["quantity"])
@@ -275,7 +276,7 @@ async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -
     lines = await order.lines(connection) if boxes else []
     known = await read_known(connection, order.tenant, lines, ())
     resolved = [
-        [_with_names(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
+        [named_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
     ]
     taken_by = await order_reads.order_of_shipment(connection, order.tenant, part.get("shipment_no") or "")
     if taken_by not in {None, order.order_ref}:

@@ -11,8 +11,9 @@ from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder
-from stockbridge.api.floor import At, Resolved, Resolver, Telling, of_shipment
+from stockbridge.api.floor import At, Resolved, Resolver, Telling, named_line, of_shipment
 from stockbridge.api.problems import not_found
+from stockbridge.api.resolving import Faults, read_known
 from stockbridge.api.said import Part, Said
 from stockbridge.api.views import CommandAnswer, read_shipment
 from stockbridge.domain.commands import Key, Loss
@@ -28,20 +29,29 @@ async def lose(
     shipment_no: Annotated[Key, Path()],
     said: Annotated[Said[Loss], Body(examples=[examples.LOSS])],
 ) -> CommandAnswer:
-    """Say that a parcel is lost, or damaged beyond delivery: its goods are written off, and cancelled or sent again."""
-    telling: Telling[Loss] = of_shipment("lose", shipment_no, lambda body: body.loss_no, _with_note(shipment_no))
+    """Say that a parcel is lost, or damaged beyond delivery: its goods are written off, and cancelled or sent again.
+
+    With `lines`, only these of its goods; the rest of it may still arrive.
+    """
+    telling: Telling[Loss] = of_shipment("lose", shipment_no, lambda body: body.loss_no, _lost(shipment_no))
     return await at.view(await at.tell(telling, said), response)
 
 
-def _with_note(shipment_no: str) -> Resolver:
-    """Check that the order has the shipment with its parcel, and keep the note apart: it may be about people."""
+def _lost(shipment_no: str) -> Resolver:
+    """Check that the order has the shipment with its parcel, and resolve what of it is lost.
+
+    The note is kept apart: it may be about people.
+    """
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
         await find_parcel(connection, order, shipment_no, part)
+        faults, parts = Faults(), list(part.parts("lines"))
+        known = await read_known(connection, order.tenant, await order.lines(connection) if parts else [], parts)
+        resolved = [named_line(faults, line, known, lambda line: line.underway) for line in parts]
         if note := part.get("note"):
             note_id = people.note_id(order.tenant, f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}")
             await people.keep(connection, note_id, order.tenant, {"note": note})
-        return [], {"note": None}
+        return faults.found, {"note": None, **({"resolved": resolved} if parts else {})}
 
     return resolve
 

@@ -276,6 +276,16 @@ class HandOver(FromTheFloor):
 LossReason = Literal["lost", "damaged"]
 
 
+class LostLine(Shape):
+    """What is lost of a parcel. Named, where it could be one of several lots or units."""
+
+    line_no: AnyLineNo
+    quantity: Quantity
+    uom: Uom | None = None
+    lot: Lot | None = None
+    serial_numbers: tuple[Serial, ...] = ()
+
+
 class Loss(FromTheFloor):
     """Parcels of a shipment will never arrive; without a number, all that are underway. `resend` wants them again."""
 
@@ -284,6 +294,16 @@ class Loss(FromTheFloor):
     reason: LossReason
     resend: Flag = False
     note: Text | None = None
+    lines: Annotated[
+        tuple[LostLine, ...] | None,
+        # Left out where there are none: what was said before there was such a field is still the same.
+        Field(
+            min_length=1,
+            max_length=500,
+            exclude_if=lambda lines: lines is None,
+            description="What of a parcel is lost, where the rest of it may still arrive; without it, all of it",
+        ),
+    ] = None
 
 
 class Intercept(Shape):

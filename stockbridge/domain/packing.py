@@ -68,6 +68,30 @@ def still_there(boxes: Sequence[Iterable[Row]], others: Sequence[Iterable[Row]],
     return [_rows(box) for box in packed[len(others) :]]
 
 
+def is_there(row: Row, packed: Iterable[Row]) -> bool:
+    """Say whether what a row names is there, and nothing else was packed in its stead."""
+    return not is_named(row) or all(_is_of(row, one) for one in packed)
+
+
+def _is_of(row: Row, packed: Row) -> bool:
+    lot, serials = row.get("lot"), row.get("serial_numbers") or ()
+    if not is_named(packed) or (lot and packed["lot"] != lot):
+        return False
+    return not serials or set(packed["serial_numbers"]) <= set(serials)
+
+
+def without(rows: Iterable[Row], gone: Iterable[Row]) -> list[Row]:
+    """Return rows without what is gone of them."""
+    every, left = list(rows), list(gone)
+    goods: dict[LineKey, Counter[Goods]] = defaultdict(Counter)
+    for row in every:
+        goods[line_key(row)] += goods_of(row)
+    for row in left:
+        goods[line_key(row)] -= goods_of(row)
+    lines = {line_key(row): row for row in every}
+    return [row for key, its in goods.items() if key in lines for row in by_lot(lines[key], its.items())]
+
+
 def _pack(boxes: Sequence[Iterable[Row]], there: There) -> list[list[_Packed]]:
     packed = [[_Packed(row, row["quantity"]) for row in rows] for rows in boxes]
     by_line: dict[LineKey, list[_Packed]] = defaultdict(list)
@@ -174,6 +198,11 @@ def moved(rows: Iterable[Mapping[str, Any]], goods: Iterable[Iterable[Mapping[st
         lines.setdefault(key, row)
         parts[key] += [((part["lot"], part["serial_number"]), part["quantity"]) for part in its]
     return [row for key, its in parts.items() for row in by_lot(lines[key], its)]
+
+
+def goods_of(row: Row) -> Counter[Goods]:
+    """Return the goods of a row; what it does not name has neither lot nor serial number."""
+    return +Counter({(unit["lot"], unit["serial_number"]): unit["quantity"] for unit in _parts(row)})
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:

@@ -382,3 +382,39 @@ async def test_the_erp_hears_which_of_what_is_cancelled_was_picked(phones: Door)
 
     (told,) = await told_to_the_erp(phones, "cancelled")
     assert rows(told) == [(1, None, ["S-2"]), (1, None, [])]
+
+
+async def test_a_part_of_a_parcel_is_lost_and_the_rest_of_it_arrives(phones: Door) -> None:
+    await pick(phones, 2, serial_numbers=["S-1", "S-2"])
+    await ship(phones, handed_over=True)
+
+    async def lose(number: int, quantity: int, *serials: str) -> httpx.Response:
+        told = {"line_no": 1, "quantity": quantity, "serial_numbers": list(serials)}
+        body = {"loss_no": f"L-{number}", "reason": "damaged", "lines": [told]}
+        return await phones.post(f"{ORDER}/shipments/SH-1/losses", body)
+
+    pointer = "/lines/0/serial_numbers"
+    assert faults_of(await lose(1, 1)) == [(pointer, "serials_required")]
+    assert faults_of(await lose(2, 1, "S-3")) == [(pointer, "not_in_parcel")]
+    assert faults_of(await lose(3, 3)) == [("/lines/0/quantity", "not_in_parcel")]
+    assert (await lose(4, 1, "S-1")).status_code == 200
+    assert faults_of(await lose(5, 1, "S-1")) == [(pointer, "not_in_parcel")]
+
+    assert await contents(phones) == [[(1, None, ["S-2"])]]
+    assert await at(phones, "adjustment/HAM") == {"S-1": 1}
+    await scan(phones, TrackingStatus.DELIVERED)
+    assert await at(phones, "customer/SO-1") == {"S-2": 1}
+    assert rows((await told_to_the_erp(phones, "delivered"))[0]) == [(1, None, ["S-2"])]
+
+
+async def test_of_several_parcels_the_one_is_named_of_which_a_part_is_lost(wine: Door) -> None:
+    await pick(wine, 7)
+    await ship(wine, {"quantity": 4, "lot": "L-1"}, {"quantity": 3, "lot": "L-2"}, handed_over=True)
+    body = {"loss_no": "L-1", "reason": "damaged", "lines": [{"line_no": 1, "quantity": 2}]}
+
+    answer = await wine.post(f"{ORDER}/shipments/SH-1/losses", body)
+    assert faults_of(answer) == [("/parcel_no", "parcel_required")]
+    await wine.made(f"{ORDER}/shipments/SH-1/losses", {**body, "parcel_no": 2})
+
+    assert await contents(wine) == [[(4, "L-1", [])], [(1, "L-2", [])]]
+    assert await at(wine, "adjustment/HAM", "WINE") == {"L-2": 2}

@@ -18,11 +18,13 @@ from stockbridge.activities.deciding.desk import (
     quantities,
     read_lines,
 )
+from stockbridge.activities.deciding.part_of_parcel import part_of
 from stockbridge.activities.deciding.underway import read_underway
 from stockbridge.activities.messages import OrderId
 from stockbridge.activities.packing import read_still_underway
+from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.packing import of_units
+from stockbridge.domain.packing import of_units, without
 from stockbridge.ledger.requests import LoseParcel
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import inbox, messages, orders, shipments
@@ -56,7 +58,8 @@ async def lose(desk: Desk, row: InboxRow) -> None:
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
         goods = await _note_losses(connection, row, lost, outcome)
-        if (known["attention"] or {}).get("step") in {parcel_step(box["tracking_number"]) for box, _ in lost}:
+        ended = [] if row.payload.get("resolved") else [parcel_step(box["tracking_number"]) for box, _ in lost]
+        if (known["attention"] or {}).get("step") in ended:
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
         for kind, said in [*_loss(row, lines, goods), *demand_changes(former, lines, of_units(goods))]:
@@ -74,17 +77,26 @@ def _loss(row: InboxRow, lines: Iterable[OrderLine], goods: Contents) -> list[me
 
 
 async def _lost(connection: AsyncConnection, row: InboxRow) -> list[tuple[Parcel, Contents]]:
-    """Return the parcels that are lost, each with what is still underway of what it held."""
+    """Return the parcels that are lost, each with what is still underway of what it held, or with the part that is."""
     found = await read_underway(connection, row, instead="count what is missing where it lies")
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     there = await read_still_underway(connection, order, row.payload["shipment_no"], found.named, found.rest)
+    told = row.payload.get("resolved")
+    if told:
+        if len(there) > 1:
+            detail = f"{len(there)} parcels are underway: name the one of which a part is lost."
+            raise Rejected("parcel_required", detail, [Fault("/parcel_no", "parcel_required", detail)])
+        there = [part_of(there[0], told)]
     return list(zip(found.named, there, strict=True))
 
 
 async def _note_losses(
     connection: AsyncConnection, row: InboxRow, lost: list[tuple[Parcel, Contents]], outcome: Outcome
 ) -> Contents:
-    """Let each parcel's row say that it is lost, and what was written off for it. Returns all that was."""
+    """Let each parcel's row say that it is lost, and what was written off for it. Returns all that was.
+
+    One of which only a part is lost goes on without it.
+    """
     at = outcome.occurred_at
     parts = iter(outcome.answer["lost"])
     every: Contents = []
@@ -94,9 +106,10 @@ async def _note_losses(
             for content in contents
             for part in next(parts)
         ]
+        left = without(box["lines"], contents) if row.payload.get("resolved") else []
         loss = {"reason": row.payload["reason"], "resend": row.payload["resend"], "lines": goods}
-        await shipments.set_parcel(
-            connection, row.tenant, row.order_ref, box["shipment_no"], box["parcel_no"], lost_at=at, loss=loss
-        )
+        ended: dict[str, Any] = {"lines": left} if left else {"lost_at": at, "loss": loss}
+        name = (row.tenant, row.order_ref, box["shipment_no"], box["parcel_no"])
+        await shipments.set_parcel(connection, *name, **ended)
         every += goods
     return every

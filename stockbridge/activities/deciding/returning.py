@@ -15,7 +15,7 @@ from stockbridge.activities.deciding.desk import Desk, clear_attention, instant,
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.packing import Goods, Row, is_named, line_key, moved, named_goods, pack
+from stockbridge.domain.packing import Goods, Row, is_named, is_there, line_key, moved, named_goods, pack
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.balances import LineName, goods_at
 from stockbridge.ledger.requests import ReturnedLine, ReturnGoods
@@ -95,7 +95,7 @@ async def _what_came(connection: AsyncConnection, row: InboxRow) -> tuple[str | 
         there = await goods_at(connection, order.tenant, order.order_ref, place)
         expected = [box for box in every if box["shipment_no"] == shipment_no and _is_sent_back(box)]
         rows = _named(told, [content for box in expected for content in box["lines"]], there)
-        if all(map(_is_there, told, rows)):
+        if all(map(is_there, told, rows)):
             return shipment_no, _each(told, rows)
         where = f"Shipment {shipment_no}" if shipment_no else "The customer"
         first = first or (shipment_no, _not_there(where, told, rows, there))
@@ -117,7 +117,7 @@ def _not_there(
     for index, (line, its) in enumerate(zip(told, rows, strict=True)):
         others = [goods for (line_no, sku), goods in there.items() if sku == line["sku"] and line_no != line["line_no"]]
         lots = {lot for goods in others for lot, _ in goods}
-        if not _is_there(line, its) and (line["serial_numbers"] or line["lot"] in lots):
+        if not is_there(line, its) and (line["serial_numbers"] or line["lot"] in lots):
             field = "serial_numbers" if line["serial_numbers"] else "lot"
             names = ", ".join(line["serial_numbers"]) or line["lot"]
             detail = f"{where} does not have all of {names} of {line['sku']} for line {line['line_no']}."
@@ -132,18 +132,6 @@ def _named(told: list[Row], expected: list[Row], there: Mapping[LineName, Counte
     awaited = {key: goods & of_lines.get(key, Counter()) for key, goods in named_goods(expected).items()}
     again = iter(pack([[line] for line, its in zip(told, rows, strict=True) if not all(map(is_named, its))], awaited))
     return [its if all(map(is_named, its)) else next(again) for its in rows]
-
-
-def _is_there(line: Row, rows: list[Row]) -> bool:
-    """Say whether what a line names is there, and nothing else stands in for it."""
-    return not is_named(line) or all(_is_of(line, row) for row in rows)
-
-
-def _is_of(line: Row, row: Row) -> bool:
-    lot, serials = line["lot"], line["serial_numbers"]
-    if not is_named(row) or (lot and row["lot"] != lot):
-        return False
-    return not serials or set(row["serial_numbers"]) <= set(serials)
 
 
 def _each(told: list[Row], rows: list[list[Row]]) -> list[Row]:
