@@ -8,11 +8,22 @@ from typing import Any
 import httpx
 import pytest
 
-from stockbridge.api.examples import SITE
+from stockbridge.api.bodies import Receipt
+from stockbridge.api.examples import RECEIPT, SITE
+from stockbridge.api.said import asked
 
 from .door import Door, code_of, faults_of, line, place, product, push
 
 TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+async def two_sites(shop: Door) -> Door:
+    """Another site, in Copenhagen."""
+    await shop.made("/api/locations", {**SITE, "location_id": "CPH"})
+    for name, kind in (("A-1", "bin"), ("STAGE", "staging")):
+        await shop.made("/api/locations", place(f"CPH-{name}", kind, site="CPH"))
+    return shop
 
 
 async def arrive(door: Door, lot: str, po_no: str, site: str = "HAM", **said: Any) -> httpx.Response:
@@ -107,38 +118,37 @@ async def test_a_lot_that_came_before_there_was_a_shelf_life_is_dated_by_what_is
     assert await arrived(shop, "L1", "PO-3", produced_on="2026-11-01") == ("2027-02-09", True)
 
 
-async def test_a_lots_new_date_takes_it_from_orders_at_every_site_in_the_receipts_own_posting(shop: Door) -> None:
-    await shop.made("/api/locations", {**SITE, "location_id": "CPH"})
-    for name, kind in (("A-1", "bin"), ("STAGE", "staging")):
-        await shop.made("/api/locations", place(f"CPH-{name}", kind, site="CPH"))
-    await arrived(shop, "L1", "PO-1")
-    await arrived(shop, "L1", "PO-2", site="CPH")
-    await arrived(shop, "L2", "PO-3", site="CPH", expires_on="2030-01-01")
+async def test_a_lots_new_date_takes_it_from_orders_at_every_site_in_the_receipts_own_posting(two_sites: Door) -> None:
+    await arrived(two_sites, "L1", "PO-1")
+    await arrived(two_sites, "L1", "PO-2", site="CPH")
+    await arrived(two_sites, "L2", "PO-3", site="CPH", expires_on="2030-01-01")
     keeps = {"requested_delivery": str(TODAY), "min_shelf_life_days": 90}
     first = [line(1, "WINE", 2, "EA", lot="L1")]
-    await shop.made("/api/orders/outbound", push("SO-1", lines=first, **keeps))
-    await shop.made("/api/orders/outbound", push("SO-2", lines=[line(1, "WINE", 7, "EA")], site="CPH", **keeps))
-    await shop.made("/api/orders/outbound", push("SO-3", lines=[line(1, "WINE", 1, "EA", lot="L1")], site="CPH"))
-    assert [await line_of(shop, f"SO-{n}") for n in (1, 2, 3)] == [(2, 0), (7, 0), (1, 0)]
-    before = await shop.count("ledger.posting")
+    await two_sites.made("/api/orders/outbound", push("SO-1", lines=first, **keeps))
+    await two_sites.made("/api/orders/outbound", push("SO-2", lines=[line(1, "WINE", 7, "EA")], site="CPH", **keeps))
+    await two_sites.made("/api/orders/outbound", push("SO-3", lines=[line(1, "WINE", 1, "EA", lot="L1")], site="CPH"))
+    assert [await line_of(two_sites, f"SO-{n}") for n in (1, 2, 3)] == [(2, 0), (7, 0), (1, 0)]
+    before = await two_sites.count("ledger.posting")
 
-    await arrived(shop, "L1", "PO-4", expires_on=str(TODAY + timedelta(days=30)))
+    await arrived(two_sites, "L1", "PO-4", expires_on=str(TODAY + timedelta(days=30)))
 
-    assert [await line_of(shop, f"SO-{n}") for n in (1, 2, 3)] == [(0, 2), (5, 2), (1, 0)]
-    assert await shop.count("ledger.posting") == before + 1
-    told = [(await shop.get(f"/api/orders/SO-{n}")).json()["needs_attention"] for n in (1, 2, 3)]
+    assert [await line_of(two_sites, f"SO-{n}") for n in (1, 2, 3)] == [(0, 2), (5, 2), (1, 0)]
+    assert await two_sites.count("ledger.posting") == before + 1
+    told = [(await two_sites.get(f"/api/orders/SO-{n}")).json()["needs_attention"] for n in (1, 2, 3)]
     assert told == [True, True, False]
 
 
-async def test_who_waits_gets_a_lot_that_turns_out_to_keep_longer(shop: Door) -> None:
-    await shop.made("/api/products", product("WINE", tracking="lot", shelf_life_days=10))
-    await arrived(shop, "L1", "PO-1", produced_on="2020-01-01")
-    await shop.made("/api/orders/outbound", push(lines=[line(1, "WINE", 8, "EA")]))
-    assert await line_of(shop, "SO-1") == (0, 8)
+async def test_who_waits_gets_a_lot_that_turns_out_to_keep_longer_also_elsewhere(two_sites: Door) -> None:
+    await two_sites.made("/api/products", product("WINE", tracking="lot", shelf_life_days=10))
+    await arrived(two_sites, "L1", "PO-1", produced_on="2020-01-01")
+    await arrived(two_sites, "L1", "PO-2", site="CPH")
+    await two_sites.made("/api/orders/outbound", push("SO-1", lines=[line(1, "WINE", 8, "EA")]))
+    await two_sites.made("/api/orders/outbound", push("SO-2", lines=[line(1, "WINE", 4, "EA")], site="CPH"))
+    assert [await line_of(two_sites, order_no) for order_no in ("SO-1", "SO-2")] == [(0, 8), (0, 4)]
 
-    await arrived(shop, "L1", "PO-2", expires_on=str(TODAY + timedelta(days=30)))
+    await arrived(two_sites, "L1", "PO-3", expires_on=str(TODAY + timedelta(days=30)))
 
-    assert await line_of(shop, "SO-1") == (8, 0)
+    assert [await line_of(two_sites, order_no) for order_no in ("SO-1", "SO-2")] == [(8, 0), (4, 0)]
 
 
 async def test_a_receipt_again_says_what_it_said(shop: Door) -> None:
@@ -152,13 +162,10 @@ async def test_a_receipt_again_says_what_it_said(shop: Door) -> None:
     assert (again.status_code, again.json()) == (200, first.json())
 
 
-async def test_what_a_count_finds_and_a_transfer_brings_has_its_lots_date(shop: Door) -> None:
-    await shop.made("/api/locations", {**SITE, "location_id": "CPH"})
-    for name, kind in (("A-1", "bin"), ("STAGE", "staging")):
-        await shop.made("/api/locations", place(f"CPH-{name}", kind, site="CPH"))
-    await arrived(shop, "L1", "PO-1", expires_on="2020-01-01")
-    await shop.made("/api/orders/outbound", push("SO-1", lines=[line(1, "WINE", 9, "EA")]))
-    await shop.made("/api/orders/outbound", push("SO-2", lines=[line(1, "WINE", 9, "EA")], site="CPH"))
+async def test_what_a_count_finds_and_a_transfer_brings_has_its_lots_date(two_sites: Door) -> None:
+    await arrived(two_sites, "L1", "PO-1", expires_on="2020-01-01")
+    await two_sites.made("/api/orders/outbound", push("SO-1", lines=[line(1, "WINE", 9, "EA")]))
+    await two_sites.made("/api/orders/outbound", push("SO-2", lines=[line(1, "WINE", 9, "EA")], site="CPH"))
 
     found = {
         "adjustment_no": "A-1",
@@ -168,14 +175,14 @@ async def test_what_a_count_finds_and_a_transfer_brings_has_its_lots_date(shop: 
         "delta": 3,
         "reason": "found",
     }
-    await shop.made("/api/inventory/adjustments", found)
+    await two_sites.made("/api/inventory/adjustments", found)
     sent = [{"sku": "WINE", "quantity": 5, "location_id": "HAM-A-1", "lot": "L1"}]
-    await shop.made("/api/inventory/transfers", {"transfer_no": "T-1", "to_site": "CPH", "lines": sent})
+    await two_sites.made("/api/inventory/transfers", {"transfer_no": "T-1", "to_site": "CPH", "lines": sent})
     there = {"receipt_no": "R-1", "location_id": "CPH-A-1", "lines": [{"sku": "WINE", "quantity": 5}]}
-    await shop.made("/api/inventory/transfers/T-1/receipts", there)
+    await two_sites.made("/api/inventory/transfers/T-1/receipts", there)
 
-    assert [await line_of(shop, order_no) for order_no in ("SO-1", "SO-2")] == [(0, 9), (0, 9)]
-    rows = (await shop.get("/api/inventory", sku="WINE")).json()["items"]
+    assert [await line_of(two_sites, order_no) for order_no in ("SO-1", "SO-2")] == [(0, 9), (0, 9)]
+    rows = (await two_sites.get("/api/inventory", sku="WINE")).json()["items"]
     assert {(row["location_id"], row["expires_on"], row["expired"]) for row in rows} == {
         ("HAM-A-2", "2020-01-01", True),
         ("CPH-A-1", "2020-01-01", True),
@@ -186,3 +193,9 @@ async def test_what_a_count_finds_and_a_transfer_brings_has_its_lots_date(shop: 
 async def test_a_day_of_production_is_a_day(shop: Door, said: object) -> None:
     answer = await arrive(shop, "L1", "PO-1", produced_on=said)
     assert faults_of(answer) == [("/lines/0/produced_on", "malformed_date")]
+
+
+def test_a_receipt_that_says_nothing_of_its_production_asks_for_what_it_did_before() -> None:
+    assert "produced_on" not in asked(Receipt.model_validate(RECEIPT))
+    lines = [{**RECEIPT["lines"][0], "produced_on": "2026-11-01"}]
+    assert '"produced_on":"2026-11-01"' in asked(Receipt.model_validate({**RECEIPT, "lines": lines}))

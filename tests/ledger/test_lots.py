@@ -19,7 +19,7 @@ from stockbridge.domain.stock import Place, PlaceKind, StockStatus
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Traced, Whereabouts
 from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import BlockLot, UnblockLot
+from stockbridge.ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
 from stockbridge.ledger.verification import verify
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.services import BackingServices
@@ -239,6 +239,108 @@ async def test_a_block_that_missed_a_site_is_refused(warehouse: Warehouse) -> No
 
     assert refused.value.code == "lot_moved"
     assert (await warehouse.state("MUG"))["A-01/L1"] == (1, 0)
+
+
+# -- when it expires -------------------------------------------------------------------------------------------------
+
+SOON, BER = date(2097, 1, 31), Place("BER-BIN", "BER")
+
+
+def telling(warehouse: Warehouse, expires_on: date, *sites: str) -> ReceiveStock:
+    """Receive one of a lot, and tell when it expires, where these sites have it, too."""
+    receipt = warehouse.receipt("MUG", 1, lot="L1", expires_on=expires_on)
+    return replace(receipt, lines=tuple(replace(line, sites=sites) for line in receipt.lines))
+
+
+async def known(warehouse: Warehouse) -> date | None:
+    async with warehouse.engine.connect() as connection:
+        lot = await lots.find_lot(connection, warehouse.tenant, "MUG", "L1")
+    return lot.expires_on if lot else None
+
+
+async def test_of_two_who_tell_otherwise_at_once_one_is_refused(engine: AsyncEngine, warehouse: Warehouse) -> None:
+    here = warehouse.post(warehouse.receipt("MUG", 1, lot="L1", expires_on=SOON))
+    there = LedgerWriter(engine).post(warehouse.receipt("MUG", 1, BER, lot="L1", expires_on=FAR_OFF))
+
+    told = await asyncio.gather(here, there, return_exceptions=True)
+
+    (refused,) = (each for each in told if isinstance(each, Rejected))
+    assert refused.code == "expiry_contradicts"
+    assert await known(warehouse) in {SOON, FAR_OFF}
+
+
+async def test_holds_at_every_site_give_way_to_a_new_date(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 5, lot="L1"))
+    await warehouse.post(warehouse.receipt("MUG", 5, BER, lot="L1"))
+    await warehouse.post(_keeping(warehouse.order("SO-1", (1, "MUG", 2), site="BER")))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 2), site="BER"))
+
+    outcome = await warehouse.post(telling(warehouse, SOON, SITE, "BER"))
+
+    assert outcome.displaced == {"SO-1"}
+    assert [(await warehouse.line(f"SO-{number}")).reserved for number in (1, 2)] == [0, 2]
+
+
+async def test_who_has_kept_a_pool_in_memory_hears_of_a_new_date_though_nothing_moved_there(
+    engine: AsyncEngine, warehouse: Warehouse
+) -> None:
+    other = LedgerWriter(engine)
+    await other.post(warehouse.receipt("MUG", 5, BER, lot="L1"))
+    for number in (1, 2):
+        await other.post(warehouse.order(f"SO-{number}", (1, "MUG", 1), site="BER"))
+
+    await warehouse.post(telling(warehouse, SOON, "BER"))
+    await other.post(_keeping(warehouse.order("SO-3", (1, "MUG", 2), site="BER")))
+
+    assert (await warehouse.line("SO-3")).reserved == 0
+
+
+def _keeping(order: AmendOrder) -> AmendOrder:
+    """Ask for the same, of what keeps for long."""
+    return replace(order, lines=tuple(replace(demand, least_expiry=FAR_OFF) for demand in order.lines))
+
+
+async def test_a_date_that_is_told_for_too_few_sites_is_refused(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 1, lot="L1"))
+    await warehouse.post(warehouse.receipt("MUG", 1, BER, lot="L1"))
+
+    with pytest.raises(Rejected) as refused:
+        await warehouse.post(telling(warehouse, SOON, SITE))
+
+    assert (refused.value.code, await known(warehouse)) == ("lot_moved", None)
+
+
+async def test_what_arrives_while_a_date_is_being_told_has_it(engine: AsyncEngine, warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 1, lot="L1"))
+    waiting = warehouse.order("SO-1", (1, "MUG", 1), site="BER")
+    await warehouse.post(_keeping(waiting))
+    gate = Gate()
+    dating = asyncio.create_task(warehouse.writer.post(telling(warehouse, SOON, SITE), gate.keep))
+    await gate.reached.wait()
+
+    arriving = asyncio.create_task(LedgerWriter(engine).post(warehouse.receipt("MUG", 2, BER, lot="L1")))
+    await _stands_in_line(engine, arriving)
+    gate.opened.set()
+    await asyncio.gather(dating, arriving)
+
+    assert (await warehouse.line("SO-1")).reserved == 0
+
+
+async def test_a_date_waits_for_what_is_just_arriving_elsewhere_and_is_refused_then(
+    engine: AsyncEngine, warehouse: Warehouse
+) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 1, lot="L1"))
+    gate = Gate()
+    arriving = asyncio.create_task(LedgerWriter(engine).post(warehouse.receipt("MUG", 2, BER, lot="L1"), gate.keep))
+    await gate.reached.wait()
+
+    dating = asyncio.create_task(warehouse.post(telling(warehouse, SOON, SITE)))
+    await _stands_in_line(engine, dating)
+    gate.opened.set()
+    await arriving
+
+    with pytest.raises(Rejected, match="another site"):
+        await dating
 
 
 # -- where it is -----------------------------------------------------------------------------------------------------
