@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
@@ -229,12 +230,23 @@ async def _receive(
 ) -> Outcome:
     async with services.reading() as connection:
         receiving = await _receiving(connection, caller.tenant, order, said.part)
-        zone = (await places.time_zones_of(connection, caller.tenant)).get(order.site)
+        now, zone = await places.clock_of(connection, caller.tenant, order.site)
         receiving.faults.found += await time_faults(connection, said.part, services.window)
+        receiving.faults.found += _made_too_late(
+            said.part, services.ledger.days.today(zone, now + services.window.ahead)
+        )
     body = said.settle(receiving.faults.found)
-    now = services.clock()
     came_on = day_at(body.occurred_at, zone) if body.occurred_at else services.ledger.days.today(zone, now)
     return await _post(services, caller, receiving, body, keyed.key(body), came_on)
+
+
+def _made_too_late(part: Part, today: date) -> Iterator[Fault]:
+    """Say what cannot have been produced yet, by the day of the site."""
+    for line in part.parts("lines"):
+        told = line.get("produced_on") if line.readable("produced_on") else None
+        if told is not None and date.fromisoformat(told) > today:
+            detail = f"{told} is later than today, which is {today} at the site"
+            yield line.fault("produced_on", "time_in_future", detail)
 
 
 @dataclass

@@ -31,6 +31,10 @@ _TIME_ZONES_OF: Final = Query(
     "select location_id, time_zone from records.location "
     "where tenant = %(tenant)s and type = 'site' and time_zone is not null"
 )
+_CLOCK_OF: Final = Query(
+    "select clock_timestamp(), ("
+    "select time_zone from records.location where tenant = %(tenant)s and location_id = %(site)s)"
+)
 _SITES_BY_CLOCK: Final = Query(
     "select tenant, location_id, time_zone, clock_timestamp() from records.location where type = 'site' order by 1, 2"
 )
@@ -68,6 +72,12 @@ async def time_zones(connection: AsyncConnection, sites: Collection[tuple[str, s
 async def time_zones_of(connection: AsyncConnection, tenant: str) -> dict[str, str]:
     """Return the time zones of a tenant's sites."""
     return dict(await _TIME_ZONES_OF.rows(connection, tenant=tenant))
+
+
+async def clock_of(connection: AsyncConnection, tenant: str, site: str) -> tuple[datetime, str | None]:
+    """Return what time it is by PostgreSQL's clock, and a site's time zone, where it has one."""
+    ((now, zone),) = await _CLOCK_OF.rows(connection, tenant=tenant, site=site)
+    return now, zone
 
 
 async def sites_by_clock(connection: AsyncConnection) -> list[tuple[str, str, str | None, datetime]]:

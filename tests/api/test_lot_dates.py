@@ -189,6 +189,13 @@ async def test_what_a_count_finds_and_a_transfer_brings_has_its_lots_date(two_si
     }
 
 
+async def test_nothing_arrives_that_is_not_produced_yet(shop: Door) -> None:
+    ahead = str(TODAY + timedelta(days=2))
+    answer = await arrive(shop, "L1", "PO-1", produced_on=ahead)
+    assert faults_of(answer) == [("/lines/0/produced_on", "time_in_future")]
+    assert ahead in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("said", [5, "tomorrow"])
 async def test_a_day_of_production_is_a_day(shop: Door, said: object) -> None:
     answer = await arrive(shop, "L1", "PO-1", produced_on=said)
