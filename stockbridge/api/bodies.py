@@ -102,7 +102,9 @@ class Product(Shape):
     """A stock-keeping item that is counted."""
 
     sku: Key
+    name: Name | None = None
     description: Text = ""
+    category: Annotated[Name | None, Field(description="What it is one of, in the tenant's own words")] = None
     base_uom: Uom
     gtin: Annotated[Gtin | None, Field(description="Of the base unit")] = None
     packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()

@@ -8,7 +8,9 @@ Example = dict[str, Any]
 
 PRODUCT: Final[Example] = {
     "sku": "MUG-WHITE",
-    "description": "White mug",
+    "name": "White mug",
+    "description": "White mug of stoneware, 0.3 l, with a handle",
+    "category": "Tableware",
     "base_uom": "EA",
     "gtin": "09506000134352",
     "packagings": [
@@ -140,6 +142,7 @@ PUSHED: Final[Example] = {
             "lot": None,
             "uom": "CASE",
             "factor": 12,
+            "unit_price": {"amount": "4.25", "currency": "EUR"},
             "ordered": 24,
             "reserved": 24,
             "backordered": 0,

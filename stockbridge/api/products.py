@@ -32,7 +32,9 @@ class ProductView(BaseModel):
     """A product as it is now."""
 
     sku: str
+    name: str | None
     description: str
+    category: str | None
     base_uom: str
     gtin: str | None
     packagings: list[Packaging]

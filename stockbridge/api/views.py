@@ -16,6 +16,7 @@ from stockbridge.api.finding import FoundOrder
 from stockbridge.api.kits import Told, kit_lines
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import Problem, document_of
+from stockbridge.domain.commands import Money
 from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine, OrderStatus
@@ -38,6 +39,7 @@ class LineView(BaseModel):
     lot: str | None
     uom: str
     factor: int
+    unit_price: Annotated[Money | None, Field(description="Of one `uom`, as it was pushed")]
     ordered: int
     reserved: int
     backordered: int
@@ -190,15 +192,15 @@ class CommandAnswer(OrderView):
 # One look: the order and its lines are of one moment.
 _PUSHED: Final = Query(
     f"""
-    select o.order_no, o.revision, o.status, o.needs_attention, r.content -> 'kits' as kits,
-      r.content -> 'linked' as linked, l.*
+    select o.order_no, o.revision, o.status, o.needs_attention,
+      case row_number() over (order by l.line_no, l.ordered desc) when 1 then r.content - 'resolved' end as content, l.*
     from records.orders o
     join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
     left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
     where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s order by l.line_no, l.ordered desc
     """  # noqa: S608 - put together from constants
 )
-_OF_ORDER: Final = 6
+_OF_ORDER: Final = 5
 
 
 async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
@@ -206,7 +208,7 @@ async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: 
     rows = await _PUSHED.rows(connection, tenant=tenant, order_ref=order_ref)
     if not rows:
         return None
-    order_no, revision, status, needs_attention, kits, linked = rows[0][:_OF_ORDER]
+    order_no, revision, status, needs_attention, content = rows[0][:_OF_ORDER]
     return PushAnswer(
         order_no=order_no,
         revision=revision,
@@ -214,9 +216,7 @@ async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: 
         status=status,
         needs_attention=needs_attention,
         workflow_id=order_workflow(tenant, order_ref),
-        lines=_lines(
-            [line_of(row[_OF_ORDER:]) for row in rows if row[_OF_ORDER] is not None], {"kits": kits, "linked": linked}
-        ),
+        lines=_lines([line_of(row[_OF_ORDER:]) for row in rows if row[_OF_ORDER] is not None], content),
     )
 
 
@@ -361,15 +361,22 @@ def _lines(lines: Collection[OrderLine], told: Told) -> list[LineView]:
     """Show lines by number, each before those that it brought along.
 
     What a line was before its sku or site changed is shown only while it holds something. `told` is what the revision
-    says of kits.
+    says: of kits, and of prices.
     """
     wanted = {line.line_no for line in lines if line.ordered}
     shown = [line for line in lines if line.ordered or line.to_put_back or line.line_no not in wanted]
-    views = [*map(_line, shown), *(LineView(**line, main_line_no=None, lot=None) for line in kit_lines(told, lines))]
+    prices = {(line["line_no"], line["sku"]): line.get("unit_price") for line in told.get("lines") or ()}
+    views = [
+        *(_line(line, prices.get((line.line_no, line.sku))) for line in shown),
+        *(
+            LineView(**kit, main_line_no=None, lot=None, unit_price=prices.get((kit["line_no"], kit["sku"])))
+            for kit in kit_lines(told, lines)
+        ),
+    ]
     return sorted(views, key=lambda line: (line.main_line_no or line.line_no, line.line_no, line.ordered > 0))
 
 
-def _line(line: OrderLine) -> LineView:
+def _line(line: OrderLine, unit_price: Any) -> LineView:
     return LineView(
         line_no=line.line_no,
         main_line_no=main_line_of(line.line_no),
@@ -378,6 +385,7 @@ def _line(line: OrderLine) -> LineView:
         lot=line.lot or None,
         uom=line.uom,
         factor=line.factor,
+        unit_price=unit_price,
         **line.quantities(),
     )
 

@@ -32,6 +32,15 @@ async def test_what_stock_is_counted_by_cannot_change_while_there_is_any(shop: D
     assert free.status_code == 200
 
 
+async def test_a_product_that_was_never_named_has_no_name(door: Door) -> None:
+    await door.made("/api/products", product("WINE"))
+    told = (await door.get("/api/products/WINE")).json()
+    assert (told["name"], told["category"]) == (None, None)
+    named = await door.made("/api/products", {**product("WINE"), "name": "Riesling", "category": "Wine"})
+    assert (named["name"], named["category"]) == ("Riesling", "Wine")
+    assert (await door.get("/api/products")).json()["items"] == [named]
+
+
 CASE = {"uom": "CASE", "factor": 12}
 BIG = ("/packagings/1/factor", "packaging_too_large")
 MISREAD = ("/packagings/0/gtin", "wrong_check_digit")

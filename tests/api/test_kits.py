@@ -98,6 +98,7 @@ async def test_a_kit_is_its_components(tea_house: Door) -> None:
         "lot": None,
         "uom": "CASE",
         "factor": 4,
+        "unit_price": None,
         "ordered": 4,
         "reserved": 4,
         "backordered": 0,

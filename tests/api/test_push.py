@@ -66,6 +66,20 @@ async def test_the_same_revision_with_other_content_is_a_conflict(stocked: Door,
     assert (answer.status_code, code_of(answer)) == (409, "conflict")
 
 
+async def test_a_line_shows_its_price_as_it_was_pushed(stocked: Door) -> None:
+    lines = [line(1, unit_price={"amount": "4.250", "currency": "EUR"}), line(2, quantity=1)]
+    told = await stocked.made("/api/orders/outbound", push(lines=lines))
+    assert [x["unit_price"] for x in told["lines"]] == [{"amount": "4.250", "currency": "EUR"}, None]
+    dearer = [line(1, unit_price={"amount": "5", "currency": "EUR"}), line(2, "WINE", quantity=1, uom=None)]
+    amended = await stocked.made("/api/orders/outbound", push(revision=2, lines=dearer))
+    shown = (await stocked.get("/api/orders/SO-1")).json()["lines"]
+    assert [(x["sku"], x["unit_price"]) for x in shown] == [
+        ("MUG-WHITE", {"amount": "5", "currency": "EUR"}),
+        ("WINE", None),
+    ]
+    assert shown == amended["lines"] == (await stocked.get("/api/orders")).json()["items"][0]["lines"]
+
+
 async def test_a_higher_revision_amends_and_keeps_the_factor(stocked: Door) -> None:
     await stocked.made("/api/orders/outbound", push(lines=[line()]))
     await stocked.made("/api/products", {**(await stocked.get("/api/products/MUG-WHITE")).json(), "packagings": []})
