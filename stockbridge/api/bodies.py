@@ -169,12 +169,36 @@ class ExpectedLine(Shape):
 
 
 class Inbound(Shape):
-    """A purchase order or an advance notice."""
+    """A purchase order or an advance notice, as it should be now."""
 
     po_no: Key
+    revision: Annotated[
+        int, Field(ge=1, le=2**31 - 1, strict=True, description="A higher one amends what was said before")
+    ] = 1
     site: Key
     supplier: Name
+    order_type: Name | None = None
+    external_reference: Annotated[Name | None, Field(description="What others call it")] = None
+    order_date: Day | None = None
+    expected_date: Annotated[Day | None, Field(description="When it is planned to arrive")] = None
     lines: Annotated[tuple[ExpectedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class NotExpected(Shape):
+    """Part of an expected line to be cancelled; without a quantity, all of it that has not arrived."""
+
+    line_no: LineNo
+    quantity: Quantity | None = None
+    uom: Uom | None = None
+
+
+class InboundCancel(Shape):
+    """A purchase order, or lines of it, will not arrive; without lines, all that has not arrived."""
+
+    cancel_no: Key
+    reason: Name
+    actor: Name | None = None
+    lines: Annotated[tuple[NotExpected, ...], Field(min_length=1, max_length=500)] | None = None
 
 
 class ReceivedLine(Shape):

@@ -72,9 +72,21 @@ BIN: Final[Example] = {
 
 INBOUND: Final[Example] = {
     "po_no": "PO-88",
+    "revision": 1,
     "site": "HAM",
     "supplier": "ACME",
+    "order_type": "standard",
+    "external_reference": "ACME-4711",
+    "order_date": "2026-11-16",
+    "expected_date": "2026-12-01",
     "lines": [{"line_no": 1, "sku": "MUG-WHITE", "quantity": 10, "uom": "CASE"}],
+}
+
+INBOUND_CANCEL: Final[Example] = {
+    "cancel_no": "PX-1",
+    "reason": "the supplier has no more",
+    "actor": "ida",
+    "lines": [{"line_no": 1, "quantity": 2, "uom": "CASE"}],
 }
 
 RECEIPT: Final[Example] = {

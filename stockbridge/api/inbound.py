@@ -1,4 +1,4 @@
-"""Stock in: what is expected, and what arrived of it."""
+"""Receipts: what arrived of what was expected."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import bodies, examples
 from stockbridge.api.auth import BEARER, Caller, Door
-from stockbridge.api.bodies import Inbound, Receipt
-from stockbridge.api.described import REFUSALS, same_again
-from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
+from stockbridge.api.bodies import Receipt
+from stockbridge.api.described import same_again
+from stockbridge.api.paging import Utc
 from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by
-from stockbridge.api.problems import not_found, refusal
-from stockbridge.api.resolving import Faults, named, stocked_product
-from stockbridge.api.said import Part, Said, asked, digest
+from stockbridge.api.problems import refusal
+from stockbridge.api.purchase_orders import found_order
+from stockbridge.api.resolving import Faults, named
+from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.days import day_at
-from stockbridge.domain.errors import Fault
+from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.stock import StockStatus, lot_of_receipt
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Lot
@@ -33,7 +34,7 @@ from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import Attachment, Outcome
 from stockbridge.records import catalog, inbound, places
 from stockbridge.records.catalog import Location, Product
-from stockbridge.records.inbound import InboundLine, InboundOrder
+from stockbridge.records.inbound import InboundOrder
 from stockbridge.records.keys import ApiKey
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
@@ -41,137 +42,8 @@ router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=
 _TRIES: Final = 5
 """How often a receipt is tried that changes when a lot expires, while the lot comes to other sites."""
 
-
-class InboundLineView(BaseModel):
-    """What is expected of a sku, and what of it has arrived, in base units."""
-
-    line_no: int
-    sku: str
-    uom: str
-    factor: int
-    expected: int
-    received: int
-
-
-class InboundView(BaseModel):
-    """An inbound order: `expected`, `partly_received` or `received`."""
-
-    po_no: str
-    site: str
-    supplier: str
-    status: str
-    lines: list[InboundLineView]
-    created_at: Utc
-
-
-@router.post("", status_code=201, responses=same_again(InboundView))
-async def add_inbound(
-    services: Services,
-    caller: Caller,
-    response: Response,
-    said: Annotated[Said[Inbound], Body(examples=[examples.INBOUND])],
-) -> InboundView:
-    """Announce what a supplier is going to send."""
-    async with services.engine.begin() as connection:
-        response.status_code = 200
-        if said.body is None or not await _came_before(connection, caller.tenant, said.body):
-            faults, lines = await _resolve(connection, caller.tenant, said.part)
-            if await _add(connection, caller.tenant, said.settle(faults), lines):
-                response.status_code = 201
-        order = await _found(connection, caller.tenant, said.settle().po_no)
-    return _view(order)
-
-
-async def _came_before(connection: AsyncConnection, tenant: str, body: Inbound) -> bool:
-    """Say whether the same came before. Raises `Conflict` where it had other content."""
-    known = await inbound.digest_of(connection, tenant, body.po_no)
-    if known is not None:
-        inbound.check_same(body.po_no, known, digest(asked(body)))
-    return known is not None
-
-
-async def _add(connection: AsyncConnection, tenant: str, body: Inbound, lines: list[dict[str, Any]]) -> bool:
-    return await inbound.add(
-        connection,
-        tenant=tenant,
-        po_no=body.po_no,
-        site=body.site,
-        supplier=body.supplier,
-        digest=digest(asked(body)),
-        lines=lines,
-    )
-
-
-async def _resolve(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], list[dict[str, Any]]]:
-    """Return what is wrong with an announcement by the catalog, and its lines in base units."""
-    faults = Faults()
-    lines = list(part.parts("lines"))
-    products = await catalog.products(connection, tenant, named(lines, "sku"))
-    site = part.get("site")
-    if site is not None and site not in await catalog.sites_with_staging(connection, tenant, [site]):
-        faults.add(part, "site", "unknown_site", f"There is no site {site}")
-    faults.duplicate_lines(lines)
-    resolved = [_expected(faults, line, products) for line in lines]
-    return faults.found, [line for line in resolved if line is not None]
-
-
-def _expected(faults: Faults, part: Part, products: dict[str, Product]) -> dict[str, Any] | None:
-    product = stocked_product(faults, part, products)
-    factor = faults.factor(part, product) if product else None
-    if product is None or factor is None:
-        return None
-    return {
-        "line_no": part.get("line_no"),
-        "sku": product.sku,
-        "uom": part.get("uom") or product.units.base_uom,
-        "factor": factor,
-        "expected": faults.base_units(part, product, factor=factor),
-    }
-
-
-@router.get("", responses=REFUSALS)
-async def list_inbound(
-    services: Services, caller: Caller, limit: Limit = 100, cursor: Cursor = None
-) -> Page[InboundView]:
-    """List inbound orders by number."""
-    after = position(cursor, 1) or [""]
-    async with services.reading() as connection:
-        rows = await inbound.list_orders(connection, caller.tenant, after[0], limit + 1)
-    items, following = cut(rows, limit, lambda order: [order.po_no])
-    return Page(items=[_view(order) for order in items], next=following)
-
-
-@router.get("/{po_no}", responses=REFUSALS)
-async def get_inbound(services: Services, caller: Caller, po_no: Annotated[Key, Path()]) -> InboundView:
-    """Return an inbound order."""
-    async with services.reading() as connection:
-        return _view(await _found(connection, caller.tenant, po_no))
-
-
-async def _found(connection: AsyncConnection, tenant: str, po_no: str) -> InboundOrder:
-    order = await inbound.get(connection, tenant, po_no)
-    if order is None:
-        raise not_found(f"inbound order {po_no}")
-    return order
-
-
-def _view(order: InboundOrder) -> InboundView:
-    lines = [InboundLineView.model_validate(line, from_attributes=True) for line in order.lines]
-    if all(line.received >= line.expected for line in lines):
-        status = "received"
-    else:
-        status = "partly_received" if any(line.received for line in lines) else "expected"
-    return InboundView(
-        po_no=order.po_no,
-        site=order.site,
-        supplier=order.supplier,
-        status=status,
-        lines=lines,
-        created_at=order.created_at,
-    )
-
-
-# -- receipts --------------------------------------------------------------------------------------------------------
+_LOOKS: Final = 10
+"""How often a receipt looks at a purchase order that is being amended meanwhile."""
 
 
 class ReceivedView(BaseModel):
@@ -216,19 +88,22 @@ async def receive(
     once, by any of its receipts; one that contradicts that is refused. Until then it is computed from the product's
     shelf life: from the day that the lot was produced, or first came.
     """
-    async with services.reading() as connection:
-        order = await _found(connection, caller.tenant, po_no)
     keyed = Keyed[Receipt](ReceiveStock, lambda body: f"receipt/{po_no}/{body.receipt_no}")
-    outcome = await once(services, caller, said, keyed, lambda: _receive(services, caller, order, said, keyed))
+
+    async def look() -> Outcome:
+        return await anew("order_amended", _LOOKS, lambda: _receive(services, caller, po_no, said, keyed))
+
+    outcome = await once(services, caller, said, keyed, look)
     response.status_code = 200 if outcome.replayed else 201
     async with services.reading() as connection:
         return await _receipt(connection, caller.tenant, po_no, said.settle(), outcome)
 
 
 async def _receive(
-    services: ApiServices, caller: ApiKey, order: InboundOrder, said: Said[Receipt], keyed: Keyed[Receipt]
+    services: ApiServices, caller: ApiKey, po_no: str, said: Said[Receipt], keyed: Keyed[Receipt]
 ) -> Outcome:
     async with services.reading() as connection:
+        order = await found_order(connection, caller.tenant, po_no)
         receiving = await _receiving(connection, caller.tenant, order, said.part)
         now, zone = await places.clock_of(connection, caller.tenant, order.site)
         receiving.faults.found += await time_faults(connection, said.part, services.window)
@@ -259,28 +134,37 @@ class _Receiving:
     location: Location | None
     lines: list[dict[str, Any]]
 
-    def over(self, expected: dict[int, tuple[int, int]]) -> list[Fault]:
+    def over(self, order: InboundOrder) -> list[Fault]:
         """Say which lines bring more than is still expected."""
+        missing = {line.line_no: line.missing for line in order.lines}
         brought: dict[int, int] = defaultdict(int)
         faults = []
         for index, line in enumerate(self.lines):
-            brought[line["line_no"]] += line["quantity"]
-            wanted, received = expected[line["line_no"]]
-            if received + brought[line["line_no"]] > wanted:
-                missing, sku = max(0, wanted - received), line["sku"]
-                detail = f"{missing} of {sku} are still expected, not {brought[line['line_no']]}"
+            line_no, sku = line["line_no"], line["sku"]
+            brought[line_no] += line["quantity"]
+            if brought[line_no] > missing[line_no]:
+                detail = f"{missing[line_no]} of {sku} are still expected, not {brought[line_no]}"
                 faults.append(Fault(f"/lines/{index}/quantity", "over_receipt", detail))
         return faults
 
+    def brought(self) -> dict[int, int]:
+        """Return how much of each line has arrived."""
+        brought: dict[int, int] = defaultdict(int)
+        for line in self.lines:
+            brought[line["line_no"]] += line["quantity"]
+        return brought
+
     def attachment(self, tenant: str, *, allow_over: bool) -> Attachment:
-        """Return what commits with the posting: how much has arrived, compared under the lines' locks."""
+        """Return what commits with the posting: how much has arrived, compared under the purchase order's lock."""
 
         async def count(connection: AsyncConnection, _outcome: Outcome) -> None:
-            expected = await inbound.lock_received(connection, tenant, self.order.po_no)
-            if not allow_over and (faults := self.over(expected)):
+            po_no = self.order.po_no
+            order = await inbound.lock(connection, tenant, po_no)
+            if order is None or order.revision != self.order.revision:
+                raise Conflict(f"{po_no} was amended while its goods were received.", code="order_amended")
+            if not allow_over and (faults := self.over(order)):
                 raise refusal(faults)
-            for line in self.lines:
-                await inbound.add_received(connection, tenant, self.order.po_no, line["line_no"], line["quantity"])
+            await inbound.add_received(connection, tenant, po_no, self.brought())
 
         return counted_in(tenant, self.products, count)
 
@@ -289,23 +173,22 @@ async def _receiving(connection: AsyncConnection, tenant: str, order: InboundOrd
     """Check a receipt by the order and the catalog."""
     faults = Faults()
     parts = list(part.parts("lines"))
-    lines = {line.line_no: line for line in order.lines}
     products = await catalog.products(connection, tenant, {line.sku for line in order.lines})
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, order.site)
     lots = [lot_of_receipt(order.po_no, str(part.get("receipt_no")), number) for number in range(1, len(parts) + 1)]
-    resolved = [_received(faults, line, lines, products, lot) for line, lot in zip(parts, lots, strict=True)]
+    resolved = [_received(faults, line, order, products, lot) for line, lot in zip(parts, lots, strict=True)]
     return _Receiving(order, faults, products, location, [line for line in resolved if line is not None])
 
 
 def _received(
-    faults: Faults, part: Part, lines: dict[int, InboundLine], products: dict[str, Product], own_lot: str
+    faults: Faults, part: Part, order: InboundOrder, products: dict[str, Product], own_lot: str
 ) -> dict[str, Any] | None:
     """Check a line. `own_lot` is its lot where the supplier names none of a sku that is tracked by lots."""
     line_no = part.get("line_no")
     if line_no is None:
         return None
-    line = lines.get(line_no)
+    line = order.line(line_no)
     if line is None:
         faults.add(part, "line_no", "unknown_line", f"The inbound order has no line {line_no}")
         return None

@@ -154,11 +154,48 @@ inbound_order = Table(
     metadata,
     _name("tenant"),
     _name("po_no"),
+    Column("revision", Integer, nullable=False, server_default=text("1"), comment="the latest that was accepted"),
     _name("site"),
     _name("supplier"),
-    Column("digest", LargeBinary, nullable=False),
+    Column("order_date", Date),
+    Column("expected_date", Date, comment="a plan"),
+    _maybe("external_reference"),
+    _maybe("order_type"),
+    Column("first_revision", Integer, nullable=False, server_default=text("1")),
+    Column("digest", LargeBinary, nullable=False, comment="of what the first revision said"),
     _created(),
     PrimaryKeyConstraint("tenant", "po_no"),
+    CheckConstraint("revision >= first_revision", name="revision"),
+    comment="Purchase orders as they should be now. The row is the lock of what is expected and what arrived of it",
+)
+
+inbound_revision = Table(
+    "inbound_revision",
+    metadata,
+    _name("tenant"),
+    _name("po_no"),
+    Column("revision", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="of what it said"),
+    _created("accepted_at"),
+    PrimaryKeyConstraint("tenant", "po_no", "revision"),
+    ForeignKeyConstraint(["tenant", "po_no"], ["records.inbound_order.tenant", "records.inbound_order.po_no"]),
+    comment="The revisions of purchase orders after their first ones. Append-only",
+)
+
+inbound_cancel = Table(
+    "inbound_cancel",
+    metadata,
+    _name("tenant"),
+    _name("po_no"),
+    _name("cancel_no"),
+    Column("digest", LargeBinary, nullable=False, comment="of what was asked"),
+    _name("reason"),
+    _name("actor"),
+    Column("lines", JSONB, nullable=False, comment="{line_no: quantity}: how much of each, in base units"),
+    _created("cancelled_at"),
+    PrimaryKeyConstraint("tenant", "po_no", "cancel_no"),
+    ForeignKeyConstraint(["tenant", "po_no"], ["records.inbound_order.tenant", "records.inbound_order.po_no"]),
+    comment="What of purchase orders is not expected any more, and why. Append-only",
 )
 
 inbound_line = Table(
@@ -172,9 +209,11 @@ inbound_line = Table(
     _number("factor"),
     _number("expected"),
     _number("received"),
+    _number("cancelled", server_default=text("0"), comment="of what is expected"),
     PrimaryKeyConstraint("tenant", "po_no", "line_no"),
     ForeignKeyConstraint(["tenant", "po_no"], ["records.inbound_order.tenant", "records.inbound_order.po_no"]),
-    CheckConstraint("expected > 0 and received >= 0 and factor > 0", name="positive"),
+    CheckConstraint("expected >= 0 and received >= 0 and factor > 0", name="positive"),
+    CheckConstraint("cancelled between 0 and expected", name="cancelled"),
 )
 
 # -- orders ---------------------------------------------------------------------------------------------------------

@@ -32,7 +32,15 @@ async def test_an_inbound_order_is_announced_once(shop: Door) -> None:
     told = first.json()
     assert told["status"] == "expected"
     assert told["lines"] == [
-        {"line_no": 1, "sku": "MUG-WHITE", "uom": "CASE", "factor": 12, "expected": 120, "received": 0}
+        {
+            "line_no": 1,
+            "sku": "MUG-WHITE",
+            "uom": "CASE",
+            "factor": 12,
+            "expected": 120,
+            "received": 0,
+            "cancelled": 0,
+        }
     ]
 
 
