@@ -26,6 +26,7 @@ from stockbridge.api import (
     purchase_orders,
     return_authorizations,
     returns,
+    reversals,
     stock,
     tracing,
     transfers,
@@ -60,6 +61,7 @@ def create_app(services: ApiServices) -> FastAPI:
         locations,
         purchase_orders,
         inbound,
+        reversals,
         orders,
         floor,
         intercepts,
@@ -76,6 +78,7 @@ def create_app(services: ApiServices) -> FastAPI:
         callbacks,
     ):
         app.include_router(area.router)
+    app.include_router(inbound.unordered)
     app.include_router(orders.one)
     problems.install(app)
     app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)

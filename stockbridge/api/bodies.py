@@ -157,6 +157,9 @@ class Location(Shape):
     capacity: Capacity | None = None
     time_zone: TimeZone | None = None
     address: SiteAddress | None = None
+    receipts_without_order: Annotated[
+        Flag, Field(description="Of a site: whether it takes goods in that no purchase order names")
+    ] = False
 
 
 class ExpectedLine(Shape):
@@ -201,10 +204,9 @@ class InboundCancel(Shape):
     lines: Annotated[tuple[NotExpected, ...], Field(min_length=1, max_length=500)] | None = None
 
 
-class ReceivedLine(Shape):
-    """What arrived of an expected line."""
+class ReceivedGoods(Shape):
+    """What arrived of a sku."""
 
-    line_no: LineNo
     quantity: Quantity
     uom: Uom | None = None
     lot: Lot | None = None
@@ -220,6 +222,12 @@ class ReceivedLine(Shape):
     stock_status: StockStatus = StockStatus.AVAILABLE
 
 
+class ReceivedLine(ReceivedGoods):
+    """What arrived of an expected line."""
+
+    line_no: LineNo
+
+
 class Receipt(FromTheFloor):
     """What arrived of an inbound order, and where it was put."""
 
@@ -227,6 +235,28 @@ class Receipt(FromTheFloor):
     location_id: Key
     allow_over: Flag = False
     lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class UnorderedLine(ReceivedGoods):
+    """What arrived of a sku that no purchase order names."""
+
+    sku: Key
+
+
+class UnorderedReceipt(FromTheFloor):
+    """What arrived without a purchase order, and where it was put."""
+
+    receipt_no: Key
+    location_id: Key
+    supplier: Name | None = None
+    lines: Annotated[tuple[UnorderedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class ReceiptReversal(FromTheFloor):
+    """A receipt is taken back as a whole."""
+
+    reversal_no: Key
+    reason: Name
 
 
 class MovedFrom(Shape):

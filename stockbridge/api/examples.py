@@ -106,6 +106,15 @@ RECEIPT: Final[Example] = {
     ],
 }
 
+UNORDERED_RECEIPT: Final[Example] = {
+    "receipt_no": "GR-2",
+    "location_id": "HAM-A-01-03",
+    "supplier": "ACME",
+    "lines": [{"sku": "MUG-WHITE", "quantity": 1, "uom": "CASE", "lot": "L-2607", "stock_status": "inspection"}],
+}
+
+RECEIPT_REVERSAL: Final[Example] = {"reversal_no": "GX-1", "reason": "booked for the wrong purchase order"}
+
 PUSH: Final[Example] = {
     "order_no": "SO-10293",
     "revision": 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BaseModel
@@ -25,6 +25,9 @@ from stockbridge.records.places import kind_of
 router = APIRouter(prefix="/api/locations", tags=["master data"], route_class=Door, dependencies=[BEARER])
 
 
+_OF_A_SITE: Final = ("time_zone", "address", "receipts_without_order")
+
+
 class LocationView(BaseModel):
     """A location as it is now."""
 
@@ -35,6 +38,7 @@ class LocationView(BaseModel):
     capacity: Capacity | None
     time_zone: str | None
     address: dict[str, Any] | None
+    receipts_without_order: bool
 
 
 @router.post("", status_code=201, responses=same_again(LocationView))
@@ -75,9 +79,7 @@ def _site_faults(part: Part) -> list[Fault]:
 
 
 async def _place_faults(connection: AsyncConnection, tenant: str, part: Part) -> list[Fault]:
-    faults = [
-        part.fault(name, "invalid", "belongs to a site only") for name in ("time_zone", "address") if part.get(name)
-    ]
+    faults = [part.fault(name, "invalid", "belongs to a site only") for name in _OF_A_SITE if part.get(name)]
     site, parent, location_id = part.get("site"), part.get("parent"), part.get("location_id")
     known = await catalog.locations(connection, tenant, {name for name in (site, parent) if name})
     if site is None and part.readable("site"):

@@ -76,6 +76,17 @@ def cancel(lines: Iterable[InboundLine], quantities: Mapping[int, int]) -> list[
     return [replace(line, cancelled=line.cancelled + quantities.get(line.line_no, 0)) for line in lines]
 
 
+def share_out(lines: Iterable[InboundLine], quantities: Mapping[str, int]) -> dict[int, int]:
+    """Say which lines goods of these skus had arrived of, where nobody kept it: of the first ones first."""
+    left = dict(quantities)
+    shares: dict[int, int] = {}
+    for line in lines:
+        if part := min(left.get(line.sku, 0), line.received):
+            shares[line.line_no] = part
+            left[line.sku] -= part
+    return shares
+
+
 def status_of(lines: Iterable[InboundLine]) -> str:
     """Say how far a purchase order is: `expected`, `partly_received`, `received` or `cancelled`."""
     meant = [line for line in lines if line.wanted or line.received]

@@ -195,6 +195,26 @@ class ReceiveStock(Request):
                 yield StreamKey(self.tenant, line.sku, supplier(self.place.site), line.lot, serial)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReverseReceipt(Request):
+    """A request: a receipt is taken back as a whole. `goods` are what it brought, by the streams that it went to."""
+
+    reason: ClassVar[str] = "receipt_reversal"
+
+    goods: tuple[tuple[StreamKey, int], ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (key.pool for key, _ in self.goods)
+
+    def streams(self) -> Iterable[StreamKey]:
+        return (supplied(key) for key, _ in self.goods if key.serial_number)
+
+
+def supplied(key: StreamKey) -> StreamKey:
+    """Name where received stock came from."""
+    return StreamKey(key.tenant, key.sku, supplier(key.place.site), key.lot, key.serial_number)
+
+
 @dataclass(frozen=True)
 class Demand:
     """An order line as it should be now. `lot` is the one that the customer named, or empty.

@@ -190,6 +190,17 @@ async def sites_with_staging(connection: AsyncConnection, tenant: str, sites: Co
     return {site: bool(staged) for site, staged in found}
 
 
+async def takes_without_order(connection: AsyncConnection, tenant: str, site: str) -> bool:
+    """Say whether a site takes goods in that no purchase order names."""
+    row = await _WITHOUT_ORDER.row(connection, tenant=tenant, site=site)
+    return row is not None and row[0]
+
+
+_WITHOUT_ORDER: Final = Query(
+    "select receipts_without_order from records.location where tenant = %(tenant)s and location_id = %(site)s"
+)
+
+
 async def subtree(connection: AsyncConnection, tenant: str, location_id: str) -> list[str]:
     """Return a location and all below it. Below a site is all that is in it."""
     site = select(location.c.location_id).where(location.c.tenant == tenant, location.c.site == location_id)

@@ -137,6 +137,13 @@ location = Table(
     Column("capacity", JSONB),
     _maybe("time_zone"),
     Column("address", JSONB, comment="the ship-from, of a site"),
+    Column(
+        "receipts_without_order",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="whether a site takes goods in that no purchase order names",
+    ),
     _created("updated_at"),
     PrimaryKeyConstraint("tenant", "location_id"),
     ForeignKeyConstraint(["tenant", "parent"], ["records.location.tenant", "records.location.location_id"]),
@@ -214,6 +221,37 @@ inbound_line = Table(
     ForeignKeyConstraint(["tenant", "po_no"], ["records.inbound_order.tenant", "records.inbound_order.po_no"]),
     CheckConstraint("expected >= 0 and received >= 0 and factor > 0", name="positive"),
     CheckConstraint("cancelled between 0 and expected", name="cancelled"),
+)
+
+goods_receipt = Table(
+    "goods_receipt",
+    metadata,
+    _name("tenant"),
+    _name("po_no", comment="empty where no purchase order was named"),
+    _name("receipt_no"),
+    _name("location_id"),
+    _maybe("supplier", comment="as was said where no purchase order says it"),
+    Column("lines", JSONB, nullable=False, comment="as they were answered, in base units"),
+    Column("posting_id", Uuid, nullable=False),
+    Column("recorded_at", INSTANT, nullable=False),
+    PrimaryKeyConstraint("tenant", "po_no", "receipt_no"),
+    comment="What arrived, as it was said. Append-only",
+)
+
+goods_receipt_reversal = Table(
+    "goods_receipt_reversal",
+    metadata,
+    _name("tenant"),
+    _name("po_no", comment="empty where no purchase order was named"),
+    _name("receipt_no"),
+    _name("reversal_no"),
+    _name("reason"),
+    _name("actor"),
+    Column("posting_id", Uuid, nullable=False),
+    Column("recorded_at", INSTANT, nullable=False),
+    # None to the receipt: an older build kept none.
+    PrimaryKeyConstraint("tenant", "po_no", "receipt_no"),
+    comment="Which receipts were taken back, and why. Append-only",
 )
 
 # -- orders ---------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from stockbridge.ledger.requests import (
     ReceiveTransfer,
     Request,
     ReturnGoods,
+    ReverseReceipt,
     SendTransfer,
     UnblockLot,
 )
@@ -40,11 +41,12 @@ from stockbridge.ledger.rules.leaving import deliver, deliver_lost, lose, take_r
 from stockbridge.ledger.rules.lots import block, expire, unblock
 from stockbridge.ledger.rules.promising import amend, cancel
 from stockbridge.ledger.rules.queue import serve_queues
-from stockbridge.ledger.rules.receiving import receive
+from stockbridge.ledger.rules.receiving import receive, reverse
 from stockbridge.ledger.rules.transferring import arrive, send
 
 _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     ReceiveStock: receive,
+    ReverseReceipt: reverse,
     AmendOrder: amend,
     CancelLines: cancel,
     ConfirmPick: pick,

@@ -1,13 +1,14 @@
-"""What a receipt does."""
+"""What a receipt does, and what takes it back."""
 
 from __future__ import annotations
 
 from stockbridge.domain.days import expiry_of
 from stockbridge.domain.errors import Fault, Rejected
+from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import StreamKey, supplier
-from stockbridge.ledger.book import UNDATED, Draft, LotDate
-from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
-from stockbridge.ledger.rules.holding import Answer, reconsider
+from stockbridge.ledger.book import UNDATED, Draft, LotDate, Stream
+from stockbridge.ledger.requests import ReceivedLine, ReceiveStock, ReverseReceipt, supplied
+from stockbridge.ledger.rules.holding import Answer, make_up, reconsider, take_away
 
 
 def receive(request: ReceiveStock, draft: Draft) -> Answer:
@@ -41,6 +42,28 @@ def _received(draft: Draft, request: ReceiveStock, line: ReceivedLine) -> Answer
         "expires_on": known.expires_on and known.expires_on.isoformat(),
         "expiry_computed": known.computed,
     }
+
+
+def reverse(request: ReverseReceipt, draft: Draft) -> Answer:
+    """Let what a receipt brought go back to the supplier, if all of it is still there; holds on it give way."""
+    goods = [(draft.stream(key), quantity) for key, quantity in request.goods]
+    gone = [_gone(draft, stream, quantity) for stream, quantity in goods if draft.on_hand(stream) < quantity]
+    if gone:
+        raise Rejected(gone[0].code, gone[0].detail, gone, status=409)
+    lost: list[tuple[OrderLine, int]] = []
+    for stream, quantity in goods:
+        lost += take_away(draft, stream, quantity - draft.free(stream))[1]
+        draft.move(stream, -quantity, 0)
+        draft.move(draft.stream(supplied(stream.key)), quantity, 0)
+    make_up(draft, lost)
+    return {"reversed": sum(quantity for _, quantity in goods), "displaced": sorted(draft.displaced)}
+
+
+def _gone(draft: Draft, stream: Stream, quantity: int) -> Fault:
+    key = stream.key
+    names = "/".join(part for part in (key.sku, key.lot, key.serial_number) if part)
+    there = f"{draft.on_hand(stream)} of {names} are {key.stock_status} at {key.place.location_id}"
+    return Fault("/path/receipt_no", "not_at_its_place", f"{there}, and {quantity} came.")
 
 
 # -- when lots expire ------------------------------------------------------------------------------------------------

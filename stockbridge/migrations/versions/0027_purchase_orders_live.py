@@ -1,7 +1,7 @@
-"""Purchase orders are amended and cancelled; products have a name and a category.
+"""Purchase orders are amended and cancelled, receipts kept and taken back; products have a name and a category.
 
 Revision ID: 0027
-Revises: 0018
+Revises: 0022
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0027"
-down_revision = "0018"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
@@ -29,7 +29,8 @@ def upgrade() -> None:
     _let_orders_live()
     _let_lines_be_cancelled()
     _keep_what_was_said()
-    for table in ("inbound_revision", "inbound_cancel"):
+    _keep_receipts()
+    for table in ("inbound_revision", "inbound_cancel", "goods_receipt", "goods_receipt_reversal"):
         op.execute(f"grant select, insert on records.{table} to stockbridge_app")
 
 
@@ -94,6 +95,54 @@ def _keep_what_was_said() -> None:
     )
 
 
+def _keep_receipts() -> None:
+    op.add_column(
+        "location",
+        sa.Column(
+            "receipts_without_order",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="whether a site takes goods in that no purchase order names",
+        ),
+        schema="records",
+    )
+    op.create_table(
+        "goods_receipt",
+        *_of_a_receipt(),
+        sa.Column("location_id", sa.String(), nullable=False),
+        sa.Column("supplier", sa.String(), nullable=True, comment="as was said where no purchase order says it"),
+        sa.Column("lines", JSONB(), nullable=False, comment="as they were answered, in base units"),
+        *_of_a_posting("goods_receipt"),
+        schema="records",
+        comment="What arrived, as it was said. Append-only",
+    )
+    op.create_table(
+        "goods_receipt_reversal",
+        *_of_a_receipt(),
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("reversal_no", "reason", "actor")),
+        *_of_a_posting("goods_receipt_reversal"),
+        schema="records",
+        comment="Which receipts were taken back, and why. Append-only",
+    )
+
+
+def _of_a_receipt() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("po_no", sa.String(), nullable=False, comment="empty where no purchase order was named"),
+        sa.Column("receipt_no", sa.String(), nullable=False),
+    ]
+
+
+def _of_a_posting(table: str) -> list[sa.Column[Any] | sa.Constraint]:
+    return [
+        sa.Column("posting_id", sa.Uuid(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "po_no", "receipt_no", name=op.f(f"pk_{table}")),
+    ]
+
+
 def _of_an_order(name: str, kind: sa.types.TypeEngine[Any]) -> list[sa.Column[Any]]:
     named = [sa.Column(column, sa.String(), nullable=False) for column in ("tenant", "po_no")]
     return [*named, sa.Column(name, kind, nullable=False)]
@@ -115,7 +164,8 @@ def _keys(table: str, name: str) -> list[sa.Constraint]:
 
 
 def downgrade() -> None:
-    for table in ("inbound_cancel", "inbound_revision"):
+    op.drop_column("location", "receipts_without_order", schema="records")
+    for table in ("goods_receipt_reversal", "goods_receipt", "inbound_cancel", "inbound_revision"):
         op.drop_table(table, schema="records")
     op.execute(
         "update records.inbound_line set expected = greatest(expected - cancelled, 1) "
