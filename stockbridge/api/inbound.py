@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -29,7 +29,8 @@ from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Conflict, Fault
-from stockbridge.domain.stock import StockStatus, lot_of_receipt
+from stockbridge.domain.lot_numbers import Arrival, LotPattern
+from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Lot
 from stockbridge.ledger.receipts import receipt_key
@@ -50,6 +51,9 @@ _LOOKS: Final = 10
 """How often a receipt looks at a purchase order that is being amended meanwhile."""
 
 _Told = Receipt | UnorderedReceipt
+
+_OwnLot = Callable[[str], str]
+"""Numbers the lot of a line by its sku, where the supplier did not."""
 
 
 class ReceivedGoodsView(BaseModel):
@@ -228,8 +232,10 @@ async def _receiving(
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, order.site)
     came_on = await _came_on(services, connection, tenant, order.site, said, faults)
-    lot_of = partial(lot_of_receipt, order.po_no, str(part.get("receipt_no")))
-    resolved = [_received(faults, line, order, products, lot_of(number)) for number, line in enumerate(parts, 1)]
+    lot_of = _lots_of(services, tenant, said.body, came_on, order.po_no)
+    resolved = [
+        _received(faults, line, order, products, partial(lot_of, number)) for number, line in enumerate(parts, 1)
+    ]
     return _Receiving(order, faults, products, location, [line for line in resolved if line is not None], came_on)
 
 
@@ -254,8 +260,17 @@ def _made_too_late(part: Part, today: date) -> Iterator[Fault]:
             yield line.fault("produced_on", "time_in_future", detail)
 
 
+def _lots_of(
+    services: ApiServices, tenant: str, body: _Told | None, came_on: date, po_no: str = ""
+) -> Callable[[int, str], str]:
+    """Return what numbers the lots of a receipt that have none, by line and sku: the tenant's pattern."""
+    pattern = services.lot_patterns.get(tenant, LotPattern())
+    receipt_no = body.receipt_no if body else ""
+    return lambda number, sku: pattern.lot_of(Arrival(po_no, receipt_no, number, sku, came_on))
+
+
 def _received(
-    faults: Faults, part: Part, order: InboundOrder, products: dict[str, Product], own_lot: str
+    faults: Faults, part: Part, order: InboundOrder, products: dict[str, Product], own_lot: _OwnLot
 ) -> dict[str, Any] | None:
     """Check a line. `own_lot` is its lot where the supplier names none of a sku that is tracked by lots."""
     line_no = part.get("line_no")
@@ -284,20 +299,20 @@ async def _receiving_unordered(
         faults.add(part, "location_id", "order_required", f"{location.site} takes nothing in without a purchase order")
     site = location.site if location else ""
     came_on = await _came_on(services, connection, tenant, site, said, faults)
-    lot_of = partial(lot_of_receipt, "", str(part.get("receipt_no")))
+    lot_of = _lots_of(services, tenant, said.body, came_on)
     lines = [
-        _goods(faults, line, product, None, lot_of(number))
+        _goods(faults, line, product, None, partial(lot_of, number))
         for number, line in enumerate(parts, 1)
         if (product := stocked_product(faults, line, products)) is not None
     ]
     return _Receiving(None, faults, products, location, lines, came_on)
 
 
-def _goods(faults: Faults, part: Part, product: Product, factor: int | None, own_lot: str) -> dict[str, Any]:
+def _goods(faults: Faults, part: Part, product: Product, factor: int | None, own_lot: _OwnLot) -> dict[str, Any]:
     """Check what arrived of a sku. `own_lot` is its lot where the supplier names none, if it is tracked by lots."""
     quantity = faults.base_units(part, product, factor=factor)
     faults.serials(part, product, quantity)
-    lot = part.get("lot") or (own_lot if product.tracking == "lot" else None)
+    lot = part.get("lot") or (own_lot(product.sku) if product.tracking == "lot" else None)
     return {"sku": product.sku, "quantity": quantity, "lot": lot, "product": product}
 
 
@@ -386,7 +401,7 @@ async def _received_then(
     for number, (told, received) in enumerate(zip(body.lines, outcome.answer["received"], strict=True), 1):
         lot = received.get("lot", told.lot)
         if "lot" not in received and lot is None:
-            own = lot_of_receipt(po_no, body.receipt_no, number)
+            own = LotPattern().lot_of(Arrival(po_no, body.receipt_no, number, received["sku"], date.min))
             lot = own if await lots.find_lot(connection, tenant, received["sku"], own) else None
         lines.append({**received, "lot": lot or None})
     return lines

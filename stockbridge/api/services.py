@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import USUAL, Window
 from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
@@ -39,6 +40,7 @@ class ApiServices:
     """The door's tools. `carriers` are keyed by connection, the last part of the callback's address.
 
     Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
+    `lot_patterns` are those of tenants that number lots in a way of their own.
     """
 
     engine: AsyncEngine
@@ -49,6 +51,7 @@ class ApiServices:
     temporal_health: Callable[[], Awaitable[bool]]
     clock: Callable[[], datetime] = utc_now
     window: Window = USUAL
+    lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""

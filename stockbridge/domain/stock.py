@@ -140,9 +140,3 @@ class StreamKey:
     def pool(self) -> PoolKey:
         """The pool that the stream belongs to."""
         return pool_key(self.tenant, self.place.site, self.sku)
-
-
-def lot_of_receipt(po_no: str, receipt_no: str, number: int) -> str:
-    """Name the lot of a receipt's n-th line, where the supplier has no number for it: the same on every repetition."""
-    lot = "/".join(part for part in (po_no, receipt_no, str(number)) if part)
-    return lot if len(lot) <= LONGEST_LOT else sha256(lot.encode()).hexdigest()[:32]

@@ -70,6 +70,7 @@ async def serve_api(settings: Settings) -> None:
                 temporal_health=gateway.healthy,
                 body_limit_bytes=settings.body_limit_bytes,
                 window=settings.window,
+                lot_patterns={numbering.tenant: numbering.pattern for numbering in settings.lot_patterns},
             )
         )
         config = uvicorn.Config(

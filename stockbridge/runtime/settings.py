@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import Window
 from stockbridge.ledger.signing import key_bytes
 from stockbridge.runtime.errors import SettingMissingError, StartupError
@@ -42,6 +43,25 @@ class ApiKey:
 
     def __str__(self) -> str:
         return f"{self.tenant}:{self.source or ''}:{self.key}"
+
+
+@dataclass(frozen=True)
+class LotNumbering:
+    """How lots of a tenant are numbered that come without a number."""
+
+    tenant: str
+    pattern: LotPattern
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `tenant:pattern`."""
+        tenant, _, pattern = (part.strip() for part in text.partition(":"))
+        if not tenant or not pattern:
+            raise ValueError("a lot pattern is written tenant:pattern")
+        return cls(tenant, LotPattern(pattern))
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.pattern.text}"
 
 
 class Settings(BaseSettings):
@@ -108,6 +128,11 @@ class Settings(BaseSettings):
         default=(), repr=False, description="Keys made known at start: tenant:source:key, separated by commas"
     )
 
+    lot_patterns: Annotated[tuple[LotNumbering, ...], NoDecode] = Field(
+        default=(),
+        description="How lots that come without a number get one: tenant:pattern, separated by commas",
+    )
+
     erp_url: str | None = Field(default=None, description="Address of the ERP's SOAP service (its WSDL)")
     erp_user: str | None = Field(default=None, description="User at the ERP")
     erp_password: SecretStr | None = Field(default=None, description="Password at the ERP")
@@ -171,6 +196,14 @@ class Settings(BaseSettings):
         """Read the keys from one line of text."""
         if isinstance(value, str):
             return tuple(ApiKey.parse(part) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("lot_patterns", mode="before")
+    @classmethod
+    def _split_lot_patterns(cls, value: Any) -> Any:
+        """Read the patterns from one line of text."""
+        if isinstance(value, str):
+            return tuple(LotNumbering.parse(part) for part in value.split(",") if part.strip())
         return value
 
     @field_validator("worker_queues", mode="before")

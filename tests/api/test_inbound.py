@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from stockbridge.api import examples
+from stockbridge.domain.lot_numbers import LotPattern
 
 from .door import Door, code_of, faults_of
 
@@ -153,6 +154,27 @@ async def test_a_lot_without_a_number_gets_one_of_its_own(shop: Door) -> None:
     assert [told["lot"] for told in later["lines"]] == ["PO-88/GR-2/1"]
     told = (await shop.get("/api/inventory", sku="WINE")).json()["items"]
     assert [(item["lot"], item["on_hand"]) for item in told] == [("L-1", 4), ("PO-88/GR-1/1", 5), ("PO-88/GR-2/1", 3)]
+
+
+async def test_lots_are_numbered_by_their_tenants_pattern(shop: Door) -> None:
+    await shop.made("/api/orders/inbound", {**PO, "lines": [{"line_no": 4, "sku": "WINE", "quantity": 12}]})
+    numbered_by(shop, "{date}-{sku}-{receipt_no}.{line}")
+    body = {**receipt(), "occurred_at": "2026-11-19T23:30:00Z", "lines": [{"line_no": 4, "quantity": 5}]}
+    first = await shop.made("/api/orders/inbound/PO-88/receipts", body)
+    assert first["lines"][0]["lot"] == "20261120-WINE-GR-1.1", "the day in Hamburg"
+
+    numbered_by(shop, "{po_no}:{receipt_no}")
+    again = await shop.post("/api/orders/inbound/PO-88/receipts", body)
+    assert (again.status_code, again.json()) == (200, first)
+    await shop.made("/api/orders/inbound/PO-88/receipts", {**body, "receipt_no": "GR-2"})
+    told = (await shop.get("/api/inventory", sku="WINE")).json()["items"]
+    assert [item["lot"] for item in told] == ["20261120-WINE-GR-1.1", "PO-88:GR-2"]
+
+
+def numbered_by(door: Door, pattern: str) -> None:
+    patterns = door.services.lot_patterns
+    assert isinstance(patterns, dict)
+    patterns[door.tenant] = LotPattern(pattern)
 
 
 async def test_nothing_is_received_for_an_order_that_was_not_announced(shop: Door) -> None:

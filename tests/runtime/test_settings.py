@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.runtime.errors import SettingMissingError, StartupError
 from stockbridge.runtime.settings import ApiKey, Settings, sqlalchemy_url, variable_of, variables
 
@@ -42,6 +43,20 @@ def test_a_build_that_temporal_would_not_take_is_refused(monkeypatch: pytest.Mon
         Settings.load()
 
 
+def test_lot_patterns_are_read_from_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_LOT_PATTERNS", "demo:{date}-{receipt_no}/{line}, acme:{po_no}:{line}")
+    demo, acme = Settings.load().lot_patterns
+    assert (demo.tenant, demo.pattern) == ("demo", LotPattern("{date}-{receipt_no}/{line}"))
+    assert (acme.tenant, acme.pattern) == ("acme", LotPattern("{po_no}:{line}"))
+
+
+@pytest.mark.parametrize("text", ["demo", "demo:", ":{line}", "demo:{lot}", "demo:plain", "demo:{line", "demo:{line}}"])
+def test_a_lot_pattern_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_LOT_PATTERNS", text)
+    with pytest.raises(StartupError, match=r"STOCKBRIDGE_LOT_PATTERNS: .*a lot pattern is"):
+        Settings.load()
+
+
 def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKBRIDGE_API_PORT", "none")
     monkeypatch.setenv("STOCKBRIDGE_LOG_LEVEL", "loud")
@@ -64,6 +79,7 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
 def test_another_process_reads_the_same_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.load(
         api_keys="demo:erp:k1,demo::k2",
+        lot_patterns="demo:{date}-{line}",
         database_url="postgresql://app:secret@db/stockbridge",
         worker_metrics_port=9001,
         erp_password="p w,d",
