@@ -87,7 +87,7 @@ def counted_in(tenant: str, products: Mapping[str, Product], then: Attachment | 
     """Return what insists, in a posting's transaction, that its skus are still counted in what it was resolved by."""
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await catalog.hold_units(connection, tenant, products)
+        await catalog.insist_on_units(connection, tenant, products)
         if then is not None:
             await then(connection, outcome)
 

@@ -13,15 +13,15 @@ from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
 from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.in_use import insist_on_no_use
 from stockbridge.api.linking import rule_faults
 from stockbridge.api.paging import Cursor, Limit, Page, cut, position
 from stockbridge.api.problems import not_found
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import Services
 from stockbridge.domain.commands import Key
-from stockbridge.domain.errors import Conflict, Fault
+from stockbridge.domain.errors import Fault
 from stockbridge.domain.gtin import spellings
-from stockbridge.ledger.balances import BalanceQuery, balances
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Row, Written
 
@@ -56,7 +56,11 @@ async def put_product(
     response: Response,
     said: Annotated[Said[Product], Body(examples=[examples.PRODUCT, examples.WITH_A_GIFT, examples.KIT])],
 ) -> ProductView:
-    """Make a product known, or bring it to this. What stock is counted by can't change while there is any."""
+    """Make a product known, or bring it to this.
+
+    What it is counted in (`base_uom`, `tracking`, `kit`) can't change while there is stock or an open order of it, more
+    is expected, or a customer has some.
+    """
     async with services.engine.begin() as connection:
         rules = await rule_faults(connection, caller.tenant, said.part)
         body = said.settle([*_packaging_faults(said.part), *rules])
@@ -86,15 +90,10 @@ def _packaging_faults(part: Part) -> Iterator[Fault]:
 def _checking(connection: AsyncConnection, new: Row) -> catalog.Check:
     async def check(known: Row) -> None:
         changed = [name for name in ("base_uom", "tracking", "kit") if known[name] != new[name]]
-        if changed and await _has_stock(connection, new["tenant"], new["sku"]):
-            raise Conflict(f"{new['sku']} has stock: its {' and '.join(changed)} can't change.", code="has_stock")
+        if changed:
+            await insist_on_no_use(connection, new["tenant"], new["sku"], changed)
 
     return check
-
-
-async def _has_stock(connection: AsyncConnection, tenant: str, sku: str) -> bool:
-    page = await balances(connection, BalanceQuery(tenant=tenant, sku=sku, limit=1))
-    return bool(page.items) or page.totals.in_transit > 0
 
 
 @router.get("", responses=REFUSALS)

@@ -153,6 +153,7 @@ class _Taking:
         """Return what is wrong by the catalog, and the lines in base units, with the factors that they keep."""
         faults, part = Faults(), self._said.part
         parts = list(part.parts("lines"))
+        await catalog.hold_units(self._connection, self._tenant, named(parts, "sku"))
         products = await catalog.products(self._connection, self._tenant, named(parts, "sku"))
         site = part.get("site")
         if site is not None and site not in await catalog.sites_with_staging(self._connection, self._tenant, [site]):

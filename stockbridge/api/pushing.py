@@ -48,7 +48,7 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
         raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", status=403)
     pushed = None
     async with services.reading() as connection:
-        while pushed is None:  # where a twin of the push was faster, it is found at the second look
+        while pushed is None:  # where a twin of the push was faster, or a unit changed, the second look finds that
             standing = await _look(connection, caller, said)
             if said.body is None:
                 faults, _ = resolve_push(said.part, standing.products, standing.sites, standing.time_zones, {})
@@ -99,7 +99,7 @@ class _Taking:
     window: Window
 
     async def take(self) -> Pushed | None:
-        """Keep the push, unless it is known. None where a twin of it was kept in between."""
+        """Keep the push, unless it is known. None where a twin of it was kept in between, or the catalog changed."""
         command, order = await self._command(), self.standing
         if self._is_known(command.digest):
             return Pushed(command.order_ref, None)
@@ -178,6 +178,7 @@ class _Taking:
             digest=command.digest,
             payload=payload,
             people=people,
+            products=self.standing.products,
             actor=command.actor,
         )
 

@@ -70,7 +70,7 @@ _PRODUCTS: Final = Query(
 # Who changes what a sku is counted in locks its row, and looks for stock, demand and so on under that lock.
 _UNITS: Final = Query(
     "select sku, base_uom, tracking, kit from records.product "
-    "where tenant = %(tenant)s and sku = any(%(skus)s) order by sku for key share"
+    "where tenant = %(tenant)s and sku = any(%(skus)s) order by sku for share"
 )
 _WEIGHTS: Final = Query(
     "select sku, weight_g from records.product "
@@ -90,13 +90,14 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
     return {row[0]: product_of(*row) for row in found}
 
 
-async def hold_units(connection: AsyncConnection, tenant: str, known: Mapping[str, Product]) -> None:
-    """Let nobody change what these skus are counted in until the transaction ends.
+async def hold_units(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> list[tuple[Any, ...]]:
+    """Let nobody change what these skus are counted in until the transaction ends. Returns what that is."""
+    return await _UNITS.rows(connection, tenant=tenant, skus=sorted(skus))
 
-    Raises `Rejected` with code `product_changed` where that has changed since they were read.
-    """
-    rows = await _UNITS.rows(connection, tenant=tenant, skus=sorted(known))
-    for sku, base_uom, tracking, kit in rows:
+
+async def insist_on_units(connection: AsyncConnection, tenant: str, known: Mapping[str, Product]) -> None:
+    """Hold what skus are counted in. Raises `Rejected` with code `product_changed` where they were read otherwise."""
+    for sku, base_uom, tracking, kit in await hold_units(connection, tenant, known):
         product = known[sku]
         if (base_uom, tracking, kit) != (product.units.base_uom, product.tracking, product.is_kit):
             detail = f"What {sku} is counted in was changed meanwhile. Ask again."

@@ -157,6 +157,22 @@ async def get(connection: AsyncConnection, tenant: str, po_no: str) -> InboundOr
     return found[0] if found else None
 
 
+async def expecting(connection: AsyncConnection, tenant: str, sku: str, limit: int = 3) -> list[str]:
+    """Name purchase orders by which more of a sku is expected, a few of them."""
+    query = (
+        select(inbound_line.c.po_no)
+        .where(
+            inbound_line.c.tenant == tenant,
+            inbound_line.c.sku == sku,
+            inbound_line.c.received < inbound_line.c.expected - inbound_line.c.cancelled,
+        )
+        .distinct()
+        .order_by(inbound_line.c.po_no)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
 async def list_orders(connection: AsyncConnection, tenant: str, after: str, limit: int) -> list[InboundOrder]:
     """Return purchase orders by number, from the one after `after`."""
     query = select(inbound_order.c.po_no).where(inbound_order.c.tenant == tenant, inbound_order.c.po_no > after)

@@ -197,6 +197,33 @@ _UNACCEPTED: Final = Query(
 )
 
 
+async def open_orders_of(connection: AsyncConnection, tenant: str, sku: str, limit: int = 3) -> list[str]:
+    """Name orders that are open, or wait for their first decision, and ask for a sku; a few of them.
+
+    A line counts until its order is closed: what was cancelled of it may be wanted again.
+    """
+    named = [{"sku": sku}]
+    rows = await _OPEN_ORDERS_OF.rows(connection, tenant=tenant, named=named, limit=limit)
+    return [order_ref for (order_ref,) in rows]
+
+
+_OPEN_ORDERS_OF: Final = Query(
+    """
+    select order_ref from (
+      select o.order_ref, r.content as said
+      from records.orders o join records.order_revision r using (tenant, order_ref, revision)
+      where o.tenant = %(tenant)s and o.closed_at is null
+      union all
+      select order_ref, payload from records.inbox
+      where tenant = %(tenant)s and state = 'queued' and kind = 'submit'
+    ) asking
+    where said -> 'lines' @> %(named)s or said -> 'resolved' @> %(named)s
+    group by order_ref order by order_ref limit %(limit)s
+    """,
+    documents=frozenset({"named"}),
+)
+
+
 # -- shipments -------------------------------------------------------------------------------------------------------
 
 

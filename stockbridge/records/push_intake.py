@@ -110,12 +110,20 @@ async def standing(
     return Standing(**{**row, "products": {product[0]: product_of(*product) for product in row["products"]}})
 
 
-# Nothing of it where the attempt is there already: a twin of the push was faster.
+# Nothing of it where the attempt is there already: a twin of the push was faster; or where what a sku is counted in was
+# changed since it was looked up. Who changes that locks its row, and looks for pushes that wait under that lock.
 _KEEP: Final = Query(
     """
-    with kept as (
+    with unchanged as materialized (
+      select from records.product p
+      join jsonb_to_recordset(%(counted)s::jsonb) as k (sku text, base_uom text, tracking text, kit boolean)
+        on p.sku = k.sku
+      where p.tenant = %(tenant)s and (p.base_uom, p.tracking, p.kit) = (k.base_uom, k.tracking, k.kit)
+      for share of p
+    ), kept as (
       insert into records.inbox (tenant, order_ref, kind, key, attempt, digest, payload, actor)
-      values (%(tenant)s, %(order_ref)s, 'submit', %(key)s, %(attempt)s, %(digest)s, %(payload)s::jsonb, %(actor)s)
+      select %(tenant)s, %(order_ref)s, 'submit', %(key)s, %(attempt)s, %(digest)s, %(payload)s::jsonb, %(actor)s
+      where (select count(*) from unchanged) = jsonb_array_length(%(counted)s::jsonb)
       on conflict do nothing
       returning inbox_id, received_at
     ), people as (
@@ -124,7 +132,7 @@ _KEEP: Final = Query(
     )
     select inbox_id, received_at from kept
     """,
-    documents=frozenset({"payload", "people"}),
+    documents=frozenset({"payload", "people", "counted"}),
 )
 
 
@@ -138,12 +146,16 @@ async def keep(
     digest: bytes,
     payload: dict[str, Any],
     people: Mapping[str, Mapping[str, Any]],
+    products: Mapping[str, Product],
     actor: str,
 ) -> InboxRow | None:
-    """Keep a push in the inbox, and the people's data that came with it under its ids. None where the attempt is known.
+    """Keep a push in the inbox, and the people's data that came with it under its ids.
 
-    The other writer's row is there then: look again.
+    None where the attempt is known, or a product is counted in something else by now: look again.
     """
+    counted = [
+        {"sku": p.sku, "base_uom": p.units.base_uom, "tracking": p.tracking, "kit": p.is_kit} for p in products.values()
+    ]
     given: dict[str, Any] = {
         "tenant": tenant,
         "order_ref": order_ref,
@@ -152,7 +164,7 @@ async def keep(
         "digest": digest,
         "actor": actor,
     }
-    row = await _KEEP.row(connection, **given, payload=payload, people=people)
+    row = await _KEEP.row(connection, **given, payload=payload, people=people, counted=counted)
     if row is None:
         return None
     inbox_id, received_at = row

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from typing import Any
 
+import httpx
+import pytest
+from sqlalchemy import text
+
+from stockbridge.activities.bookkeeping import OrderBookkeeping
+from stockbridge.activities.messages import OrderId
+from stockbridge.activities.orders import OrderActivities
 from stockbridge.api import examples
+from stockbridge.ledger.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, place, product, push
+from .test_callbacks import scan, tell
 
 
 async def test_a_product_is_made_once_and_may_be_said_again(door: Door) -> None:
@@ -30,6 +40,114 @@ async def test_what_stock_is_counted_by_cannot_change_while_there_is_any(shop: D
         assert (answer.status_code, code_of(answer)) == (409, "has_stock")
     free = await shop.post("/api/products", product("WINE", tracking="serial"))
     assert free.status_code == 200
+
+
+async def recount(door: Door, sku: str = "BOLT", **change: Any) -> list[str]:
+    """Try to count a sku in something else; return what is in the way."""
+    answer = await door.post("/api/products", {**product(sku), "base_uom": "G", **change})
+    if answer.status_code == 200:
+        return []
+    assert answer.status_code == 409, answer.text
+    at = "/base_uom" if "base_uom" not in change else "/tracking"
+    assert {pointer for pointer, _ in faults_of(answer)} == {at}
+    return [code for _, code in faults_of(answer)]
+
+
+async def test_what_a_sku_is_counted_in_cannot_change_while_numbers_of_it_are_around_and_the_refusal_says_where(
+    shop: Door,
+) -> None:
+    await shop.made("/api/products", product("BOLT"))
+    lines = [{"line_no": 1, "sku": "BOLT", "quantity": 10}]
+    await shop.made("/api/orders/inbound", {"po_no": "PO-1", "site": "HAM", "supplier": "ACME", "lines": lines})
+    assert await recount(shop) == ["is_expected"]
+    await shop.made("/api/orders/outbound", push(lines=[line(1, "BOLT", 10, None)]))
+    assert await recount(shop) == ["has_open_lines", "is_expected"]
+    assert await recount(shop, base_uom="EA", tracking="lot") == ["has_open_lines", "is_expected"]
+    receipt = {"receipt_no": "R-1", "location_id": "HAM-A-1", "lines": [{"line_no": 1, "quantity": 10}]}
+    await shop.made("/api/orders/inbound/PO-1/receipts", receipt)
+    assert await recount(shop) == ["has_stock", "is_held", "has_open_lines"]
+    picked = {"pick_no": "P-1", "lines": [{"line_no": 1, "quantity": 10, "location_id": "HAM-A-1"}]}
+    await shop.made("/api/orders/SO-1/picks", picked)
+    await shop.made("/api/orders/SO-1/shipments", {"shipment_no": "SH-1", "handed_over": True})
+    assert await recount(shop) == ["has_stock", "has_open_lines"]
+    loss = {"loss_no": "L-1", "reason": "lost"}
+    await shop.made("/api/orders/SO-1/shipments/SH-1/losses", loss)
+    assert await recount(shop) == ["has_open_lines"]
+    await close(shop, "SO-1")
+    assert await recount(shop) == []
+
+
+async def test_what_a_sku_is_counted_in_cannot_change_while_a_customer_has_some(shop: Door) -> None:
+    await shop.made("/api/products", product("BOLT"))
+    await shop.stock("BOLT", 1)
+    await shop.made("/api/orders/outbound", push(lines=[line(1, "BOLT", 1, None)]))
+    await shop.made("/api/orders/SO-1/picks", {"pick_no": "P-1", "lines": [{"line_no": 1, "quantity": 1}]})
+    await shop.made("/api/orders/SO-1/shipments", {"shipment_no": "SH-1", "handed_over": True})
+    await tell(shop, scan(status="delivered"))
+    await OrderActivities(shop.engine, LedgerWriter(shop.engine, OrderBookkeeping())).apply_carrier_events(
+        OrderId(tenant=shop.tenant, order_ref="SO-1")
+    )
+    await close(shop, "SO-1")
+    assert await recount(shop) == ["with_customers"]
+    back = {"return_no": "R-1", "location_id": "HAM-RET", "lines": [{"line_no": 1, "quantity": 1}]}
+    await shop.made("/api/orders/SO-1/returns", back)
+    assert await recount(shop) == ["has_stock"]
+
+
+async def test_what_a_sku_is_counted_in_cannot_change_while_a_push_of_it_waits(shop: Door) -> None:
+    await shop.made("/api/products", product("BOLT"))
+    shop.gateway.down = True
+    assert (await shop.post("/api/orders/outbound", push(lines=[line(1, "BOLT", 1, None)]))).status_code == 202
+    assert await recount(shop) == ["has_open_lines"]
+
+
+async def close(door: Door, order_no: str) -> None:
+    """Close an order, as its workflow does once nothing is left to do for it."""
+    async with door.engine.begin() as connection:
+        closed = "update records.orders set closed_at = clock_timestamp() where tenant = %s and order_no = %s"
+        await connection.exec_driver_sql(closed, (door.tenant, order_no))
+
+
+NOW_IN_GRAMS = """
+update records.product set base_uom = 'G', packagings = '[{"uom": "EA", "factor": 500}]'
+where tenant = :tenant and sku = 'BOLT'
+"""
+WAITS = "select exists (select from pg_locks where locktype = 'transactionid' and not granted)"
+
+
+async def while_it_changes(door: Door, path: str, body: dict[str, Any]) -> httpx.Response:
+    """Say something that is on its way when the sku is counted in grams from now on."""
+    async with door.engine.begin() as connection, asyncio.timeout(30):
+        await connection.execute(text(NOW_IN_GRAMS), {"tenant": door.tenant})
+        saying = asyncio.ensure_future(door.post(path, body))
+        while not (await connection.execute(text(WAITS))).scalar_one():  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await asyncio.sleep(0.01)
+    return await saying
+
+
+@pytest.mark.parametrize("what", ["receipt", "push", "expected", "adjustment"])
+async def test_what_is_on_its_way_while_a_sku_is_counted_in_something_else_is_of_the_new_unit(
+    shop: Door, what: str
+) -> None:
+    await shop.made("/api/products", product("BOLT", packagings=[{"uom": "BOX", "factor": 10}]))
+    boxes = {"site": "HAM", "supplier": "ACME", "lines": [{"line_no": 1, "sku": "BOLT", "quantity": 2, "uom": "BOX"}]}
+    await shop.made("/api/orders/inbound", {"po_no": "PO-1", **boxes})
+    expected = {**boxes, "po_no": "PO-2", "lines": [{"line_no": 1, "sku": "BOLT", "quantity": 2, "uom": "EA"}]}
+    receipt = {"receipt_no": "R-1", "location_id": "HAM-A-1", "allow_over": True}
+    found = {"adjustment_no": "A-1", "location_id": "HAM-A-1", "sku": "BOLT", "delta": 2, "uom": "EA"}
+    path, body, told = {
+        "receipt": (
+            "/api/orders/inbound/PO-1/receipts",
+            {**receipt, "lines": [{"line_no": 1, "quantity": 2, "uom": "EA"}]},
+            "quantity",
+        ),
+        "push": ("/api/orders/outbound", push(lines=[line(1, "BOLT", 2, "EA")]), "ordered"),
+        "expected": ("/api/orders/inbound", expected, "expected"),
+        "adjustment": ("/api/inventory/adjustments", {**found, "reason": "found"}, "delta"),
+    }[what]
+    answer = await while_it_changes(shop, path, body)
+    assert answer.status_code == 201, answer.text
+    assert {**answer.json(), **answer.json().get("lines", [{}])[0]}[told] == 1000
 
 
 async def test_a_product_that_was_never_named_has_no_name(door: Door) -> None:
