@@ -185,9 +185,9 @@ def _units(rows: Iterable[Row], vague: Container[LineName]) -> Units:
     held: Units = Counter()
     for row in rows:
         line_no, sku = name = row["line_no"], row["sku"]
-        serials = [] if name in vague else row["serial_numbers"]
+        serials = [] if name in vague else row.get("serial_numbers") or []
         held.update((line_no, sku, row["lot"], serial) for serial in serials)
-        held[line_no, sku, "" if name in vague else row["lot"], ""] += row["quantity"] - len(serials)
+        held[line_no, sku, "" if name in vague else row.get("lot") or "", ""] += row["quantity"] - len(serials)
     return +held
 
 
