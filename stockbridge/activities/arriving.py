@@ -23,7 +23,7 @@ async def go_on_without(connection: AsyncConnection, order: OrderId, shipment_no
     if not arrived or any(map(tracking.is_underway, boxes)):
         return
     last = max(arrived, key=_arrival)
-    event = await events.delivery_of(connection, order.tenant, last["tracking_number"])
+    event = await events.delivery_of(connection, last)
     await tell(connection, order, shipment_no, arrived, event, last["delivered_at"])
 
 

@@ -32,6 +32,11 @@ def parcel_step(tracking_number: str) -> str:
     return f"parcel/{tracking_number}"
 
 
+def replaced_step(shipment_no: str) -> str:
+    """Name what a person is needed for where the carrier has a parcel under a label that was replaced."""
+    return f"replaced/{shipment_no}"
+
+
 OrderName = tuple[str, str]
 """A tenant, and an order_ref in it."""
 

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 
 from stockbridge.activities import messages as m
-from stockbridge.activities.bookkeeping import refresh_status
+from stockbridge.activities import replaced_labels
+from stockbridge.activities.bookkeeping import refresh_status, replaced_step
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort
@@ -41,7 +42,7 @@ class CarrierActivities:
             if before is not None:
                 row, request, port = before
                 booking = await self._find(port, row) or await self._book(port, step, request)
-                await self._keep(step, booking)
+                await self._keep(step, row, booking)
             return await self._work(order)
 
     async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
@@ -55,6 +56,7 @@ class CarrierActivities:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
                 return None
             request = _request(row, order)
+            await labels.asked_for(connection, row, row["carrier"] or order["carrier"])
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
             return row, request, self._port(row, order)
 
@@ -80,11 +82,13 @@ class CarrierActivities:
         async with self._engine.begin() as connection:
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
 
-    async def _keep(self, step: m.CarrierStep, booking: Booking) -> None:
+    async def _keep(self, step: m.CarrierStep, row: labels.Wanted, booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
-            await _lock(connection, step)
-            if not await labels.bought(connection, step.tenant, step.order_ref, step.step_id, booking.booking_id):
+            order = await _lock(connection, step)
+            wanted = await labels.bought(connection, step.tenant, step.order_ref, step.step_id, booking.booking_id)
+            await _note_numbers(connection, row, booking, in_use=wanted)
+            if not wanted:
                 return
             for labeled in booking.parcels:
                 await shipments.set_parcel(
@@ -97,14 +101,10 @@ class CarrierActivities:
                     label=labeled.label,
                     label_media_type=labeled.label_media_type,
                 )
-                owner = {
-                    "order_ref": step.order_ref,
-                    "shipment_no": step.shipment_no,
-                    "parcel_no": labeled.parcel_no,
-                }
-                if await events.match(connection, step.tenant, owner, labeled.tracking_number):
-                    await outbox.put(connection, step.tenant, step.order_ref, "carrier_event")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
+            if (order["attention"] or {}).get("step") == replaced_step(step.shipment_no):
+                named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
+                await replaced_labels.look(connection, named, step.shipment_no)
 
     @activity.defn
     async def void_label(self, step: m.CarrierStep) -> m.OrderWork:
@@ -124,12 +124,9 @@ class CarrierActivities:
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
         port = self._port(row, order)
-        booking_id = label["booking_id"]
-        if booking_id is None:
-            found = await port.find(label["reference"])
-            booking_id = found.booking_id if found else None
-        if booking_id is not None:
-            await self._ask_void(port, step, booking_id)
+        booking_id = label["booking_id"] or await self._find_unheard(port, step, label)
+        if booking_id is not None and not await self._ask_void(port, step, booking_id):
+            return
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
             await _lock(connection, step)
@@ -137,12 +134,31 @@ class CarrierActivities:
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
 
-    async def _ask_void(self, port: CarrierPort, step: m.CarrierStep, booking_id: str) -> None:
+    async def _find_unheard(self, port: CarrierPort, step: m.CarrierStep, label: shipments.Step) -> str | None:
+        """Find the booking of a label whose answer never came; its numbers are kept, too."""
+        found = await port.find(label["reference"])
+        if found is None:
+            return None
+        async with self._engine.begin() as connection:
+            await _lock(connection, step)
+            await _note_numbers(connection, label, found, in_use=False)
+        return found.booking_id
+
+    async def _ask_void(self, port: CarrierPort, step: m.CarrierStep, booking_id: str) -> bool:
+        """Ask for a void. Says no where it was refused, and is not wanted any more: the parcel left meanwhile."""
         try:
             await port.void(booking_id)
         except Rejected as error:
-            await self._move(step, "intended", last_error=error.detail)
+            async with self._engine.begin() as connection:
+                await _lock(connection, step)
+                row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+                if row["state"] not in shipments.OPEN:
+                    return False
+                await shipments.move_step(
+                    connection, step.tenant, step.order_ref, step.step_id, "intended", last_error=error.detail
+                )
             raise
+        return True
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
@@ -160,6 +176,15 @@ async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Orde
     """Return the order of a step, and let nobody change it meanwhile."""
     name = (step.tenant, step.order_ref)
     return (await orders.lock(connection, [name]))[name]
+
+
+async def _note_numbers(connection: AsyncConnection, row: shipments.Step, booking: Booking, *, in_use: bool) -> None:
+    """Keep the numbers of a booking, and give its order what was heard of them before."""
+    await labels.came(connection, row, booking.parcels, in_use=in_use)
+    for labeled in booking.parcels:
+        owner = {name: row[name] for name in ("order_ref", "shipment_no")} | {"parcel_no": labeled.parcel_no}
+        if await events.match(connection, row["tenant"], owner, labeled.tracking_number):
+            await outbox.put(connection, row["tenant"], row["order_ref"], "carrier_event")
 
 
 def _request(label: labels.Wanted, order: orders.Order) -> BookingRequest:

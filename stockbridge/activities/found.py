@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities import arriving, parcels
 from stockbridge.activities.bookkeeping import amounts, demand_changes
-from stockbridge.activities.deciding.desk import read_lines
-from stockbridge.activities.deciding.operators import ask_for_a_person
+from stockbridge.activities.deciding.desk import ask_for_a_person, read_lines
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import of_units

@@ -13,13 +13,13 @@ from temporalio import activity
 
 from stockbridge.activities import messages as m
 from stockbridge.activities.deciding import Deciding
-from stockbridge.activities.deciding.operators import ask_for_a_person
+from stockbridge.activities.deciding.desk import ask_for_a_person
 from stockbridge.activities.failures import as_failures
 from stockbridge.activities.tracking import Tracking
 from stockbridge.activities.work import close_if_done, read_decision, read_work
 from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import inbox
+from stockbridge.records import inbox, orders, shipments
 
 
 class OrderActivities:
@@ -88,11 +88,13 @@ class OrderActivities:
 
     @activity.defn
     async def request_attention(self, stuck: m.Stuck) -> m.OrderWork:
-        """Flag an order that needs a person."""
+        """Flag an order that needs a person, unless that is for a step which is not wanted any more."""
         order, attention = stuck.order, stuck.attention
         with as_failures():
             async with self._engine.begin() as connection:
-                await ask_for_a_person(connection, order, attention.reason, attention.actions, attention.step)
+                await orders.lock(connection, [(order.tenant, order.order_ref)])
+                if not await shipments.is_over(connection, order.tenant, order.order_ref, attention.step):
+                    await ask_for_a_person(connection, order, attention.reason, attention.actions, attention.step)
             return await self._work(order)
 
     @activity.defn

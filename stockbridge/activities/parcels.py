@@ -16,7 +16,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.outcomes import Unpicked
-from stockbridge.records import catalog, orders, shipments
+from stockbridge.records import catalog, labels, orders, shipments
 from stockbridge.records.shipments import Parcel
 
 
@@ -209,12 +209,16 @@ async def _fit_shipment(
     *,
     relabel: bool,
 ) -> None:
-    for box, rows in filled:
-        await _set_box(connection, order, box, lines=rows, weight_g=wanted.weigh(box, rows))
+    anew = [wanted.differs(box, rows) for box, rows in filled]
+    if relabel or any(anew):
+        await _put_away(connection, order, shipment_no, [box for box, _ in filled])
+    for (box, rows), again in zip(filled, anew, strict=True):
+        weight_g = wanted.weigh(box, rows)
+        await _set_box(connection, order, box, lines=rows, weight_g=weight_g, packing=box["packing"] + again)
     if not any(rows for _, rows in filled):
         await _withdraw_label(connection, order, shipment_no)
         await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
-    elif relabel or any(wanted.differs(box, rows) for box, rows in filled):
+    elif relabel or any(anew):
         await _buy_another(connection, order, shipment_no, [box for box, _ in filled])
 
 
@@ -222,7 +226,9 @@ async def buy_again(connection: AsyncConnection, order: OrderId, shipment_no: st
     """Void a shipment's label and buy another one, unless it has left. The caller holds the order's lock."""
     row = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
     if row is not None and is_live(row):
-        await _buy_another(connection, order, shipment_no, await _boxes(connection, order, shipment_no))
+        boxes = await _boxes(connection, order, shipment_no)
+        await _put_away(connection, order, shipment_no, boxes)
+        await _buy_another(connection, order, shipment_no, boxes)
 
 
 async def _buy_another(
@@ -252,16 +258,65 @@ async def _set_box(connection: AsyncConnection, order: OrderId, box: dict[str, A
     )
 
 
-async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_no: str) -> int:
-    """Skip the shipment's label if it was not asked for yet, else intend its void. Returns its version."""
+async def _put_away(connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[dict[str, Any]]) -> None:
+    """Keep the labels that parcels go by until now, as they were bought: one of them may be the one that leaves."""
+    bought = await _labels(connection, order, shipment_no)
+    await labels.put_away(connection, boxes, bought[-1]["version"] if bought else 1)
+
+
+async def _labels(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[shipments.Step]:
+    """Return the steps by which a shipment's labels are bought, the latest at the end."""
     steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
-    labels = [s for s in steps if s["kind"] == "label" and s["shipment_no"] == shipment_no]
-    if not labels:
+    return sorted(
+        (s for s in steps if s["kind"] == "label" and s["shipment_no"] == shipment_no), key=lambda s: int(s["version"])
+    )
+
+
+async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_no: str) -> int:
+    """Withdraw the shipment's latest label. Returns its version."""
+    bought = await _labels(connection, order, shipment_no)
+    if not bought:
         return 0
-    label = labels[-1]
+    await _withdraw(connection, order, bought[-1])
+    return int(bought[-1]["version"])
+
+
+async def _withdraw(connection: AsyncConnection, order: OrderId, label: shipments.Step) -> None:
+    """Skip a label if it was not asked for yet, else intend its void."""
     locked = await shipments.get_step(connection, order.tenant, order.order_ref, label["step_id"], locked=True)
     if locked["state"] == "intended" and not locked["attempts"]:
         await shipments.move_step(connection, order.tenant, order.order_ref, label["step_id"], "skipped")
     elif locked["state"] not in {"undone", "skipped"}:
         await shipments.intend(connection, label, "void", label["version"], label["carrier"])
-    return int(label["version"])
+
+
+async def go_by(connection: AsyncConnection, order: OrderId, shipment: shipments.Shipment, version: int) -> None:
+    """Let a shipment go by a label that was replaced: it left under that.
+
+    What was bought in its place is withdrawn, and its own void is not sent any more. The caller holds the order's lock.
+    """
+    boxes = await _boxes(connection, order, shipment["shipment_no"])
+    known = await labels.of_shipment(connection, shipment, boxes)
+    bought = await _labels(connection, order, shipment["shipment_no"])
+    await labels.put_away(connection, boxes, known.in_use or bought[-1]["version"])
+    scanned = {label.version for label in known.bought if label.scanned}
+    voids = {s["version"] for s in await _voids(connection, order, shipment["shipment_no"])}
+    for label in bought:
+        if label["version"] not in {version, *scanned, *voids}:
+            await _withdraw(connection, order, label)
+    if version in voids:
+        await _keep_label(connection, order, shipment["shipment_no"], version)
+    await labels.go_by(connection, shipment, version)
+
+
+async def _voids(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[shipments.Step]:
+    steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
+    return [s for s in steps if s["kind"] == "void" and s["shipment_no"] == shipment_no]
+
+
+async def _keep_label(connection: AsyncConnection, order: OrderId, shipment_no: str, version: int) -> None:
+    """Send the void of a label no more, if it was not answered."""
+    step_id = f"void/{shipment_no}/{version}"
+    void = await shipments.get_step(connection, order.tenant, order.order_ref, step_id, locked=True)
+    if void["state"] in shipments.OPEN:
+        await shipments.move_step(connection, order.tenant, order.order_ref, step_id, "skipped")

@@ -63,7 +63,7 @@ MOST_IN_A_PACKAGING: Final = 10**9
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MOST_IN_A_BATCH: Final = 2000
 Step = Annotated[
-    str, StringConstraints(pattern=r"^(erp|label|void|intercept|parcel|found|hold|house)(/[!-~]{1,190})?$")
+    str, StringConstraints(pattern=r"^(erp|label|void|intercept|parcel|replaced|found|hold|house)(/[!-~]{1,190})?$")
 ]
 LocationType = Literal["site", "zone", "aisle", "rack", "bin", "receiving", "staging", "dock", "returns", "quarantine"]
 

@@ -24,7 +24,8 @@ from stockbridge.driver import Query
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.queries import SELECT_LINE
 from stockbridge.ledger.reading import line_of
-from stockbridge.records import order_reads, people, shipments
+from stockbridge.records import labels, order_reads, people, shipments
+from stockbridge.records.labels import OtherNumbers
 from stockbridge.records.order_reads import Order, Said
 from stockbridge.workflows.names import order_workflow
 
@@ -83,6 +84,9 @@ class ParcelView(BaseModel):
 
     parcel_no: int
     tracking_number: str | None
+    other_tracking_numbers: Annotated[
+        list[str], Field(description="Of labels that were bought for it, and that it does not go by, the oldest first")
+    ] = []
     tracking_status: str
     label_url: str | None
     lines: list[ParcelLineView]
@@ -345,7 +349,8 @@ async def read_shipments(connection: AsyncConnection, order: FoundOrder) -> list
     boxes = defaultdict(list)
     for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
         boxes[box["shipment_no"]].append(box)
-    return [_shipment(row, boxes[row["shipment_no"]], order.order_no) for row in rows]
+    others = await labels.other_numbers(connection, order.tenant, order.order_ref)
+    return [_shipment(row, boxes[row["shipment_no"]], others, order.order_no) for row in rows]
 
 
 async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> ShipmentView | None:
@@ -417,7 +422,9 @@ def _refusal(said: Said | None) -> RefusalView | None:
     return RefusalView(**document_of(said.answer), command=said.kind, key=said.key, refused_at=said.decided_at)
 
 
-def _shipment(row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], order_no: str) -> ShipmentView:
+def _shipment(
+    row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], others: OtherNumbers, order_no: str
+) -> ShipmentView:
     return ShipmentView(
         shipment_no=row["shipment_no"],
         carrier=row["carrier"],
@@ -427,15 +434,16 @@ def _shipment(row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], order_
         delivered_at=row["delivered_at"],
         proof_of_delivery=row["proof_of_delivery"],
         cancelled_at=row["dissolved_at"],
-        parcels=[_parcel(box, f"/api/orders/{order_no}/shipments/{row['shipment_no']}") for box in boxes],
+        parcels=[_parcel(box, others, f"/api/orders/{order_no}/shipments/{row['shipment_no']}") for box in boxes],
     )
 
 
-def _parcel(box: Mapping[str, Any], shipment_url: str) -> ParcelView:
+def _parcel(box: Mapping[str, Any], others: OtherNumbers, shipment_url: str) -> ParcelView:
     labeled = box["tracking_number"] is not None
     return ParcelView(
         parcel_no=box["parcel_no"],
         tracking_number=box["tracking_number"],
+        other_tracking_numbers=others.get((box["shipment_no"], box["parcel_no"]), []),
         tracking_status=box["tracking_status"],
         label_url=f"{shipment_url}/parcels/{box['parcel_no']}/label" if labeled else None,
         lines=[parcel_line(line) for line in box["lines"]],

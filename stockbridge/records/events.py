@@ -9,11 +9,14 @@ from typing import Any, Final, Literal
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from stockbridge.domain.carriers import PHYSICAL, TrackingEvent, TrackingStatus
+from stockbridge.domain.labels import matched_as
 from stockbridge.domain.window import USUAL, Window
 from stockbridge.driver import Query, change
-from stockbridge.records import orders, outbox, shipments, tracking
-from stockbridge.records.tables import carrier_connection, carrier_event, parcel
+from stockbridge.records import labels, orders, outbox, shipments, tracking
+from stockbridge.records.labels import Found
+from stockbridge.records.shipments import Parcel
+from stockbridge.records.tables import carrier_connection, carrier_event, label, parcel
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,31 @@ async def store(connection: AsyncConnection, heard: Heard, event: TrackingEvent)
     appears. One at a time for an order: its row is locked.
     """
     tenant = heard.tenant
-    owner = await _owner(connection, tenant, event.tracking_number)
-    if owner is not None:
-        await orders.lock(connection, [(tenant, owner["order_ref"])])
-    new = await _insert(connection, heard, event, owner)
-    if owner is None:
+    found = await labels.find(connection, tenant, event.tracking_number)
+    if found is not None:
+        await orders.lock(connection, [(tenant, found.order_ref)])
+    new = await _insert(connection, heard, event, found)
+    if found is None:
         return None
-    await _heard_of(connection, tenant, event.tracking_number)
-    missed = new is None and await match(connection, tenant, owner, event.tracking_number)
-    if missed or (new is not None and not await _applied_at_once(connection, tenant, owner, new, event.status)):
-        if event.status is TrackingStatus.DELIVERED:
-            await _open_again(connection, tenant, owner)
-        await outbox.put(connection, tenant, owner["order_ref"], "carrier_event")
-        return str(owner["order_ref"])
+    await _heard_of(connection, tenant, found.tracking_number)
+    missed = new is None and await match(connection, tenant, found.owner, found.tracking_number)
+    if missed or (new is not None and not await _applied_at_once(connection, tenant, found, new, event.status)):
+        if event.status in PHYSICAL:
+            await _open_again(connection, tenant, found, event.status)
+        await outbox.put(connection, tenant, found.order_ref, "carrier_event")
+        return found.order_ref
     return None
 
 
-async def _open_again(connection: AsyncConnection, tenant: str, owner: dict[str, Any]) -> None:
-    """Open an order again if it was closed, and what arrived is a parcel of it that was lost: it must hear of that."""
-    await _OPEN_AGAIN.run(connection, tenant=tenant, **owner)
+async def _open_again(connection: AsyncConnection, tenant: str, found: Found, status: TrackingStatus) -> None:
+    """Open an order again if it was closed, and must hear what nobody thought of.
+
+    What arrived is a parcel of it that was lost, or the carrier has one under a label that was replaced.
+    """
+    delivered = status is TrackingStatus.DELIVERED
+    await _OPEN_AGAIN.run(
+        connection, tenant=tenant, delivered=delivered, **found.owner, tracking_number=found.tracking_number
+    )
 
 
 _OPEN_AGAIN: Final = Query(
@@ -62,23 +71,26 @@ _OPEN_AGAIN: Final = Query(
     where tenant = %(tenant)s and order_ref = %(order_ref)s and closed_at is not null and exists (
       select from records.parcel p
       where p.tenant = o.tenant and p.order_ref = o.order_ref and p.shipment_no = %(shipment_no)s
-        and p.parcel_no = %(parcel_no)s and p.lost_at is not null
+        and p.parcel_no = %(parcel_no)s
+        and (p.lost_at is not null and %(delivered)s or p.tracking_number is distinct from %(tracking_number)s)
     )
     """
 )
 
 
-async def _insert(
-    connection: AsyncConnection, heard: Heard, event: TrackingEvent, owner: dict[str, Any] | None
-) -> int | None:
-    """Write an event, unless it is there. Returns its id if it is new."""
+async def _insert(connection: AsyncConnection, heard: Heard, event: TrackingEvent, label: Found | None) -> int | None:
+    """Write an event, unless it is there. Returns its id if it is new.
+
+    It names its parcel as the label does, however the carrier wrote the number this time; one of a label that is not
+    known yet, by what that is matched by.
+    """
     found = await _INSERT.row(
         connection,
         tenant=heard.tenant,
         carrier=heard.carrier,
         connection_name=heard.connection,
         event_id=event.event_id,
-        tracking_number=event.tracking_number,
+        tracking_number=label.tracking_number if label else matched_as(event.tracking_number),
         status=event.status.value,
         vendor_status=event.vendor_status,
         told=event.occurred_at,
@@ -87,7 +99,7 @@ async def _insert(
         location=event.location,
         signed_by=event.signed_by,
         heard_by=heard.by,
-        **(owner or _NOBODY),
+        **(label.owner if label else _NOBODY),
     )
     return int(found[0]) if found else None
 
@@ -113,11 +125,18 @@ _INSERT: Final = Query(
 
 
 async def _applied_at_once(
-    connection: AsyncConnection, tenant: str, owner: dict[str, Any], carrier_event_id: int, status: TrackingStatus
+    connection: AsyncConnection, tenant: str, found: Found, carrier_event_id: int, status: TrackingStatus
 ) -> bool:
-    """Apply an event that its order need not hear of. Says no to others, and where the shipment was cancelled."""
-    row = await shipments.get(connection, tenant, owner["order_ref"], owner["shipment_no"])
-    box = await shipments.get_parcel(connection, tenant, **owner)
+    """Apply an event that its order need not hear of. Says no to others, and where the shipment was cancelled.
+
+    Of a label that was replaced, only what proves that the carrier has the parcel is news, and only until a person
+    took note.
+    """
+    row = await shipments.get(connection, tenant, found.order_ref, found.shipment_no)
+    box = await shipments.get_parcel(connection, tenant, **found.owner)
+    if box["tracking_number"] != found.tracking_number:
+        news = status in PHYSICAL and not await _is_settled(connection, tenant, found)
+        return not news and await mark_applied(connection, carrier_event_id, REPLACED)
     if row is None or row["dissolved_at"] is not None or tracking.concerns_its_order(status, row, box):
         return False
     effect, _ = await tracking.advance(connection, box, status)
@@ -125,25 +144,30 @@ async def _applied_at_once(
     return True
 
 
-async def _owner(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any] | None:
-    return await _OWNER.mapping(connection, tenant=tenant, tracking_number=tracking_number)
+REPLACED: Final = "nothing: its label was replaced"
 
 
-_OWNER: Final = Query.of(
-    select(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no).where(
-        parcel.c.tenant == bindparam("tenant"), parcel.c.tracking_number == bindparam("tracking_number")
+async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) -> bool:
+    """Say whether an order is closed, and whoever closed it knew of a label's scans."""
+    order = await orders.get(connection, tenant, found.order_ref)
+    noted = await labels.was_noted(connection, tenant, found.order_ref, found.tracking_number)
+    return noted and order is not None and order["closed_at"] is not None
+
+
+_HEARD_OF: Final = tuple(
+    Query.of(
+        update(table)
+        .where(table.c.tenant == bindparam("tenant"), table.c.tracking_number == bindparam("tracking_number"))
+        .values(last_heard_at=func.clock_timestamp())
     )
-)
-_HEARD_OF: Final = Query.of(
-    update(parcel)
-    .where(parcel.c.tenant == bindparam("tenant"), parcel.c.tracking_number == bindparam("tracking_number"))
-    .values(last_heard_at=func.clock_timestamp())
+    for table in (parcel, label)
 )
 
 
 async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> None:
     """Note that the parcel is not silent."""
-    await _HEARD_OF.run(connection, tenant=tenant, tracking_number=tracking_number)
+    for query in _HEARD_OF:
+        await query.run(connection, tenant=tenant, tracking_number=tracking_number)
 
 
 async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
@@ -159,26 +183,40 @@ async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) 
 
 async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequence[str]) -> None:
     """Note that the carrier was asked about these parcels: they are next asked about after the same silence."""
-    await connection.execute(
-        update(parcel)
-        .where(parcel.c.tenant == tenant, parcel.c.tracking_number.in_(tracking_numbers))
-        .values(last_heard_at=func.clock_timestamp())
-    )
+    for table in (parcel, label):
+        await connection.execute(
+            update(table)
+            .where(table.c.tenant == tenant, table.c.tracking_number.in_(tracking_numbers))
+            .values(last_heard_at=func.clock_timestamp())
+        )
 
 
 async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:
     """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
-    key = {"tenant": tenant, "tracking_number": tracking_number, "order_ref": None}
-    return bool(await change(connection, carrier_event, key, owner))
+    key = {"tenant": tenant, "tracking_number": matched_as(tracking_number), "order_ref": None}
+    return bool(await change(connection, carrier_event, key, {**owner, "tracking_number": tracking_number}))
 
 
-async def delivery_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> dict[str, Any]:
+async def hear_again(connection: AsyncConnection, tenant: str, order_ref: str, tracking_numbers: list[str]) -> None:
+    """Let an order hear again what carriers said of these labels, and it changed nothing."""
+    await connection.execute(
+        update(carrier_event)
+        .where(
+            carrier_event.c.tenant == tenant,
+            carrier_event.c.order_ref == order_ref,
+            carrier_event.c.tracking_number.in_(tracking_numbers),
+            carrier_event.c.effect.startswith("nothing: "),
+        )
+        .values(applied_at=None, effect=None)
+    )
+
+
+async def delivery_of(connection: AsyncConnection, box: Parcel) -> dict[str, Any]:
     """Return the event by which a parcel was delivered."""
     query = (
         select(carrier_event)
         .where(
-            carrier_event.c.tenant == tenant,
-            carrier_event.c.tracking_number == tracking_number,
+            *(carrier_event.c[name] == box[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")),
             carrier_event.c.status == TrackingStatus.DELIVERED.value,
         )
         .order_by(carrier_event.c.carrier_event_id)

@@ -1,14 +1,23 @@
-"""What a label is bought for, and what it brings: a packer waits for it, so each is read and written in one go."""
+"""What a label is bought for, and what it brings: a packer waits for it, so each is read and written in one go.
+
+Every label stays known with its parcel, also once another was bought in its place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.domain.carriers import PHYSICAL, LabeledParcel
 from stockbridge.domain.errors import InvariantViolated
+from stockbridge.domain.labels import Label, Labels, matched_as
 from stockbridge.driver import Query, listed
-from stockbridge.records.tables import carrier_step
+from stockbridge.records.shipments import Parcel, Shipment
+from stockbridge.records.tables import carrier_step, label
 
 Wanted = dict[str, Any]
 """A label's step, whether it is `withdrawn`, and what its booking says: `site`, `ship_from`, `ship_to`, `boxes`."""
@@ -68,4 +77,227 @@ _BOUGHT: Final = Query(
     where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
     returning {_WITHDRAWN}
     """  # noqa: S608 - put together from constants
+)
+
+
+async def asked_for(connection: AsyncConnection, step: Wanted, carrier: str) -> None:
+    """Note what each parcel holds that a label is about to be asked for."""
+    await _ASKED_FOR.run(connection, **_of_step(step), carrier=carrier)
+
+
+_ASKED_FOR: Final = Query(
+    """
+    insert into records.label (tenant, order_ref, shipment_no, version, parcel_no, carrier, service_level, packing,
+      lines)
+    select tenant, order_ref, shipment_no, %(version)s, parcel_no, %(carrier)s, o.service_level, p.packing, p.lines
+    from records.parcel p join records.orders o using (tenant, order_ref)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and p.lines <> '[]'
+    on conflict do nothing
+    """
+)
+
+
+async def came(connection: AsyncConnection, step: Wanted, parcels: Iterable[LabeledParcel], *, in_use: bool) -> None:
+    """Keep the numbers of a booking; its documents, too, where the parcels do not go by it and have none of it."""
+    for labeled in parcels:
+        await _CAME.run(
+            connection,
+            **_of_step(step),
+            parcel_no=labeled.parcel_no,
+            tracking_number=labeled.tracking_number,
+            matched_as=matched_as(labeled.tracking_number),
+            document=None if in_use else labeled.label,
+            media_type=None if in_use else labeled.label_media_type,
+        )
+
+
+# The row is there, unless an older build asked for the label.
+_CAME: Final = Query(
+    """
+    insert into records.label as l (tenant, order_ref, shipment_no, version, parcel_no, carrier, service_level, packing,
+      lines, tracking_number, matched_as, document, media_type)
+    select tenant, order_ref, shipment_no, %(version)s, parcel_no, s.carrier, s.service_level, p.packing, p.lines,
+      %(tracking_number)s, %(matched_as)s, %(document)s, %(media_type)s
+    from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s
+      and parcel_no = %(parcel_no)s
+    on conflict (tenant, order_ref, shipment_no, version, parcel_no) do update
+    set tracking_number = excluded.tracking_number, matched_as = excluded.matched_as,
+      document = coalesce(excluded.document, l.document), media_type = coalesce(excluded.media_type, l.media_type)
+    """
+)
+
+
+def _of_step(step: Wanted) -> dict[str, Any]:
+    return {name: step[name] for name in ("tenant", "order_ref", "shipment_no", "version")}
+
+
+async def put_away(connection: AsyncConnection, boxes: Iterable[Parcel], version: int) -> None:
+    """Keep the labels that a shipment's parcels go by until now, documents and all: another is going to be bought."""
+    for box in boxes:
+        if box["tracking_number"] is not None:
+            name = {part: box[part] for part in ("tenant", "order_ref", "shipment_no", "parcel_no")}
+            await _PUT_AWAY.run(connection, **name, version=version, matched_as=matched_as(box["tracking_number"]))
+
+
+_PUT_AWAY: Final = Query(
+    """
+    insert into records.label (tenant, order_ref, shipment_no, version, parcel_no, carrier, service_level, packing,
+      lines, tracking_number, matched_as, document, media_type)
+    select tenant, order_ref, shipment_no, %(version)s, parcel_no, s.carrier, s.service_level, p.packing, p.lines,
+      p.tracking_number, %(matched_as)s, p.label, p.label_media_type
+    from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s
+      and parcel_no = %(parcel_no)s
+    on conflict (tenant, order_ref, shipment_no, version, parcel_no) do update
+    set tracking_number = excluded.tracking_number, matched_as = excluded.matched_as, document = excluded.document,
+      media_type = excluded.media_type
+    """
+)
+
+
+async def go_by(connection: AsyncConnection, shipment: Shipment, version: int) -> None:
+    """Let a shipment and its parcels go by a version of its labels, as it was bought."""
+    name = {part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")}
+    await _GO_BY.run(connection, **name, version=version)
+    await _GO_BY_CARRIER.run(connection, **name, version=version)
+
+
+_GO_BY: Final = Query(
+    """
+    update records.parcel p
+    set tracking_number = l.tracking_number, label = l.document, label_media_type = l.media_type
+    from records.label l
+    where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no) = (l.tenant, l.order_ref, l.shipment_no, l.parcel_no)
+      and l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
+      and l.version = %(version)s
+    """
+)
+_GO_BY_CARRIER: Final = Query(
+    """
+    update records.shipment s set carrier = l.carrier, service_level = l.service_level
+    from records.label l
+    where (s.tenant, s.order_ref, s.shipment_no) = (l.tenant, l.order_ref, l.shipment_no)
+      and l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
+      and l.version = %(version)s
+    """
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Whose label a number is of, and how its carrier writes it."""
+
+    order_ref: str
+    shipment_no: str
+    parcel_no: int
+    tracking_number: str
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """Return what an event of it says of its parcel."""
+        return {"order_ref": self.order_ref, "shipment_no": self.shipment_no, "parcel_no": self.parcel_no}
+
+
+async def find(connection: AsyncConnection, tenant: str, tracking_number: str) -> Found | None:
+    """Find the parcel of a number, without regard to case and blanks: of a label that it goes by, else of a former."""
+    key = matched_as(tracking_number)
+    row = await _FIND.row(connection, tenant=tenant, matched_as=key, numbers=[tracking_number, key])
+    return Found(*row) if row else None
+
+
+# A label that an older build bought, or of an order that was closed long ago, is only on its parcel.
+_FIND: Final = Query(
+    """
+    select order_ref, shipment_no, parcel_no, tracking_number from (
+      select l.order_ref, l.shipment_no, l.parcel_no, l.tracking_number, l.created_at,
+        p.tracking_number is not distinct from l.tracking_number as in_use
+      from records.label l join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
+      where l.tenant = %(tenant)s and l.matched_as = %(matched_as)s
+      union all
+      select order_ref, shipment_no, parcel_no, tracking_number, null, true from records.parcel
+      where tenant = %(tenant)s and tracking_number = any(%(numbers)s)
+    ) found order by in_use desc, created_at desc nulls last limit 1
+    """
+)
+
+
+async def of_shipment(connection: AsyncConnection, shipment: Shipment, boxes: Collection[Parcel]) -> Labels:
+    """Return all labels that were ever bought for a shipment, beside its parcels."""
+    name = {part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")}
+    rows = await _OF_SHIPMENT.rows(connection, **name, physical=[status.value for status in PHYSICAL])
+    return Labels(
+        [Label(*row) for row in rows],
+        {box["parcel_no"]: box["packing"] for box in boxes if box["lines"]},
+        {box["parcel_no"]: box["tracking_number"] for box in boxes},
+    )
+
+
+_OF_SHIPMENT: Final = Query(
+    """
+    select l.version, l.parcel_no, l.tracking_number, l.packing, exists (
+        select from records.carrier_event e
+        where e.tenant = l.tenant and e.order_ref = l.order_ref and e.tracking_number = l.tracking_number
+          and e.status = any(%(physical)s)
+      ), l.noted_at is not null
+    from records.label l
+    where l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
+      and l.tracking_number is not null
+    order by l.version, l.parcel_no
+    """
+)
+
+
+OtherNumbers = dict[tuple[str, int], list[str]]
+"""By shipment and parcel, the numbers of labels that the parcel does not go by."""
+
+
+async def other_numbers(connection: AsyncConnection, tenant: str, order_ref: str) -> OtherNumbers:
+    """Return the numbers of all labels of an order that its parcels do not go by, the oldest first."""
+    others: OtherNumbers = {}
+    for shipment_no, parcel_no, number in await _OTHERS.rows(connection, tenant=tenant, order_ref=order_ref):
+        others.setdefault((shipment_no, parcel_no), []).append(number)
+    return others
+
+
+_OTHERS: Final = Query(
+    """
+    select l.shipment_no, l.parcel_no, l.tracking_number
+    from records.label l join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and l.tracking_number is not null
+      and p.tracking_number is distinct from l.tracking_number
+    order by l.version, l.parcel_no
+    """
+)
+
+
+async def take_note(connection: AsyncConnection, tenant: str, order_ref: str, tracking_numbers: list[str]) -> None:
+    """Note that a person knows of these scans."""
+    await connection.execute(
+        update(label)
+        .where(label.c.tenant == tenant, label.c.order_ref == order_ref, label.c.tracking_number.in_(tracking_numbers))
+        .values(noted_at=func.clock_timestamp())
+    )
+
+
+async def was_noted(connection: AsyncConnection, tenant: str, order_ref: str, tracking_number: str) -> bool:
+    """Say whether a person knows of a label's scans."""
+    query = select(label.c.noted_at).where(
+        label.c.tenant == tenant, label.c.order_ref == order_ref, label.c.tracking_number == tracking_number
+    )
+    return (await connection.execute(query)).scalar_one_or_none() is not None
+
+
+async def compare_again(connection: AsyncConnection, shipment: Shipment) -> None:
+    """Let labels fit their parcels again that hold once more what they held when they were bought."""
+    await _COMPARE_AGAIN.run(connection, **{part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")})
+
+
+_COMPARE_AGAIN: Final = Query(
+    """
+    update records.label l set packing = p.packing from records.parcel p
+    where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no) = (l.tenant, l.order_ref, l.shipment_no, l.parcel_no)
+      and l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
+      and l.packing <> p.packing and l.lines @> p.lines and p.lines @> l.lines
+    """
 )

@@ -187,6 +187,12 @@ async def get_step(
     return found
 
 
+async def is_over(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> bool:
+    """Say whether a step at a carrier is one that nothing is to be done for any more."""
+    found = await _GET_STEP.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    return found is not None and found["state"] not in OPEN
+
+
 _STEP: Final = select(carrier_step).where(
     carrier_step.c.tenant == _TENANT,
     carrier_step.c.order_ref == _ORDER_REF,
@@ -254,14 +260,17 @@ _MOVE: Final = Query(
 
 @dataclass(frozen=True)
 class Silent:
-    """A parcel that nothing was heard of for a while."""
+    """A label that nothing was heard of for a while."""
 
     tenant: str
     tracking_number: str
 
 
 async def silent_parcels(connection: AsyncConnection, carrier: str, silent_for_s: float, limit: int) -> list[Silent]:
-    """Return parcels on their way with a carrier that were silent for a while, the longest silent first."""
+    """Return labels of parcels on their way with a carrier that were silent for a while, the longest silent first.
+
+    Of labels that were replaced, too: the parcel may have left under one.
+    """
     rows = await _SILENT.rows(connection, carrier=carrier, silent_for_s=silent_for_s, limit=limit)
     return [Silent(*row) for row in rows]
 
@@ -274,6 +283,14 @@ _SILENT: Final = Query(
       where s.carrier = %(carrier)s and p.tracking_number is not null and s.dissolved_at is null
         and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
         and p.tracking_status not in ('cancelled', 'return_to_sender')
+      union all
+      select l.tenant, l.tracking_number, coalesce(l.last_heard_at, l.created_at)
+      from records.label l
+      join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
+      join records.shipment s using (tenant, order_ref, shipment_no)
+      where l.carrier = %(carrier)s and l.tracking_number is not null and l.noted_at is null and s.dissolved_at is null
+        and p.tracking_number is distinct from l.tracking_number
+        and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
     ) parcel
     where heard < now() - make_interval(secs => %(silent_for_s)s)
     order by heard limit %(limit)s

@@ -385,7 +385,10 @@ parcel = Table(
     Column("width_mm", Integer),
     Column("height_mm", Integer),
     Column("lines", JSONB, nullable=False, comment="[{line_no, sku, quantity, lot}] in base units"),
-    _maybe("tracking_number"),
+    Column(
+        "packing", Integer, nullable=False, server_default=text("1"), comment="moves on where it must be packed anew"
+    ),
+    _maybe("tracking_number", comment="of the label that it goes by; null until that is bought"),
     Column("label", LargeBinary),
     _maybe("label_media_type"),
     _name("tracking_status"),
@@ -407,6 +410,41 @@ parcel = Table(
     ),
     # Serves callbacks: whose parcel is this?
     Index("ix_parcel_tracking_number", "tracking_number", postgresql_where=text("tracking_number is not null")),
+)
+
+label = Table(
+    "label",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("shipment_no"),
+    Column("version", Integer, nullable=False, comment="of the step that it was bought by"),
+    Column("parcel_no", Integer, nullable=False),
+    _name("carrier"),
+    _name("service_level"),
+    Column("packing", Integer, nullable=False, comment="the parcel's when it was asked for"),
+    Column("lines", JSONB, nullable=False, comment="what the parcel held then"),
+    _maybe("tracking_number", comment="as the carrier writes it; null until it is bought"),
+    _maybe("matched_as", comment="the number without blanks, in capitals: scans are matched by it"),
+    Column("document", LargeBinary, comment="while its parcel goes by another label, which has its own"),
+    _maybe("media_type"),
+    _created(),
+    Column("last_heard_at", INSTANT),
+    Column("noted_at", INSTANT, comment="when a person took note that it was scanned though it was replaced"),
+    PrimaryKeyConstraint("tenant", "order_ref", "shipment_no", "version", "parcel_no"),
+    ForeignKeyConstraint(
+        ["tenant", "order_ref", "shipment_no", "parcel_no"],
+        [
+            "records.parcel.tenant",
+            "records.parcel.order_ref",
+            "records.parcel.shipment_no",
+            "records.parcel.parcel_no",
+        ],
+    ),
+    CheckConstraint("(tracking_number is null) = (matched_as is null)", name="matched"),
+    # Serves callbacks: whose parcel is this?
+    Index("ix_label_matched_as", "tenant", "matched_as", postgresql_where=text("matched_as is not null")),
+    comment="Every label that was asked for, of each parcel: a scan of one that was replaced finds its parcel, too",
 )
 
 STEP_STATES: Final = ("intended", "sent", "unknown", "done", "undone", "skipped")

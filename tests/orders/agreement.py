@@ -20,6 +20,10 @@ LABELS: Final = """
 select s.carrier, p.tracking_number
 from records.shipment s join records.parcel p using (tenant, order_ref, shipment_no)
 where s.tenant = :tenant and s.order_ref = :order_ref and s.dissolved_at is null and p.tracking_number is not null
+  and not exists (  -- it left under a label that was voided
+    select from records.label l join records.carrier_step c using (tenant, order_ref, shipment_no, version)
+    where (l.tenant, l.order_ref, l.tracking_number) = (p.tenant, p.order_ref, p.tracking_number)
+      and c.kind = 'label' and c.state = 'undone')
 """
 
 

@@ -106,6 +106,13 @@ async def _ship_with_another_carrier(order: Order) -> httpx.Response:
     return amended
 
 
+async def _amend_and_hand_over(order: Order) -> httpx.Response:
+    amended = await order.push(ship_to={**ADDRESS, "street": ["Sandtorkai 1"]})
+    await order.settle()
+    await order.hand_over()
+    return amended
+
+
 async def _cancel_twice(order: Order) -> httpx.Response:
     body = {"cancel_no": "X-1", "reason": "customer"}
     await order.say("cancel", body)
@@ -182,6 +189,20 @@ def scan(status: str) -> Change:
     return change
 
 
+def scan_of_a_replaced_label(change: Change) -> Change:
+    """Have the label replaced, if there is one, and hear of a scan of the old one."""
+
+    async def scanned(order: Order) -> httpx.Response:
+        order.former_number = order.tracking_number
+        await change(order)
+        view = await order.settle()
+        numbers = [parcel["tracking_number"] for one in view["shipments"] for parcel in one["parcels"]]
+        order.tracking_number = numbers[0] if numbers else None
+        return await order.scan("in_transit", order.former_number)
+
+    return scanned
+
+
 CHANGES: Final[dict[str, Change]] = {
     # What a customer changes their mind about.
     "more": amendment(mugs_and_cups(6)),
@@ -247,4 +268,13 @@ CHANGES: Final[dict[str, Change]] = {
     "resend_to_erp": operator("resend_to_erp"),
     # What a carrier says.
     **{f"the carrier says {status}": scan(status) for status in TrackingStatus},
+    "the carrier scans a label that was replaced": scan_of_a_replaced_label(
+        amendment(ship_to={**ADDRESS, "street": ["Sandtorkai 1"]})
+    ),
+    "the carrier scans a label that was replaced by that of another content": scan_of_a_replaced_label(
+        amendment(mugs_and_cups(3))
+    ),
+    "the carrier scans a label that was replaced, and the new one was handed over": scan_of_a_replaced_label(
+        _amend_and_hand_over
+    ),
 }

@@ -17,14 +17,14 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from stockbridge.domain.carriers import LabeledParcel, TrackingEvent, TrackingStatus
 from stockbridge.domain.errors import Unavailable
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import Place
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
 from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import events, inbox, orders, shipments
+from stockbridge.records import events, inbox, labels, orders, shipments
 from stockbridge.records.events import Heard
 from stockbridge.records.tables import address, carrier_connection, carrier_step, location, parcel, product
 from stockbridge.workflows import names
@@ -359,6 +359,10 @@ class Hub:
 
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""
+        steps = await shipments.steps_of(connection, self.tenant, order_no)
+        latest = max((step for step in steps if step["kind"] == "label"), key=lambda step: int(step["version"]))
+        await labels.asked_for(connection, latest, latest["carrier"])
+        await labels.came(connection, latest, [LabeledParcel(1, tracking_number, b"", "")], in_use=True)
         for table, values in ((parcel, {"tracking_number": tracking_number}), (carrier_step, {"state": "skipped"})):
             its = (table.c.tenant == self.tenant) & (table.c.order_ref == order_no)
             await connection.execute(update(table).where(its).values(**values))

@@ -130,6 +130,7 @@ class Order:
     order_no: str
     revision: int = 0
     tracking_number: str | None = None
+    former_number: str | None = None
 
     def sku(self, name: str) -> str:
         """Name one of the order's own skus."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count, permutations
 from typing import Any
@@ -16,17 +16,22 @@ from stockbridge.activities.orders import OrderActivities
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.records import closing
 
-from .hub import Hub
+from .hub import ADDRESS, Hub
 
 S = TrackingStatus
 DATED = (None, "2026-11-21T08:00:00+00:00", "2199-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00")
 """Now; when it may have been; and when it can't have been."""
 one_event = st.tuples(st.sampled_from(TrackingStatus), st.sampled_from(DATED))
 streams_of_events = st.lists(one_event, min_size=1, max_size=3, unique_by=lambda event: event[0])
+Scan = tuple[int, TrackingStatus]
+"""Which of an order's labels, the oldest first, and what the carrier says of it."""
+Wanted = list[int]
+"""How many are wanted each time that a label is replaced; another quantity is another content."""
 numbers = count()
 END = """
 select o.status, o.needs_attention, o.attention ->> 'reason' as reason, s.tracking_status as shipment,
-       p.tracking_status as parcel, s.handed_over_at is not null as left, s.delivered_at is not null as arrived,
+       p.tracking_status as parcel, p.tracking_number as goes_by,
+       s.handed_over_at is not null as left, s.delivered_at is not null as arrived,
        (select array_agg(l.location_id || e.on_hand_delta order by e.recorded_at, e.seq, l.location_id)
         from ledger.entry e join ledger.stream l using (stream_id)
         where e.tenant = o.tenant and e.order_ref = o.order_ref) as entries,
@@ -40,16 +45,20 @@ where o.tenant = :tenant and o.order_ref = :order_ref
 
 async def labeled(hub: Hub, house: OrderActivities, order_no: str) -> str:
     """Take an order to its label, with nobody's help, and return the tracking number."""
-    for said in (
-        hub.pushing(order_no, {1: ("MUG", 2)}, await hub.keep_address()),
-        hub.picking(order_no, {1: ("MUG", 2)}),
-        hub.shipping(order_no),
-    ):
-        row = await hub.keep(order_no, *said)
-        name = {"tenant": hub.tenant, "order_ref": order_no}
-        decision = await house.decide_next(m.Command(**name, inbox_id=row.inbox_id, kind=row.kind, key=row.key))
-        assert decision.accepted, decision.problem
-    number = f"TN-{order_no}"
+    await say(hub, house, order_no, *hub.pushing(order_no, {1: ("MUG", 2)}, await hub.keep_address()))
+    await say(hub, house, order_no, *hub.picking(order_no, {1: ("MUG", 2)}))
+    await say(hub, house, order_no, *hub.shipping(order_no))
+    return await label(hub, order_no, f"TN-{order_no}")
+
+
+async def say(hub: Hub, house: OrderActivities, order_no: str, *said: Any) -> None:
+    row = await hub.keep(order_no, *said)
+    name = {"tenant": hub.tenant, "order_ref": order_no}
+    decision = await house.decide_next(m.Command(**name, inbox_id=row.inbox_id, kind=row.kind, key=row.key))
+    assert decision.accepted, decision.problem
+
+
+async def label(hub: Hub, order_no: str, number: str) -> str:
     async with hub.engine.begin() as connection:
         await hub.label(connection, order_no, number)
     return number
@@ -62,13 +71,47 @@ async def end_of(hub: Hub, house: OrderActivities, events: Sequence[Event]) -> d
     """Tell an order these events, one after the other, each applied before the next comes; tell how it ends."""
     order_no = f"SO-{next(numbers)}"
     number = await labeled(hub, house, order_no)
-    for nth, (status, at) in enumerate(events):
+    return await end_after(hub, house, order_no, [(number, status, at) for status, at in events])
+
+
+async def end_with_labels(hub: Hub, house: OrderActivities, scans: Sequence[Scan], wanted: Wanted) -> dict[str, Any]:
+    """Have an order's label replaced once for each further quantity, and tell it scans of all its labels."""
+    order_no = f"SO-{next(numbers)}"
+    labels = [await labeled(hub, house, order_no)]
+    for revision, quantity in enumerate(wanted, 2):
+        street = {**ADDRESS, "street": [f"Neue Gasse {revision}"]}
+        lines = {1: ("MUG", quantity)}
+        await say(hub, house, order_no, *hub.pushing(order_no, lines, await hub.keep_address(street), revision))
+        labels.append(await label(hub, order_no, f"TN{revision}-{order_no}"))
+    return await end_after(
+        hub, house, order_no, [(labels[which % len(labels)], status, None) for which, status in scans]
+    )
+
+
+async def end_after(
+    hub: Hub, house: OrderActivities, order_no: str, scans: list[tuple[str, TrackingStatus, str | None]]
+) -> dict[str, Any]:
+    for nth, (number, status, at) in enumerate(scans):
         await hub.hear(number, status, f"{number}/{status}/{nth}", datetime.fromisoformat(at) if at else None)
-        await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+        work = await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+        while work.events_waiting:
+            work = await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
     (end,) = await hub.rows(END, order_ref=order_no)
     async with hub.engine.begin() as connection:  # nobody is to go on with it
         await connection.run_sync(closing.close, hub.tenant, order_no)
     return {name: str(value).replace(order_no, "SO") for name, value in end.items()}
+
+
+def tellings_of(events: list[Any]) -> list[list[Any]]:
+    """Write the same events in any order, and each of these with its repeats."""
+    tellings = [list(told) for told in permutations(events)]
+    return tellings + [[*told, *reversed(told)] for told in tellings]
+
+
+async def agree(tellings: list[list[Any]], end_of_telling: Callable[[list[Any]], Awaitable[dict[str, Any]]]) -> None:
+    first, *others = await asyncio.gather(*(end_of_telling(told) for told in tellings))
+    for told, other in zip(tellings[1:], others, strict=True):
+        assert other == first, f"{told} ends otherwise than {tellings[0]}"
 
 
 async def test_any_order_and_any_repeats_of_the_same_events_end_in_the_same_state(hub: Hub) -> None:
@@ -80,15 +123,34 @@ async def test_any_order_and_any_repeats_of_the_same_events_end_in_the_same_stat
     @example([(S.RETURN_TO_SENDER, DATED[1]), (S.DELIVERED, DATED[2]), (S.DELIVERY_FAILED, None)])
     @given(streams_of_events)
     def all_tellings_agree(events: list[Event]) -> None:
-        tellings = [list(told) for told in permutations(events)]
-        tellings += [[*told, *reversed(told)] for told in tellings]
-        checking = asyncio.run_coroutine_threadsafe(agree(tellings), loop)
+        checking = asyncio.run_coroutine_threadsafe(
+            agree(tellings_of(events), lambda told: end_of(hub, house, told)), loop
+        )
         checking.result(60)
 
-    async def agree(tellings: list[list[Event]]) -> None:
-        first, *others = await asyncio.gather(*(end_of(hub, house, told) for told in tellings))
-        for told, other in zip(tellings[1:], others, strict=True):
-            assert other == first, f"{told} ends otherwise than {tellings[0]}"
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(all_tellings_agree)
+
+
+async def test_scans_of_labels_that_were_replaced_commute_with_those_of_the_others(hub: Hub) -> None:
+    house = OrderActivities(hub.engine, hub.ledger)
+    await hub.receive("MUG", 100_000)
+
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @example([(0, S.DELIVERED), (1, S.IN_TRANSIT)], [2])
+    @example([(0, S.CANCELLED), (0, S.PICKED_UP), (1, S.CANCELLED)], [2])
+    @example([(0, S.PICKED_UP), (1, S.RETURN_TO_SENDER), (2, S.CANCELLED)], [2, 2])
+    @example([(0, S.PICKED_UP), (1, S.IN_TRANSIT), (2, S.DELIVERED)], [2, 1])
+    @example([(0, S.IN_TRANSIT), (1, S.PICKED_UP)], [1])
+    @given(
+        st.lists(st.tuples(st.integers(0, 2), st.sampled_from(TrackingStatus)), min_size=1, max_size=3, unique=True),
+        st.lists(st.sampled_from([2, 1]), min_size=1, max_size=2),
+    )
+    def all_tellings_agree(scans: list[Scan], wanted: Wanted) -> None:
+        checking = asyncio.run_coroutine_threadsafe(
+            agree(tellings_of(scans), lambda told: end_with_labels(hub, house, told, wanted)), loop
+        )
+        checking.result(60)
 
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(all_tellings_agree)

@@ -58,7 +58,10 @@ async def outcome(shop: Shop, partners: Partners, point: Point, change: Change) 
     if begun["status"] != point.status:
         wrong.append(f"it began as {begun['status']}")
     told = f"{said(answer)} -> {'unchanged' if after == before else after}"
-    return told.replace(order.order_no, "SO").replace(str(order.tracking_number), "TN"), wrong
+    names = {order.order_no: "SO", str(order.former_number): "FORMER", str(order.tracking_number): "TN"}
+    for name, short in names.items():
+        told = told.replace(name, short)
+    return told, wrong
 
 
 async def settled(order: Order) -> tuple[Body, str]:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from stockbridge.activities.bookkeeping import attention_row
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.linked_lines import Proportion, main_line_of
@@ -84,6 +86,15 @@ async def accept_alone(desk: Desk, row: InboxRow, outcome: str) -> None:
 async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId) -> None:
     """Take back that the order needs a person."""
     await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=False, attention=None)
+
+
+async def ask_for_a_person(
+    connection: AsyncConnection, order: OrderId, reason: str, actions: tuple[str, ...], step: str
+) -> None:
+    """Flag an order: what is stuck, why, and which named actions unstick it."""
+    now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
+    attention = attention_row(reason, actions, step, now.isoformat())
+    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)
 
 
 def instant(row: InboxRow) -> datetime | None:

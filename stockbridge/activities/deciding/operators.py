@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import attention_row, parcel_step
+from stockbridge.activities import parcels, replaced_labels
+from stockbridge.activities.bookkeeping import parcel_step, replaced_step
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -25,9 +24,10 @@ from stockbridge.activities.deciding.pushes import post_cancel
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Rejected
+from stockbridge.domain.labels import matched_as
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import CancelLines, LineQuantity
-from stockbridge.records import inbox, messages, orders, shipments
+from stockbridge.records import inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.operator_batches import flag_of
 
@@ -45,13 +45,13 @@ async def operate(desk: Desk, row: InboxRow) -> None:
         order = await lock_open_order(connection, row)
         _expect_flag(row, order)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
+        await clear_attention(connection, row)
         if verb == "skip_step":
             await _skip(connection, row, target)
         elif verb == "resend_to_erp":
             await _resend(connection, row, target)
         elif target:
             await _try_again(connection, row, target)
-        await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "verb": verb, "target": target})
 
 
@@ -110,12 +110,22 @@ def _flagged(flag: Mapping[str, str] | None) -> str:
 
 
 async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:
-    """Buy another label where the carrier has cancelled one; other steps are tried again by the order's workflow."""
+    """Buy another label where the carrier has cancelled one, or go on with a former one that it has scanned.
+
+    Other steps are tried again by the order's workflow.
+    """
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    if target.startswith(replaced_step("")):
+        await replaced_labels.try_again(connection, order, target.removeprefix(replaced_step("")))
     for box in await shipments.parcels_of(connection, row.tenant, [row.order_ref]):
         label = box["tracking_number"]
-        if label and target == parcel_step(label) and box["tracking_status"] == TrackingStatus.CANCELLED:
+        if label and _is_of(target, label) and box["tracking_status"] == TrackingStatus.CANCELLED:
             await parcels.buy_again(connection, order, box["shipment_no"])
+
+
+def _is_of(target: str, tracking_number: str) -> bool:
+    """Say whether a step is about a parcel, however its number is written."""
+    return matched_as(target) == matched_as(parcel_step(tracking_number))
 
 
 async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
@@ -130,6 +140,9 @@ async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) 
         if target == f"erp/{message['number']}":
             await messages.move(connection, row.tenant, row.order_ref, message["number"], "skipped")
             return
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):
+        return
     raise Rejected("unknown_step", f"The order has no step {target!r} that waits.", status=404)
 
 
@@ -145,12 +158,3 @@ async def _resend(connection: AsyncConnection, row: InboxRow, target: str | None
         await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
     else:
         await messages.renew(connection, message)
-
-
-async def ask_for_a_person(
-    connection: AsyncConnection, order: OrderId, reason: str, actions: tuple[str, ...], step: str
-) -> None:
-    """Flag an order: what is stuck, why, and which named actions unstick it."""
-    now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
-    attention = attention_row(reason, actions, step, now.isoformat())
-    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)

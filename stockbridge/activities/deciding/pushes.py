@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import HOLD_STEP, cancelled_lines, changes, erp_lines
+from stockbridge.activities.bookkeeping import HOLD_STEP, cancelled_lines, changes, erp_lines, replaced_step
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -111,9 +111,15 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     await parcels.fit(connection, order, former, lines, relabel=bool(changed))
-    if known["needs_attention"] and (known["attention"] or {}).get("step") != HOLD_STEP:
+    if known["needs_attention"] and not _outlives_an_amendment(known):
         await clear_attention(connection, row)
     await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
+
+
+def _outlives_an_amendment(order: Order) -> bool:
+    """Say whether an order is flagged for what the ERP can't help with: stock that is gone, a parcel that left."""
+    step = str((order["attention"] or {}).get("step"))
+    return step == HOLD_STEP or step.startswith(replaced_step(""))
 
 
 async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> list[str]:
@@ -182,12 +188,14 @@ _TRIED_AGAIN: Final = ("label/", "void/", "intercept/", "erp/", "house")
 
 
 async def _need_no_person(connection: AsyncConnection, row: InboxRow) -> None:
-    """Take the flag off. Where a deadline passed, nobody has looked: then only that of a step that is tried again."""
-    if row.payload.get("backorder_until"):
-        order = await open_order(connection, row)
-        if not str((order["attention"] or {}).get("step")).startswith(_TRIED_AGAIN):
-            return
-    await clear_attention(connection, row)
+    """Take the flag off, but for that of a parcel that left under a label which was replaced: nobody has said what of.
+
+    Where a deadline passed, nobody has looked: then only that of a step that is tried again.
+    """
+    order = await open_order(connection, row)
+    step = str((order["attention"] or {}).get("step"))
+    if step.startswith(_TRIED_AGAIN) or not (row.payload.get("backorder_until") or step.startswith(replaced_step(""))):
+        await clear_attention(connection, row)
 
 
 def _order_fields(push: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from stockbridge.domain.carriers import (
     TrackingStatus,
 )
 from stockbridge.domain.errors import Fault, Rejected, StockbridgeError, Unavailable
+from stockbridge.domain.labels import matched_as
 
 STATUSES: Mapping[str, TrackingStatus] = {
     "pending": TrackingStatus.PENDING,
@@ -186,7 +187,7 @@ def _event(scan: payloads.Scan, tracking_number: str) -> TrackingEvent:
 
 def _derived_id(scan: payloads.Scan, tracking_number: str) -> str:
     """Name a scan by its content, so that the same scan told twice is one."""
-    content = json.dumps([tracking_number, scan.status, scan.occurred_at, scan.location])
+    content = json.dumps([matched_as(tracking_number), scan.status, scan.occurred_at, scan.location])
     return sha256(content.encode()).hexdigest()
 
 
