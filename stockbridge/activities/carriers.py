@@ -6,6 +6,7 @@ A step that may have been carried out unheard is asked for by reference before i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -194,16 +195,20 @@ def _request(label: labels.Wanted, order: orders.Order) -> BookingRequest:
     return BookingRequest(
         reference=label["reference"],
         service_level=order["service_level"],
-        # The site's name, where its address has none.
-        ship_from=_address({"name": label["site"], **(label["ship_from"] or {})}),
+        ship_from=_named(_address(label["ship_from"] or {}), label["site"]),
         ship_to=_address(ship_to.get("ship_to") or ship_to),
         parcels=tuple(ParcelRequest(**box) for box in label["boxes"]),
     )
 
 
+def _named(address: Address, site: str) -> Address:
+    """Return a site's address, under the site's own name where it has none: a carrier books from nobody."""
+    return address if address.name.strip() else replace(address, name=site)
+
+
 def _address(data: dict[str, Any]) -> Address:
     return Address(
-        name=data.get("name", ""),
+        name=data.get("name") or "",
         street=tuple(data.get("street") or ()),
         postal_code=data.get("postal_code", ""),
         city=data.get("city", ""),

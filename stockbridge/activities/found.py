@@ -20,7 +20,7 @@ from stockbridge.ledger.writer import LedgerWriter, Outcome
 from stockbridge.records import messages, orders, shipments, tracking
 from stockbridge.records.shipments import Parcel, Shipment
 
-_ACTIONS: Final = ("cancel", "return", "retry_step")
+_ACTIONS: Final = ("cancel_order", "retry_step")
 
 
 async def deliver_lost(

@@ -78,11 +78,15 @@ class Stuck(Message):
 
 
 class OperatorAct(Message):
-    """What a person decides in the Temporal UI: who, and why. `target` names a step where another one is not meant."""
+    """What a person decides in the Temporal UI: who, and why. `target` names a step where another one is not meant.
+
+    `address_id` names an address that was stored before: no name enters a history.
+    """
 
     by: str = ""
     reason: str = ""
     target: str | None = None
+    address_id: str | None = None
 
 
 class Act(Message):

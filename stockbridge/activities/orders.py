@@ -56,7 +56,8 @@ class OrderActivities:
     @activity.defn
     async def keep_act(self, act: m.Act) -> m.Command:
         """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
-        payload = {"act_no": act.act_no, "verb": act.verb, **act.said.model_dump()}
+        without = {"address_id"} if act.said.address_id is None else set()
+        payload = {"act_no": act.act_no, "verb": act.verb, **act.said.model_dump(exclude=without)}
         with as_failures():
             async with self._engine.begin() as connection:
                 row, _ = await inbox.put(

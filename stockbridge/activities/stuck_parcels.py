@@ -16,15 +16,15 @@ from stockbridge.records.shipments import Parcel, Shipment
 
 _CANCELLED_HERE: Final = (
     "The carrier has cancelled the label of parcel {}; retry_step buys another one",
-    ("retry_step", "cancel", "amend the address"),
+    ("retry_step", "cancel_order", "use_address"),
 )
 _CANCELLED_THERE: Final = (
     "The carrier says that parcel {} was cancelled, though it was handed over: ask it; retry_step takes note",
     ("retry_step",),
 )
 _COMES_BACK: Final = (
-    "The carrier sends parcel {} back; it is taken in as a return when it is here",
-    ("return", "retry_step"),
+    "The carrier sends parcel {} back; take it in as a return when it is here, retry_step takes note",
+    ("retry_step",),
 )
 
 

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
 from stockbridge.api import (
+    addresses,
     callbacks,
     counts,
     floor,
@@ -66,6 +67,7 @@ def create_app(services: ApiServices) -> FastAPI:
         floor,
         intercepts,
         losses,
+        addresses,
         return_authorizations,
         returns,
         operator_batches,

@@ -25,15 +25,16 @@ from stockbridge.domain.commands import (
     Lot,
     Measure,
     Name,
-    OperatorVerb,
     OrderNo,
     PostalCode,
     Quantity,
     Serial,
     Shape,
+    ShipTo,
     Street,
     Text,
     Uom,
+    VerbOfMany,
 )
 from stockbridge.domain.gtin import expected_check_digit
 from stockbridge.domain.linked_lines import MOST_RULES
@@ -415,11 +416,18 @@ class OrderQuery(Shape):
         return self
 
 
+class StoredAddress(Shape):
+    """Another address for an order, for an operator to choose by its id."""
+
+    address_no: Key
+    ship_to: ShipTo
+
+
 class OperatorBatch(Shape):
     """What a person decides for many orders at once. Which step of an order is meant, its own `attention` says."""
 
     batch_no: Key
-    verb: OperatorVerb
+    verb: VerbOfMany
     by: Name
     reason: Name
     where: OrderQuery

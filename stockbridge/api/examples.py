@@ -241,6 +241,8 @@ OPERATOR_ACT: Final[Example] = {
     "target": "label/SO-10293-1/1",
 }
 
+STORED_ADDRESS: Final[Example] = {"address_no": "A-1", "ship_to": {**ADDRESS, "street": ["Kehrwieder 3"]}}
+
 OPERATOR_BATCH: Final[Example] = {
     "batch_no": "OPS-17",
     "verb": "retry_step",

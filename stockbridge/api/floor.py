@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Path, Response
 from pydantic import BaseModel, Field
@@ -38,7 +39,7 @@ from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind
-from stockbridge.records import catalog, inbox, order_reads, replacements
+from stockbridge.records import catalog, inbox, order_reads, people, replacements
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
 
@@ -200,8 +201,17 @@ def _with_serials(faults: Faults, part: Part, known: Known, rank: Rank, *, zero_
     return line
 
 
-async def _nothing(_connection: AsyncConnection, _order: FoundOrder, _part: Part) -> Resolved:
-    return [], {}
+async def _addressed(connection: AsyncConnection, order: FoundOrder, act: Part) -> Resolved:
+    """Check that an act names an address where it is about one, and that it is stored for the order."""
+    told, faults = act.get("address_id"), []
+    if act.readable("verb") and act.readable("address_id"):
+        if act.get("verb") != "use_address":
+            faults = [act.fault("address_id", "invalid", "belongs to use_address only")] if told else []
+        elif told is None:
+            faults = [act.fault("address_id", "missing", "is missing: use_address names an address that was stored")]
+        elif not await people.is_of_order(connection, order.tenant, order.order_ref, UUID(told)):
+            faults = [act.fault("address_id", "unknown_address", f"No address {told} is stored for the order")]
+    return faults, {}
 
 
 async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
@@ -231,7 +241,7 @@ def _linked_faults(part: Part) -> Iterator[Fault]:
 PICK: Final = Telling[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
 PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _named(lambda line: line.to_put_back))
 CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _cancelled)
-OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _nothing)
+OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _addressed)
 
 
 @router.post("/picks", responses=same_again(CommandAnswer, 202))

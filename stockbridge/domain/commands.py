@@ -10,6 +10,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -339,7 +340,8 @@ class Return(FromTheFloor):
     lines: Annotated[tuple[ReturnLine, ...], Field(min_length=1, max_length=500)]
 
 
-OperatorVerb = Literal["retry_step", "skip_step", "accept_short", "release_hold", "resend_to_erp"]
+VerbOfMany = Literal["retry_step", "skip_step", "accept_short", "release_hold", "resend_to_erp", "cancel_order"]
+OperatorVerb = Literal[VerbOfMany, "use_address"]
 
 
 class OperatorAct(Shape):
@@ -350,6 +352,13 @@ class OperatorAct(Shape):
     by: Name
     reason: Name
     target: Annotated[str, StringConstraints(max_length=200)] | None = None
+    address_id: Annotated[
+        UUID | None,
+        Field(
+            description="The address that `use_address` is about, as `POST /api/orders/{order_no}/addresses` named it",
+            exclude_if=lambda address_id: address_id is None,  # an act without one is what it was before there were any
+        ),
+    ] = None
 
 
 CommandKind = Literal[

@@ -42,6 +42,7 @@ class Wanted:
 _ALSO_WITHOUT_A_FLAG: Final[Mapping[str, Sequence[str]]] = {
     "accept_short": ("backordered",),
     "release_hold": ("backordered", "reserved", "picking", "picked", "labeled"),
+    "cancel_order": ("backordered", "reserved", "picking", "picked", "labeled"),
 }
 """The statuses in which an act does something though the order may need nobody."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.errors import Conflict, Rejected
+from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected
 from stockbridge.driver import Query, listed
 from stockbridge.records.tables import address, order_revision, orders
 
@@ -95,6 +95,23 @@ async def add_revision(
             address_id=address_id,
         )
     )
+
+
+async def pushed_address(connection: AsyncConnection, order: Order) -> UUID:
+    """Return the address of an order's latest revision; a person may have chosen another one since."""
+    found = await _PUSHED_ADDRESS.row(connection, **{name: order[name] for name in ("tenant", "order_ref", "revision")})
+    if found is None:
+        raise InvariantViolated(f"order {order['order_ref']} has no revision {order['revision']}")
+    address_id: UUID = found[0]
+    return address_id
+
+
+_PUSHED_ADDRESS: Final = Query(
+    """
+    select address_id from records.order_revision
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and revision = %(revision)s
+    """
+)
 
 
 async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:

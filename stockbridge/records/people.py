@@ -19,10 +19,21 @@ def note_id(tenant: str, posting_key: str) -> UUID:
     return UUID(bytes=sha256(f"note\n{tenant}\n{posting_key}".encode()).digest()[:16])
 
 
-async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data: Mapping[str, Any]) -> None:
-    """Keep data under an id that is ours. What is kept already stays."""
+def address_id(tenant: str, order_ref: str, address_no: str) -> UUID:
+    """Name an address that was stored for an order beside those of its pushes."""
+    return UUID(bytes=sha256(f"address\n{tenant}\n{order_ref}\n{address_no}".encode()).digest()[:16])
+
+
+async def is_of_order(connection: AsyncConnection, tenant: str, order_ref: str, address_id: UUID) -> bool:
+    """Say whether an address was stored for an order, beside those of its pushes."""
+    known = (await read(connection, tenant, [address_id])).get(address_id)
+    return known is not None and known.get("order_ref") == order_ref
+
+
+async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data: Mapping[str, Any]) -> bool:
+    """Keep data under an id that is ours. What is kept already stays. Says whether it is new."""
     statement = insert(address).values(address_id=address_id, tenant=tenant, data=dict(data))
-    await connection.execute(statement.on_conflict_do_nothing())
+    return bool((await connection.execute(statement.on_conflict_do_nothing())).rowcount)
 
 
 async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:

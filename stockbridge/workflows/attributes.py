@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -60,6 +61,19 @@ def fitting(values: Iterable[str]) -> list[str]:
 COLUMNS: Final = ("ordered", "reserved", "backordered", "picked", "shipped", "delivered", "cancelled")
 
 
+_NAMES_A_STEP: Final = frozenset({"skip_step", "resend_to_erp"})
+
+
+def template_of(action: str, work: OrderWork) -> str:
+    """Write what an operator sends as the update of an action, for them to fill in who and why."""
+    said = {"by": "your name", "reason": "why"}
+    if action in _NAMES_A_STEP and work.attention:
+        said["target"] = work.attention["step"]
+    if action == "use_address":
+        said["address_id"] = "as POST /api/orders/.../addresses named it"
+    return json.dumps(said)
+
+
 def details_of(work: OrderWork, untold: Sequence[ErpStep], blocked: Iterable[str]) -> str:
     """Tell an operator where the order is, in Markdown."""
     rows = [
@@ -68,8 +82,9 @@ def details_of(work: OrderWork, untold: Sequence[ErpStep], blocked: Iterable[str
     ]
     parts = [f"**{work.status}**, revision {work.revision}, site {work.site}, carrier {work.carrier}"]
     if work.needs_attention and work.attention:
-        parts.append(f"**Needs attention**: {work.attention['reason']}")
-        parts.append("What unsticks it: " + ", ".join(f"`{action}`" for action in work.attention["actions"]))
+        parts.append(f"**Needs attention** since {work.attention.get('since')}: {work.attention['reason']}")
+        parts.append("What unsticks it, as an update of that name with this JSON:")
+        parts.append("\n".join(f"- `{action}` `{template_of(action, work)}`" for action in work.attention["actions"]))
     elif stuck := ", ".join(f"`{step}`" for step in sorted(blocked)):
         parts.append(f"Waits for a person: {stuck}")
     if rows:

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from stockbridge.activities.orders import OrderActivities
     from stockbridge.workflows import attributes, names, profiles
 
-CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel", "amend the address")
+CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel_order", "use_address")
 INTERCEPT_ACTIONS = ("retry_step", "skip_step")
 ERP_ACTIONS = ("retry_step", "skip_step", "resend_to_erp")
 CARRIER_VERBS: Mapping[str, Callable[..., Awaitable[m.OrderWork]]] = {
@@ -200,7 +200,7 @@ class OrderLifecycle:
 
     @workflow.update
     async def operate(self, command: m.Command) -> m.CommandAnswer:
-        """Do what a person has decided: retry_step, skip_step, accept_short, release_hold, resend_to_erp."""
+        """Do what a person has decided, by the verb that they chose."""
         return await self._decide(command)
 
     # -- what an operator sends from the Temporal UI: each becomes a row in the inbox, too ---------------------------
@@ -230,6 +230,16 @@ class OrderLifecycle:
         """Tell the ERP a message again."""
         return await self._operate("resend_to_erp", act)
 
+    @workflow.update
+    async def cancel_order(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Cancel all of the order that has not left."""
+        return await self._operate("cancel_order", act)
+
+    @workflow.update
+    async def use_address(self, act: m.OperatorAct) -> m.CommandAnswer:
+        """Send the order to an address that was stored for it, until a revision changes the ERP's."""
+        return await self._operate("use_address", act)
+
     @retry_step.validator
     def _check_retry(self, act: m.OperatorAct) -> None:
         _check_act(act)
@@ -249,6 +259,16 @@ class OrderLifecycle:
     @resend_to_erp.validator
     def _check_resend(self, act: m.OperatorAct) -> None:
         _check_act(act)
+
+    @cancel_order.validator
+    def _check_cancel(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+
+    @use_address.validator
+    def _check_address(self, act: m.OperatorAct) -> None:
+        _check_act(act)
+        if not act.address_id:
+            raise ValueError("Name the address as address_id: POST /api/orders/{order_no}/addresses stores it")
 
     async def _operate(self, verb: str, said: m.OperatorAct) -> m.CommandAnswer:
         update = workflow.current_update_info()
@@ -424,7 +444,8 @@ class OrderLifecycle:
             workflow.upsert_search_attributes(attributes.attributes_of(self._order.tenant, self._now))
 
     def _tell_operators(self) -> None:
-        workflow.set_current_details(attributes.details_of(self._now, self._erp_steps(), self._blocked))
+        open_steps = {OWN_STEP, *(s.step_id for s in self._now.carrier_steps), *map(_erp_step, self._erp_steps())}
+        workflow.set_current_details(attributes.details_of(self._now, self._erp_steps(), self._blocked & open_steps))
 
 
 def _check_act(act: m.OperatorAct) -> None:

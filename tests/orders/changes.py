@@ -175,9 +175,15 @@ def returning(mugs: int) -> Change:
     return change
 
 
-def operator(verb: str) -> Change:
+def operator(verb: str, **fields: object) -> Change:
     """Do what only a person decides."""
-    return say("operator-acts", act_no="O-1", verb=verb, by="Ida", reason="asked to")
+    return say("operator-acts", act_no="O-1", verb=verb, by="Ida", reason="asked to", **fields)
+
+
+async def _use_another_address(order: Order) -> httpx.Response:
+    ship_to = {**ADDRESS, "street": ["Sandtorkai 1"]}
+    stored = await order.say("addresses", {"address_no": "A-1", "ship_to": ship_to})
+    return await operator("use_address", address_id=stored.json()["address_id"])(order)
 
 
 def scan(status: str) -> Change:
@@ -264,6 +270,8 @@ CHANGES: Final[dict[str, Change]] = {
     "skip_step": operator("skip_step"),
     "accept_short": operator("accept_short"),
     "release_hold": operator("release_hold"),
+    "cancel_order": operator("cancel_order"),
+    "use_address": _use_another_address,
     "retry_step, of a label that the carrier cancelled": _buy_another_label,
     "resend_to_erp": operator("resend_to_erp"),
     # What a carrier says.

@@ -358,7 +358,7 @@ async def test_a_person_is_asked_when_the_lost_parcel_arrives_beside_what_was_se
 
     view = await agreed(order, partners)
     assert view["attention"]["step"] == f"found/{number}"
-    assert view["attention"]["actions"] == ["cancel", "return", "retry_step"]
+    assert view["attention"]["actions"] == ["cancel_order", "retry_step"]
     assert line_of(view) == {"ordered": 8, "reserved": 4, "shipped": 4, "delivered": 4}
     await order.say("cancel", {"cancel_no": "X-1", "reason": "it was found"})
     assert not (await agreed(order, partners))["needs_attention"]

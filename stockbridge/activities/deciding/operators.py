@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels, replaced_labels
 from stockbridge.activities.bookkeeping import parcel_step, replaced_step
+from stockbridge.activities.deciding.addressing import use_address
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -20,7 +21,7 @@ from stockbridge.activities.deciding.desk import (
     read_lines,
     read_linked,
 )
-from stockbridge.activities.deciding.pushes import post_cancel
+from stockbridge.activities.deciding.pushes import all_unshipped, outlives_an_amendment, post_cancel
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Rejected
@@ -31,12 +32,19 @@ from stockbridge.records import inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.operator_batches import flag_of
 
-GIVING_UP: Final = {"accept_short": "waits for stock", "release_hold": "is held or waits"}
+GIVING_UP: Final = {
+    "accept_short": "waits for stock",
+    "release_hold": "is held or waits",
+    "cancel_order": "is held or waits",
+}
 """Verbs that cancel, and what there must be for them."""
 
 
 async def operate(desk: Desk, row: InboxRow) -> None:
-    """Do what a person chose: give up what is not shipped, skip a step, tell the ERP again, or just go on."""
+    """Do what a person chose: give up what is not shipped, skip a step, tell the ERP again, or just go on.
+
+    Another address does as much for what is stuck as an amendment.
+    """
     verb = row.payload["verb"]
     if verb in GIVING_UP:
         await _give_up(desk, row, only_backordered=verb == "accept_short")
@@ -45,9 +53,12 @@ async def operate(desk: Desk, row: InboxRow) -> None:
         order = await lock_open_order(connection, row)
         _expect_flag(row, order)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
-        await clear_attention(connection, row)
+        if verb != "use_address" or not outlives_an_amendment(order):
+            await clear_attention(connection, row)
         if verb == "skip_step":
             await _skip(connection, row, target)
+        elif verb == "use_address":
+            await use_address(connection, row, order)
         elif verb == "resend_to_erp":
             await _resend(connection, row, target)
         elif target:
@@ -65,6 +76,8 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
         return
     _expect_flag(row, order)
     verb = row.payload["verb"]
+    if verb == "cancel_order":
+        all_unshipped(lines)
     if not order["needs_attention"] and not any(x.backordered if only_backordered else x.unshipped for x in lines):
         raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
     request = CancelLines(

@@ -92,9 +92,11 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
     orders.check_revision(known, row.payload["revision"])
     check_same_original(known, row.payload)
     fields = _order_fields(row.payload)
+    pushed_address_id = fields["address_id"]
+    fields["address_id"] = await _address_to_use(connection, known, pushed_address_id)
     changed = await _reads_otherwise(connection, known, fields)
     if changed:
-        await _need_it_here(connection, row, changed)
+        await check_is_here(connection, row, changed)
     await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
     await orders.add_revision(
         connection,
@@ -103,7 +105,7 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
         row.payload["revision"],
         row.digest,
         _content(row.payload),
-        fields["address_id"],
+        pushed_address_id,
     )
     lines = await read_lines(connection, row)
     amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
@@ -111,15 +113,25 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     await parcels.fit(connection, order, former, lines, relabel=bool(changed))
-    if known["needs_attention"] and not _outlives_an_amendment(known):
+    if known["needs_attention"] and not outlives_an_amendment(known):
         await clear_attention(connection, row)
     await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
 
 
-def _outlives_an_amendment(order: Order) -> bool:
+def outlives_an_amendment(order: Order) -> bool:
     """Say whether an order is flagged for what the ERP can't help with: stock that is gone, a parcel that left."""
     step = str((order["attention"] or {}).get("step"))
     return step == HOLD_STEP or step.startswith(replaced_step(""))
+
+
+async def _address_to_use(connection: AsyncConnection, known: Order, pushed: UUID) -> UUID:
+    """Return the address that an order goes to after a push: what a person chose stands while the ERP's is the same."""
+    last = await orders.pushed_address(connection, known)
+    if known["address_id"] == last:
+        return pushed
+    before, after = [(await orders.get_address(connection, each)).get("ship_to") for each in (last, pushed)]
+    chosen: UUID = known["address_id"]
+    return chosen if before == after else pushed
 
 
 async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> list[str]:
@@ -132,7 +144,7 @@ async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: di
     return changed
 
 
-async def _need_it_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
+async def check_is_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
     """Refuse to change what the labels of parcels say that have left."""
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
     gone = {box["shipment_no"] for box in boxes if box["delivered_at"] is not None or tracking.is_underway(box)}
@@ -153,7 +165,7 @@ async def cancel(desk: Desk, row: InboxRow) -> None:
         await open_order(connection, row)
         lines = await read_lines(connection, row)
         linked = await read_linked(connection, row)
-    asked = row.payload.get("resolved") or _all_unshipped(lines)
+    asked = row.payload.get("resolved") or all_unshipped(lines)
     request = CancelLines(
         tenant=row.tenant,
         key=row.key,
@@ -253,7 +265,8 @@ def _said(about: Iterable[tuple[ErpMessageKind, list[OrderLine]]]) -> list[messa
     return said
 
 
-def _all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
+def all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
+    """Return what is to be cancelled of an order as a whole. Raises `Rejected` where all of it has left."""
     asked = [
         {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": None}
         for line in lines

@@ -93,6 +93,27 @@ def upgrade() -> None:
     )
     op.execute("grant select, insert, update on records.label to stockbridge_app")
     keep_what_is_bought()
+    name_actions_as_updates({"cancel": "cancel_order", "amend the address": "use_address"})
+
+
+def name_actions_as_updates(names: dict[str, str]) -> None:
+    """Let the flags of open orders name what a person may send by that name."""
+    for before, after in names.items():
+        op.execute(
+            f"""
+            update records.orders set attention = jsonb_set(attention, '{{actions}}', (
+                select jsonb_agg(case action when '{before}' then '{after}' else action end order by n)
+                from jsonb_array_elements_text(attention -> 'actions') with ordinality as offered (action, n)
+              ))
+            where needs_attention and attention -> 'actions' @> '["{before}"]'
+            """
+        )
+    op.execute(
+        """
+        update records.orders set attention = jsonb_set(attention, '{actions}', (attention -> 'actions') - 'return')
+        where needs_attention and attention -> 'actions' @> '["return"]'
+        """
+    )
 
 
 def keep_what_is_bought() -> None:
@@ -121,6 +142,7 @@ def keep_what_is_bought() -> None:
 
 
 def downgrade() -> None:
+    name_actions_as_updates({"cancel_order": "cancel", "use_address": "amend the address"})
     op.drop_table("label", schema="records")
     describe(None)
     op.drop_column("parcel", "packing", schema="records")
