@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.activities import parcels
+from stockbridge.activities import capacity, parcels
 from stockbridge.activities.messages import OrderId
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
@@ -48,8 +48,10 @@ class OrderBookkeeping:
         """Lock every order that a batch is about or touched, and return those that were there before it.
 
         One that is new has no row to lock yet; where somebody else was faster, its attachment says so. One whose hold
-        went elsewhere as a whole has the same quantities, and must be told all the same.
+        went elsewhere as a whole has the same quantities, and must be told all the same. Before that, lock every
+        location that takes only so much and got some of it, and refuse what is too much.
         """
+        await capacity.check(connection, outcomes)
         about = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.request.orders()}
         touched = {(line.tenant, line.order_ref) for outcome in outcomes for line in outcome.lines}
         displaced = {(outcome.request.tenant, ref) for outcome in outcomes for ref in outcome.displaced}

@@ -368,6 +368,14 @@ class StatusChange(FromTheFloor):
     reason: Name
 
 
+class Conversion(FromTheFloor):
+    """What is available at a location becomes what the location is for."""
+
+    conversion_no: Key
+    location_id: Key
+    reason: Name
+
+
 class Count(Shape):
     """How many of the units that a picker missed were found after all, and by whom."""
 

@@ -25,7 +25,7 @@ from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
 from stockbridge.ledger.requests import CountMissing
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import catalog, count_tasks, people
+from stockbridge.records import catalog, count_tasks, people, places
 from stockbridge.records.catalog import Product
 from stockbridge.records.count_tasks import CountFilter
 from stockbridge.records.keys import ApiKey
@@ -41,7 +41,8 @@ _TRIES: Final = 5
 class CountTaskView(BaseModel):
     """What was missing at a pick, in base units, and what came of counting it. All of `outcome` on is null until then.
 
-    `found` is available again, but for units of a lot that a recall blocks; `written_off` is the rest of `missing`.
+    `found` is available again, but for units of a lot that a recall blocks, and where the location is for other stock;
+    `written_off` is the rest of `missing`.
     """
 
     task_no: str
@@ -115,11 +116,12 @@ def _words(body: Count) -> str:
 
 async def _count(services: ApiServices, caller: ApiKey, task: count_tasks.Row, said: Said[Count]) -> Outcome:
     async with services.reading() as connection:
+        place = await places.place_of(connection, caller.tenant, task["location_id"])
         faults, product, found = await _resolve(connection, task, said.part)
     if faults and said.body is not None and task["done_at"] is not None:
         raise Conflict(f"Count {task['task_no']} was made before with other content.")
     body = said.settle(faults)
-    request = _request(task, found or 0, body, actor_of(caller, body.by))
+    request = _request(task, place, found or 0, body, actor_of(caller, body.by))
 
     async def close(connection: AsyncConnection, _outcome: Outcome) -> None:
         words = digest(_words(body))
@@ -160,9 +162,8 @@ def _check_missed(faults: Faults, part: Part, missed: Collection[str]) -> None:
         faults.add(part, "serial_numbers", "serial_not_missing", f"{', '.join(others)} was not missing here")
 
 
-def _request(task: count_tasks.Row, found: int, body: Count, actor: str) -> CountMissing:
+def _request(task: count_tasks.Row, place: Place, found: int, body: Count, actor: str) -> CountMissing:
     """Ask for the posting. What was counted is its content, whoever says so again."""
-    place = Place(task["location_id"], task["site"])
     return CountMissing(
         tenant=task["tenant"],
         key=f"count/{task['task_no']}",

@@ -277,6 +277,8 @@ ADJUSTMENT: Final[Example] = {
 
 STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quantity": 12, "reason": "leaking"}
 
+CONVERSION: Final[Example] = {"conversion_no": "CV-1", "location_id": "HAM-RET", "reason": "it is the returns dock now"}
+
 COUNT: Final[Example] = {"counted": 3, "uom": "EA", "by": "ida", "note": "behind the rack", "serial_numbers": []}
 
 TRANSFER: Final[Example] = {

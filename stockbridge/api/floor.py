@@ -17,6 +17,7 @@ from stockbridge.api.deciding import WAIT_S, Command, Decided, Patience, decide
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
 from stockbridge.api.kits import component_to_cancel
+from stockbridge.api.notices import Notice, notices_of
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, Known, Rank, read_known, resolve_line
@@ -38,7 +39,7 @@ from stockbridge.domain.commands import (
 from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import PlaceKind
+from stockbridge.domain.stock import PlaceKind, StockStatus, worse_of
 from stockbridge.records import catalog, inbox, order_reads, people, replacements
 from stockbridge.records.inbox import InboxRow
 from stockbridge.records.keys import ApiKey
@@ -252,12 +253,23 @@ async def confirm_pick(
     return await at.view(await at.tell(PICK, said), response)
 
 
-@router.post("/put-backs", responses=same_again(CommandAnswer, 202))
+class PutBackAnswer(CommandAnswer):
+    """What became of a put-back, and the order as it is now."""
+
+    notices: list[Notice]
+
+
+@router.post("/put-backs", responses=same_again(PutBackAnswer, 202))
 async def put_back(
     at: At, response: Response, said: Annotated[Said[PutBackDone], Body(examples=[examples.PUT_BACK])]
-) -> CommandAnswer:
-    """Confirm what went back from staging to its bin."""
-    return await at.view(await at.tell(PUT_BACK, said), response)
+) -> PutBackAnswer:
+    """Confirm what went back from staging to its bin. `notices` say what became of it there, if it can't be sold."""
+    answered = await at.tell(PUT_BACK, said)
+    answer = await at.view(answered, response)
+    async with at.services.reading() as connection:
+        return PutBackAnswer(
+            **dict(answer), notices=await notices_of(connection, at.caller.tenant, answered.decided.row.key)
+        )
 
 
 @router.post("/cancel", tags=["orders"], responses=same_again(CommandAnswer, 202))
@@ -390,7 +402,7 @@ async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipm
 
 
 class ReturnedLineView(BaseModel):
-    """What came back of a line, in base units."""
+    """What came back of a line, in base units. `condition` is what it became where it was put."""
 
     line_no: int
     sku: str
@@ -414,19 +426,24 @@ class ReturnView(BaseModel):
         list[str],
         Field(description="The orders that are sent in place of it: for this return, or in advance for the order"),
     ]
+    notices: list[Notice]
 
 
 async def _returned(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
     """Resolve what came back, and where it was put."""
     faults, more = await _named(returnable)(connection, order, part)
-    condition = [{**line, "condition": _condition(told)} for line, told in _pairs(more, part)]
     location_id = part.get("location_id")
     known = await catalog.locations(connection, order.tenant, {location_id} if location_id else ())
     found = known.get(location_id)
+    keeps = found.place.keeps if found else StockStatus.AVAILABLE
+    condition = [{**line, "condition": worse_of(_condition(told), keeps)} for line, told in _pairs(more, part)]
     if location_id is not None and found is None:
         faults.append(part.fault("location_id", "unknown_location", f"There is no location {location_id}"))
     elif found is not None and (found.type == "site" or found.place.kind is PlaceKind.STAGING):
         faults.append(part.fault("location_id", "not_for_stock", f"{location_id} is not for returned goods"))
+    checked = Faults(faults)
+    for line in part.parts("lines"):
+        checked.kept_as(line, "condition", found)
     return faults, {"resolved": condition}
 
 
@@ -440,8 +457,8 @@ def _pairs(more: dict[str, Any], part: Part) -> list[tuple[dict[str, Any], Part]
     return [(line, said) for line, said in told if line is not None]
 
 
-def _condition(part: Part) -> str:
-    return str(part.get("condition") or "inspection")
+def _condition(part: Part) -> StockStatus:
+    return StockStatus(part.get("condition") or StockStatus.INSPECTION)
 
 
 RETURN: Final = Telling[Return]("return", lambda body: body.return_no, _returned)
@@ -478,4 +495,5 @@ async def return_view(connection: AsyncConnection, order: FoundOrder, decided: D
             for line in answer.get("lines") or payload["resolved"]
         ],
         replaced_by=[other.order_no for other in others if other.return_no in {None, payload["return_no"]}],
+        notices=await notices_of(connection, order.tenant, decided.row.key),
     )

@@ -57,9 +57,10 @@ _OwnLot = Callable[[str], str]
 
 
 class ReceivedGoodsView(BaseModel):
-    """What arrived of a sku, in base units. `expires_on` is when its lot expires by all that is known.
+    """What arrived of a sku, in base units. `stock_status` is what it became where it was put.
 
-    `expiry_computed` says that this follows from the product's shelf life, since nobody told it.
+    `expires_on` is when its lot expires by all that is known. `expiry_computed` says that this follows from the
+    product's shelf life, since nobody told it.
     """
 
     sku: str
@@ -125,6 +126,9 @@ async def receive(
     A sku that is tracked by lots gets a lot of its own where the supplier names none. When a lot expires may be told
     once, by any of its receipts; one that contradicts that is refused. Until then it is computed from the product's
     shelf life: from the day that the lot was produced, or first came.
+
+    What is put into a location of type `quarantine` is quarantined there, what is put into one of type `returns` is to
+    be inspected.
     """
 
     async def ask() -> Outcome:
@@ -236,6 +240,8 @@ async def _receiving(
     resolved = [
         _received(faults, line, order, products, partial(lot_of, number)) for number, line in enumerate(parts, 1)
     ]
+    for line in parts:
+        faults.kept_as(line, "stock_status", location)
     return _Receiving(order, faults, products, location, [line for line in resolved if line is not None], came_on)
 
 
@@ -305,6 +311,8 @@ async def _receiving_unordered(
         for number, line in enumerate(parts, 1)
         if (product := stocked_product(faults, line, products)) is not None
     ]
+    for line in parts:
+        faults.kept_as(line, "stock_status", location)
     return _Receiving(None, faults, products, location, lines, came_on)
 
 

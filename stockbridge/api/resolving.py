@@ -16,7 +16,7 @@ from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import PlaceKind
+from stockbridge.domain.stock import PlaceKind, StockStatus
 from stockbridge.domain.units import to_base
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Location, Product
@@ -115,6 +115,12 @@ class Faults:
         else:
             return found
         return None
+
+    def kept_as(self, part: Part, name: str, location: Location | None) -> None:
+        """Check that nothing is said to be available where the location says that nothing is."""
+        keeps = location.place.keeps if location else StockStatus.AVAILABLE
+        if location and keeps is not StockStatus.AVAILABLE and part.get(name) == StockStatus.AVAILABLE:
+            self.add(part, name, "not_available_here", f"What lies at {location.location_id} is {keeps}")
 
     def duplicate_lines(self, parts: Iterable[Part]) -> None:
         """Check that each line number comes once."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
@@ -16,15 +16,16 @@ from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Adjustment, Move, StatusChange
 from stockbridge.api.described import same_again
 from stockbridge.api.ledger import StreamView, stream_view
+from stockbridge.api.notices import Notice, notices_of
 from stockbridge.api.paging import Utc
-from stockbridge.api.posting import Keyed, anew, counted_in, once, posted, said_by
+from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.errors import Conflict, Fault, Rejected
-from stockbridge.domain.stock import PHYSICAL, StreamKey
+from stockbridge.domain.stock import PHYSICAL, StockStatus, StreamKey
 from stockbridge.domain.units import to_base
 from stockbridge.ledger.balances import find_stream, on_hand_at
 from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, MoveStock
@@ -51,6 +52,7 @@ class MoveView(BaseModel):
     quantity: int
     from_location_id: str
     to_location_id: str
+    stock_status: Annotated[StockStatus, Field(description="What it is where it lies now")]
     recorded_at: Utc
 
 
@@ -58,7 +60,10 @@ class MoveView(BaseModel):
 async def move(
     services: Services, caller: Caller, response: Response, said: Annotated[Said[Move], Body(examples=[examples.MOVE])]
 ) -> MoveView:
-    """Say that stock went to another location of its site. Free units go first, then reservations go along."""
+    """Say that stock went to another location of its site. Free units go first, then reservations go along.
+
+    What is put into a location of type `quarantine` or `returns` is quarantined, or to be inspected: holds give way.
+    """
     outcome = await once(services, caller, said, _MOVE, lambda: _move(services, caller, said))
     body = said.settle()
     response.status_code = 200 if outcome.replayed else 201
@@ -69,6 +74,7 @@ async def move(
         quantity=outcome.answer["moved"],
         from_location_id=body.source.location_id,
         to_location_id=body.to.location_id,
+        stock_status=outcome.answer.get("stock_status", body.source.stock_status),
         recorded_at=outcome.recorded_at,
     )
 
@@ -135,6 +141,7 @@ class AdjustmentView(BaseModel):
     delta: int
     on_hand: int
     recorded_at: Utc
+    notices: list[Notice]
 
 
 @router.post("/adjustments", status_code=201, responses=same_again(AdjustmentView))
@@ -144,19 +151,24 @@ async def adjust(
     response: Response,
     said: Annotated[Said[Adjustment], Body(examples=[examples.ADJUSTMENT])],
 ) -> AdjustmentView:
-    """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made."""
+    """Correct the ledger by a count or a known difference. A count is compared with what was there when it was made.
+
+    Without a `stock_status` it is of what is available, or of what the location is for (`quarantine`, `returns`).
+    """
     outcome = await once(services, caller, said, _ADJUSTMENT, lambda: _adjust(services, caller, said))
     body = said.settle()
     async with services.reading() as connection:
         known = await catalog.locations(connection, caller.tenant, [body.location_id])
+        notices = await notices_of(connection, caller.tenant, _ADJUSTMENT.key(body))
     response.status_code = 200 if outcome.replayed else 201
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
         posting_id=posted(outcome),
-        stream=stream_view(_stream(caller, body, known[body.location_id])),
+        stream=stream_view(_posted_to(_stream(caller, body, known[body.location_id]), outcome)),
         delta=outcome.answer["delta"],
         on_hand=outcome.answer["on_hand"],
         recorded_at=outcome.recorded_at,
+        notices=notices,
     )
 
 
@@ -164,10 +176,17 @@ _ADJUSTMENT: Final = Keyed[Adjustment](AdjustStock, lambda body: f"adjustment/{b
 
 
 def _stream(caller: ApiKey, body: Adjustment, location: Location) -> StreamKey:
-    """Name the bucket that is adjusted."""
-    return StreamKey(
+    """Name the bucket that is adjusted. Where no status is named and nothing can be available, it is the location's."""
+    stream = StreamKey(
         caller.tenant, body.sku, location.place, body.lot or "", body.serial_number or "", body.stock_status
     )
+    return stream.as_kept if body.stock_status is StockStatus.AVAILABLE else stream
+
+
+def _posted_to(stream: StreamKey, outcome: Posted) -> StreamKey:
+    """Return the bucket that an adjustment changed: what was found of a blocked lot, say, is quarantined."""
+    buckets = (replace(stream, stock_status=status) for status in StockStatus)
+    return next(bucket for bucket in buckets if str(bucket.stream_id) == outcome.answer["stream_id"])
 
 
 async def _adjust(services: ApiServices, caller: ApiKey, said: Said[Adjustment]) -> Outcome:
@@ -196,6 +215,7 @@ async def _resolve_adjustment(
     faults = Faults()
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     location = faults.stock_location(part, "location_id", known, staging=True)
+    faults.kept_as(part, "stock_status", location)
     product = stocked_product(faults, part, await catalog.products(connection, tenant, named([part], "sku")))
     if product is None:
         return faults.found, location, None, None
@@ -284,14 +304,17 @@ async def _change(
     services: ApiServices, caller: ApiKey, stream: StreamKey, said: Said[StatusChange], keyed: Keyed[StatusChange]
 ) -> Outcome:
     async with services.reading() as connection:
-        faults, products, quantity = await _resolve_change(connection, stream, said.part)
+        location = (await catalog.locations(connection, caller.tenant, [stream.place.location_id])).get(
+            stream.place.location_id
+        )
+        faults, products, quantity = await _resolve_change(connection, stream, location, said.part)
         faults += await time_faults(connection, said.part, services.window)
     body = said.settle(faults)
     request = ChangeStockStatus(
         **{**said_by(caller, body), "asked": keyed.asked(body)},
         key=keyed.key(body),
         occurred_at=body.occurred_at,
-        stream=stream,
+        stream=replace(stream, place=location.place) if location else stream,
         to=body.to,
         quantity=quantity or 0,
     )
@@ -299,11 +322,12 @@ async def _change(
 
 
 async def _resolve_change(
-    connection: AsyncConnection, stream: StreamKey, part: Part
+    connection: AsyncConnection, stream: StreamKey, location: Location | None, part: Part
 ) -> tuple[list[Fault], dict[str, Product], int | None]:
-    faults = Faults()
     if stream.place.kind not in PHYSICAL:
         raise Conflict(f"{stream.place.location_id} is no place in the house.", code="virtual_location")
+    faults = Faults()
+    faults.kept_as(part, "to", location)
     if part.get("to") == stream.stock_status.value:
         faults.add(part, "to", "same_status", f"The stock is {stream.stock_status.value} already")
     products = await catalog.products(connection, stream.tenant, [stream.sku])

@@ -63,6 +63,15 @@ class TransferView(BaseModel):
     in_transit: list[OnTheWayView]
 
 
+class ArrivedView(BaseModel):
+    """What arrived of a sku, in base units, and what it became where it was put."""
+
+    sku: str
+    lot: str | None
+    stock_status: StockStatus
+    quantity: int
+
+
 class MissingView(BaseModel):
     """What was sent and never came, in base units."""
 
@@ -78,6 +87,7 @@ class TransferReceiptView(BaseModel):
     receipt_no: str
     posting_id: UUID
     location_id: str
+    arrived: list[ArrivedView]
     missing: list[MissingView]
     recorded_at: Utc
     transfer: TransferView
@@ -207,7 +217,10 @@ async def receive(
     transfer_no: Annotated[Key, Path()],
     said: Annotated[Said[TransferReceipt], Body(examples=[examples.TRANSFER_RECEIPT])],
 ) -> TransferReceiptView:
-    """Say what arrived of a transfer, and where it was put. What is blocked by a recall is quarantined there."""
+    """Say what arrived of a transfer, and where it was put. What is blocked by a recall is quarantined there.
+
+    So is what is put into a location of type `quarantine`; what is put into one of type `returns` is to be inspected.
+    """
     async with services.reading() as connection:
         transfer = await _found(connection, caller.tenant, transfer_no)
     keyed = Keyed[TransferReceipt](
@@ -222,6 +235,7 @@ async def receive(
         receipt_no=body.receipt_no,
         posting_id=posted(outcome),
         location_id=body.location_id,
+        arrived=[ArrivedView(**{**goods, "lot": goods["lot"] or None}) for goods in outcome.answer.get("arrived", ())],
         missing=[
             MissingView(
                 sku=lost["sku"],
@@ -277,6 +291,7 @@ async def _resolve_receipt(
     place = faults.stock_location(part, "location_id", known, transfer.to_site)
     quantities = [_quantity(faults, line, products, lot_needed=False) for line in lines]
     for line in lines:
+        faults.kept_as(line, "stock_status", place)
         sku = line.get("sku")
         if sku in products and sku not in sent:
             faults.add(line, "sku", "not_sent", f"{sku} was not sent with {transfer.transfer_no}")

@@ -5,7 +5,7 @@ Ids are derived from identities, so two writers that meet the same bucket for th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -23,6 +23,19 @@ class StockStatus(StrEnum):
     QUARANTINED = "quarantined"
     DAMAGED = "damaged"
     INSPECTION = "inspection"
+
+
+_FROM_BEST: Final = (
+    StockStatus.AVAILABLE,
+    StockStatus.INSPECTION,
+    StockStatus.QUARANTINED,
+    StockStatus.DAMAGED,
+)
+
+
+def worse_of(one: StockStatus, other: StockStatus) -> StockStatus:
+    """Return the status that says more against selling."""
+    return max(one, other, key=_FROM_BEST.index)
 
 
 class PlaceKind(StrEnum):
@@ -50,11 +63,17 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location, and the site whose pool its stock belongs to."""
+    """A location, and the site whose pool its stock belongs to.
+
+    Whoever brings stock there says more of it: `keeps` is what stock becomes that is put there, where it is better;
+    `limited_by` names those of it and of what it lies in that take so many units and no more. Neither is what it is.
+    """
 
     location_id: str
     site: str
     kind: PlaceKind = PlaceKind.STORAGE
+    keeps: StockStatus = field(default=StockStatus.AVAILABLE, compare=False)
+    limited_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 def supplier(site: str) -> Place:
@@ -135,6 +154,12 @@ class StreamKey:
     def stream_id(self) -> UUID:
         """The stream's id: the first half of its identity hash."""
         return UUID(bytes=self.identity_hash[:16])
+
+    @property
+    def as_kept(self) -> StreamKey:
+        """The bucket that such stock comes to here: a place makes nothing better than it is."""
+        status = worse_of(self.stock_status, self.place.keeps)
+        return self if status is self.stock_status else replace(self, stock_status=status)
 
     @cached_property
     def pool(self) -> PoolKey:

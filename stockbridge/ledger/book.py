@@ -345,7 +345,11 @@ class Draft:
         return line.allow_expired or not self.expired(stream)
 
     def arriving(self, key: StreamKey) -> Stream:
-        """Return the stream that stock comes to: of a blocked lot, what would be available is quarantined."""
+        """Return the stream that stock comes to which is put somewhere: it becomes what the place is for."""
+        return self.becoming(key.as_kept)
+
+    def becoming(self, key: StreamKey) -> Stream:
+        """Return the stream of what stock becomes: of a blocked lot, what would be available is quarantined."""
         if key.stock_status is StockStatus.AVAILABLE and key.lot:
             lot = lot_of(key)
             if lot in self.book.blocked_lots:

@@ -50,6 +50,8 @@ class Request:
     """Whether it is posted though it changes nothing, so that its key is remembered."""
     brings_stock: ClassVar[bool] = False
     """Whether it may make stock available that was not, so that it must know which lots are blocked."""
+    limit_at: ClassVar[str | None] = None
+    """Where it names a place that may take no more; None where it is a fact that there is more."""
 
     tenant: str
     key: str
@@ -76,6 +78,10 @@ class Request:
 
     def lots(self) -> Iterable[LotKey]:
         """Name the lots whose dates the rule must know, though nothing of them may lie here yet."""
+        return ()
+
+    def limited_by(self) -> Iterable[str]:
+        """Name the locations that take so many units and no more, of which it brings some."""
         return ()
 
     def may_free(self) -> bool:
@@ -111,7 +117,10 @@ class Request:
 
 
 _CIRCUMSTANCES: Final = frozenset(
-    {"actor", "asked", "came_on", "compared_seq", "former", "kept", "shelf_life_days", "sites", "staging"}
+    {
+        *("actor", "asked", "came_on", "compared_seq", "former", "keeps", "kept", "limited_by", "shelf_life_days"),
+        *("sites", "skus", "staging"),
+    }
 )
 """Fields that a repeat may find changed, though it asks for the same."""
 
@@ -177,6 +186,7 @@ class ReceiveStock(Request):
 
     reason: ClassVar[str] = "goods_receipt"
     brings_stock: ClassVar[bool] = True
+    limit_at: ClassVar[str | None] = "/location_id"
 
     place: Place
     lines: tuple[ReceivedLine, ...]
@@ -188,6 +198,9 @@ class ReceiveStock(Request):
 
     def lots(self) -> Iterable[LotKey]:
         return ((self.tenant, line.sku, line.lot) for line in self.lines if line.lot)
+
+    def limited_by(self) -> Iterable[str]:
+        return self.place.limited_by
 
     def streams(self) -> Iterable[StreamKey]:
         for line in self.lines:
@@ -383,6 +396,9 @@ class PutBack(_OrderRequest):
     def pools(self) -> Iterable[PoolKey]:
         return (pool_key(self.tenant, line.site, line.sku) for line in self.lines)
 
+    def limited_by(self) -> Iterable[str]:
+        return {name for line in self.lines if line.place for name in line.place.limited_by}
+
 
 @dataclass(frozen=True, kw_only=True)
 class IssueGoods(_LineRequest):
@@ -497,6 +513,9 @@ class ReturnGoods(_OrderRequest):
             yield pool_key(self.tenant, self.order_site, line.sku)
             yield pool_key(self.tenant, self.place.site, line.sku)
 
+    def limited_by(self) -> Iterable[str]:
+        return self.place.limited_by
+
     def locations(self) -> Iterable[str]:
         return (f"transit/{self.shipment_no}" if self.shipment_no else f"customer/{self.order_ref}",)
 
@@ -520,6 +539,7 @@ class MoveStock(_BucketRequest):
     """
 
     reason: ClassVar[str] = "move"
+    limit_at: ClassVar[str | None] = "/to/location_id"
 
     to: Place
     quantity: int
@@ -527,6 +547,9 @@ class MoveStock(_BucketRequest):
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 1)
+
+    def limited_by(self) -> Iterable[str]:
+        return self.to.limited_by
 
     def streams(self) -> Iterable[StreamKey]:
         return [replace(self.stream, serial_number=serial) for serial in self.serial_numbers] or [self.stream]
@@ -597,6 +620,7 @@ class ReceiveTransfer(Request):
     reason: ClassVar[str] = "transfer_receipt"
     posts_nothing_too: ClassVar[bool] = True  # that nothing more will come, say
     brings_stock: ClassVar[bool] = True
+    limit_at: ClassVar[str | None] = "/location_id"
 
     transfer_no: str
     site: str
@@ -607,6 +631,9 @@ class ReceiveTransfer(Request):
 
     def pools(self) -> Iterable[PoolKey]:
         return (pool_key(self.tenant, site, sku) for site in (self.site, self.place.site) for sku in self.sent)
+
+    def limited_by(self) -> Iterable[str]:
+        return self.place.limited_by
 
     def locations(self) -> Iterable[str]:
         return (transfer(self.transfer_no, self.site).location_id,)
@@ -627,6 +654,20 @@ class ChangeStockStatus(_BucketRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConvertStock(Request):
+    """A fact: what is available at a place that is for other stock becomes that. `skus` are those that are there."""
+
+    reason: ClassVar[str] = "status_change"
+    posts_nothing_too: ClassVar[bool] = True  # what comes there later is not meant
+
+    place: Place
+    skus: tuple[str, ...]
+
+    def pools(self) -> Iterable[PoolKey]:
+        return (pool_key(self.tenant, self.place.site, sku) for sku in self.skus)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdjustStock(_BucketRequest):
     """A fact: a count or a find differs from the ledger by `delta`. The other side is `adjustment/<site>`.
 
@@ -640,6 +681,9 @@ class AdjustStock(_BucketRequest):
     delta: int
     cause: str
     compared_seq: int | None = None
+
+    def limited_by(self) -> Iterable[str]:
+        return self.stream.place.limited_by if self.delta > 0 else ()
 
     def streams(self) -> Iterable[StreamKey]:
         return (self.stream, lost_from(self.stream))
@@ -658,6 +702,7 @@ class CountMissing(_BucketRequest):
     """
 
     reason: ClassVar[str] = "cycle_count"
+    posts_nothing_too: ClassVar[bool] = True  # where what was found stays what it is, by its place
     brings_stock: ClassVar[bool] = True
 
     missing: int

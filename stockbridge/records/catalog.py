@@ -16,7 +16,7 @@ from stockbridge.domain.linked_lines import Addition
 from stockbridge.domain.stock import Place
 from stockbridge.domain.units import Packaging, ProductUnits, unpacked
 from stockbridge.driver import Query
-from stockbridge.records.places import kind_of
+from stockbridge.records import places
 from stockbridge.records.tables import PACKAGINGS_GTINS, location, product
 
 Row = dict[str, Any]
@@ -53,11 +53,12 @@ class Location:
     location_id: str
     site: str
     type: str
+    limited_by: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
         """The location as the ledger sees it."""
-        return Place(self.location_id, self.site, kind_of(self.type))
+        return places.place(self.location_id, self.site, self.type, self.limited_by)
 
 
 # -- products --------------------------------------------------------------------------------------------------------
@@ -77,8 +78,8 @@ _WEIGHTS: Final = Query(
     "where tenant = %(tenant)s and sku = any(%(skus)s) and weight_g is not null"
 )
 _LOCATIONS: Final = Query(
-    "select location_id, site, type from records.location "
-    "where tenant = %(tenant)s and location_id = any(%(location_ids)s)"
+    f"select l.location_id, l.site, l.type, {places.LIMITED_BY} from records.location l "  # noqa: S608 - constants
+    "where l.tenant = %(tenant)s and l.location_id = any(%(location_ids)s)"
 )
 
 
@@ -172,7 +173,7 @@ async def locations(connection: AsyncConnection, tenant: str, location_ids: Coll
     if not location_ids:
         return {}
     found = await _LOCATIONS.rows(connection, tenant=tenant, location_ids=sorted(location_ids))
-    return {row[0]: Location(*row) for row in found}
+    return {name: Location(name, site, type_, tuple(limited_by)) for name, site, type_, limited_by in found}
 
 
 _SITES: Final = text(

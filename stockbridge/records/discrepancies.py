@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, insert, select
@@ -14,10 +15,18 @@ _WORDS = {
     "guessed_units": "goods moved of which nobody said which of several lots or serial numbers they are",
     "unaccounted_issue": "goods left that the ledger never had at the site",
 }
+OVER_CAPACITY: Final = "over_capacity"
 
 
 async def add(
-    connection: AsyncConnection, tenant: str, kind: str, sku: str, site: str, quantity: int, posting_id: UUID | None
+    connection: AsyncConnection,
+    tenant: str,
+    kind: str,
+    sku: str,
+    site: str,
+    quantity: int,
+    posting_id: UUID | None,
+    detail: str | None = None,
 ) -> None:
     """Write a discrepancy down, for a person to look into."""
     await connection.execute(
@@ -27,7 +36,7 @@ async def add(
             sku=sku,
             site=site,
             quantity=quantity,
-            detail=_WORDS[kind],
+            detail=_WORDS[kind] if detail is None else detail,
             posting_id=posting_id,
         )
     )

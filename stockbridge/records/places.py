@@ -1,22 +1,39 @@
-"""Locations as the ledger sees them: places of a kind, in a site."""
+"""Locations as the ledger sees them: places of a kind, in a site, each for stock of some status, some for so much."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place, PlaceKind
+from stockbridge.domain.stock import Place, PlaceKind, StockStatus
 from stockbridge.driver import Query
 
 STAGING_TYPES: Final = frozenset({"staging", "dock"})
+KEPT: Final = {"quarantine": StockStatus.QUARANTINED, "returns": StockStatus.INSPECTION}
+"""What stock becomes that is put into a location of a type."""
 
+# A location and what it lies in, as far as they take only so much.
+LIMITED_BY: Final = """array(
+  with recursive up as (
+    select l.location_id, l.parent, l.site, l.capacity
+    union all
+    select p.location_id, p.parent, p.site, p.capacity from up
+    join records.location p on p.tenant = l.tenant and p.location_id = up.parent
+  )
+  select location_id from up where (capacity ->> 'max_units') is not null
+  union
+  select s.location_id from records.location s
+  where s.tenant = l.tenant and s.location_id = l.site and (s.capacity ->> 'max_units') is not null
+  order by location_id
+)"""
 
 _PLACE: Final = Query(
-    "select site, type from records.location where tenant = %(tenant)s and location_id = %(location_id)s"
+    f"select l.site, l.type, {LIMITED_BY} from records.location l "  # noqa: S608 - put together from constants
+    "where l.tenant = %(tenant)s and l.location_id = %(location_id)s"
 )
 _STAGING: Final = Query(
     "select location_id from records.location "
@@ -45,13 +62,18 @@ def kind_of(location_type: str) -> PlaceKind:
     return PlaceKind.STAGING if location_type in STAGING_TYPES else PlaceKind.STORAGE
 
 
+def place(location_id: str, site: str, location_type: str, limited_by: Iterable[str]) -> Place:
+    """Return a location as a place."""
+    keeps = KEPT.get(location_type, StockStatus.AVAILABLE)
+    return Place(location_id, site, kind_of(location_type), keeps, tuple(limited_by))
+
+
 async def place_of(connection: AsyncConnection, tenant: str, location_id: str) -> Place:
     """Return a location as a place. Raises `Rejected` with code `unknown_location`."""
     found = await _PLACE.row(connection, tenant=tenant, location_id=location_id)
     if found is None:
         raise Rejected("unknown_location", f"There is no location {location_id}.")
-    site, location_type = found
-    return Place(location_id, site, kind_of(location_type))
+    return place(location_id, *found)
 
 
 async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Place:

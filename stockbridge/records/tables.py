@@ -152,6 +152,8 @@ location = Table(
         name="type",
     ),
     Index("ix_location_site", "tenant", "site"),
+    # Serves what lies below a location.
+    Index("ix_location_parent", "tenant", "parent"),
 )
 
 # -- stock that is expected ---------------------------------------------------------------------------------------
@@ -656,5 +658,7 @@ discrepancy = Table(
     Column("posting_id", Uuid),
     _created(),
     Column("resolved_at", INSTANT),
+    # Serves the answer to what was posted all the same.
+    Index("ix_discrepancy_posting_id", "posting_id"),
     comment="One difference between what we knew and what turned out to be",
 )

@@ -17,6 +17,7 @@ from stockbridge.ledger.requests import (
     CancelLines,
     ChangeStockStatus,
     ConfirmPick,
+    ConvertStock,
     CountMissing,
     DeliverLostParcel,
     DeliverParcel,
@@ -33,7 +34,7 @@ from stockbridge.ledger.requests import (
     SendTransfer,
     UnblockLot,
 )
-from stockbridge.ledger.rules.facts import adjust, change_status, count_missing
+from stockbridge.ledger.rules.facts import adjust, change_status, convert, count_missing
 from stockbridge.ledger.rules.floor import move, pick, put_back
 from stockbridge.ledger.rules.holding import Answer
 from stockbridge.ledger.rules.issuing import issue
@@ -55,6 +56,7 @@ _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {
     SendTransfer: send,
     ReceiveTransfer: arrive,
     ChangeStockStatus: change_status,
+    ConvertStock: convert,
     AdjustStock: adjust,
     CountMissing: count_missing,
     IssueGoods: issue,

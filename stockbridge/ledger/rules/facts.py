@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.stock import PHYSICAL, StockStatus
+from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.stock import PHYSICAL, Place, StockStatus
 from stockbridge.ledger.book import Draft, Stream
-from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, CountMissing, lost_from
-from stockbridge.ledger.rules.holding import Answer, displace
+from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, ConvertStock, CountMissing, lost_from
+from stockbridge.ledger.rules.holding import Answer, displace, make_up, take_away
 
 
 def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
     """Make stock something else: free units first, then holds give way."""
     stream = draft.stream(request.stream)
+    _need_its_status(request.stream.place, request.to)
     need_on_hand(draft, stream, request.quantity)
     displace(draft, stream, request.quantity - draft.free(stream))
-    to = draft.arriving(replace(stream.key, stock_status=request.to))
+    to = draft.becoming(replace(stream.key, stock_status=request.to))
     if to.key.stock_status is not request.to:
         raise Rejected(
             "lot_blocked",
@@ -25,6 +27,44 @@ def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
         )
     draft.carry(stream, to, request.quantity)
     return {"changed": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
+
+
+def convert(request: ConvertStock, draft: Draft) -> Answer:
+    """Make what is available at a place what the place is for; who was promised it gets other stock, or waits."""
+    lost: list[tuple[OrderLine, int]] = []
+    converted = []
+    for stream in _available_at(draft, request):
+        quantity = draft.on_hand(stream)
+        lost += take_away(draft, stream, draft.reserved(stream))[1]
+        draft.carry(stream, draft.stream(replace(stream.key, place=request.place).as_kept), quantity)
+        key = stream.key
+        converted.append({"sku": key.sku, "lot": key.lot, "serial_number": key.serial_number, "quantity": quantity})
+    make_up(draft, lost)
+    return {
+        "stock_status": request.place.keeps.value,
+        "converted": converted,
+        "displaced": sorted(draft.displaced),
+    }
+
+
+def _available_at(draft: Draft, request: ConvertStock) -> list[Stream]:
+    found = [
+        stream
+        for stream in draft.book.streams.values()
+        if stream.key.tenant == request.tenant
+        and stream.key.place == request.place
+        and stream.key.sku in request.skus
+        and stream.key.stock_status is StockStatus.AVAILABLE
+        and draft.on_hand(stream)
+    ]
+    return sorted(found, key=lambda stream: (stream.key.sku, stream.key.lot, stream.key.serial_number))
+
+
+def _need_its_status(place: Place, status: StockStatus) -> None:
+    """Refuse to make stock available where its place says that nothing is."""
+    if status is StockStatus.AVAILABLE and place.keeps is not status:
+        detail = f"What lies at {place.location_id} is {place.keeps}: move it where it can be sold from first."
+        raise Rejected("not_available_here", detail, [Fault("/to", "not_available_here", detail)])
 
 
 def adjust(request: AdjustStock, draft: Draft) -> Answer:
@@ -42,7 +82,7 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         )
     displace(draft, stream, -request.delta - draft.free(stream))
     key = stream.key
-    to = draft.arriving(key) if request.delta > 0 else stream
+    to = draft.becoming(key) if request.delta > 0 else stream
     to.expires_on = stream.expires_on
     other = draft.stream(lost_from(key))
     if key.serial_number and draft.on_hand(other) < request.delta:
@@ -61,7 +101,8 @@ def count_missing(request: CountMissing, draft: Draft) -> Answer:
         serial = stream.key.serial_number
         found = int(serial in request.found_serials) if serial else request.found
         if found:
-            draft.carry(stream, draft.arriving(replace(stream.key, stock_status=StockStatus.AVAILABLE)), found)
+            available = replace(stream.key, place=request.stream.place, stock_status=StockStatus.AVAILABLE)
+            draft.carry(stream, draft.arriving(available), found)
         if found < each:
             draft.carry(stream, draft.stream(lost_from(stream.key)), each - found)
     return {"found": request.found, "written_off": request.missing - request.found}

@@ -19,6 +19,7 @@ from stockbridge.ledger.rules.holding import (
     STAGING,
     Answer,
     Found,
+    displace,
     follow,
     holders,
     line_of,
@@ -184,7 +185,10 @@ def put_back(request: PutBack, draft: Draft) -> Answer:
         faults += unsaid(index, asked, quantity, there)
         _put_back(draft, line, asked, quantity, there)
     refuse(faults)
-    return {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
+    places = {asked.place for asked in request.lines if asked.place is not None}
+    became = {place.location_id: place.keeps.value for place in places if place.keeps is not StockStatus.AVAILABLE}
+    return {**answer, "became": became} if became else answer
 
 
 def _put_back(draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, there: Found) -> None:
@@ -195,7 +199,7 @@ def _put_back(draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, t
         part = min(held, quantity)
         if part:
             key = stream.key
-            to = draft.stream(StreamKey(key.tenant, key.sku, asked.place, key.lot, key.serial_number))
+            to = draft.stream(StreamKey(key.tenant, key.sku, asked.place, key.lot, key.serial_number).as_kept)
             to.expires_on = stream.expires_on
             draft.move(stream, -part, -part, (line.order_ref, line.line_no))
             draft.move(to, part, 0)
@@ -203,22 +207,25 @@ def _put_back(draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, t
 
 
 def move(request: MoveStock, draft: Draft) -> Answer:
-    """Move stock inside its site: free units first, then reservations along."""
+    """Move stock inside its site: free units first, then reservations along, or they give way."""
     if request.to.site != request.stream.place.site:
         raise Rejected("other_site", f"{request.to.location_id} is at another site: that is a transfer.", status=409)
     each = 1 if request.serial_numbers else request.quantity
     moves = [_move(draft, draft.stream(key), request.to, each) for key in request.streams()]
     ids = [(str(stream.stream_id), str(to.stream_id)) for stream, to in moves]
-    return {"moved": request.quantity, "from": ids[0][0], "to": ids[0][1]}
+    (became,) = {to.key.stock_status.value for _, to in moves}
+    return {"moved": request.quantity, "from": ids[0][0], "to": ids[0][1], "stock_status": became}
 
 
 def _move(draft: Draft, stream: Stream, place: Place, quantity: int) -> tuple[Stream, Stream]:
     need_on_hand(draft, stream, quantity)
-    to = draft.stream(replace(stream.key, place=place))
-    free = min(quantity, draft.free(stream))
-    draft.carry(stream, to, free)
-    if free < quantity:
-        _move_holds(draft, stream, to, quantity - free)
+    to = draft.stream(replace(stream.key, place=place).as_kept)
+    held = quantity - min(quantity, draft.free(stream))
+    if held and stream.allocatable and to.key.stock_status is not stream.key.stock_status:
+        held -= displace(draft, stream, held)
+    draft.carry(stream, to, quantity - held)
+    if held:
+        _move_holds(draft, stream, to, held)
     return stream, to
 
 

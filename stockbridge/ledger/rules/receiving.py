@@ -15,6 +15,7 @@ def receive(request: ReceiveStock, draft: Draft) -> Answer:
     """Bring stock from the supplier, and learn when its lots expire."""
     _learn_dates(request, draft)
     source = supplier(request.place.site)
+    received = []
     for index, line in enumerate(request.lines):
         if line.serial_numbers and len(set(line.serial_numbers)) != line.quantity:
             detail = f"{line.quantity} of {line.sku} came with {len(set(line.serial_numbers))} serial numbers."
@@ -28,8 +29,9 @@ def receive(request: ReceiveStock, draft: Draft) -> Answer:
                 raise Rejected("serial_known", f"Serial number {serial} of {line.sku} was received before.", status=409)
             draft.move(out, -quantity, 0)
             draft.move(to, quantity, 0)
+        received.append(_received(draft, request, line) | {"stock_status": to.key.stock_status.value})
     _act_on_dates(draft)
-    return {"received": [_received(draft, request, line) for line in request.lines]}
+    return {"received": received}
 
 
 def _received(draft: Draft, request: ReceiveStock, line: ReceivedLine) -> Answer:

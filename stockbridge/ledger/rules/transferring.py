@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -44,6 +45,7 @@ def _not_free(draft: Draft, index: int, stream: Stream, quantity: int) -> Fault:
 def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
     """Bring what arrived to its place; what is still missing when the transfer is complete was lost on the way."""
     faults: list[Fault] = []
+    arrived: Counter[tuple[str, str, str]] = Counter()
     for index, line in named_first(request.lines):
         left = line.quantity
         there = _on_the_way(draft, request, line)
@@ -53,7 +55,9 @@ def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
             if not part:
                 break
             status = line.stock_status or stream.key.stock_status
-            draft.carry(stream, draft.arriving(replace(stream.key, place=request.place, stock_status=status)), part)
+            to = draft.arriving(replace(stream.key, place=request.place, stock_status=status))
+            draft.carry(stream, to, part)
+            arrived[to.key.sku, to.key.lot, to.key.stock_status.value] += part
             left -= part
         if left:
             detail = (
@@ -61,7 +65,12 @@ def arrive(request: ReceiveTransfer, draft: Draft) -> Answer:
             )
             faults.append(Fault(f"/lines/{index}/quantity", "more_than_sent", detail))
     refuse(faults)
-    return {"missing": _write_off(draft, request) if request.complete else []}
+    return {"arrived": _told(arrived), "missing": _write_off(draft, request) if request.complete else []}
+
+
+def _told(arrived: Counter[tuple[str, str, str]]) -> list[dict[str, object]]:
+    names = ("sku", "lot", "stock_status", "quantity")
+    return [dict(zip(names, (*goods, quantity), strict=True)) for goods, quantity in sorted(arrived.items())]
 
 
 def _on_the_way(draft: Draft, request: ReceiveTransfer, line: ArrivedLine | None = None) -> list[Stream]:
