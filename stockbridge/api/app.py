@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from stockbridge.api import (
     addresses,
+    adjustments,
     callbacks,
     counts,
     floor,
@@ -74,6 +75,7 @@ def create_app(services: ApiServices) -> FastAPI:
         operator_batches,
         inventory,
         stock,
+        adjustments,
         misplaced,
         counts,
         transfers,

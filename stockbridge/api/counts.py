@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query
@@ -61,6 +61,7 @@ class CountTaskView(BaseModel):
     found: int | None
     written_off: int | None
     counted_by: str | None
+    note: str | None
     done_at: Utc | None
 
 
@@ -83,8 +84,8 @@ async def list_counts(
     )
     async with services.reading() as connection:
         rows = await count_tasks.page(connection, caller.tenant, wanted)
-    kept, following = cut(rows, limit, lambda row: [row["created_at"].isoformat(), row["task_no"]])
-    return Page(items=[_view(row) for row in kept], next=following)
+        kept, following = cut(rows, limit, lambda row: [row["created_at"].isoformat(), row["task_no"]])
+        return Page(items=await _views(connection, caller.tenant, kept), next=following)
 
 
 @router.post("/{task_no}", responses={**WRITES, **REFUSALS})
@@ -100,7 +101,8 @@ async def count(
     if said.body is None or not _counted_before(task, said.body):
         await anew("product_changed", _TRIES, lambda: _count(services, caller, task, said))
     async with services.reading() as connection:
-        return _view(await _task(connection, caller.tenant, task_no))
+        (view,) = await _views(connection, caller.tenant, [await _task(connection, caller.tenant, task_no)])
+    return view
 
 
 def _counted_before(task: count_tasks.Row, body: Count) -> bool:
@@ -126,9 +128,7 @@ async def _count(services: ApiServices, caller: ApiKey, task: count_tasks.Row, s
     async def close(connection: AsyncConnection, _outcome: Outcome) -> None:
         words = digest(_words(body))
         await count_tasks.close(connection, request.tenant, task["task_no"], request.found, request.actor, words)
-        if body.note is not None:
-            note_id = people.note_id(request.tenant, request.key)
-            await people.keep(connection, note_id, request.tenant, {"note": body.note})
+        await people.keep_words(connection, request.tenant, request.key, note=body.note)
 
     return await services.ledger.post(request, counted_in(request.tenant, {product.sku: product}, close))
 
@@ -166,7 +166,7 @@ def _request(task: count_tasks.Row, place: Place, found: int, body: Count, actor
     """Ask for the posting. What was counted is its content, whoever says so again."""
     return CountMissing(
         tenant=task["tenant"],
-        key=f"count/{task['task_no']}",
+        key=_key(task),
         actor=actor,
         stream=StreamKey(task["tenant"], task["sku"], place, task["lot"], "", StockStatus.INSPECTION),
         missing=task["missing"],
@@ -176,13 +176,23 @@ def _request(task: count_tasks.Row, place: Place, found: int, body: Count, actor
     )
 
 
-def _view(task: count_tasks.Row) -> CountTaskView:
+def _key(task: count_tasks.Row) -> str:
+    return f"count/{task['task_no']}"
+
+
+async def _views(connection: AsyncConnection, tenant: str, tasks: Sequence[count_tasks.Row]) -> list[CountTaskView]:
+    words = await people.words_about(connection, tenant, map(_key, tasks))
+    return [_view(task, words.get(_key(task), {}).get("note")) for task in tasks]
+
+
+def _view(task: count_tasks.Row, note: str | None) -> CountTaskView:
     same: dict[str, Any] = {name: task[name] for name in _OF_TASK}
     done, found = task["done_at"] is not None, task["found"]
     return CountTaskView(
         **same,
         state="done" if done else "open",
         lot=task["lot"] or None,
+        note=note,
         order_no=str(order_no_of(task["order_ref"])),
         outcome=_outcome(found, task["missing"]) if done else None,
         written_off=task["missing"] - found if done else None,

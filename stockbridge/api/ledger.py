@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from stockbridge.api.problems import not_found
 from stockbridge.api.services import Services
 from stockbridge.domain.stock import StockStatus, StreamKey
 from stockbridge.ledger.balances import EntryView, stream_entries
+from stockbridge.records import people
 
 router = APIRouter(prefix="/api/ledger", tags=["ledger"], route_class=Door, dependencies=[BEARER])
 
@@ -32,11 +34,14 @@ class StreamView(BaseModel):
 
 
 class LedgerEntry(BaseModel):
-    """One immutable row of a stream."""
+    """One immutable row of a stream. `reason_code` is what who asked for it gave, or said in words (`reason_text`)."""
 
     seq: int
     posting_id: UUID
     reason: str
+    reason_code: str | None
+    reason_text: str | None
+    note: str | None
     order_no: str | None
     line_no: int | None
     on_hand_delta: int
@@ -72,11 +77,12 @@ async def get_entries(
     after = after_seq if cursor is None else cursor
     async with services.reading() as connection:
         page = await stream_entries(connection, caller.tenant, stream_id, after, limit)
-    if page is None:
-        raise not_found(f"stream {stream_id}")
+        if page is None:
+            raise not_found(f"stream {stream_id}")
+        words = await people.words_about(connection, caller.tenant, {entry.key for entry in page.items})
     return EntriesPage(
         stream=stream_view(page.key),
-        items=[_entry(entry) for entry in page.items],
+        items=[_entry(entry, words.get(entry.key, {})) for entry in page.items],
         next=None if page.next is None else str(page.next),
     )
 
@@ -94,11 +100,14 @@ def stream_view(key: StreamKey) -> StreamView:
     )
 
 
-def _entry(entry: EntryView) -> LedgerEntry:
+def _entry(entry: EntryView, words: Mapping[str, str]) -> LedgerEntry:
     return LedgerEntry(
         seq=entry.seq,
         posting_id=entry.posting_id,
         reason=entry.reason,
+        reason_code=entry.reason_code,
+        reason_text=words.get("reason"),
+        note=words.get("note"),
         order_no=order_no_of(entry.order_ref),
         line_no=entry.line_no,
         on_hand_delta=entry.on_hand_delta,

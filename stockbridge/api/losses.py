@@ -48,9 +48,8 @@ def _lost(shipment_no: str) -> Resolver:
         faults, parts = Faults(), list(part.parts("lines"))
         known = await read_known(connection, order.tenant, await order.lines(connection) if parts else [], parts)
         resolved = [named_line(faults, line, known, lambda line: line.underway) for line in parts]
-        if note := part.get("note"):
-            note_id = people.note_id(order.tenant, f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}")
-            await people.keep(connection, note_id, order.tenant, {"note": note})
+        key = f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}"
+        await people.keep_words(connection, order.tenant, key, note=part.get("note"))
         return faults.found, {"note": None, **({"resolved": resolved} if parts else {})}
 
     return resolve

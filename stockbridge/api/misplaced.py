@@ -17,13 +17,14 @@ from stockbridge.api.bodies import Conversion
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
-from stockbridge.api.posting import Keyed, once, posted, said_by
+from stockbridge.api.posting import Keyed, once, posted, said_by, why
 from stockbridge.api.resolving import Faults, named
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
+from stockbridge.domain.reasons import code_of
 from stockbridge.domain.stock import StockStatus
 from stockbridge.ledger.requests import ConvertStock
 from stockbridge.ledger.writer import Outcome
@@ -141,8 +142,9 @@ async def _convert(services: ApiServices, caller: ApiKey, said: Said[Conversion]
         occurred_at=body.occurred_at,
         place=location.place,
         skus=skus,
+        reason_code=code_of(body.reason),
     )
-    return await services.ledger.post(request)
+    return await services.ledger.post(request, why(request.key, request.tenant, body.reason))
 
 
 async def _resolve(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], Location | None]:

@@ -16,11 +16,12 @@ from stockbridge.api.said import Said, asked
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import FromTheFloor
 from stockbridge.domain.errors import Rejected
+from stockbridge.domain.reasons import words_of
 from stockbridge.domain.stock import Evidence
 from stockbridge.ledger.repeats import Repeated, find_repeated
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.writer import Attachment, Outcome
-from stockbridge.records import catalog
+from stockbridge.records import catalog, people
 from stockbridge.records.catalog import Product
 from stockbridge.records.keys import ApiKey
 
@@ -75,6 +76,17 @@ def said_by(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:
         "evidence": Evidence.SCANNED if body.device else Evidence.CONFIRMED,
         "asked": asked(body),
     }
+
+
+def why(key: str, tenant: str, reason: str | None, note: str | None = None) -> Attachment | None:
+    """Return what keeps the words that come with a posting, if any come."""
+    if words_of(reason) is None and note is None:
+        return None
+
+    async def keep(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await people.keep_words(connection, tenant, key, reason=reason, note=note)
+
+    return keep
 
 
 def posted(outcome: Posted) -> UUID:

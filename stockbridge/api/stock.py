@@ -18,19 +18,20 @@ from stockbridge.api.described import same_again
 from stockbridge.api.ledger import StreamView, stream_view
 from stockbridge.api.notices import Notice, notices_of
 from stockbridge.api.paging import Utc
-from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by
+from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by, why
 from stockbridge.api.problems import not_found
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.errors import Conflict, Fault, Rejected
+from stockbridge.domain.reasons import code_of
 from stockbridge.domain.stock import PHYSICAL, StockStatus, StreamKey
 from stockbridge.domain.units import to_base
 from stockbridge.ledger.balances import find_stream, on_hand_at
 from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, MoveStock
 from stockbridge.ledger.writer import Outcome
-from stockbridge.records import catalog, people
+from stockbridge.records import catalog
 from stockbridge.records.catalog import Location, Product
 from stockbridge.records.keys import ApiKey
 
@@ -86,8 +87,10 @@ async def _move(services: ApiServices, caller: ApiKey, said: Said[Move]) -> Outc
     async with services.reading() as connection:
         faults, products, moved = await _resolve_move(connection, caller.tenant, said.part)
         faults += await time_faults(connection, said.part, services.window)
-    request = _move_request(caller, said.settle(faults), *moved)
-    return await services.ledger.post(request, counted_in(caller.tenant, products))
+    body = said.settle(faults)
+    request = _move_request(caller, body, *moved)
+    words = why(request.key, request.tenant, body.reason)
+    return await services.ledger.post(request, counted_in(caller.tenant, products, words))
 
 
 async def _resolve_move(
@@ -126,6 +129,7 @@ def _move_request(caller: ApiKey, body: Move, source: Location, target: Location
         to=target.place,
         quantity=quantity,
         serial_numbers=body.serial_numbers,
+        reason_code=code_of(body.reason),
     )
 
 
@@ -204,6 +208,7 @@ async def _adjust(services: ApiServices, caller: ApiKey, said: Said[Adjustment])
         stream=_stream(caller, body, location),
         delta=quantity,
         cause=body.reason,
+        reason_code=code_of(body.reason),
     )
     return await _post_adjustment(services, body, product, request)
 
@@ -242,13 +247,8 @@ def _difference(faults: Faults, part: Part, product: Product) -> int | None:
 
 async def _post_adjustment(services: ApiServices, body: Adjustment, product: Product, request: AdjustStock) -> Outcome:
     """Post a difference, or a count, which is compared again where something was posted in between."""
-
-    async def keep_note(connection: AsyncConnection, _outcome: Outcome) -> None:
-        if body.note is not None:
-            note_id = people.note_id(request.tenant, request.key)
-            await people.keep(connection, note_id, request.tenant, {"note": body.note})
-
-    attachment = counted_in(request.tenant, {product.sku: product}, keep_note)
+    words = why(request.key, request.tenant, body.reason, body.note)
+    attachment = counted_in(request.tenant, {product.sku: product}, words)
 
     async def compare() -> Outcome:
         async with services.reading() as connection:
@@ -317,8 +317,10 @@ async def _change(
         stream=replace(stream, place=location.place) if location else stream,
         to=body.to,
         quantity=quantity or 0,
+        reason_code=code_of(body.reason),
     )
-    return await services.ledger.post(request, counted_in(caller.tenant, products))
+    words = why(request.key, request.tenant, body.reason)
+    return await services.ledger.post(request, counted_in(caller.tenant, products, words))
 
 
 async def _resolve_change(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -14,7 +14,7 @@ from stockbridge.api.intercepts import state_of
 from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
 from stockbridge.api.problems import document_of
 from stockbridge.ledger.balances import EntryView, PostingView, order_postings
-from stockbridge.records import replacements, story
+from stockbridge.records import people, replacements, story
 from stockbridge.records.replacements import Replacement
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
@@ -42,9 +42,12 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
     """Read the whole story of an order."""
     name = (connection, order.tenant, order.order_ref)
     commands = await story.commands(*name)
+    postings = await order_postings(*name, keys={command["key"] for command in commands})
+    keys = {*(command["key"] for command in commands), *(posting.key for posting in postings)}
+    words = await people.words_about(connection, order.tenant, keys)
     items = [
-        *map(_command, commands),
-        *map(_posting, await order_postings(*name, keys={command["key"] for command in commands})),
+        *(_command(command, words.get(command["key"], {})) for command in commands),
+        *(_posting(posting, words.get(posting.key, {})) for posting in postings),
         *map(_erp_message, await story.erp_messages(*name)),
         *map(_carrier_event, await story.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
@@ -66,7 +69,7 @@ def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[Timeline
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def _command(row: story.Row) -> TimelineItem:
+def _command(row: story.Row, words: Mapping[str, str]) -> TimelineItem:
     payload = row["payload"]
     return TimelineItem(
         occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row["received_at"],
@@ -87,6 +90,8 @@ def _command(row: story.Row) -> TimelineItem:
             "replaces": payload.get("replaces"),
             "device": payload.get("device"),
             "batch_no": payload.get("batch_no"),
+            "reason": payload.get("reason"),
+            "note": words.get("note"),
         },
     )
 
@@ -166,7 +171,7 @@ def _authorization(row: story.Row) -> TimelineItem:
 # -- postings --------------------------------------------------------------------------------------------------------
 
 
-def _posting(posting: PostingView) -> TimelineItem:
+def _posting(posting: PostingView, words: Mapping[str, str]) -> TimelineItem:
     return TimelineItem(
         occurred_at=posting.occurred_at,
         recorded_at=posting.recorded_at,
@@ -177,6 +182,9 @@ def _posting(posting: PostingView) -> TimelineItem:
         data={
             "posting_id": posting.posting_id,
             "reason": posting.reason,
+            "reason_code": posting.reason_code,
+            "reason_text": words.get("reason"),
+            "note": words.get("note"),
             "key": posting.key,
             "entries": [_entry(entry) for entry in posting.entries],
         },

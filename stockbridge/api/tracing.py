@@ -17,7 +17,7 @@ from stockbridge.api.bodies import Lift, Recall
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
-from stockbridge.api.posting import Keyed, anew, once, posted, said_by
+from stockbridge.api.posting import Keyed, anew, once, posted, said_by, why
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, known_product, named
 from stockbridge.api.said import Said
@@ -25,6 +25,7 @@ from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
 from stockbridge.domain.commands import Key, Lot, Serial
 from stockbridge.domain.errors import Fault
+from stockbridge.domain.reasons import code_of
 from stockbridge.domain.stock import PlaceKind
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Movement, Traced, Whereabouts
@@ -277,10 +278,11 @@ async def _block(services: ApiServices, caller: ApiKey, body: Recall) -> Outcome
             sku=body.sku,
             lot=body.lot,
             block_no=body.recall_no,
-            cause=body.reason,
+            cause=code_of(body.reason),
             sites=lot.sites,
+            reason_code=code_of(body.reason),
         )
-        return await services.ledger.post(request)
+        return await services.ledger.post(request, why(request.key, request.tenant, body.reason))
 
     return await anew("lot_moved", _TRIES, block_where_it_is)
 
@@ -325,7 +327,8 @@ async def _lift(services: ApiServices, caller: ApiKey, recall_no: str, said: Sai
         sku=sku,
         lot=lot,
         block_no=recall_no,
-        cause=body.reason,
+        cause=code_of(body.reason),
         sites=known.sites,
+        reason_code=code_of(body.reason),
     )
-    return await services.ledger.post(request)
+    return await services.ledger.post(request, why(request.key, request.tenant, body.reason))

@@ -97,7 +97,8 @@ _SELECT_ENTRY: Final = """
 select e.stream_id, s.location_id, s.sku, s.lot, s.serial_number, e.seq, e.posting_id, p.reason, e.order_ref,
        e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved, p.occurred_at, e.recorded_at, p.evidence,
        p.actor,
-       coalesce(b.hash, s.identity_hash) as previous_hash, e.hash, p.idempotency_key
+       coalesce(b.hash, s.identity_hash) as previous_hash, e.hash, p.idempotency_key as key,
+       p.answer::json ->> 'reason_code' as reason_code
 from ledger.entry e
 join ledger.posting p on p.posting_id = e.posting_id
 join ledger.stream s on s.stream_id = e.stream_id
@@ -142,7 +143,8 @@ _ORDER_ENTRIES: Final = text(
 # What a posting without entries was for, only its key says.
 _POSTINGS_WITHOUT_ENTRIES: Final = text(
     """
-    select p.posting_id, p.idempotency_key, p.reason, p.actor, p.evidence, p.occurred_at, p.recorded_at
+    select p.posting_id, p.idempotency_key as key, p.reason, p.answer::json ->> 'reason_code' as reason_code, p.actor,
+           p.evidence, p.occurred_at, p.recorded_at
     from ledger.posting p
     where p.tenant = :tenant and p.idempotency_key = any(:keys)
       and not exists (select from ledger.entry e where e.posting_id = p.posting_id)
@@ -168,8 +170,9 @@ def _posting(rows: list[Row[Any]], said: Row[Any] | None = None) -> PostingView:
     first = said or rows[0]
     return PostingView(
         posting_id=first.posting_id,
-        key=first.idempotency_key,
+        key=first.key,
         reason=first.reason,
+        reason_code=first.reason_code,
         actor=first.actor,
         evidence=first.evidence,
         occurred_at=first.occurred_at,

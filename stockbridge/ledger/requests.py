@@ -43,6 +43,8 @@ class Request:
 
     `asked` is what was asked in its own words, where the fields were made of it (a count, say, whose delta depends on
     when it is compared): then the digest is over it alone.
+
+    `reason_code` is the code that who asked gives for why, and stands in the answer; free text never comes here.
     """
 
     reason: ClassVar[str] = "posting"
@@ -59,6 +61,7 @@ class Request:
     evidence: Evidence = Evidence.CONFIRMED
     occurred_at: datetime | None = None
     asked: str = ""
+    reason_code: str = ""
 
     def pools(self) -> Iterable[PoolKey]:
         """Name every pool whose stock the request may touch."""
@@ -118,8 +121,8 @@ class Request:
 
 _CIRCUMSTANCES: Final = frozenset(
     {
-        *("actor", "asked", "came_on", "compared_seq", "former", "keeps", "kept", "limited_by", "shelf_life_days"),
-        *("sites", "skus", "staging"),
+        *("actor", "asked", "came_on", "compared_seq", "former", "keeps", "kept", "limited_by", "reason_code"),
+        *("shelf_life_days", "sites", "skus", "staging"),
     }
 )
 """Fields that a repeat may find changed, though it asks for the same."""

@@ -167,6 +167,10 @@ posting = Table(
     # Serves checkpoints, which look for what was recorded last. Rows come in the order of time, so a BRIN index serves:
     # it costs a write nothing that can be measured, where a B-tree would take its share of each.
     Index("ix_posting_recorded_at", "recorded_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+    # Serves the list of adjustments; other postings are not in it.
+    Index(
+        "ix_posting_adjustment", "tenant", "recorded_at", "posting_id", postgresql_where=text("reason = 'adjustment'")
+    ),
     comment="One atomic set of entries with one idempotency key and one reason. Never updated, never deleted",
 )
 

@@ -105,6 +105,8 @@ class EntryView:
     recorded_at: datetime
     evidence: str
     actor: str
+    key: str
+    reason_code: str | None
     previous_hash: bytes
     hash: bytes
 
@@ -126,6 +128,7 @@ class PostingView:
     posting_id: UUID
     key: str
     reason: str
+    reason_code: str | None
     actor: str
     evidence: str
     occurred_at: datetime

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.domain.reasons import words_of
 from stockbridge.driver import Query
 from stockbridge.records.tables import address
 
@@ -34,6 +35,23 @@ async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data:
     """Keep data under an id that is ours. What is kept already stays. Says whether it is new."""
     statement = insert(address).values(address_id=address_id, tenant=tenant, data=dict(data))
     return bool((await connection.execute(statement.on_conflict_do_nothing())).rowcount)
+
+
+async def keep_words(
+    connection: AsyncConnection, tenant: str, posting_key: str, *, reason: str | None = None, note: str | None = None
+) -> None:
+    """Keep what was said about a posting in words, if anything was: they may be about people."""
+    words = {name: text for name, text in (("reason", words_of(reason)), ("note", note)) if text is not None}
+    if words:
+        await keep(connection, note_id(tenant, posting_key), tenant, words)
+
+
+async def words_about(
+    connection: AsyncConnection, tenant: str, posting_keys: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Return what was said in words about postings, by their keys: a `reason`, a `note`."""
+    keys = {note_id(tenant, key): key for key in posting_keys}
+    return {keys[found]: words for found, words in (await read(connection, tenant, keys)).items()} if keys else {}
 
 
 async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:

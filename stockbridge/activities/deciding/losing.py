@@ -52,6 +52,7 @@ async def lose(desk: Desk, row: InboxRow) -> None:
         shipment_no=shipment_no,
         cause=row.payload["reason"],
         resend=resend,
+        reason_code=row.payload["reason"],
         lines=quantities([content for _, contents in lost for content in contents]),
     )
 

@@ -23,10 +23,11 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.deciding.pushes import all_unshipped, outlives_an_amendment, post_cancel
 from stockbridge.activities.messages import OrderId
-from stockbridge.domain.carriers import TrackingStatus
-from stockbridge.domain.errors import Rejected
+from stockbridge.domain.carriers import GONE_WRONG, TrackingStatus
+from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.labels import matched_as
 from stockbridge.domain.orders import OrderLine
+from stockbridge.domain.reasons import code_of
 from stockbridge.ledger.requests import CancelLines, LineQuantity
 from stockbridge.records import inbox, messages, shipments
 from stockbridge.records.inbox import InboxRow
@@ -52,6 +53,8 @@ async def operate(desk: Desk, row: InboxRow) -> None:
     async with desk.engine.begin() as connection:
         order = await lock_open_order(connection, row)
         _expect_flag(row, order)
+        if verb == "retry_step":
+            await _expect_step(connection, row, order)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
         if verb != "use_address" or not outlives_an_amendment(order):
             await clear_attention(connection, row)
@@ -69,6 +72,7 @@ async def operate(desk: Desk, row: InboxRow) -> None:
 async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None:
     async with desk.reading.connect() as connection:
         order = await open_order(connection, row)
+        await _expect_step(connection, row, order)
         lines = await read_lines(connection, row)
         linked = await read_linked(connection, row)
     if _expires_nothing(row, order, lines):
@@ -87,6 +91,7 @@ async def _give_up(desk: Desk, row: InboxRow, *, only_backordered: bool) -> None
         order_ref=row.order_ref,
         only_backordered=only_backordered,
         linked=linked,
+        reason_code=code_of(row.payload.get("reason")),
         lines=tuple(
             LineQuantity(x.line_no, x.sku, x.site, None)
             for x in lines
@@ -120,6 +125,32 @@ def _expect_flag(row: InboxRow, order: Order) -> None:
 
 def _flagged(flag: Mapping[str, str] | None) -> str:
     return f"stuck at {flag['step']} ({flag['reason'].rstrip('.')})" if flag else "that needs nobody"
+
+
+async def _expect_step(connection: AsyncConnection, row: InboxRow, order: Order) -> None:
+    """Refuse an act that names a step which does not wait: whoever named it means another one, or another order."""
+    target = row.payload.get("target")
+    if not target or target == (order["attention"] or {}).get("step"):
+        return
+    name = (connection, row.tenant, row.order_ref)
+    steps = {step["step_id"] for step in await shipments.steps_of(*name) if step["state"] in shipments.OPEN}
+    told = {f"erp/{message['number']}" for message in await messages.waiting(*name)}
+    replaced = {replaced_step(made["shipment_no"]) for made in await shipments.of_order(*name)}
+    if target in steps | told | replaced:
+        return
+    if not any(_is_of(target, number) for number in await _gone_wrong(connection, row)):
+        raise _no_step(target)
+
+
+async def _gone_wrong(connection: AsyncConnection, row: InboxRow) -> set[str]:
+    """Name the parcels that a person was asked about, though the order may be flagged for something else since."""
+    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    return {box["tracking_number"] for box in boxes if box["tracking_status"] in GONE_WRONG} - {None}
+
+
+def _no_step(target: str) -> Rejected:
+    detail = f"The order has no step {target!r} that waits."
+    return Rejected("unknown_step", detail, [Fault("/target", "unknown_step", detail)], status=404)
 
 
 async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:
@@ -156,7 +187,7 @@ async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) 
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):
         return
-    raise Rejected("unknown_step", f"The order has no step {target!r} that waits.", status=404)
+    raise _no_step(target)
 
 
 async def _resend(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:

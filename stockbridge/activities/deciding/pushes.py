@@ -27,6 +27,7 @@ from stockbridge.activities.packing import to_put_back
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, status_of
+from stockbridge.domain.reasons import code_of
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import first_push, inbox, messages, orders, shipments, tracking
@@ -173,6 +174,7 @@ async def cancel(desk: Desk, row: InboxRow) -> None:
         order_ref=row.order_ref,
         lines=quantities(asked),
         linked=linked,
+        reason_code=code_of(row.payload.get("reason")),
     )
     await post_cancel(desk, row, request)
 

@@ -80,4 +80,4 @@ def decide(request: Request, draft: Draft) -> Answer:
         raise InvariantViolated(f"the ledger has no rule for {type(request).__name__}")
     answer = rule(request, draft)
     serve_queues(draft)
-    return answer
+    return {**answer, "reason_code": request.reason_code} if request.reason_code else answer

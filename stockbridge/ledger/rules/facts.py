@@ -89,7 +89,18 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
     draft.move(to, request.delta, 0)
     draft.move(other, -request.delta, 0)
-    return {"delta": request.delta, "stream_id": str(to.stream_id), "on_hand": draft.on_hand(to)}
+    return {
+        "delta": request.delta,
+        "stream_id": str(to.stream_id),
+        "on_hand": draft.on_hand(to),
+        "sku": key.sku,
+        "site": key.place.site,
+        "location_id": key.place.location_id,
+        "kind": key.place.kind.value,
+        "lot": key.lot,
+        "serial_number": key.serial_number,
+        "stock_status": to.key.stock_status.value,
+    }
 
 
 def count_missing(request: CountMissing, draft: Draft) -> Answer:
