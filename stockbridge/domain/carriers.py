@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -85,6 +86,10 @@ class Address:
     phone: str | None = None
     email: str | None = None
 
+    def reads_as(self, other: Address) -> bool:
+        """Say whether two are the same on a label: what is empty is not there."""
+        return all((mine or None) == (its or None) for mine, its in zip(astuple(self), astuple(other), strict=True))
+
 
 @dataclass(frozen=True)
 class ParcelRequest:
@@ -119,12 +124,34 @@ class LabeledParcel:
 
 
 @dataclass(frozen=True)
+class BookedTerms:
+    """What a carrier says a booking was for: the service, where to, and how heavy each parcel is, by its number."""
+
+    service_level: str
+    ship_to: Address
+    weights_g: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Booking:
-    """The carrier's answer: its own id of the booking, to void it by, and the parcels with their numbers."""
+    """The carrier's answer: its own id of the booking, to void it by, and the parcels with their numbers.
+
+    `terms` are None where the carrier does not tell them.
+    """
 
     reference: str
     booking_id: str
     parcels: tuple[LabeledParcel, ...]
+    terms: BookedTerms | None = field(default=None, compare=False)
+
+    def is_of(self, request: BookingRequest) -> bool:
+        """Say whether it is what a request asks for, as far as the carrier tells: it may be of another life."""
+        booked = {parcel.parcel_no for parcel in self.parcels}
+        wanted = {parcel.parcel_no: parcel.weight_g for parcel in request.parcels}
+        if booked != wanted.keys() or self.terms is None:
+            return booked == wanted.keys()
+        told = (self.terms.service_level, self.terms.weights_g)
+        return told == (request.service_level, wanted) and self.terms.ship_to.reads_as(request.ship_to)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
 
 ErpMessageKind = Literal[
     "accepted", "refused", "reserved", "backordered", "amended", "shipped", "delivered", "cancelled", "returned"
@@ -65,7 +67,67 @@ class ErpMessage:
 
 @dataclass(frozen=True)
 class ErpReceipt:
-    """The ERP's proof that it has our message: the document that it made, under our reference."""
+    """The ERP's proof that it has our message: the document that it made, under our reference.
+
+    `document` is what the ERP says is in it, where it was asked for it.
+    """
 
     reference: str
     document_no: str
+    document: ErpDocument | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class ErpDocument:
+    """What the ERP made of a message of ours, as far as it tells: an ERP may not tell all of it."""
+
+    kind: str
+    made_at: datetime
+    revision: int | None = None
+    shipment_no: str | None = None
+    lines: tuple[ErpLine, ...] | None = None
+
+    def tells(self, message: ErpMessage) -> bool:
+        """Say whether it is what a message tells, as far as the ERP says."""
+        about = self.shipment_no is None or self.shipment_no == message.shipment_no
+        same_revision = message.kind not in _OF_A_REVISION or self.revision in {None, message.revision}
+        if not (self.kind == message.kind and about and same_revision):
+            return False
+        return self.lines is None or _content(self.lines, message) == _content(message.lines, message)
+
+    def contradicts(self, message: ErpMessage) -> bool:
+        """Say whether it tells of the same goods' one way as a message, and something else of them."""
+        about = self.kind == message.kind and self.shipment_no is not None and self.shipment_no == message.shipment_no
+        return about and message.kind in _OF_A_SHIPMENT and not self.tells(message)
+
+
+_OF_A_REVISION: Final = frozenset({"accepted", "amended", "refused"})
+_OF_A_SHIPMENT: Final = frozenset({"shipped", "delivered"})
+"""What is told once of a shipment: twice would move the ERP's own stock twice."""
+_OF_GOODS: Final = _OF_A_SHIPMENT | {"returned"}
+"""Told of these is what moved; of the others, how an order stands, which the next one puts right."""
+
+_Content = list[tuple[object, ...]]
+
+
+def _content(lines: Sequence[ErpLine], message: ErpMessage) -> _Content:
+    """Return what lines say, of a message of that kind."""
+    if message.kind in _OF_GOODS:
+        return sorted((x.line_no, x.sku, x.quantity, x.lot or "", tuple(sorted(x.serial_numbers))) for x in lines)
+    return sorted((x.line_no, x.sku, x.quantity, x.ordered) for x in lines)
+
+
+def told_before(message: ErpMessage, found: Sequence[ErpReceipt], known: Collection[str]) -> ErpReceipt | None:
+    """Return the receipt by which the ERP has heard a message in a life that was forgotten.
+
+    `found` is all that the ERP has of the order since then, `known` the numbers of the documents that are others'. How
+    an order stands is not taken as told where the ERP has heard something else of that kind since: the latest counts.
+    """
+    told = [receipt for receipt in found if receipt.document and receipt.document.tells(message)]
+    free = [receipt for receipt in told if receipt.document_no not in known]
+    if message.kind in _OF_GOODS:
+        return next(iter(free), None)
+    since = [
+        x.document.made_at for x in found if x.document and x.document_no in known and x.document.kind == message.kind
+    ]
+    return next((x for x in free if x.document and all(made <= x.document.made_at for made in since)), None)

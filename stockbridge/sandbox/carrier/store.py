@@ -104,17 +104,20 @@ def shipments(connection: Connection, reference: str | None = None) -> list[dict
 
 
 def _shipment(connection: Connection, row: Row) -> dict[str, Any]:
-    receiver = _label_address(json.loads(row["ship_to"]))
+    ship_to = json.loads(row["ship_to"])
+    receiver = _label_address(ship_to)
     return {
         "shipment_id": _shipment_id(row["id"]),
         "reference": row["reference"],
         "service": row["service"],
+        "ship_to": ship_to,
         "status": row["status"],
         "booked_at": row["booked_at"],
         "parcels": [
             {
                 "parcel_no": parcel["parcel_no"],
                 "tracking_number": parcel["tracking_number"],
+                "weight_g": parcel["weight_g"],
                 "label_base64": base64.b64encode(label(parcel["tracking_number"], row["reference"], receiver)).decode(),
                 "label_media_type": MEDIA_TYPE,
             }

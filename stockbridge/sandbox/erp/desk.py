@@ -42,6 +42,16 @@ _ITEM_ELEMENTS = (
     ("WidthMm", "width_mm"),
     ("HeightMm", "height_mm"),
 )
+_LINE_ELEMENTS = (
+    ("LineNo", "line_no"),
+    ("Sku", "sku"),
+    ("Quantity", "quantity"),
+    ("Ordered", "ordered"),
+    ("Uom", "uom"),
+    ("Lot", "lot"),
+    ("MainLineNo", "main_line_no"),
+)
+_LINE_ORDER = ("LineNo", "Sku", "Quantity", "Ordered", "Uom", "Lot", "SerialNumbers", "MainLineNo")
 
 
 class ResultRefusedError(Exception):
@@ -116,7 +126,20 @@ def _document_element(document: store.Document) -> Any:
         E("Kind", document.kind),
         E("OrderNo", document.order_no),
         E("CreatedAt", document.created_at),
+        E("Revision", str(document.revision)),
+        *([E("ShipmentNo", shipment_no)] if (shipment_no := document.payload.get("shipment_no")) else ()),
+        E("Lines", *map(_line_element, document.payload["lines"])),
     )
+
+
+def _line_element(line: dict[str, Any]) -> Any:
+    """Write a line as it was told."""
+    numbers = [E("SerialNumber", number) for number in line.get("serial_numbers", ())]
+    parts = {
+        **{name: E(name, str(line[key])) for name, key in _LINE_ELEMENTS if key in line},
+        **({"SerialNumbers": E("SerialNumbers", *numbers)} if numbers else {}),
+    }
+    return E("Line", *(parts[name] for name in _LINE_ORDER if name in parts))
 
 
 def _get_item(connection: Connection, query: dict[str, Any]) -> Any:

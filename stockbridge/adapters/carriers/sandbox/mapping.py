@@ -18,6 +18,7 @@ from stockbridge.adapters.carriers.sandbox import payloads
 from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
 from stockbridge.domain.carriers import (
     Address,
+    BookedTerms,
     Booking,
     BookingRequest,
     LabeledParcel,
@@ -170,7 +171,27 @@ def _booking(shipment: payloads.Shipment) -> Booking:
         LabeledParcel(parcel.parcel_no, parcel.tracking_number, parcel.label_base64, parcel.label_media_type)
         for parcel in shipment.parcels
     )
-    return Booking(shipment.reference, shipment.shipment_id, parcels)
+    return Booking(shipment.reference, shipment.shipment_id, parcels, _terms(shipment))
+
+
+def _terms(shipment: payloads.Shipment) -> BookedTerms | None:
+    """Read what a booking was for, where all of it is told."""
+    weights = {parcel.parcel_no: parcel.weight_g for parcel in shipment.parcels if parcel.weight_g is not None}
+    to = shipment.ship_to
+    if shipment.service is None or to is None or len(weights) < len(shipment.parcels):
+        return None
+    address = Address(
+        name=to.name,
+        street=tuple(to.street_lines),
+        postal_code=to.postal_code,
+        city=to.city,
+        country=to.country_code,
+        company=to.company,
+        state=to.state,
+        phone=to.phone,
+        email=to.email,
+    )
+    return BookedTerms(shipment.service, address, weights)
 
 
 def _event(scan: payloads.Scan, tracking_number: str) -> TrackingEvent:

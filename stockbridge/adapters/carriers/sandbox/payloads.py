@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints, ValidationError
 
 
 def _as_list(value: object) -> object:
@@ -40,6 +40,13 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterVal
 _Words = Annotated[str | None, BeforeValidator(_text_or_none)]
 
 
+def _number_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_Number = Annotated[int | None, BeforeValidator(_number_or_none)]
+
+
 class Parcel(BaseModel):
     """A booked parcel, with its label."""
 
@@ -47,15 +54,42 @@ class Parcel(BaseModel):
     tracking_number: _Text
     label_base64: Annotated[bytes, BeforeValidator(_decoded)]
     label_media_type: _Text
+    weight_g: _Number = None
+
+
+class ShipTo(BaseModel):
+    """Where a booking goes to."""
+
+    name: str
+    street_lines: _OneOrMany[str]
+    postal_code: str
+    city: str
+    country_code: str
+    company: _Words = None
+    state: _Words = None
+    phone: _Words = None
+    email: _Words = None
+
+
+def _ship_to_or_none(value: object) -> ShipTo | None:
+    try:
+        return ShipTo.model_validate(value)
+    except ValidationError:
+        return None
+
+
+_ShipTo = Annotated[ShipTo | None, BeforeValidator(_ship_to_or_none)]
 
 
 class Shipment(BaseModel):
-    """A booking. Only lists of bookings say whether it was voided."""
+    """A booking. Only lists of bookings say whether it was voided, and what it was for."""
 
     shipment_id: _Text
     reference: str
     parcels: _OneOrMany[Parcel]
     status: str = "booked"
+    service: _Words = None
+    ship_to: _ShipTo = None
 
 
 class Shipments(RootModel[_OneOrMany[Shipment]]):

@@ -15,7 +15,7 @@ from lxml import etree
 
 from stockbridge.adapters.erp.soap.contract import ContractBroken, SoapFault
 from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
-from stockbridge.domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpReceipt
+from stockbridge.domain.erp import ErpDocument, ErpLine, ErpMessage, ErpMessageKind, ErpReceipt
 from stockbridge.domain.errors import Rejected, StockbridgeError, Unavailable
 
 FIND = "FindDocuments"
@@ -89,7 +89,35 @@ def oldest_receipt(result: Mapping[str, Any], reference: str) -> ErpReceipt | No
     if not ours:
         return None
     oldest = min(ours, key=lambda document: document["CreatedAt"])
-    return ErpReceipt(reference, _document_no(oldest))
+    return ErpReceipt(reference, _document_no(oldest), _document(oldest))
+
+
+def _document(told: Mapping[str, Any]) -> ErpDocument:
+    """Read what is in a document. What an older contract does not tell is None."""
+    lines = (told.get("Lines") or {}).get("Line")
+    return ErpDocument(
+        kind=told["Kind"],
+        made_at=_made_at(told["CreatedAt"]),
+        revision=told.get("Revision"),
+        shipment_no=told.get("ShipmentNo"),
+        lines=None if lines is None else tuple(map(_told_line, lines)),
+    )
+
+
+def _made_at(told: datetime | str) -> datetime:
+    return told if isinstance(told, datetime) else datetime.fromisoformat(told)
+
+
+def _told_line(line: Mapping[str, Any]) -> ErpLine:
+    return ErpLine(
+        line_no=int(line["LineNo"]),
+        sku=line["Sku"],
+        quantity=int(line["Quantity"]),
+        ordered=int(line["Ordered"]),
+        uom=line["Uom"],
+        lot=line.get("Lot"),
+        serial_numbers=tuple((line.get("SerialNumbers") or {}).get("SerialNumber") or ()),
+    )
 
 
 def refusal(fault: SoapFault) -> StockbridgeError | Unreadable:
