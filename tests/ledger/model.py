@@ -54,6 +54,15 @@ def _wait_less(line: Line, quantity: int) -> None:
     line["later"] = tuple((place, waits) for place, waits in later if waits)
 
 
+def _take_back(line: Line, quantity: int) -> int:
+    """Let a line want again what lies in staging for it. Returns how much."""
+    back = min(quantity, int(line["to_put_back"]))
+    line["to_put_back"] -= back
+    line["picked"] += back
+    line["reserved"] += back
+    return back
+
+
 def _serve(line: Line, place: int, quantity: int) -> None:
     """Let a line wait for less of what it has waited for since then."""
     line["backordered"] -= quantity
@@ -150,6 +159,9 @@ class Model:
     def _keep(self, order: str, before: dict[str, int]) -> None:
         """Let an order's own lines have what it lets go of and they wait for, before anybody else."""
         own = [(key, line) for key, line in self.lines.items() if key[0] == order]
+        for _, line in own:
+            for place, quantity in ((line["place"], _first(line)), *line["later"]):
+                _serve(line, place, _take_back(line, quantity))
         waiting = [
             (place, key[1], quantity, key, line)
             for key, line in own
@@ -199,6 +211,7 @@ class Model:
 
     def _raise(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
         short = False
+        raised: list[tuple[int, str, int, bool]] = []
         for (number, sku), quantity in wanted.items():
             new = (order, number, sku) not in self.lines
             line = self.lines.setdefault((order, number, sku), {**NOTHING, "place": self.clock})
@@ -209,14 +222,13 @@ class Model:
             if line["shipped"] and not line["reserved"] and not line["backordered"]:
                 raise Refused  # all of it has left: nobody works on it any more
             line["ordered"] += more
-            back = min(more, line["to_put_back"])
-            line["to_put_back"] -= back
-            line["picked"] += back
-            line["reserved"] += back
-            back += self._take_over((order, number, sku), line, more - back)
-            got = self.take_free(sku, more - back)
+            raised.append((number, sku, more - _take_back(line, more), new))
+        for number, sku, more, new in raised:
+            line = self.lines[order, number, sku]
+            over = self._take_over((order, number, sku), line, more)
+            got = self.take_free(sku, more - over)
             line["reserved"] += got
-            missing = more - back - got
+            missing = more - over - got
             short = short or (missing > 0 and policy == "reject")
             if policy == "partial":
                 line["cancelled"] += missing
@@ -366,9 +378,13 @@ class Model:
         unpicked = min(quantity - waiting, line["reserved"] - line["picked"])
         line["reserved"] -= unpicked
         self.give_free(sku, unpicked)
-        cancelled = min(quantity - waiting - unpicked, line["cancelled"])
+        picked = min(quantity - waiting - unpicked, line["picked"])
+        line["picked"] -= picked
+        line["reserved"] -= picked
+        line["to_put_back"] += picked
+        cancelled = min(quantity - waiting - unpicked - picked, line["cancelled"])
         line["cancelled"] -= cancelled
-        line["ordered"] += quantity - waiting - unpicked - cancelled
+        line["ordered"] += quantity - waiting - unpicked - picked - cancelled
 
     def deliver(self, key: Key, quantity: int) -> None:
         line = self.lines[key]

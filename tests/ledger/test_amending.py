@@ -175,6 +175,20 @@ async def test_an_increase_takes_what_is_to_be_put_back_for_another_line_of_its_
     assert (await warehouse.line("SO-1", 1)).to_put_back == 0
 
 
+async def test_a_line_takes_its_own_back_before_another_line_takes_it_over(warehouse: Warehouse) -> None:
+    await _stocked(warehouse, 4)
+    await warehouse.post(warehouse.receipt("CUP", 4))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 1), (2, "MUG", 1)))
+    await warehouse.post(warehouse.pick("SO-1", 2, "MUG", 1))
+    await warehouse.post(warehouse.order("SO-1", (1, "CUP", 1), (2, "CUP", 1)))
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2), (2, "MUG", 1)))
+
+    first, second = [await warehouse.line("SO-1", n, "MUG") for n in (1, 2)]
+    assert (first.reserved, first.picked) == (2, 0)
+    assert (second.reserved, second.picked, second.to_put_back) == (1, 1, 0)
+
+
 async def test_a_line_that_named_another_lot_does_not_get_what_its_order_lets_go_of(warehouse: Warehouse) -> None:
     await warehouse.post(warehouse.receipt("MILK", 4, lot="A"))
     await warehouse.post(warehouse.receipt("MILK", 2, lot="B"))

@@ -15,6 +15,9 @@ def serve_own_lines(draft: Draft, order_ref: str) -> None:
     lines = draft.lines_of(order_ref)
     if not any(line.backordered for line in lines) or not draft.lines_changed():
         return
+    for turn in turns(lines):
+        if line := draft.line(line_key(turn.line)):
+            line.wait_less(take_back(draft, line, turn.quantity), since=turn.since)
     unwanted = [line for line in lines if line.to_put_back]
     for turn in turns(lines):
         if line := draft.line(line_key(turn.line)):
@@ -25,6 +28,18 @@ def serve_own_lines(draft: Draft, order_ref: str) -> None:
                 if bucket.stream.pool_id == pool_of(line) and draft.suits(line, bucket.stream)
             ]
             line.wait_less(got + promise(draft, line, turn.quantity - got, freed), since=turn.since)
+
+
+def take_back(draft: Draft, line: OrderLine, quantity: int) -> int:
+    """Let a line want again what lies in staging for it, to be put back, as far as it suits. Returns how much."""
+    if not line.to_put_back:
+        return 0
+    held = sum(held for stream, held in draft.holds(line, STAGING) if draft.suits(line, stream))
+    back = max(0, min(quantity, line.to_put_back, held - line.picked))
+    line.to_put_back -= back
+    line.reserved += back
+    line.picked += back
+    return back
 
 
 def take_over(draft: Draft, line: OrderLine, quantity: int, others: Iterable[OrderLine]) -> int:

@@ -10,7 +10,6 @@ from stockbridge.domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
 from stockbridge.ledger.book import Draft, LineKey, line_key
 from stockbridge.ledger.requests import AmendOrder, CancelLines, Demand
 from stockbridge.ledger.rules.holding import (
-    STAGING,
     Answer,
     follow,
     give_up,
@@ -20,7 +19,7 @@ from stockbridge.ledger.rules.holding import (
     reserve,
     too_much,
 )
-from stockbridge.ledger.rules.own_lines import serve_own_lines, take_over
+from stockbridge.ledger.rules.own_lines import serve_own_lines, take_back, take_over
 
 
 def amend(request: AmendOrder, draft: Draft) -> Answer:
@@ -35,11 +34,15 @@ def amend(request: AmendOrder, draft: Draft) -> Answer:
         except Rejected as refusal:
             faults.append(_fault(request, line.line_no, refusal))
     if not faults:
+        raised = [
+            (line, _raise(draft, line, demand.ordered - line.ordered))
+            for key, demand in wanted.items()
+            for line in (draft.line(key) or draft.add_line(key, _new_line(request, demand)),)
+        ]
         unwanted = [line for line in known if line.to_put_back]
-        for key, demand in wanted.items():
-            line = draft.line(key) or draft.add_line(key, _new_line(request, demand))
+        for line, quantity in raised:
             try:
-                _raise(draft, line, demand.ordered - line.ordered, unwanted)
+                _meet(draft, line, quantity, unwanted)
             except Rejected as refusal:
                 faults.append(_fault(request, line.line_no, refusal))
     if faults:
@@ -135,25 +138,21 @@ def _new_line(request: AmendOrder, demand: Demand) -> OrderLine:
     )
 
 
-def _raise(draft: Draft, line: OrderLine, quantity: int, unwanted: Sequence[OrderLine]) -> None:
-    """Add demand: take back what lies in staging for it or other lines, then reserve, then what the policy says."""
+def _raise(draft: Draft, line: OrderLine, quantity: int) -> int:
+    """Add demand, met first by what lies in staging for the line and was no longer wanted. Returns what is missing.
+
+    Every line takes its own back before another one takes it over: nothing is let go of and taken again (I8).
+    """
     if quantity <= 0:
-        return
-    line.ordered += quantity
-    back = min(quantity, _to_take_back(draft, line))
-    line.to_put_back -= back
-    line.reserved += back
-    line.picked += back
-    back += take_over(draft, line, quantity - back, unwanted)
-    _short(draft, line, quantity - back - reserve(draft, line, quantity - back))
-
-
-def _to_take_back(draft: Draft, line: OrderLine) -> int:
-    """Count what lies in staging, no longer wanted, that is what is wanted now."""
-    if not line.to_put_back:
         return 0
-    held = sum(held for stream, held in draft.holds(line, STAGING) if draft.suits(line, stream))
-    return max(0, min(line.to_put_back, held - line.picked))
+    line.ordered += quantity
+    return quantity - take_back(draft, line, quantity)
+
+
+def _meet(draft: Draft, line: OrderLine, quantity: int, unwanted: Sequence[OrderLine]) -> None:
+    """Meet demand by what other lines do not want any more, then by what is free, then as the policy says."""
+    quantity -= take_over(draft, line, quantity, unwanted)
+    _short(draft, line, quantity - reserve(draft, line, quantity))
 
 
 def _short(draft: Draft, line: OrderLine, quantity: int) -> None:
