@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stockbridge.activities.deciding.operators import ask_for_a_person
+from stockbridge.activities.deciding.desk import ask_for_a_person
 from stockbridge.activities.messages import OrderId
 from stockbridge.records import keys, orders
 
