@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Path, Response
@@ -17,11 +18,11 @@ from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.resolving import Faults, named, stocked_product
 from stockbridge.api.said import Part, Said, asked, canonical, digest
-from stockbridge.api.services import Services
+from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Day, Key
 from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.domain.inbound import InboundLine, amend, cancel, status_of
-from stockbridge.records import catalog, inbound
+from stockbridge.records import catalog, inbound, places
 from stockbridge.records.catalog import Product
 from stockbridge.records.inbound import InboundOrder
 
@@ -85,7 +86,7 @@ async def put_inbound(
     created = None
     while created is None:  # where a twin was faster, it is found at the second look
         async with services.engine.begin() as connection:
-            created = await _Taking(connection, caller.tenant, said).take()
+            created = await _Taking(services, connection, caller.tenant, said).take()
     response.status_code = 201 if created else 200
     async with services.reading() as connection:
         return _view(await found_order(connection, caller.tenant, said.settle().po_no))
@@ -94,7 +95,8 @@ async def put_inbound(
 class _Taking:
     """A purchase order on its way in, in a transaction."""
 
-    def __init__(self, connection: AsyncConnection, tenant: str, said: Said[Inbound]) -> None:
+    def __init__(self, services: ApiServices, connection: AsyncConnection, tenant: str, said: Said[Inbound]) -> None:
+        self._services = services
         self._connection = connection
         self._tenant = tenant
         self._said = said
@@ -158,10 +160,22 @@ class _Taking:
         site = part.get("site")
         if site is not None and site not in await catalog.sites_with_staging(self._connection, self._tenant, [site]):
             faults.add(part, "site", "unknown_site", f"There is no site {site}")
+        await self._check_day(faults, part)
         faults.duplicate_lines(parts)
         frozen = {(x.line_no, x.sku, x.uom): x.factor for x in known.lines if x.expected} if known else {}
         resolved = [_expected(faults, line, products, frozen) for line in parts]
         return faults.found, [line for line in resolved if line is not None]
+
+    async def _check_day(self, faults: Faults, part: Part) -> None:
+        """Note an order that is dated ahead, by the day of its site. When it is expected is a plan."""
+        told = part.get("order_date")
+        if told is None:
+            return
+        now, zone = await places.clock_of(self._connection, self._tenant, part.get("site") or "")
+        today = self._services.ledger.days.today(zone, now + self._services.window.ahead)
+        if date.fromisoformat(told) > today:
+            detail = f"{told} is later than today, which is {today} at the site"
+            faults.add(part, "order_date", "time_in_future", detail)
 
 
 def _expected(

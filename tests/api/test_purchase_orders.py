@@ -173,6 +173,12 @@ async def test_an_amendment_is_checked_whole_and_changes_nothing_if_it_is_refuse
     assert (await shop.get(f"{INBOUND}/PO-7")).json()["revision"] == 1
 
 
+async def test_an_order_is_not_dated_ahead_but_may_be_expected_in_years(shop: Door) -> None:
+    refused = await shop.post(INBOUND, po(1, order_date="2199-01-01", expected_date="2199-01-01"))
+    assert faults_of(refused) == [("/order_date", "time_in_future")]
+    assert (await shop.made(INBOUND, po(1, expected_date="2199-01-01")))["expected_date"] == "2199-01-01"
+
+
 async def test_one_of_two_revisions_with_one_number_is_taken(shop: Door) -> None:
     for first in (1, 2):
         said = [po(first, mugs(10 + number)) for number in range(8)]

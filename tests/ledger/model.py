@@ -132,6 +132,13 @@ class Model:
         self.give_free(sku, quantity)
         self.serve()
 
+    def take_back(self, sku: str, quantity: int, place: str) -> None:
+        """Take a receipt back: what is not free any more was promised last."""
+        if place != self.bin_of(sku) or quantity > self.bin(sku):
+            raise Refused
+        self._lose(sku, quantity)
+        self.put(sku, "supplier/HAM", quantity)
+
     def order(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
         """Bring an order to what is wanted now."""
         self.clock += 1

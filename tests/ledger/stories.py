@@ -22,7 +22,7 @@ from stockbridge.domain.errors import Conflict, Rejected, Unavailable
 from stockbridge.domain.orders import QUANTITIES
 from stockbridge.domain.stock import Place, StockStatus
 from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import Request
+from stockbridge.ledger.requests import ReceiveStock, Request
 from stockbridge.ledger.writer import Attachment, LedgerWriter
 from stockbridge.runtime.polling import until
 from stockbridge.runtime.settings import sqlalchemy_url
@@ -226,6 +226,14 @@ class Story(RuleBasedStateMachine):
         to = OTHER_BIN if self.model.bin_of(sku) == BIN.location_id else BIN
         request = self.warehouse.move(sku, self.model.bin(sku), self.place(sku), to)
         self.ask(Asked(request, lambda model: model.move(sku, to.location_id)))
+
+    @precondition(lambda self: any(isinstance(request, ReceiveStock) for request, _ in self.told))
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        received = data.draw(st.sampled_from([told for told, _ in self.told if isinstance(told, ReceiveStock)]))
+        (line,) = received.lines
+        request, place = self.warehouse.take_back(received), received.place.location_id
+        self.ask(Asked(request, lambda model: model.take_back(line.sku, line.quantity, place)))
 
     @rule(sku=skus, quantity=few)
     def damage(self, sku: str, quantity: int) -> None:

@@ -35,6 +35,7 @@ from stockbridge.ledger.requests import (
     Request,
     ReturnedLine,
     ReturnGoods,
+    ReverseReceipt,
 )
 from stockbridge.ledger.writer import LedgerWriter
 
@@ -85,6 +86,15 @@ class Warehouse:
         """Make the receipt of one line."""
         line = ReceivedLine(sku, quantity, lot, expires_on, serials, stock_status)
         return ReceiveStock(**self._common(key, occurred_at=occurred_at), place=place, lines=(line,))
+
+    def take_back(self, received: ReceiveStock) -> ReverseReceipt:
+        """Make the reversal of a receipt."""
+        goods = tuple(
+            (StreamKey(self.tenant, line.sku, received.place, line.lot, serial, line.stock_status), each)
+            for line in received.lines
+            for serial, each in ([(serial, 1) for serial in line.serial_numbers] or [("", line.quantity)])
+        )
+        return ReverseReceipt(**self._common(None), goods=goods)
 
     def order(
         self,
