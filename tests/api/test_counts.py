@@ -63,6 +63,7 @@ async def test_what_a_picker_did_not_find_is_to_be_counted(missed: Door) -> None
         "found": None,
         "written_off": None,
         "counted_by": None,
+        "note": None,
         "done_at": None,
     }
     assert "stockbridge_open_counts" in (await missed.http.get("/metrics")).text
