@@ -186,11 +186,26 @@ async def _use_another_address(order: Order) -> httpx.Response:
     return await operator("use_address", address_id=stored.json()["address_id"])(order)
 
 
-def scan(status: str) -> Change:
+TO_COME: Final = "2199-01-01T00:00:00+00:00"
+
+
+async def _picked_to_come(order: Order) -> httpx.Response:
+    return await order.pick(MUGS(1), pick_no="P-2", occurred_at=TO_COME)
+
+
+async def _handed_over_to_come(order: Order) -> httpx.Response:
+    return await order.hand_over(occurred_at=TO_COME)
+
+
+async def _returned_to_come(order: Order) -> httpx.Response:
+    return await order.take_back({"line_no": 1, "quantity": 1}, return_no="R-2", occurred_at=TO_COME)
+
+
+def scan(status: str, **fields: object) -> Change:
     """Hear from the carrier."""
 
     async def change(order: Order) -> httpx.Response:
-        return await order.scan(status)
+        return await order.scan(status, **fields)
 
     return change
 
@@ -274,6 +289,11 @@ CHANGES: Final[dict[str, Change]] = {
     "use_address": _use_another_address,
     "retry_step, of a label that the carrier cancelled": _buy_another_label,
     "resend_to_erp": operator("resend_to_erp"),
+    # What a clock says that can't be right.
+    "picked, at a time to come": _picked_to_come,
+    "handed over, at a time to come": _handed_over_to_come,
+    "returned in part, at a time to come": _returned_to_come,
+    "delivered, at a time to come": scan("delivered", occurred_at=TO_COME),
     # What a carrier says.
     **{f"the carrier says {status}": scan(status) for status in TrackingStatus},
     "the carrier scans a label that was replaced": scan_of_a_replaced_label(

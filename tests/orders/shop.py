@@ -164,9 +164,9 @@ class Order:
         """Say something to the order."""
         return await self.shop.say(f"orders/{self.order_no}/{path}", body)
 
-    async def pick(self, *lines: Body, pick_no: str = "P-1", short: bool = False) -> httpx.Response:
+    async def pick(self, *lines: Body, pick_no: str = "P-1", short: bool = False, **fields: Any) -> httpx.Response:
         """Confirm a pick."""
-        return await self.say("picks", {"pick_no": pick_no, "lines": list(lines), "short": short})
+        return await self.say("picks", {"pick_no": pick_no, "lines": list(lines), "short": short, **fields})
 
     async def ship(self) -> httpx.Response:
         """Ship what is picked."""
@@ -175,9 +175,9 @@ class Order:
             self.tracking_number = answer.json()["parcels"][0]["tracking_number"]
         return answer
 
-    async def hand_over(self) -> httpx.Response:
+    async def hand_over(self, **fields: Any) -> httpx.Response:
         """Give the parcels away."""
-        return await self.say(f"shipments/{self.order_no}-1/handover", {"handover_no": "H-1"})
+        return await self.say(f"shipments/{self.order_no}-1/handover", {"handover_no": "H-1", **fields})
 
     async def authorize_return(self, *lines: Body) -> httpx.Response:
         """Let goods come back by authorization RMA-1."""

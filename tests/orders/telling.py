@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 
 from stockbridge.runtime.clients import SANDBOX
@@ -15,7 +17,8 @@ def said(answer: httpx.Response) -> str:
     if answer.is_success:
         return str(body.get("outcome") or answer.status_code)
     reasons = sorted({fault["detail"] for fault in body.get("errors") or ()} or {body["detail"]})
-    return f"{answer.status_code} {body['type'].removeprefix('/problems/')}: {' '.join(reasons)}"
+    told = f"{answer.status_code} {body['type'].removeprefix('/problems/')}: {' '.join(reasons)}"
+    return re.sub(r"which is \S+Z", "which is NOW", told)
 
 
 SHOWN = ("reserved", "picked", "backordered", "to_put_back", "shipped", "delivered", "returned", "cancelled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from .hub import Hub
 from .partners import Partners
@@ -112,6 +113,24 @@ async def test_a_step_is_skipped_by_whoever_dealt_with_it_and_the_others_go_on(h
     await hub.until_told("SO-1", "reserved")
     assert not (await hub.must_have("SO-1"))["needs_attention"]
     assert [m["state"] for m in await hub.messages("SO-1")] == ["skipped", "done"]
+
+
+async def test_a_message_that_an_older_build_let_be_dated_ahead_is_told_all_the_same(
+    hub: Hub, partners: Partners
+) -> None:
+    await hub.receive("MUG", 10)
+    await partners.erp_fault("down")
+    await hub.push("SO-1", {1: ("MUG", 10)})
+    await hub.pick("SO-1", {1: ("MUG", 10)})
+    await hub.ship("SO-1")
+    await hub.until_labeled("SO-1")
+    await hub.hand_over("SO-1")
+    async with hub.engine.begin() as connection:
+        dated = """update records.erp_message set payload = payload || '{"occurred_at": "2190-01-01T00:00:00+00:00"}'
+          where tenant = :tenant and kind = 'shipped'"""
+        await connection.execute(text(dated), {"tenant": hub.tenant})
+    await partners.behave()
+    await hub.until_told("SO-1", "accepted", "reserved", "shipped")
 
 
 async def test_a_message_is_told_again_in_its_place_under_a_new_reference(hub: Hub, partners: Partners) -> None:
