@@ -6,7 +6,7 @@ A step that may have been carried out unheard is asked for by reference before i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,14 +16,35 @@ from stockbridge.activities import messages as m
 from stockbridge.activities import replaced_labels
 from stockbridge.activities.bookkeeping import refresh_status, replaced_step
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
 from stockbridge.driver import alone
-from stockbridge.records import events, labels, orders, outbox, shipments
+from stockbridge.records import events, labels, orders, outbox, restorations, shipments
+from stockbridge.records.restorations import Memory
 
 _SENT: Final = frozenset({"sent", "unknown"})
+
+FORGOTTEN_VERSIONS: Final = 3
+"""How often a label may have been bought again since the backup, so that what was bought is still found."""
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """A label that is going to be bought: its row as it was before, what is booked, and of whom."""
+
+    row: dict[str, Any]
+    request: BookingRequest
+    port: CarrierPort
+
+
+class _Settled:
+    """A label of which nothing is left to do."""
+
+
+_SETTLED: Final = _Settled()
 
 
 class CarrierActivities:
@@ -33,41 +54,75 @@ class CarrierActivities:
         self._engine = engine
         self._reading = alone(engine)
         self._carriers = carriers
+        self._recalling = Recalling(engine)
 
     @activity.defn
     async def book_label(self, step: m.CarrierStep) -> m.OrderWork:
         """Book a shipment and keep its labels. A second run finds the booking by our reference."""
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
+            memory = await self._recalling.before_sending(step)
             before = await self._claim(step)
-            if before is not None:
-                row, request, port = before
-                booking = await self._find(port, row) or await self._book(port, step, request)
-                await self._keep(step, row, booking)
+            if before is None:
+                await self._recalling.is_gone(step, memory)
+            elif isinstance(before, _Claimed):
+                booking = await self._find(before, memory) or await self._book(before.port, step, before.request)
+                await self._keep(step, before.row, booking)
             return await self._work(order)
 
-    async def _claim(self, step: m.CarrierStep) -> tuple[dict[str, Any], BookingRequest, CarrierPort] | None:
-        """Mark a label as sent, unless it is done or no longer wanted. Returns the row as it was before."""
+    async def _claim(self, step: m.CarrierStep) -> _Claimed | _Settled | None:
+        """Mark a label as sent, unless it is done or no longer wanted. None where there is no such step."""
         async with self._engine.begin() as connection:
             order = await _lock(connection, step)
             row = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
-            if row["state"] not in shipments.OPEN:
+            if row is None or order is None:
                 return None
+            if row["state"] not in shipments.OPEN:
+                return _SETTLED
             if row["withdrawn"]:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
-                return None
+                return _SETTLED
             request = _request(row, order)
             await labels.asked_for(connection, row, row["carrier"] or order["carrier"])
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-            return row, request, self._port(row, order)
+            return _Claimed(row, request, self._port(row, order))
 
     def _port(self, row: dict[str, Any], order: orders.Order) -> CarrierPort:
         """Return the carrier that a step is asked of: the order may have another one by now."""
         return port_of(self._carriers, row["carrier"] or order["carrier"])
 
-    async def _find(self, port: CarrierPort, row: dict[str, Any]) -> Booking | None:
-        """Ask by our reference, if an earlier attempt may have been carried out."""
+    async def _find(self, claimed: _Claimed, memory: Memory) -> Booking | None:
+        """Ask by our reference, if it may have been booked: by an attempt of ours, or in a life that was forgotten."""
+        row, port = claimed.row, claimed.port
+        if memory.asks_first(row["created_at"]):
+            return await self._recall(claimed)
         return await port.find(row["reference"]) if row["state"] in _SENT else None
+
+    async def _recall(self, claimed: _Claimed) -> Booking | None:
+        """Find a booking of the shipment that is what we would book now, under this version or a forgotten one.
+
+        Another one under this very reference is of a life that is over: voided, for nobody could tell the two apart.
+        """
+        row = claimed.row
+        for version in range(row["version"], row["version"] + 1 + FORGOTTEN_VERSIONS):
+            found = await claimed.port.find(shipments.label_reference(row, version))
+            if found is None or await self._is_of_another_step(row, found.booking_id):
+                continue
+            if found.is_of(claimed.request):
+                return found
+            if version == row["version"]:
+                await self._undo(claimed, found.booking_id)
+        return None
+
+    async def _undo(self, claimed: _Claimed, booking_id: str) -> None:
+        await claimed.port.void(booking_id)
+        async with self._engine.begin() as connection:
+            name = (claimed.row["tenant"], claimed.row["order_ref"])
+            await restorations.settle_booking(connection, *name, booking_id)
+
+    async def _is_of_another_step(self, row: dict[str, Any], booking_id: str) -> bool:
+        async with self._reading.connect() as connection:
+            return await labels.is_known_booking(connection, row["tenant"], row["carrier"], row["step_id"], booking_id)
 
     async def _book(self, port: CarrierPort, step: m.CarrierStep, request: BookingRequest) -> Booking:
         try:
@@ -103,7 +158,7 @@ class CarrierActivities:
                     label_media_type=labeled.label_media_type,
                 )
             await refresh_status(connection, [(step.tenant, step.order_ref)])
-            if (order["attention"] or {}).get("step") == replaced_step(step.shipment_no):
+            if order is not None and (order["attention"] or {}).get("step") == replaced_step(step.shipment_no):
                 named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
                 await replaced_labels.look(connection, named, step.shipment_no)
 
@@ -112,28 +167,34 @@ class CarrierActivities:
         """Void a label. Voiding what was never bought, or is void already, succeeds."""
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
-            await self._void(step)
+            memory = await self._recalling.before_sending(step)
+            if not await self._void(step):
+                await self._recalling.is_gone(step, memory)
             return await self._work(order)
 
-    async def _void(self, step: m.CarrierStep) -> None:
+    async def _void(self, step: m.CarrierStep) -> bool:
+        """Void a label. Says no where there is no such step."""
         async with self._engine.begin() as connection:
             order = await _lock(connection, step)
-            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row is None or order is None:
+                return False
             if row["state"] not in shipments.OPEN:
-                return
+                return True
             label_id = f"label/{row['shipment_no']}/{row['version']}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
         port = self._port(row, order)
         booking_id = label["booking_id"] or await self._find_unheard(port, step, label)
         if booking_id is not None and not await self._ask_void(port, step, booking_id):
-            return
+            return True
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
             await _lock(connection, step)
             await shipments.move_step(connection, step.tenant, step.order_ref, label_id, state, booking_id=booking_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
+        return True
 
     async def _find_unheard(self, port: CarrierPort, step: m.CarrierStep, label: shipments.Step) -> str | None:
         """Find the booking of a label whose answer never came; its numbers are kept, too."""
@@ -173,10 +234,10 @@ def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:
     return carriers[carrier]
 
 
-async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Order:
-    """Return the order of a step, and let nobody change it meanwhile."""
+async def _lock(connection: AsyncConnection, step: m.CarrierStep) -> orders.Order | None:
+    """Return the order of a step, if it is there, and let nobody change it meanwhile."""
     name = (step.tenant, step.order_ref)
-    return (await orders.lock(connection, [name]))[name]
+    return (await orders.lock(connection, [name])).get(name)
 
 
 async def _note_numbers(connection: AsyncConnection, row: shipments.Step, booking: Booking, *, in_use: bool) -> None:

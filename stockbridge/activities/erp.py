@@ -5,10 +5,10 @@ zeep is synchronous, so these are plain functions on the worker's thread pool, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import structlog
 from sqlalchemy import Engine
@@ -18,17 +18,21 @@ from stockbridge.activities import messages as m
 from stockbridge.activities import work
 from stockbridge.activities.failures import as_failures
 from stockbridge.adapters.erp.port import ErpPort
-from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt
+from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.ledger.writer import translating
 from stockbridge.records import feed
+from stockbridge.records.restorations import words_of
 
 ENOUGH_S: Final = 5.0
 """After so long a run tells nothing more: it ends well before its time is up."""
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 """A message as it was claimed."""
+
+FORGOTTEN_NUMBERS: Final = 3
+"""So many numbers of a feed may be missing at the ERP, as skipped ones are, before it has heard no more."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +55,9 @@ class ErpActivities:
         until = monotonic() + ENOUGH_S
         with as_failures():
             row = self._claim(step)
-            behind = self._tell(row, until) if row else None
+            if row is None and self._is_gone(step):
+                return m.Told(number=0, work=self._work(step))
+            behind = self._tell(row, until, step.epoch) if row else None
         told, last = step.number, row
         while (row := behind) is not None:
             try:
@@ -77,19 +83,84 @@ class ErpActivities:
         with self._engine.connect() as connection:
             return feed.claim(connection, step.tenant, step.order_ref, step.number)
 
-    def _tell(self, row: Row, until: float) -> Row | None:
+    def _is_gone(self, step: m.ErpStep) -> bool:
+        """Say whether a message is remembered from before a restore that was told of. Raises where none was."""
+        with self._engine.connect() as connection:
+            epoch = feed.gone(connection, step.tenant, step.order_ref, step.number)
+        if epoch is not None and step.epoch >= epoch:
+            self._miss(step.tenant, step.order_ref, f"message {step.number} of order {step.order_ref}")
+        return epoch is not None
+
+    def _miss(self, tenant: str, order_ref: str, what: str) -> NoReturn:
+        with self._engine.connect() as connection:
+            feed.note_missing(connection, tenant, order_ref, what)
+        raise Unavailable(words_of(what))
+
+    def _work(self, step: m.ErpStep) -> m.OrderWork:
+        with self._engine.connect() as connection:
+            return work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+
+    def _tell(self, row: Row, until: float, remembered: int = 0) -> Row | None:
         """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""
+        self._check_may_tell(row, remembered)
         if row["label_is_to_come"]:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
             self._failed(row, row["state"], "waits for the label")
             raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
         port = self._port(row)
-        maybe_done = row["attempts"] > 0
-        receipt = port.find(row["reference"]) if maybe_done else None
+        receipt = self._recall(port, row) if row["asks_first"] else self._find(port, row)
         if receipt is None:
             receipt = self._send(port, row)
         with self._engine.connect() as connection:
             return feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
+
+    def _check_may_tell(self, row: Row, remembered: int) -> None:
+        """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
+        if row["stopped"] is not None:
+            self._failed(row, row["state"], words_of(row["stopped"]))
+            raise Unavailable(words_of(row["stopped"]))
+        if remembered > row["epoch"]:
+            self._miss(row["tenant"], row["order_ref"], f"the restore of epoch {remembered}")
+
+    def _find(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+        """Ask by our reference, if an earlier attempt may have been carried out."""
+        return port.find(row["reference"]) if row["attempts"] > 0 else None
+
+    def _recall(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+        """Find the message among all that the ERP may have heard in a life that was forgotten, by what it says.
+
+        The number of a message is another one's there. What the ERP has under this reference, and is not this message,
+        leaves that reference to it.
+        """
+        with self._engine.connect() as connection:
+            known = feed.known(connection, row["tenant"], row["order_ref"])
+        stem = f"{row['tenant']}/{row['order_ref']}"
+        found = list(recalled(port.find, stem, known.from_number, known.last_number))
+        message = _message(row)
+        receipt = told_before(message, found, known.document_nos)
+        if receipt is not None:
+            return receipt
+        self._check_agreed(row, message, found, known.document_nos)
+        taken = {receipt.reference for receipt in found}
+        reference = row["reference"]
+        while reference in taken:
+            reference += "+"
+        if reference != row["reference"]:
+            with self._engine.connect() as connection:
+                feed.refer(connection, *_name(row), reference)
+            row["reference"] = reference
+        return None
+
+    def _check_agreed(self, row: Row, message: ErpMessage, found: Sequence[ErpReceipt], known: Collection[str]) -> None:
+        """Refuse to tell what the ERP has heard otherwise of the same shipment: its stock would move twice."""
+        for receipt in found:
+            told = receipt.document
+            if told and receipt.document_no not in known and told.contradicts(message):
+                detail = (
+                    f"The ERP has document {receipt.document_no} of {message.shipment_no}, which says something else."
+                )
+                self._failed(row, "intended", detail)
+                raise Rejected("told_otherwise", detail)
 
     def _port(self, row: Row) -> ErpPort:
         source = row["source"]
@@ -110,6 +181,18 @@ class ErpActivities:
     def _failed(self, row: Row, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
             feed.failed(connection, *_name(row), state, reason)
+
+
+def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, last: int) -> Iterator[ErpReceipt]:
+    """Ask the ERP for all that it has of an order's feed from a number on, beyond the last that is known."""
+    number, missing = first, 0
+    while number <= last or missing < FORGOTTEN_NUMBERS:
+        reference = f"{order}/{number}"
+        missing += 1
+        while (receipt := find(reference)) is not None:
+            yield receipt
+            reference, missing = f"{reference}+", 0
+        number += 1
 
 
 def _name(row: Row) -> tuple[str, str, int]:

@@ -15,6 +15,7 @@ from temporalio import activity
 from stockbridge.activities import messages as m
 from stockbridge.activities.carriers import port_of
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
@@ -32,28 +33,33 @@ class InterceptActivities:
         self._engine = engine
         self._reading = alone(engine)
         self._carriers = carriers
+        self._recalling = Recalling(engine)
 
     @activity.defn
     async def intercept_parcel(self, step: m.CarrierStep) -> m.OrderWork:
         """Have the carrier send a parcel back. A second run finds what was asked by our reference."""
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
+            memory = await self._recalling.before_sending(step)
             row = await self._claim(step)
-            if row["state"] in shipments.OPEN:
-                await self._ask(row)
+            if row is None:
+                await self._recalling.is_gone(step, memory)
+            elif row["state"] in shipments.OPEN:
+                maybe_asked = row["state"] != "intended" or memory.asks_first(row["created_at"])
+                await self._ask(row, maybe_asked=maybe_asked)
             async with self._reading.connect() as connection:
                 return await read_work(connection, order)
 
-    async def _claim(self, step: m.CarrierStep) -> Step:
-        """Mark an intercept as sent, if it was not answered. Returns the row as it was before."""
+    async def _claim(self, step: m.CarrierStep) -> Step | None:
+        """Mark an intercept as sent, if it was not answered. Returns the row as it was before, if there is one."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(step.tenant, step.order_ref)])
-            row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row["state"] in shipments.OPEN:
+            row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row is not None and row["state"] in shipments.OPEN:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
         return row
 
-    async def _ask(self, row: Step) -> None:
+    async def _ask(self, row: Step, *, maybe_asked: bool) -> None:
         async with self._reading.connect() as connection:
             box = await shipments.get_parcel(
                 connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
@@ -61,7 +67,7 @@ class InterceptActivities:
         port = port_of(self._carriers, row["carrier"])
         if not isinstance(port, InterceptingCarrier):
             await self._refuse(row, _CAN_NOT.format(row["carrier"]))
-        elif row["state"] == "intended" or not await port.is_intercepted(row["reference"]):
+        elif not (maybe_asked and await port.is_intercepted(row["reference"])):
             await self._intercept(port, row, box["tracking_number"])
         else:
             await self._accept(row)

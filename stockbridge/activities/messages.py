@@ -5,6 +5,7 @@ Messages only ever gain optional fields, and ignore unknown ones: an older worke
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -23,14 +24,27 @@ class OrderId(Message):
     order_ref: str
 
 
+class Decided(Message):
+    """A command that was decided, by its row and when it came: a row of another life is not it."""
+
+    inbox_id: int
+    received_at: datetime
+
+
 class Command(Message):
-    """A command as the inbox has it; what it says is read there."""
+    """A command as the inbox has it; what it says is read there.
+
+    `after` and `epoch` are what its order's workflow remembers: what it had decided last, and the restore before that.
+    """
 
     tenant: str
     order_ref: str
     inbox_id: int
     kind: str
     key: str
+    received_at: datetime | None = None
+    after: Decided | None = None
+    epoch: int = 0
 
 
 class CarrierStep(Message):
@@ -43,6 +57,8 @@ class CarrierStep(Message):
     shipment_no: str
     carrier: str = ""
     """Whom it is asked of; one thing at a time."""
+    epoch: int = 0
+    """The restore of the database before it was read."""
 
 
 class ErpStep(Message):
@@ -53,13 +69,7 @@ class ErpStep(Message):
     number: int
     kind: str
     waits_for_label: bool = False
-
-
-class Told(Message):
-    """How far the ERP has been told an order's feed, and whether that closed the order."""
-
-    number: int
-    closed: bool = False
+    epoch: int = 0
 
 
 class Attention(Message):
@@ -126,6 +136,19 @@ class OrderWork(Message):
     carrier_steps: tuple[CarrierStep, ...] = ()
     erp_steps: tuple[ErpStep, ...] = ()
     events_waiting: bool = False
+    epoch: int = 0
+    """The restore of the database before it was read: what was remembered of it before that may be wrong."""
+
+
+class Told(Message):
+    """How far the ERP has been told an order's feed, and whether that closed the order.
+
+    `work` is the order as it is, where it has no such message any more: the database was restored from a backup.
+    """
+
+    number: int
+    closed: bool = False
+    work: OrderWork | None = None
 
 
 class Decision(Message):
@@ -138,6 +161,7 @@ class Decision(Message):
     outcome: str = ""
     problem: dict[str, Any] | None = None
     work: OrderWork
+    received_at: datetime | None = None
 
 
 class CommandAnswer(Message):

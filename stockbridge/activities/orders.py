@@ -15,6 +15,7 @@ from stockbridge.activities import messages as m
 from stockbridge.activities.deciding import Deciding
 from stockbridge.activities.deciding.desk import ask_for_a_person
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.tracking import Tracking
 from stockbridge.activities.work import close_if_done, read_decision, read_work
 from stockbridge.driver import alone
@@ -30,6 +31,7 @@ class OrderActivities:
         self._reading = alone(engine)
         self._deciding = Deciding(engine, ledger)
         self._tracking = Tracking(engine, ledger)
+        self._recalling = Recalling(engine)
 
     @activity.defn
     async def load_order(self, order: m.OrderId) -> m.OrderWork:
@@ -41,14 +43,13 @@ class OrderActivities:
     async def decide_next(self, command: m.Command) -> m.Decision:
         """Decide the order's first undecided command up to this one; without one, tell this one's decision."""
         with as_failures():
-            row = await self._decide_first(command.tenant, command.order_ref, command.inbox_id)
+            row = await self._decide_first(command)
             order = m.OrderId(tenant=command.tenant, order_ref=command.order_ref)
             async with self._reading.connect() as connection:
                 return await read_decision(connection, order, row.inbox_id)
 
-    async def _decide_first(self, tenant: str, order_ref: str, inbox_id: int) -> inbox.InboxRow:
-        async with self._reading.connect() as connection:
-            row = await inbox.first_undecided(connection, tenant, order_ref, inbox_id)
+    async def _decide_first(self, command: m.Command) -> inbox.InboxRow:
+        row = await self._recalling.next_up(command)
         if row.state == "queued":
             await self._deciding.decide(row)
         return row
@@ -70,7 +71,7 @@ class OrderActivities:
                     payload=payload,
                     actor=act.said.by,
                 )
-        return m.Command(**act.order.model_dump(), inbox_id=row.inbox_id, kind=row.kind, key=row.key)
+        return _command(row)
 
     @activity.defn
     async def apply_carrier_events(self, order: m.OrderId) -> m.OrderWork:
@@ -113,10 +114,21 @@ class OrderActivities:
                     payload={"cancel_no": "temporal", "reason": "cancelled in the Temporal UI", "lines": None},
                     actor="Temporal UI",
                 )
-            while (await self._decide_first(order.tenant, order.order_ref, row.inbox_id)).inbox_id != row.inbox_id:
+            while (await self._decide_first(_command(row))).inbox_id != row.inbox_id:
                 pass  # what came before it is decided before it
             return await self._work(order)
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
             return await read_work(connection, order)
+
+
+def _command(row: inbox.InboxRow) -> m.Command:
+    return m.Command(
+        tenant=row.tenant,
+        order_ref=row.order_ref,
+        inbox_id=row.inbox_id,
+        kind=row.kind,
+        key=row.key,
+        received_at=row.received_at,
+    )

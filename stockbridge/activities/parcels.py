@@ -16,7 +16,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.outcomes import Unpicked
-from stockbridge.records import catalog, labels, orders, shipments
+from stockbridge.records import catalog, labels, orders, restorations, shipments
 from stockbridge.records.shipments import Parcel
 
 
@@ -282,9 +282,10 @@ async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_
 
 
 async def _withdraw(connection: AsyncConnection, order: OrderId, label: shipments.Step) -> None:
-    """Skip a label if it was not asked for yet, else intend its void."""
+    """Skip a label if it was surely not asked for, else intend its void."""
     locked = await shipments.get_step(connection, order.tenant, order.order_ref, label["step_id"], locked=True)
-    if locked["state"] == "intended" and not locked["attempts"]:
+    asks_first = (await restorations.memory(connection)).asks_first(locked["created_at"])
+    if locked["state"] == "intended" and not locked["attempts"] and not asks_first:
         await shipments.move_step(connection, order.tenant, order.order_ref, label["step_id"], "skipped")
     elif locked["state"] not in {"undone", "skipped"}:
         await shipments.intend(connection, label, "void", label["version"], label["carrier"])

@@ -10,6 +10,7 @@ from stockbridge.activities.messages import OrderId
 from stockbridge.domain.errors import Rejected
 from stockbridge.domain.stock import Evidence
 from stockbridge.driver import alone
+from stockbridge.ledger.writer import translating
 from stockbridge.records import inbox, orders, shipments
 
 Standing = Literal["unknown", "open", "closed"]
@@ -22,6 +23,13 @@ async def standing_of(engine: AsyncEngine, order: OrderId) -> Standing:
     if row is None:
         return "unknown"
     return "closed" if row["closed_at"] else "open"
+
+
+async def is_undecided(engine: AsyncEngine, inbox_id: int) -> bool:
+    """Say whether a command waits for a decision."""
+    with translating():
+        async with alone(engine).connect() as connection:
+            return await inbox.is_undecided(connection, inbox_id)
 
 
 async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -> None:

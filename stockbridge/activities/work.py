@@ -47,11 +47,16 @@ async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     return _work_of(order, row) if row else OrderWork()
 
 
+def read_work_at_once(connection: Connection, order: OrderId) -> OrderWork:
+    """Read the same on a thread's connection."""
+    row = connection.exec_driver_sql(_READ.sql, order.model_dump()).mappings().one_or_none()
+    return _work_of(order, row) if row else OrderWork()
+
+
 def close_if_done(connection: Connection, order: OrderId) -> bool:
     """Close an order of which nothing is left to do, in the caller's transaction. Says whether it is closed."""
     closing.lock(connection, order.tenant, order.order_ref)
-    row = connection.exec_driver_sql(_READ.sql, order.model_dump()).mappings().one_or_none()
-    work = _work_of(order, row) if row else OrderWork()
+    work = read_work_at_once(connection, order)
     done = work.over and not work.erp_steps and not work.carrier_steps
     if done and not work.closed:
         closing.close(connection, order.tenant, order.order_ref)
@@ -73,12 +78,13 @@ async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: i
         outcome=answer.get("outcome", ""),
         problem=None if accepted else answer,
         work=_work_of(order, row) if row["tenant"] else OrderWork(),
+        received_at=row["received_at"],
     )
 
 
 def _work_of(order: OrderId, row: Mapping[Any, Any]) -> OrderWork:
     lines = tuple(LineBrief(**line) for line in row["lines"])
-    name = order.model_dump()
+    read = {**order.model_dump(), "epoch": row["epoch"]}
     return OrderWork(
         exists=True,
         closed=row["closed_at"] is not None,
@@ -91,9 +97,10 @@ def _work_of(order: OrderId, row: Mapping[Any, Any]) -> OrderWork:
         carrier=row["carrier"],
         lines=lines,
         tracking_numbers=tuple(row["tracking_numbers"]),
-        carrier_steps=tuple(CarrierStep(**name, **step) for step in row["carrier_steps"]),
-        erp_steps=tuple(ErpStep(**name, **step) for step in row["erp_steps"]),
+        carrier_steps=tuple(CarrierStep(**read, **step) for step in row["carrier_steps"]),
+        erp_steps=tuple(ErpStep(**read, **step) for step in row["erp_steps"]),
         events_waiting=row["heard"],
+        epoch=row["epoch"],
     )
 
 

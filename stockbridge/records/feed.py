@@ -5,11 +5,14 @@ Each step is one statement, and commits by itself: an order has several messages
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from stockbridge.driver import Query, listed
+from stockbridge.records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missing
 
 _OF_MESSAGE: Final = (
     "tenant",
@@ -23,7 +26,8 @@ _OF_MESSAGE: Final = (
     "created_at",
 )
 _OF_ORDER: Final = ("source", "order_no", "status")
-_CLAIMED: Final = (*_OF_MESSAGE, *_OF_ORDER, "parcels", "label_is_to_come")
+_OF_MEMORY: Final = ("epoch", "stopped", "asks_first")
+_CLAIMED: Final = (*_OF_MESSAGE, *_OF_ORDER, "parcels", "label_is_to_come", *_OF_MEMORY)
 
 _THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"
 _OPEN: Final = "state not in ('done', 'skipped')"
@@ -58,7 +62,8 @@ def _claiming(which: str) -> str:
         where s.tenant = message.tenant and s.order_ref = message.order_ref
           and s.shipment_no = message.payload ->> 'shipment_no'
           and s.kind = 'label' and s.state in ('intended', 'sent', 'unknown')
-      ) as label_is_to_come
+      ) as label_is_to_come,
+      {EPOCH} as epoch, {STOPPED} as stopped, {asks_first("message.created_at")} as asks_first
     from message join records.orders o on o.tenant = message.tenant and o.order_ref = message.order_ref
     """  # noqa: S608 - put together from constants
 
@@ -103,3 +108,55 @@ def failed(connection: Connection, tenant: str, order_ref: str, number: int, sta
 def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> dict[str, Any] | None:
     rows = query.at_once(connection, **given)
     return dict(zip(query.columns, rows[0], strict=True)) if rows else None
+
+
+# -- after a restore from a backup ---------------------------------------------------------------------------------
+
+_EXISTS: Final = Query(f"select {EPOCH}, exists (select from records.erp_message where {_THIS})")  # noqa: S608
+
+KNOWN: Final = Query(
+    """
+    select min(number) filter (where state <> 'skipped' and (done_at is null or done_at >= r.restored_at)), max(number),
+      coalesce(array_agg(document_no) filter (where document_no is not null), '{}')
+    from records.erp_message, (select max(restored_at) as restored_at from records.restoration) r
+    where tenant = %(tenant)s and order_ref = %(order_ref)s
+    """
+)
+
+_REFER: Final = Query(f"update records.erp_message set reference = %(reference)s where {_THIS} and {_OPEN}")  # noqa: S608
+
+
+def gone(connection: Connection, tenant: str, order_ref: str, number: int) -> int | None:
+    """Return the latest restore where there is no such message any more; None where there is."""
+    ((epoch, exists),) = _EXISTS.at_once(connection, tenant=tenant, order_ref=order_ref, number=number)
+    return None if exists else int(epoch)
+
+
+def note_missing(connection: Connection, tenant: str, order_ref: str, what: str) -> None:
+    """Note what is remembered and the database has not."""
+    NOTE_MISSING.at_once(connection, **missing(tenant, order_ref, what))
+
+
+@dataclass(frozen=True)
+class KnownFeed:
+    """What of an order's feed is certain: from which number on the ERP may have heard others, and its documents."""
+
+    from_number: int
+    last_number: int
+    document_nos: frozenset[str]
+
+
+def known(connection: Connection, tenant: str, order_ref: str) -> KnownFeed:
+    """Return what of an order's feed is certain after a restore."""
+    return known_of(KNOWN.at_once(connection, tenant=tenant, order_ref=order_ref))
+
+
+def known_of(rows: Sequence[Sequence[Any]]) -> KnownFeed:
+    """Read what `KNOWN` tells."""
+    ((first, last, document_nos),) = rows
+    return KnownFeed(first or 1, last or 0, frozenset(document_nos))
+
+
+def refer(connection: Connection, tenant: str, order_ref: str, number: int, reference: str) -> None:
+    """Tell a message under another reference: the ERP has something else under its own."""
+    _REFER.at_once(connection, tenant=tenant, order_ref=order_ref, number=number, reference=reference)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select, text, tuple_, update
@@ -24,7 +24,8 @@ from stockbridge.records.tables import inbox
 class InboxRow:
     """A command as it was stored. `answer` is what was said to it: the outcome, or the refusal as a problem.
 
-    `of_new_order` says that its order was surely not accepted when the row was read.
+    `of_new_order` says that its order was surely not accepted when the row was read, `is_new` that it was stored just
+    now: nobody can have answered it before.
     """
 
     inbox_id: int
@@ -41,11 +42,15 @@ class InboxRow:
     received_at: datetime
     decided_at: datetime | None
     of_new_order: bool = False
+    is_new: bool = False
 
     @property
     def update_id(self) -> str:
-        """Name the update that carries the command: repeats of an undecided row keep it."""
-        return f"{self.key}/{self.attempt}"
+        """Name the update that carries the command: repeats of an undecided row keep it.
+
+        With the time: after a restore from a backup the same key is another row, which no old update may answer.
+        """
+        return f"{self.key}/{self.attempt}/{self.received_at.astimezone(UTC).isoformat()}"
 
 
 _GIVEN: Final = ("tenant", "order_ref", "kind", "key", "attempt", "digest", "payload", "actor")
@@ -101,7 +106,7 @@ async def _store(connection: AsyncConnection, given: dict[str, Any], attempt: in
         return None
     inbox_id, received_at = stored
     undecided: dict[str, Any] = {"state": "queued", "answer": None, "decided_at": None}
-    return InboxRow(**given, **undecided, attempt=attempt, inbox_id=inbox_id, received_at=received_at)
+    return InboxRow(**given, **undecided, attempt=attempt, inbox_id=inbox_id, received_at=received_at, is_new=True)
 
 
 _STORE: Final = Query.of(
@@ -133,28 +138,54 @@ async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
     return _row(dict(found))
 
 
-# Everything that is decided comes by here.
+# Everything that is decided comes by here. `after` is the command that was decided before, as who asks remembers it.
 _FIRST_UNDECIDED: Final = Query(
     f"""
     select {listed(inbox.c.keys(), "i.")}, not exists (
       select from records.orders o where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
-    ) as of_new_order
+    ) as of_new_order, (
+      select a.received_at from records.inbox a
+      where a.inbox_id = %(after)s and a.tenant = %(tenant)s and a.order_ref = %(order_ref)s
+    ) as after_received_at
     from records.inbox i
     where i.tenant = %(tenant)s and i.order_ref = %(order_ref)s
       and (i.inbox_id = %(inbox_id)s or (i.state = 'queued' and i.inbox_id < %(inbox_id)s))
     order by i.state <> 'queued', i.inbox_id
     limit 1
     """,  # noqa: S608 - put together from constants
-    (*inbox.c.keys(), "of_new_order"),
+    (*inbox.c.keys(), "of_new_order", "after_received_at"),
 )
 
 
-async def first_undecided(connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int) -> InboxRow:
+@dataclass(frozen=True)
+class NextUp:
+    """What is to be decided next; None where the order has no such command.
+
+    `after_received_at` is when the command came that was decided before; None where there is no such row.
+    """
+
+    row: InboxRow | None
+    after_received_at: datetime | None
+
+
+async def next_up(
+    connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int, after: int | None = None
+) -> NextUp:
     """Return the order's first undecided command up to this one; without one, this one."""
-    found = await _FIRST_UNDECIDED.mapping(connection, tenant=tenant, order_ref=order_ref, inbox_id=inbox_id)
+    asked = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id, "after": after}
+    found = await _FIRST_UNDECIDED.mapping(connection, **asked)
     if found is None:
-        raise InvariantViolated(f"there is no inbox row {inbox_id} of {order_ref}")
-    return InboxRow(**found)
+        return NextUp(None, None)
+    after_received_at = found.pop("after_received_at")
+    return NextUp(InboxRow(**found), after_received_at)
+
+
+async def is_undecided(connection: AsyncConnection, inbox_id: int) -> bool:
+    """Say whether a command waits for a decision."""
+    return await _IS_UNDECIDED.row(connection, inbox_id=inbox_id) is not None
+
+
+_IS_UNDECIDED: Final = Query("select from records.inbox where inbox_id = %(inbox_id)s and state = 'queued'")
 
 
 async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:

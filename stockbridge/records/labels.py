@@ -13,7 +13,6 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import PHYSICAL, LabeledParcel
-from stockbridge.domain.errors import InvariantViolated
 from stockbridge.domain.labels import Label, Labels, matched_as
 from stockbridge.driver import Query, listed
 from stockbridge.records.shipments import Parcel, Shipment
@@ -35,12 +34,9 @@ _WITHDRAWN: Final = """
 """
 
 
-async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted:
+async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted | None:
     """Return a label's step, locked, with what is to be booked. The caller holds the order's lock."""
-    found = await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
-    if found is None:
-        raise InvariantViolated(f"order {order_ref} has no step {step_id}")
-    return found
+    return await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
 
 
 _WANTED: Final = Query(
@@ -299,5 +295,22 @@ _COMPARE_AGAIN: Final = Query(
     where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no) = (l.tenant, l.order_ref, l.shipment_no, l.parcel_no)
       and l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
       and l.packing <> p.packing and l.lines @> p.lines and p.lines @> l.lines
+    """
+)
+
+
+async def is_known_booking(
+    connection: AsyncConnection, tenant: str, carrier: str | None, but_of: str, booking_id: str
+) -> bool:
+    """Say whether a carrier's booking is that of a step, other than this one."""
+    given = {"tenant": tenant, "carrier": carrier, "but_of": but_of, "booking_id": booking_id}
+    return await _KNOWN_BOOKING.row(connection, **given) is not None
+
+
+_KNOWN_BOOKING: Final = Query(
+    """
+    select from records.carrier_step
+    where tenant = %(tenant)s and carrier is not distinct from %(carrier)s and step_id <> %(but_of)s
+      and booking_id = %(booking_id)s limit 1
     """
 )

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.driver import Query, listed
+from stockbridge.records.restorations import EPOCH
 
 # One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
 # `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
@@ -24,7 +25,7 @@ _OF_ORDER: Final = (
     "revision",
     "closed_at",
 )
-_OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided")
+_OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided", "epoch")
 READ: Final = f"""
     select {listed(_OF_ORDER, "o.")},
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
@@ -53,7 +54,8 @@ READ: Final = f"""
       exists (select from records.carrier_event e
               where e.tenant = o.tenant and e.order_ref = o.order_ref and e.applied_at is null) as heard,
       exists (select from records.inbox i
-              where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided
+              where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided,
+      {EPOCH} as epoch
     from records.orders o
     where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
     """  # noqa: S608 - put together from constants
@@ -61,11 +63,14 @@ COLUMNS: Final = (*_OF_ORDER, *_OF_WORK)
 
 # The same, beside what became of a command of the order. Without an order, the command alone.
 READ_WITH_COMMAND: Final = f"""
-    select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, work.*
+    select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, i.received_at, work.*
     from records.inbox i left join lateral ({READ}) work on true
     where i.inbox_id = %(inbox_id)s
     """  # noqa: S608 - put together from constants
-COLUMNS_WITH_COMMAND: Final = ("inbox_id", "command_kind", "key", "command_state", "answer", *COLUMNS)
+COLUMNS_WITH_COMMAND: Final = (
+    *("inbox_id", "command_kind", "key", "command_state", "answer", "received_at"),
+    *COLUMNS,
+)
 
 
 # Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:

@@ -177,4 +177,5 @@ async def keep(
         answer=None,
         received_at=received_at,
         decided_at=None,
+        is_new=True,
     )

@@ -180,11 +180,18 @@ async def get_step(
     connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
 ) -> Step:
     """Return a step, locked if it is going to be decided on."""
-    query = _LOCK_STEP if locked else _GET_STEP
-    found = await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    found = await find_step(connection, tenant, order_ref, step_id, locked=locked)
     if found is None:
         raise InvariantViolated(f"order {order_ref} has no step {step_id}")
     return found
+
+
+async def find_step(
+    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
+) -> Step | None:
+    """Return a step, if the order has it."""
+    query = _LOCK_STEP if locked else _GET_STEP
+    return await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
 
 
 async def is_over(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> bool:
@@ -220,9 +227,14 @@ def _step(shipment: Mapping[str, Any], kind: str, version: int, carrier: str | N
         "shipment_no": shipment_no,
         "version": version,
         "carrier": carrier,
-        "reference": f"{tenant}/{order_ref}/{shipment_no}/{version}",
+        "reference": label_reference(shipment, version),
         "state": "intended",
     }
+
+
+def label_reference(shipment: Mapping[str, Any], version: int) -> str:
+    """Return our name for the booking of a shipment; what is bought again is the next version."""
+    return f"{shipment['tenant']}/{shipment['order_ref']}/{shipment['shipment_no']}/{version}"
 
 
 async def move_step(

@@ -662,3 +662,55 @@ discrepancy = Table(
     Index("ix_discrepancy_posting_id", "posting_id"),
     comment="One difference between what we knew and what turned out to be",
 )
+
+# -- after a restore from a backup --------------------------------------------------------------------------------
+
+restoration = Table(
+    "restoration",
+    metadata,
+    Column(
+        "epoch",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="by the clock, in seconds: no two lives have the same",
+    ),
+    _created("restored_at"),
+    Column(
+        "looked_at", INSTANT, comment="when the partners and Temporal had been asked what they know of each open order"
+    ),
+    Column(
+        "finished_at",
+        INSTANT,
+        comment="when all had been said again: what was intended before is asked for by reference first",
+    ),
+    comment="Each time that the database was restored from a backup, as it was told",
+)
+
+missing_row = Table(
+    "missing_row",
+    metadata,
+    _name("tenant"),
+    _name("order_ref"),
+    _name("what"),
+    _created("found_at"),
+    PrimaryKeyConstraint("tenant", "order_ref", "what"),
+    comment="What others name and the database has not: nothing is sent until a restore is told of",
+)
+
+known_elsewhere = Table(
+    "known_elsewhere",
+    metadata,
+    Column("epoch", BigInteger, nullable=False, autoincrement=False),
+    _name("tenant"),
+    _name("order_ref"),
+    _name("partner"),
+    _name("name", comment="the partner's or Temporal's name of it"),
+    _name("detail"),
+    _created("found_at"),
+    Column("settled_at", INSTANT, comment="when it was undone"),
+    PrimaryKeyConstraint("epoch", "tenant", "order_ref", "partner", "name"),
+    ForeignKeyConstraint(["epoch"], ["records.restoration.epoch"]),
+    CheckConstraint("partner in ('carrier', 'erp', 'temporal')", name="partner"),
+    comment="What only others knew after a restore; a person looks at what nobody has said again",
+)

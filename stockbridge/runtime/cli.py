@@ -141,6 +141,24 @@ def migrate() -> None:
 
 
 @app.command(rich_help_panel="Look after it")
+def restored(
+    finish: Annotated[
+        bool, typer.Option("--finish", help="All that came since the backup was said again; refused while some waits.")
+    ] = False,
+) -> None:
+    """Say that the database at DATABASE_ADMIN_URL was restored from a backup, before anything runs on it again.
+
+    Partners and Temporal know more than it then. So nothing is bought, voided or told before it was asked for by its
+    reference, and orders that run begin anew from what the database has: until --finish, which also lists what only
+    others know.
+    """
+    from stockbridge.runtime import restored_cli
+
+    settings = Settings.load()
+    (restored_cli.finish if finish else restored_cli.restored)(settings)
+
+
+@app.command(rich_help_panel="Look after it")
 def replay(
     query: Annotated[
         str, typer.Option(help="Which of our workflows, as the Temporal UI filters them.", show_default=True)

@@ -22,10 +22,12 @@ from stockbridge.activities.intercepting import InterceptActivities
 from stockbridge.activities.ledger_checks import LedgerActivities
 from stockbridge.activities.orders import OrderActivities
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.driver import alone
 from stockbridge.relay.expired_backorders import ExpiredBackorders
 from stockbridge.relay.expired_stock import ExpiredStock
 from stockbridge.relay.inbox import InboxReplay
+from stockbridge.relay.known_elsewhere import KnownElsewhereSweep
 from stockbridge.relay.loop import repeat
 from stockbridge.relay.missing_workflows import MissingWorkflows
 from stockbridge.relay.outbox import OutboxDrain
@@ -223,6 +225,7 @@ async def run_relay(settings: Settings) -> None:
             f"silent_parcels/{name}": SilentParcels(engine, name, port, settings.silent_parcel_s, settings.window)
             for name, port in carriers.items()
         }
+        elsewhere = KnownElsewhereSweep(engine, gateway, carriers, _erps(settings, stack))
         # What these say to PostgreSQL stands alone, statement by statement; most rounds are one that finds nothing.
         by_itself = alone(engine)
         loops = (
@@ -232,12 +235,22 @@ async def run_relay(settings: Settings) -> None:
             ("expired_backorders", ExpiredBackorders(by_itself).round, settings.expired_backorders_s),
             ("expired_stock", ExpiredStock(by_itself, ledger).round, settings.expired_stock_s),
             *((name, sweep.round, min(settings.silent_parcel_s / 2, 60.0)) for name, sweep in silent.items()),
+            ("known_elsewhere", elsewhere.round, settings.missing_workflows_s),
         )
         async with asyncio.TaskGroup() as group:
             for name, work, pause_s in loops:
                 group.create_task(repeat(name, work, pause_s, stop))
             announce_ready(settings)
             log.info("relay.ready")
+
+
+def _erps(settings: Settings, stack: AsyncExitStack) -> dict[str, ErpPort]:
+    """Make the ERP's adapter, by the source that orders name; a relay may have none."""
+    if settings.erp_url is None:
+        return {}
+    erp = clients.erp_of(settings)
+    stack.callback(erp.close)
+    return {settings.erp_source: erp}
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,7 +29,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from stockbridge.activities.messages import Command, CommandAnswer, OrderId
-from stockbridge.activities.standing import answer_if_closed, standing_of
+from stockbridge.activities.standing import answer_if_closed, is_undecided, standing_of
 from stockbridge.domain.errors import Unavailable
 from stockbridge.workflows import attributes, names
 from stockbridge.workflows.order_lifecycle import OrderLifecycle
@@ -58,7 +60,33 @@ class StoredCommand(Protocol):
     @property
     def payload(self) -> dict[str, Any]: ...  # noqa: D102
     @property
+    def attempt(self) -> int: ...  # noqa: D102
+    @property
+    def received_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def is_new(self) -> bool: ...  # noqa: D102
+    @property
     def update_id(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Update:
+    """A stored command on its way to its order's workflow, as this update, and how long it may take."""
+
+    row: StoredCommand
+    command: Command
+    update_id: str
+    limit: timedelta
+
+
+@dataclass(frozen=True)
+class KnownOrder:
+    """An order that Temporal knows of, by the name of its workflow, and whether that runs."""
+
+    tenant: str
+    order_ref: str
+    workflow_id: str
+    ended: str
 
 
 class OrderGateway:
@@ -75,53 +103,83 @@ class OrderGateway:
         Raises `TimeoutError` where there is no answer in time, `Unavailable` where Temporal can't be reached; the
         command is kept, and the relay sends it again.
         """
-        command = Command(tenant=row.tenant, order_ref=row.order_ref, inbox_id=row.inbox_id, kind=row.kind, key=row.key)
+        answer = await self._deliver(row, row.update_id, timeout_s)
+        if row.is_new or not await is_undecided(self._engine, row.inbox_id):
+            return answer
+        # Temporal remembers an answer that PostgreSQL does not have (any more): it is decided afresh.
+        log.warning("command.answered_undecided", key=row.key, attempt=row.attempt)
+        answer = await self._deliver(row, f"{row.update_id}/{uuid4()}", timeout_s)
+        if await is_undecided(self._engine, row.inbox_id):
+            raise Unavailable("The order's workflow answered without a decision; the command is kept.")
+        return answer
+
+    async def _deliver(self, row: StoredCommand, update_id: str, timeout_s: float) -> CommandAnswer | None:
+        command = Command(
+            tenant=row.tenant,
+            order_ref=row.order_ref,
+            inbox_id=row.inbox_id,
+            kind=row.kind,
+            key=row.key,
+            received_at=row.received_at,
+        )
+        update = Update(row, command, update_id, timedelta(seconds=timeout_s))
         try:
             with _in_our_words():
                 async with asyncio.timeout(timeout_s + GRACE_S):
-                    return await self._update(row, command, timedelta(seconds=timeout_s))
-        except WorkflowAlreadyStartedError:
-            await answer_if_closed(self._engine, OrderId(tenant=row.tenant, order_ref=row.order_ref), row.inbox_id)
-            return None
+                    return await self._update(update)
         except WorkflowUpdateFailedError as error:
             log.warning("command.update_failed", key=row.key, error=str(error.cause))
             raise Unavailable("The order's workflow could not decide; the command is kept.") from error
 
-    async def _update(self, row: StoredCommand, command: Command, limit: timedelta) -> CommandAnswer:
+    async def _update(self, update: Update) -> CommandAnswer | None:
         """Update the order's workflow; where it may be missing, start it with that."""
-        if row.kind not in MAY_BE_FIRST:
+        if update.row.kind not in MAY_BE_FIRST:
             with suppress(_NotRunningError):
-                return await self._update_running(row, command, limit)
-        return await self._update_with_start(row, command, limit)
+                return await self._update_running(update)
+        try:
+            return await self._update_with_start(update)
+        except WorkflowAlreadyStartedError:
+            return await self._update_ended(update)
 
-    async def _update_running(self, row: StoredCommand, command: Command, limit: timedelta) -> CommandAnswer:
+    async def _update_ended(self, update: Update) -> CommandAnswer | None:
+        """Answer where the order closed. Where PostgreSQL says otherwise, its workflow began in another life: anew."""
+        row = update.row
+        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        if row.kind != "return" and await standing_of(self._engine, order) == "closed":
+            await answer_if_closed(self._engine, order, row.inbox_id)
+            return None
+        return await self._update_with_start(update, id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+
+    async def _update_running(self, update: Update) -> CommandAnswer:
         """Update a workflow that runs already: nearly all do, and the server is asked for half as much."""
+        row = update.row
         handle = self._client.get_workflow_handle(names.order_workflow(row.tenant, row.order_ref))
         with _if_running():
             answer: CommandAnswer = await handle.execute_update(
-                row.kind, command, id=row.update_id, result_type=CommandAnswer, rpc_timeout=limit
+                row.kind, update.command, id=update.update_id, result_type=CommandAnswer, rpc_timeout=update.limit
             )
             return answer
 
-    async def _update_with_start(self, row: StoredCommand, command: Command, limit: timedelta) -> CommandAnswer:
-        operation = await self._operation(row)
+    async def _update_with_start(self, update: Update, **options: Any) -> CommandAnswer:
+        operation = await self._operation(update.row, options)
         started = asyncio.create_task(operation.workflow_handle())
         try:
             answer: CommandAnswer = await self._client.execute_update_with_start_workflow(
-                row.kind,
-                command,
-                id=row.update_id,
+                update.row.kind,
+                update.command,
+                id=update.update_id,
                 start_workflow_operation=operation,
                 result_type=CommandAnswer,
-                rpc_timeout=limit,
+                rpc_timeout=update.limit,
             )
             return answer
         finally:
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)  # its error came by the update already
 
-    async def _operation(self, row: StoredCommand) -> WithStartWorkflowOperation[Any, Any]:
+    async def _operation(self, row: StoredCommand, options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
         order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        options = {**_start_options(order), **options}
         if row.kind == "return" and await standing_of(self._engine, order) == "closed":
             return WithStartWorkflowOperation(
                 ReturnLifecycle.run,
@@ -129,14 +187,14 @@ class OrderGateway:
                 id=names.return_workflow(row.tenant, row.payload["return_no"]),
                 static_summary=f"return {row.payload['return_no']} of order {row.order_ref}",
                 # Its row is decided once; one that was refused may be said again, and better.
-                **{**_start_options(order), "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
+                **{**options, "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
             )
         return WithStartWorkflowOperation(
             OrderLifecycle.run,
             order,
             id=names.order_workflow(row.tenant, row.order_ref),
             static_summary=_summary(row),
-            **_start_options(order),
+            **options,
         )
 
     async def signal(self, tenant: str, order_ref: str, signal: str) -> None:
@@ -171,6 +229,25 @@ class OrderGateway:
         query = "WorkflowType = 'OrderLifecycle' and ExecutionStatus = 'Running'"
         with _in_our_words():
             return {execution.id async for execution in self._client.list_workflows(query)}
+
+    async def since(self, at: datetime) -> AsyncIterator[KnownOrder]:
+        """Yield the orders whose workflow runs, or ended since then, each once."""
+        query = "WorkflowType = 'OrderLifecycle' and (ExecutionStatus = 'Running' or CloseTime >= '{}')"
+        seen: set[str] = set()
+        with _in_our_words():
+            async for execution in self._client.list_workflows(query.format(at.astimezone(UTC).isoformat())):
+                order = names.order_of(execution.id)
+                if order is None or execution.id in seen:
+                    continue
+                seen.add(execution.id)
+                ended = "runs" if execution.close_time is None else f"ended at {execution.close_time.isoformat()}"
+                yield KnownOrder(*order, execution.id, ended)
+
+    async def wake(self, workflow_id: str) -> None:
+        """Have a workflow look anew at its order, if it runs."""
+        with suppress(_NotRunningError), _in_our_words(), _if_running():
+            handle = self._client.get_workflow_handle(workflow_id)
+            await handle.signal("stock_allocated", rpc_timeout=SIGNAL_TIMEOUT)
 
     async def healthy(self) -> bool:
         """Say whether Temporal answers."""

@@ -23,6 +23,13 @@ def order_workflow(tenant: str, order_ref: str) -> str:
     return f"order/{tenant}/{order_ref}"
 
 
+def order_of(workflow_id: str) -> tuple[str, str] | None:
+    """Return tenant and order_ref of an order's workflow; None where it is another's."""
+    kind, _, name = workflow_id.partition("/")
+    tenant, _, order_ref = name.partition("/")
+    return (tenant, order_ref) if kind == "order" and order_ref else None
+
+
 def return_workflow(tenant: str, return_no: str) -> str:
     """Name the workflow of a return that comes after its order was closed."""
     return f"return/{tenant}/{return_no}"

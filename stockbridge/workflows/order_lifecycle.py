@@ -49,6 +49,7 @@ class OrderLifecycle:
         self._cancelled = False
         self._heard = False
         self._told = 0
+        self._after: m.Decided | None = None
         self._blocked: set[str] = set()
         self._slow: set[str] = set()
         self._unflagged: list[m.Attention] = []
@@ -280,7 +281,7 @@ class OrderLifecycle:
         """Have the command decided, and first all that came before it: in the order of their rows, one at a time."""
         while True:
             async with self._turn:
-                decision: m.Decision = await self._house(OrderActivities.decide_next, command)
+                decision: m.Decision = await self._house(OrderActivities.decide_next, self._remembering(command))
                 self._took(decision)
             if decision.inbox_id == command.inbox_id:
                 return m.CommandAnswer(
@@ -290,8 +291,14 @@ class OrderLifecycle:
                     problem=decision.problem,
                 )
 
+    def _remembering(self, command: m.Command) -> m.Command:
+        """Say what is remembered here, beside a command: PostgreSQL may have been restored to before that."""
+        return command.model_copy(update={"after": self._after, "epoch": self._now.epoch})
+
     def _took(self, decision: m.Decision) -> None:
         """Keep what a decision says of the order. What waited for a person is tried again where it may help."""
+        if decision.received_at is not None:
+            self._after = m.Decided(inbox_id=decision.inbox_id, received_at=decision.received_at)
         self._refused = None if decision.accepted else decision.problem
         if decision.accepted and decision.kind in UNBLOCKING:
             self._blocked.clear()
@@ -323,14 +330,18 @@ class OrderLifecycle:
             step = self._untold()
             if step is None:
                 continue
+            before = self._shows
             try:
                 told = await self._beyond(ErpActivities.tell_erp, step, names.ERP_QUEUE, self._feed(), profiles.ERP)
-                self._heard_from_the_erp(told)
+                self._heard_from_the_erp(told, before)
             except ActivityError as error:
                 self._ask_for_a_person(_erp_step(step), "The ERP refused", error, ERP_ACTIONS)
             self._tell_operators()
 
-    def _heard_from_the_erp(self, told: m.Told) -> None:
+    def _heard_from_the_erp(self, told: m.Told, before: int) -> None:
+        if told.work is not None:
+            self._take_up(told.work, before)
+            return
         self._told = max(self._told, told.number)
         if told.closed:
             self._work = self._now.model_copy(update={"closed": True})
@@ -428,12 +439,21 @@ class OrderLifecycle:
 
     def _show(self, work: m.OrderWork) -> None:
         """Keep the order as it is now, and show an operator what changed."""
+        if work.epoch != self._now.epoch:
+            self._forget()
         self._work = work
         self._shows += 1
         if not work.exists:
             return
         self._mark_milestone()
         self._tell_operators()
+
+    def _forget(self) -> None:
+        """Forget what was remembered beside the order: PostgreSQL was restored from a backup, and begins anew there."""
+        self._told, self._after = 0, None
+        self._blocked.clear()
+        self._slow.clear()
+        self._unflagged.clear()
 
     def _mark_milestone(self) -> None:
         """Bring the search attributes up to date; where a label may come at once, with its tracking numbers."""
