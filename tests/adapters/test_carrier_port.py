@@ -137,7 +137,19 @@ async def test_a_booking_labels_every_parcel_under_our_reference(carrier: Carrie
 async def test_a_booking_is_found_whole_by_our_reference(carrier: Carrier) -> None:
     asked = shipment()
     booking = await carrier.port.book(asked)
-    assert await carrier.port.find(asked.reference) == booking
+    found = await carrier.port.find(asked.reference)
+    assert found == booking
+    assert found.is_of(asked)
+    assert not found.is_of(replace(asked, parcels=asked.parcels[:1]))
+
+
+async def test_a_carrier_that_tells_what_a_booking_was_for_tells_another_address_from_ours(carrier: Carrier) -> None:
+    asked = shipment()
+    await carrier.port.book(asked)
+    found = await carrier.port.find(asked.reference)
+    assert found is not None
+    elsewhere = replace(asked, ship_to=replace(asked.ship_to, city="Kiel"))
+    assert found.is_of(elsewhere) is (found.terms is None)
 
 
 async def test_what_was_never_booked_is_not_found(carrier: Carrier) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import psycopg
 import pytest
+import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from stockbridge.ledger.verification import verify
@@ -146,6 +148,67 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
     unsaid = {"push-not": "temporal"} if temporal != "empty" else {}
     assert known == {**KNOWN_ELSEWHERE, **unsaid}
     assert found == []
+
+
+@pytest.mark.usefixtures("well_behaved", "two_carriers")
+async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_house(
+    tmp_path: Path, settings: Settings, tenant: str, partners: Partners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with AsyncExitStack() as stack:
+        world = World(tmp_path, stack, settings, tenant)
+        await world.start("a dump")
+        hub = await world.hub()
+        await hub.open_site()
+        order = Lost(hub, partners, "SO-1")
+        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+            await hub.receive(order.sku, 100)
+            await order.push()
+            await order.told()
+            await order.pick(4)
+            waiting = await hub.keep("SO-1", *hub.picking("SO-1", {1: (order.sku, 6)}, "P-2"))
+            await world.postgres.back_up()
+            assert (await hub.deliver(waiting)).state == "accepted"
+            await order.ship()
+
+        await hub.engine.dispose()
+        await world.postgres.restore()
+        hub = await world.hub()
+        order = Lost(hub, partners, "SO-1")
+        assert (await hub.row(waiting.inbox_id)).state == "queued"
+        with pytest.raises(typer.Exit):
+            await asyncio.to_thread(told_and_finished, world.settings)
+        assert "pick/SO-1/P-2" in capsys.readouterr().err
+        await asyncio.to_thread(forget_that_it_was_told, world.postgres.database.admin_url)
+
+        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+            await hub.until_decided(waiting)  # though its update was answered before
+            row = await hub.ship("SO-1")
+            assert row.state == "accepted"
+            attention = await hub.until_attention("SO-1")
+            bought = await partners.bookings(hub.tenant, "SO-1")
+            labels = await hub.tracking_numbers("SO-1")
+
+            await asyncio.to_thread(restored_cli.restored, world.settings)
+            await hub.until_labeled("SO-1")
+            await order.hand_over()
+            await order.collect()
+            await order.closed()
+            await asyncio.to_thread(restored_cli.finish, world.settings)
+    assert attention["step"] == "restored"
+    assert attention["actions"] == ["stockbridge restored"]
+    assert (len(bought), labels) == (1, [])
+    assert len(await partners.bookings(hub.tenant, "SO-1")) == 1
+
+
+def told_and_finished(settings: Settings) -> None:
+    restored_cli.restored(settings)
+    restored_cli.finish(settings)
+
+
+def forget_that_it_was_told(admin_url: str) -> None:
+    with psycopg.connect(admin_url) as connection:
+        connection.execute("delete from records.restoration")
+        connection.execute("delete from records.outbox where delivered_at is null")
 
 
 KNOWN_ELSEWHERE: Final = {
