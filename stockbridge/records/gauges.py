@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import Select, Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.records.tables import carrier_event, count_task, erp_message, inbox, orders, outbox
+from stockbridge.records.tables import (
+    carrier_event,
+    count_task,
+    erp_message,
+    inbox,
+    missing_row,
+    orders,
+    outbox,
+    restoration,
+)
 
 
 @dataclass(frozen=True)
@@ -21,11 +30,13 @@ class Gauges:
     undelivered_signals: int
     unapplied_events: int
     open_counts: int
+    missing_rows: int
 
 
 async def read(connection: AsyncConnection) -> Gauges:
     """Count."""
     by_status = select(orders.c.status, func.count()).where(orders.c.closed_at.is_(None)).group_by(orders.c.status)
+    told = select(func.max(restoration.c.restored_at)).scalar_subquery()
     waits = select(
         _count(orders).where(orders.c.closed_at.is_(None), orders.c.needs_attention).scalar_subquery(),
         _count(inbox).where(inbox.c.state == "queued").scalar_subquery(),
@@ -33,6 +44,7 @@ async def read(connection: AsyncConnection) -> Gauges:
         _count(outbox).where(outbox.c.delivered_at.is_(None)).scalar_subquery(),
         _count(carrier_event).where(carrier_event.c.applied_at.is_(None)).scalar_subquery(),
         _count(count_task).where(count_task.c.done_at.is_(None)).scalar_subquery(),
+        _count(missing_row).where(missing_row.c.found_at > func.coalesce(told, text("'-infinity'"))).scalar_subquery(),
     )
     statuses = {status: int(count) for status, count in await connection.execute(by_status)}
     return Gauges(statuses, *(int(count) for count in (await connection.execute(waits)).one()))

@@ -19,8 +19,9 @@ NEVER: Final = 0
 
 EPOCH: Final = f"(select coalesce(max(epoch), {NEVER}) from records.restoration)"  # noqa: S608 - a constant
 STOPPED: Final = """(
-  select string_agg(m.what, '; ' order by m.found_at) from records.missing_row m
+  select m.what from records.missing_row m
   where m.found_at > (select coalesce(max(restored_at), '-infinity') from records.restoration)
+  order by m.found_at limit 1
 )"""
 """What is missing, where nobody has said since that the database was restored; else null."""
 

@@ -127,8 +127,9 @@ class KnownElsewhereSweep:
                 return  # another was bought meanwhile
             for number in await _numbers_of(connection, order, label["shipment_no"]):
                 event = TrackingEvent(f"{number}/void/{epoch}", number, TrackingStatus.CANCELLED, "void", None)
-                name = await events.connection_of(connection, order.tenant, label["carrier"])
-                heard = events.Heard(name, label["carrier"], order.tenant, "poll")
+                carrier = label["carrier"] or order.carrier
+                name = await events.connection_of(connection, order.tenant, carrier)
+                heard = events.Heard(name, carrier, order.tenant, "poll")
                 await events.store(connection, heard, event)
 
     async def _documents(self, order: Concerned) -> AsyncIterator[KnownElsewhere]:

@@ -20,7 +20,7 @@ import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from stockbridge.ledger.verification import verify
-from stockbridge.records import restorations
+from stockbridge.records import gauges, restorations
 from stockbridge.runtime import clients, restored_cli, serving
 from stockbridge.runtime import temporal as temporal_server
 from stockbridge.runtime.settings import Settings, sqlalchemy_url
@@ -185,6 +185,8 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
             row = await hub.ship("SO-1")
             assert row.state == "accepted"
             attention = await hub.until_attention("SO-1")
+            async with hub.engine.connect() as connection:
+                missing = (await gauges.read(connection)).missing_rows
             bought = await partners.bookings(hub.tenant, "SO-1")
             labels = await hub.tracking_numbers("SO-1")
 
@@ -194,7 +196,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
             await order.collect()
             await order.closed()
             await asyncio.to_thread(restored_cli.finish, world.settings)
-    assert attention["step"] == "restored"
+    assert (attention["step"], missing) == ("restored", 1)
     assert attention["actions"] == ["stockbridge restored"]
     assert (len(bought), labels) == (1, [])
     assert len(await partners.bookings(hub.tenant, "SO-1")) == 1
