@@ -213,8 +213,9 @@ async def _fit_shipment(
     if relabel or any(anew):
         await _put_away(connection, order, shipment_no, [box for box, _ in filled])
     for (box, rows), again in zip(filled, anew, strict=True):
-        weight_g = wanted.weigh(box, rows)
-        await _set_box(connection, order, box, lines=rows, weight_g=weight_g, packing=box["packing"] + again)
+        if again or rows != box["lines"]:
+            weight_g = wanted.weigh(box, rows)
+            await _set_box(connection, order, box, lines=rows, weight_g=weight_g, packing=box["packing"] + again)
     if not any(rows for _, rows in filled):
         await _withdraw_label(connection, order, shipment_no)
         await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
