@@ -194,7 +194,7 @@ async def _picked_to_come(order: Order) -> httpx.Response:
 
 
 async def _handed_over_to_come(order: Order) -> httpx.Response:
-    return await order.hand_over(occurred_at=TO_COME)
+    return await order.hand_over(handover_no="H-2", occurred_at=TO_COME)
 
 
 async def _returned_to_come(order: Order) -> httpx.Response:
