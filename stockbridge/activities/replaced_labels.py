@@ -107,11 +107,11 @@ async def try_again(connection: AsyncConnection, order: OrderId, shipment_no: st
     unless the carrier has scanned the other, too. Where neither helps, the order is flagged again. The caller holds
     the order's lock.
     """
-    shipment, _, known = await read(connection, order, shipment_no)
+    shipment, boxes, known = await read(connection, order, shipment_no)
     if shipment is None:
         return
     if shipment["handed_over_at"] is None:
-        await labels.compare_again(connection, shipment)
+        await labels.compare_again(connection, shipment, boxes)
         numbers = [stray.tracking_number for stray in known.strays]
         await events.hear_again(connection, order.tenant, order.order_ref, numbers)
         return

@@ -39,6 +39,14 @@ def quantities(rows: Iterable[Mapping[str, Any]]) -> dict[LineKey, int]:
     return dict(total)
 
 
+def holds_the_same(before: Iterable[Row], now: Iterable[Row]) -> bool:
+    """Say whether a parcel holds as much of each line as it did, and the same units where they are known of both."""
+    then, there = list(before), list(now)
+    if quantities(then) != quantities(there):
+        return False
+    return not (all(map(is_named, then)) and all(map(is_named, there))) or named_goods(then) == named_goods(there)
+
+
 def unnamed(row: Mapping[str, Any], quantity: int) -> Row:
     """Return a row of so much of the same line, of which nobody knows which it is."""
     return {name: row[name] for name in ("line_no", "sku", "site")} | {

@@ -157,17 +157,17 @@ async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) ->
 _HEARD_OF: Final = tuple(
     Query.of(
         update(table)
-        .where(table.c.tenant == bindparam("tenant"), table.c.tracking_number == bindparam("tracking_number"))
+        .where(table.c.tenant == bindparam("tenant"), number == bindparam("number"))
         .values(last_heard_at=func.clock_timestamp())
     )
-    for table in (parcel, label)
+    for table, number in ((parcel, parcel.c.tracking_number), (label, label.c.matched_as))
 )
 
 
 async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> None:
     """Note that the parcel is not silent."""
-    for query in _HEARD_OF:
-        await query.run(connection, tenant=tenant, tracking_number=tracking_number)
+    for query, number in zip(_HEARD_OF, (tracking_number, matched_as(tracking_number)), strict=True):
+        await query.run(connection, tenant=tenant, number=number)
 
 
 async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
@@ -182,13 +182,33 @@ async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) 
 
 
 async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequence[str]) -> None:
-    """Note that the carrier was asked about these parcels: they are next asked about after the same silence."""
-    for table in (parcel, label):
-        await connection.execute(
-            update(table)
-            .where(table.c.tenant == tenant, table.c.tracking_number.in_(tracking_numbers))
-            .values(last_heard_at=func.clock_timestamp())
+    """Note that the carrier was asked about these parcels: they are next asked about after the same silence.
+
+    One that somebody is changing just now is passed over: it is asked about again at once, and nobody waits in a ring.
+    """
+    for query in _ASKED:
+        await query.run(
+            connection,
+            tenant=tenant,
+            numbers=list(tracking_numbers),
+            matched_as=list(map(matched_as, tracking_numbers)),
         )
+
+
+_ASKED: Final = tuple(
+    Query(
+        f"""
+        with free as (
+          select ctid from records.{table} where tenant = %(tenant)s and {named} for update skip locked
+        )
+        update records.{table} set last_heard_at = clock_timestamp() where ctid in (select ctid from free)
+        """  # noqa: S608 - put together from constants
+    )
+    for table, named in (
+        ("parcel", "tracking_number = any(%(numbers)s::text[])"),
+        ("label", "matched_as = any(%(matched_as)s::text[])"),
+    )
+)
 
 
 async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.carriers import PHYSICAL, LabeledParcel
 from stockbridge.domain.labels import Label, Labels, matched_as
+from stockbridge.domain.packing import holds_the_same
 from stockbridge.driver import Query, listed
 from stockbridge.records.shipments import Parcel, Shipment
 from stockbridge.records.tables import carrier_step, label
@@ -284,19 +285,15 @@ async def was_noted(connection: AsyncConnection, tenant: str, order_ref: str, tr
     return (await connection.execute(query)).scalar_one_or_none() is not None
 
 
-async def compare_again(connection: AsyncConnection, shipment: Shipment) -> None:
+async def compare_again(connection: AsyncConnection, shipment: Shipment, boxes: Iterable[Parcel]) -> None:
     """Let labels fit their parcels again that hold once more what they held when they were bought."""
-    await _COMPARE_AGAIN.run(connection, **{part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")})
-
-
-_COMPARE_AGAIN: Final = Query(
-    """
-    update records.label l set packing = p.packing from records.parcel p
-    where (p.tenant, p.order_ref, p.shipment_no, p.parcel_no) = (l.tenant, l.order_ref, l.shipment_no, l.parcel_no)
-      and l.tenant = %(tenant)s and l.order_ref = %(order_ref)s and l.shipment_no = %(shipment_no)s
-      and l.packing <> p.packing and l.lines @> p.lines and p.lines @> l.lines
-    """
-)
+    now = {box["parcel_no"]: box for box in boxes}
+    of_it = [label.c[name] == shipment[name] for name in ("tenant", "order_ref", "shipment_no")]
+    query = select(label.c.version, label.c.parcel_no, label.c.lines).where(*of_it)
+    for version, parcel_no, lines in (await connection.execute(query)).all():
+        if holds_the_same(lines, now[parcel_no]["lines"]):
+            its = (*of_it, label.c.version == version, label.c.parcel_no == parcel_no)
+            await connection.execute(update(label).where(*its).values(packing=now[parcel_no]["packing"]))
 
 
 async def is_known_booking(

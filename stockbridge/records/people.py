@@ -34,7 +34,8 @@ async def is_of_order(connection: AsyncConnection, tenant: str, order_ref: str, 
 async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data: Mapping[str, Any]) -> bool:
     """Keep data under an id that is ours. What is kept already stays. Says whether it is new."""
     statement = insert(address).values(address_id=address_id, tenant=tenant, data=dict(data))
-    return bool((await connection.execute(statement.on_conflict_do_nothing())).rowcount)
+    new = await connection.execute(statement.on_conflict_do_nothing().returning(address.c.address_id))
+    return new.one_or_none() is not None
 
 
 async def keep_words(

@@ -207,3 +207,13 @@ async def test_a_batch_is_of_the_orders_that_its_key_may_see(stuck: Door) -> Non
     assert (await stuck.get(f"{BATCHES}/OPS-1", key=office)).status_code == 200
     taken = await stuck.post(BATCHES, batch())
     assert code_of(taken) == "conflict", "a number is taken in all of the tenant"
+
+
+async def test_many_orders_are_cancelled_at_once_and_an_address_is_one_orders_own(stuck: Door) -> None:
+    accepted = await stuck.post(BATCHES, batch(verb="cancel_order", where={"order_nos": ["SO-1", "SO-5"]}))
+    assert (accepted.status_code, accepted.json()["totals"]["orders"]) == (202, 2)
+    await decide(stuck, "SO-1", "SO-5")
+    for order_no in ("SO-1", "SO-5"):
+        assert (await stuck.get(f"/api/orders/{order_no}")).json()["status"] == "cancelled"
+    refused = await stuck.post(BATCHES, batch("OPS-2", verb="use_address"))
+    assert (refused.status_code, faults_of(refused)) == (422, [("/verb", "invalid")])

@@ -82,6 +82,10 @@ async def test_a_void_that_is_still_to_be_sent_is_sent_no_more_once_the_parcel_l
     await partners.behave()
 
     await until_booked_as(hub, partners, "booked", "voided")
+    (void,) = await hub.rows(
+        "select state from records.carrier_step where tenant = :tenant and step_id like 'void/%/1'"
+    )
+    assert void["state"] == "skipped"
 
 
 async def test_a_void_that_was_refused_needs_no_person_once_a_scan_says_why(hub: Hub, partners: Partners) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from stockbridge.activities import messages as m
 from stockbridge.activities.orders import OrderActivities
@@ -124,3 +125,16 @@ async def test_a_parcel_that_its_carrier_does_not_want_to_hear_of_spoils_no_othe
     assert await heard(hub) == {*numbers} - {numbers[2], numbers[4]}
     marked = await hub.rows("select from records.parcel where tenant = :tenant and last_heard_at is not null")
     assert len(marked) == len(numbers), "each is asked about again after the same silence only"
+
+
+async def test_who_changes_a_parcel_just_now_does_not_wait_for_the_sweep_nor_the_sweep_for_them(hub: Hub) -> None:
+    numbers = await silent(hub, f"busy-{hub.tenant}", 3)
+
+    async with hub.engine.begin() as connection, asyncio.timeout(5):
+        one = text("select from records.parcel where tenant = :tenant and tracking_number = :number for update")
+        await connection.execute(one, {"tenant": hub.tenant, "number": numbers[1]})
+        await sweep(hub, f"busy-{hub.tenant}", Told()).round()
+
+    query = "select tracking_number from records.parcel where tenant = :tenant and last_heard_at is not null"
+    marked = await hub.rows(query)
+    assert {row["tracking_number"] for row in marked} == {numbers[0], numbers[2]}
