@@ -212,7 +212,9 @@ class _Receiving:
         async def keep(connection: AsyncConnection, outcome: Outcome) -> None:
             if isinstance(body, Receipt):
                 await self._count(connection, tenant, allow_over=body.allow_over)
-            await receipts.add(connection, tenant, _receipt(self.po_no, body, outcome.answer["received"], outcome))
+            then = outcome.answer["received"]
+            received = [{"lot": line["lot"], **kept} for line, kept in zip(self.lines, then, strict=True)]
+            await receipts.add(connection, tenant, _receipt(self.po_no, body, received, outcome))
 
         return counted_in(tenant, self.products, keep)
 
