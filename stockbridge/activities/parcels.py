@@ -115,7 +115,7 @@ class _Wanted:
             held={key: line.reserved for key, line in now.items()},
             unpicked=out,
             added={key: line.reserved - old.reserved for key, old, line in both if line.reserved > old.reserved},
-            other_goods={key for key, old, line in both if old.lot != line.lot},
+            other_goods={key for key, old, line in both if _wants_other_goods(old, line)},
             weights=await catalog.weights(connection, order.tenant, {line.sku for line in lines}),
         )
 
@@ -160,6 +160,12 @@ class _Wanted:
         """Say whether a parcel must be packed anew."""
         before = quantities(box["lines"])
         return before != quantities(rows) or not self.other_goods.isdisjoint(before)
+
+
+def _wants_other_goods(old: OrderLine, line: OrderLine) -> bool:
+    """Say whether a line is to be of another lot, or some that it had picked does not keep long enough for it now."""
+    keeps = (old.least_expiry, old.allow_expired) == (line.least_expiry, line.allow_expired)
+    return old.lot != line.lot or (not keeps and line.to_put_back > old.to_put_back)
 
 
 def _key(line: OrderLine) -> LineKey:

@@ -42,8 +42,12 @@ class Days:
         now = time.monotonic()
         unknown = [site for site in sites if self._fresh_until.get(site, 0.0) < now]
         if unknown:
-            self._zones |= await self._ask(unknown)
-            self._fresh_until |= dict.fromkeys(unknown, now + _FRESH_S)
+            self.hear(await self._ask(unknown), unknown)
+
+    def hear(self, zones: Mapping[Site, str], sites: Collection[Site]) -> None:
+        """Take up the time zones of sites, as they are now."""
+        self._zones |= zones
+        self._fresh_until |= dict.fromkeys(sites, time.monotonic() + _FRESH_S)
 
     def on(self, clock: datetime) -> Today:
         """Return what says which day it is at a site that was learned of, by a clock."""

@@ -43,6 +43,8 @@ class ExpiredStock:
         with translating():
             async with self.engine.connect() as connection:
                 sites = await places.sites_by_clock(connection)
+        zones = {(tenant, site): zone for tenant, site, zone, _ in sites if zone}
+        self.ledger.days.hear(zones, [(tenant, site) for tenant, site, *_ in sites])
         done = 0
         for tenant, site, zone, clock in sites:
             day, now = self.ledger.days.today(zone, clock), time.monotonic()

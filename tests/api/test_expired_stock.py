@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from stockbridge.api.examples import SITE
 from stockbridge.relay.expired_stock import ExpiredStock
 
 from .door import Door, line, push
@@ -128,6 +129,37 @@ async def test_a_parcel_that_keeps_something_gets_another_label(shop: Door, pass
     assert {("void/SH-1/1", "intended"), ("label/SH-1/2", "intended")} <= set(await steps(shop))
     (parcel,) = (await shop.get("/api/orders/SO-1/shipments/SH-1")).json()["parcels"]
     assert [content["quantity"] for content in parcel["lines"]] == [1]
+
+
+async def test_a_site_that_is_said_to_lie_elsewhere_has_its_days_from_then_on(shop: Door) -> None:
+    """In Kiritimati the day is always a later one than in Midway, which is 25 hours behind."""
+    relay = ExpiredStock(shop.engine, shop.services.ledger)
+    in_midway = str((NOW - timedelta(hours=11)).date())
+    await shop.made("/api/locations", {**SITE, "time_zone": "Pacific/Midway"})
+    await relay.round()
+    await shop.stock("WINE", 2, lot="L1", expires_on=in_midway)
+    await shop.made("/api/orders/outbound", push(lines=[line(**WINE, quantity=2)]))
+    assert await numbers(shop, "SO-1") == {"reserved": 2}
+
+    await shop.made("/api/locations", {**SITE, "time_zone": "Pacific/Kiritimati"})
+    await relay.round()
+
+    assert await numbers(shop, "SO-1") == {"backordered": 2}
+
+
+async def test_a_parcel_of_what_an_order_does_not_allow_any_more_gets_another_label(shop: Door) -> None:
+    await shop.stock("WINE", 2, "PO-1", lot="L1", expires_on="2020-01-01")
+    await shop.stock("WINE", 5, "PO-2", lot="L2", expires_on=day(400))
+    body = push(lines=[line(**WINE, quantity=2)], expired_stock="allow")
+    await shop.made("/api/orders/outbound", body)
+    await pick(shop, "SO-1", "L1", 2)
+    await shop.made("/api/orders/SO-1/shipments", {"shipment_no": "SH-1"})
+    await _asked_for(shop)
+
+    await shop.made("/api/orders/outbound", {**body, "revision": 2, "expired_stock": "refuse"})
+
+    assert await numbers(shop, "SO-1") == {"reserved": 2, "to_put_back": 2}
+    assert {("void/SH-1/1", "intended"), ("label/SH-1/2", "intended")} <= set(await steps(shop))
 
 
 async def _asked_for(door: Door) -> None:
