@@ -166,6 +166,63 @@ async def _return_to_sender(order: Order) -> httpx.Response:
     return await order.take_back({"line_no": 1, "quantity": 4}, {"line_no": 2, "quantity": 2, "lot": "L-1"})
 
 
+async def _put_back_of_two_lots(order: Order) -> httpx.Response:
+    """Pick one of each lot, if a pick can be, and put one back without saying which."""
+    await order.push([order.line(1, "MUG", 4), order.line(2, "CUP", 7)])
+    await order.pick(CUPS(1), CUPS(1, lot="L-2"), pick_no="P-2")
+    await order.push([order.line(1, "MUG", 4), order.line(2, "CUP", 1)])
+    return await order.say("put-backs", {"put_back_no": "B-1", "lines": [_cup_in_its_bin()]})
+
+
+def _cup_in_its_bin(**fields: object) -> Body:
+    return {"line_no": 2, "quantity": 1, "location_id": "HAM-A", **fields}
+
+
+def packing(**cup: object) -> Change:
+    """Book a parcel of a cup, under a number of its own."""
+
+    async def change(order: Order) -> httpx.Response:
+        box = {"lines": [{"line_no": 2, "quantity": 1, **cup}]}
+        answer = await order.say("shipments", {"shipment_no": f"{order.order_no}-2", "parcels": [box]})
+        await order.settle()
+        return answer
+
+    return change
+
+
+def losing_a_cup(**cup: object) -> Change:
+    """Give a cup up that was in a parcel, and no more of it."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.lose(reason="damaged", lines=[{"line_no": 2, "quantity": 1, **cup}])
+
+    return change
+
+
+def picking_a_drill(serial: str) -> Change:
+    """Order one of two drills as well, and pick it by its serial number alone."""
+
+    async def change(order: Order) -> httpx.Response:
+        drill = {"sku": order.sku("DRILL"), "base_uom": "EA", "weight_g": 300, "tracking": "serial"}
+        await order.shop.made("products", drill)
+        await order.shop.receive_serials(order, "DRILL", "S-1", "S-2")
+        pushed = await order.push([*order.lines(), order.line(3, "DRILL", 1)])
+        if not pushed.is_success:
+            return pushed
+        return await order.pick({"line_no": 3, "quantity": 1, "serial_numbers": [serial]}, pick_no="P-2")
+
+    return change
+
+
+def taking_a_cup_back(**cup: object) -> Change:
+    """Take a cup back."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.take_back({"line_no": 2, "quantity": 1, **cup}, return_no="R-2")
+
+    return change
+
+
 def returning(mugs: int) -> Change:
     """Take mugs back."""
 
@@ -260,10 +317,16 @@ CHANGES: Final[dict[str, Change]] = {
     "more picked than held": pick(MUGS(9)),
     "another lot picked": pick(CUPS(1, lot="L-2")),
     "picked where there is none": pick(CUPS(1, location_id="HAM-B")),
+    "a serial number picked by itself": picking_a_drill("S-2"),
+    "a serial number picked that is not there": picking_a_drill("S-9"),
+    "another lot put back": say("put-backs", put_back_no="B-1", lines=[_cup_in_its_bin(lot="L-2")]),
+    "put back, of two lots": _put_back_of_two_lots,
     "put back": say("put-backs", put_back_no="B-1", lines=[{"line_no": 1, "quantity": 1, "location_id": "HAM-A"}]),
     # What the office and the packers do.
     "shipped": Order.ship,
     "shipped, though it is to ship complete": _ship_as_a_whole,
+    "a parcel of the lot that is held": packing(lot="L-1"),
+    "a parcel of another lot": packing(lot="L-2"),
     "handed over": Order.hand_over,
     "cancelled": say("cancel", cancel_no="X-1", reason="customer"),
     "cancelled twice": _cancel_twice,
@@ -271,12 +334,17 @@ CHANGES: Final[dict[str, Change]] = {
     "part of a line cancelled": say("cancel", cancel_no="X-1", reason="no", lines=[{"line_no": 1, "quantity": 1}]),
     "intercepted": Order.intercept,
     "returned in part": returning(1),
+    "returned, of a lot": taking_a_cup_back(lot="L-1"),
+    "returned, of another lot": taking_a_cup_back(lot="L-2"),
+    "returned, of whatever lot": taking_a_cup_back(),
     "replaced by another order": _replace,
     "more returned than went out": returning(9),
     "back undelivered": _return_to_sender,
     "lost": losing("lost"),
     "lost, to be sent again": losing("lost", resend=True),
     "damaged": losing("damaged"),
+    "damaged in part": losing_a_cup(),
+    "damaged in part, of another lot": losing_a_cup(lot="L-2"),
     "lost, and delivered after all": _find_what_was_lost,
     # What time does.
     "its lot expires": _expire,

@@ -115,8 +115,12 @@ class Shop:
         )
         return order
 
-    async def _receive(self, order: Order, place: Place, lines: list[ReceivedLine]) -> None:
-        key = f"receipt/{order.order_no}/{place.location_id}"
+    async def receive_serials(self, order: Order, name: str, *serials: str) -> None:
+        """Bring units with serial numbers into bin A."""
+        await self._receive(order, A, [ReceivedLine(order.sku(name), len(serials), serial_numbers=serials)], "serials/")
+
+    async def _receive(self, order: Order, place: Place, lines: list[ReceivedLine], which: str = "") -> None:
+        key = f"receipt/{which}{order.order_no}/{place.location_id}"
         await self.hub.ledger.post(
             ReceiveStock(tenant=self.hub.tenant, key=key, actor="dock", place=place, lines=tuple(lines))
         )
