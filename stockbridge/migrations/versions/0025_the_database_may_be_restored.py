@@ -1,7 +1,7 @@
 """The database may be restored from a backup, and be behind what Temporal, the ERP and the carriers know.
 
-Revision ID: 0024
-Revises: 0026
+Revision ID: 0025
+Revises: 0024
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024"
-down_revision = "0026"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

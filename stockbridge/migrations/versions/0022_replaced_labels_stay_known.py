@@ -1,7 +1,7 @@
 """Every label that was bought stays known with its parcel: one that was replaced may be the one that left.
 
-Revision ID: 0023
-Revises: 0027
+Revision ID: 0022
+Revises: 0021
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0023"
-down_revision = "0027"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,15 @@
 """A location says how much it takes, with all below it: so what is below it is found, and what was too much.
 
-Revision ID: 0025
-Revises: 0023
+Revision ID: 0023
+Revises: 0022
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0025"
-down_revision = "0023"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
