@@ -1,7 +1,8 @@
 """An independent model of the ledger: plain dictionaries, no code shared. It says what every request must lead to.
 
-One site, one staging place, no lots; all of a sku that is available lies in one bin, and moves with what is promised.
-Bin stock is `free + promised`; what each line has is in its own numbers.
+One site, one staging place; all of a sku that is available lies in one bin, and moves with what is promised.
+Bin stock is `free + promised`; what each line has is in its own numbers. Of what is perishable there is one lot, which
+expires as a whole: one day after it was produced, until somebody tells. Days are numbers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ NOTHING: Line = {
     "reject": 0,
     "priority": 0,
 }
+
+
+PERISHABLE = "MILK"
+ALLOWS_EXPIRED = "SO-3"
+"""The one order that takes what has expired."""
+KEEPS = 1
+"""By its shelf life, the last day on which what is perishable may be used."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer
@@ -79,6 +87,9 @@ class Model:
     freed: set[str] = field(default_factory=set)
     bins: dict[str, str] = field(default_factory=dict)
     clock: int = 0
+    day: int = 0
+    last_day: int | None = None
+    told: bool = False
 
     # -- words ------------------------------------------------------------------------------------------------------
 
@@ -97,6 +108,17 @@ class Model:
 
     def staged(self, sku: str) -> int:
         return sum(line["picked"] + line["to_put_back"] for _, line in self.of(sku))
+
+    def expired(self, sku: str) -> bool:
+        return sku == PERISHABLE and self.last_day is not None and self.last_day < self.day
+
+    def suits(self, key: Key) -> bool:
+        """Say whether an order takes what there is of a sku."""
+        return key[0] == ALLOWS_EXPIRED or not self.expired(key[2])
+
+    def promise(self, key: Key, quantity: int) -> int:
+        """Take what is free for a line that can use it."""
+        return self.take_free(key[2], quantity) if self.suits(key) else 0
 
     def take_free(self, sku: str, quantity: int) -> int:
         got = min(quantity, self.free.get(sku, 0))
@@ -118,6 +140,7 @@ class Model:
         waiting = [
             (-line["priority"], place, key[0], key[1], quantity, line)
             for key, line in self.of(sku)
+            if self.suits(key)
             for place, quantity in ((line["place"], _first(line)), *line["later"])
         ]
         for _, place, _, _, quantity, line in sorted(waiting, key=lambda w: w[:4]):
@@ -127,7 +150,12 @@ class Model:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def receive(self, sku: str, quantity: int) -> None:
+    def receive(self, sku: str, quantity: int, last_day: int | None = None) -> None:
+        """Take stock in, and learn when it expires, if somebody tells. What was told stands."""
+        if sku == PERISHABLE:
+            if self.told and last_day not in {None, self.last_day}:
+                raise Refused
+            self._learn(last_day)
         self.put(sku, "supplier/HAM", -quantity)
         self.give_free(sku, quantity)
         self.serve()
@@ -138,6 +166,26 @@ class Model:
             raise Refused
         self._lose(sku, quantity)
         self.put(sku, "supplier/HAM", quantity)
+
+    def _learn(self, last_day: int | None) -> None:
+        before = self.last_day
+        self.told = self.told or last_day is not None
+        self.last_day = last_day if last_day is not None else KEEPS if before is None else before
+        if self.last_day != before:
+            self._let_go_of_expired()
+
+    def expire(self) -> None:
+        """Let holds in what has expired give way."""
+        self._let_go_of_expired()
+        self.serve()
+
+    def _let_go_of_expired(self) -> None:
+        for key, line in self.of(PERISHABLE):
+            if not self.suits(key):
+                self.give_free(PERISHABLE, line["reserved"] - line["picked"])
+                line["to_put_back"] += line["picked"]
+                line["backordered"] += line["reserved"]
+                line["reserved"] = line["picked"] = 0
 
     def order(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
         """Bring an order to what is wanted now."""
@@ -166,8 +214,8 @@ class Model:
     def _keep(self, order: str, before: dict[str, int]) -> None:
         """Let an order's own lines have what it lets go of and they wait for, before anybody else."""
         own = [(key, line) for key, line in self.lines.items() if key[0] == order]
-        for _, line in own:
-            for place, quantity in ((line["place"], _first(line)), *line["later"]):
+        for key, line in own:
+            for place, quantity in ((line["place"], _first(line)), *line["later"]) if self.suits(key) else ():
                 _serve(line, place, _take_back(line, quantity))
         waiting = [
             (place, key[1], quantity, key, line)
@@ -177,7 +225,7 @@ class Model:
         for place, _, quantity, key, line in sorted(waiting, key=lambda turn: turn[:2]):
             staged = self._take_over(key, line, quantity)
             let_go = before.get(key[2], 0) - self._in_bins(order).get(key[2], 0)
-            got = self.take_free(key[2], min(quantity - staged, max(0, let_go)))
+            got = self.promise(key, min(quantity - staged, max(0, let_go)))
             line["reserved"] += got
             _serve(line, place, staged + got)
 
@@ -185,7 +233,7 @@ class Model:
         """Let a line have what lies in staging for others of its order that do not want it any more."""
         taken = 0
         for (name, number, sku), other in sorted(self.lines.items()):
-            if (name, sku) == (key[0], key[2]) and number != key[1]:
+            if (name, sku) == (key[0], key[2]) and number != key[1] and self.suits(key):
                 part = min(other["to_put_back"], quantity - taken)
                 other["to_put_back"] -= part
                 taken += part
@@ -229,11 +277,12 @@ class Model:
             if line["shipped"] and not line["reserved"] and not line["backordered"]:
                 raise Refused  # all of it has left: nobody works on it any more
             line["ordered"] += more
-            raised.append((number, sku, more - _take_back(line, more), new))
+            back = _take_back(line, more) if self.suits((order, number, sku)) else 0
+            raised.append((number, sku, more - back, new))
         for number, sku, more, new in raised:
             line = self.lines[order, number, sku]
             over = self._take_over((order, number, sku), line, more)
-            got = self.take_free(sku, more - over)
+            got = self.promise((order, number, sku), more - over)
             line["reserved"] += got
             missing = more - over - got
             short = short or (missing > 0 and policy == "reject")
@@ -256,7 +305,7 @@ class Model:
 
     def pick(self, key: Key, quantity: int, *, short: bool) -> None:
         line = self.lines[key]
-        if quantity > line["reserved"] - line["picked"]:
+        if quantity > line["reserved"] - line["picked"] or not self.suits(key):
             raise Refused
         line["picked"] += quantity
         rest = line["reserved"] - line["picked"] if short else 0

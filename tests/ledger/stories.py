@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,19 +22,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from stockbridge.domain.errors import Conflict, Rejected, Unavailable
 from stockbridge.domain.orders import QUANTITIES
 from stockbridge.domain.stock import Place, StockStatus
+from stockbridge.ledger.days import Days
 from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import ReceiveStock, Request
+from stockbridge.ledger.requests import ExpireStock, ReceiveStock, Request
 from stockbridge.ledger.writer import Attachment, LedgerWriter
 from stockbridge.runtime.polling import until
 from stockbridge.runtime.settings import sqlalchemy_url
 
-from .model import Key, Model, Refused
+from .model import ALLOWS_EXPIRED, KEEPS, PERISHABLE, Key, Model, Refused
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
 from .witness import Witness
 
 STEPS = 25
 ORDERS = ("SO-1", "SO-2", "SO-3")
-SKUS = ("MUG", "CUP")
+SKUS = ("MUG", "CUP", PERISHABLE)
+LONG_AGO = datetime(2026, 1, 15, 12, tzinfo=UTC)
+"""When stories begin, by their own days: so long ago that what may have expired then has by PostgreSQL's clock."""
+LAST_DAY = 4
 
 SOMEBODY_WAITS_FOR_US = text(
     "select exists (select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid)))"
@@ -94,8 +99,11 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         engine = self.stage.engine
-        self.warehouse = Warehouse(LedgerWriter(engine), engine, f"m-{uuid4().hex[:12]}")
-        self.other_writer = LedgerWriter(engine)
+        self.days = Days()
+        self.days.ahead = LONG_AGO - datetime.now(UTC)
+        self.warehouse = Warehouse(LedgerWriter(engine, days=self.days), engine, f"m-{uuid4().hex[:12]}")
+        self.warehouse.lots[PERISHABLE] = "L1"
+        self.other_writer = LedgerWriter(engine, days=self.days)
         self.model = Model()
         self.witness = Witness(self.stage.looking, self.warehouse.tenant)
         self.seen = self.witness.look()
@@ -133,13 +141,23 @@ class Story(RuleBasedStateMachine):
 
     # -- what may be asked --------------------------------------------------------------------------------------------
 
-    def receipt(self, sku: str, quantity: int) -> Asked:
-        request = self.warehouse.receipt(sku, quantity, self.place(sku))
-        return Asked(request, lambda model: model.receive(sku, quantity))
+    def receipt(self, sku: str, quantity: int, last_day: int | None = None) -> Asked:
+        expires_on = None if last_day is None else self.date(last_day)
+        request = self.warehouse.receipt(sku, quantity, self.place(sku), expires_on=expires_on)
+        if sku == PERISHABLE:
+            made = {"produced_on": self.date(0), "shelf_life_days": KEEPS}
+            request = replace(request, lines=tuple(replace(line, **made) for line in request.lines))
+        return Asked(request, lambda model: model.receive(sku, quantity, last_day))
+
+    def date(self, day: int) -> date:
+        return LONG_AGO.date() + timedelta(days=day)
 
     def ordering(self, order: str, wanted: dict[int, tuple[str, int]], policy: str, priority: int) -> Asked:
         lines = [(number, sku, quantity) for number, (sku, quantity) in wanted.items()]
-        request = self.warehouse.order(order, *lines, policy=policy, priority=priority)
+        named = [(*line, self.warehouse.lots.get(line[1], "")) for line in lines]
+        request = self.warehouse.order(order, *named, policy=policy, priority=priority)
+        if order == ALLOWS_EXPIRED:
+            request = replace(request, lines=tuple(replace(line, allow_expired=True) for line in request.lines))
         demand = {(number, sku): quantity for number, sku, quantity in lines}
         return Asked(request, lambda model: model.order(order, demand, policy, priority))
 
@@ -150,6 +168,25 @@ class Story(RuleBasedStateMachine):
     @rule(sku=skus, quantity=few)
     def receive(self, sku: str, quantity: int) -> None:
         self.ask(self.receipt(sku, quantity))
+
+    @rule(quantity=few, last_day=st.integers(0, 4))
+    def tell(self, quantity: int, last_day: int) -> None:
+        """Receive what is perishable, and tell when it expires."""
+        self.ask(self.receipt(PERISHABLE, quantity, last_day))
+
+    @precondition(lambda self: self.model.day < LAST_DAY)
+    @rule()
+    def a_day_passes(self) -> None:
+        """Nothing happens by itself: what has expired is not promised, and holds in it wait for the sweep."""
+        self.days.ahead += timedelta(days=1)
+        self.model.day += 1
+        self.witness.today = self.date(self.model.day)
+
+    @rule()
+    def sweep(self) -> None:
+        key, day = self.warehouse.key(), self.date(self.model.day)
+        request = ExpireStock(tenant=self.warehouse.tenant, key=key, actor="test", site=SITE, sku=PERISHABLE, day=day)
+        self.ask(Asked(request, lambda model: model.expire()))
 
     @rule(order=st.sampled_from(ORDERS), wanted=wishes, policy=policies, priority=st.integers(0, 1))
     def order(self, order: str, wanted: dict[int, tuple[str, int]], policy: str, priority: int) -> None:
@@ -202,7 +239,8 @@ class Story(RuleBasedStateMachine):
     def find(self, data: st.DataObject, sent_again: bool) -> None:
         key = data.draw(st.sampled_from(sorted(key for key, line in self.model.lines.items() if line["lost"])))
         quantity = data.draw(st.integers(1, self.model.lines[key]["lost"]))
-        request = self.warehouse.find(key[0], key[0], (key[1], key[2], quantity), sent_again=sent_again)
+        lot = self.warehouse.lots.get(key[2], "")
+        request = self.warehouse.find(key[0], key[0], (key[1], key[2], quantity), lot=lot, sent_again=sent_again)
         self.ask(Asked(request, lambda model: model.find(key, quantity, sent_again=sent_again)))
 
     @precondition(lambda self: any(line["underway"] for line in self.model.lines.values()))
@@ -316,7 +354,7 @@ class Story(RuleBasedStateMachine):
         asked = self.any_request(data, data.draw(st.sampled_from(ORDERS)))
         before = deepcopy(self.model)
         self.ask(asked)
-        self.warehouse.writer = LedgerWriter(self.stage.engine)
+        self.warehouse.writer = LedgerWriter(self.stage.engine, days=self.days)
         if asked.of(before):
             outcome = self.run(self.warehouse.post(asked.request))
             assert outcome.replayed or outcome.posting_id is None, "I5"

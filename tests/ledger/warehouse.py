@@ -55,6 +55,8 @@ class Warehouse:
     tenant: str
     number: int = 0
     former: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+    lots: dict[str, str] = field(default_factory=dict)
+    """The lots that are meant of skus where none is named."""
 
     def key(self) -> str:
         """Return a key that was not used before."""
@@ -84,7 +86,7 @@ class Warehouse:
         occurred_at: datetime | None = None,
     ) -> ReceiveStock:
         """Make the receipt of one line."""
-        line = ReceivedLine(sku, quantity, lot, expires_on, serials, stock_status)
+        line = ReceivedLine(sku, quantity, lot or self.lots.get(sku, ""), expires_on, serials, stock_status)
         return ReceiveStock(**self._common(key, occurred_at=occurred_at), place=place, lines=(line,))
 
     def take_back(self, received: ReceiveStock) -> ReverseReceipt:
@@ -291,7 +293,7 @@ class Warehouse:
         stock_status: StockStatus = StockStatus.AVAILABLE,
     ) -> StreamKey:
         """Name a stream."""
-        return StreamKey(self.tenant, sku, place, lot, serial, stock_status)
+        return StreamKey(self.tenant, sku, place, lot or self.lots.get(sku, ""), serial, stock_status)
 
     # -- looking ------------------------------------------------------------------------------------------------------
 

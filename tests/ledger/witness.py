@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,6 +25,7 @@ select e.* from ledger.stream s join ledger.entry e using (stream_id) where s.te
 """
 POSTINGS = "select * from ledger.posting where tenant = %s"
 LINES = "select * from ledger.order_line where tenant = %s"
+LOTS = "select * from ledger.lot where tenant = %s"
 
 Row = Any
 Key = tuple[str, int, str]
@@ -41,10 +42,12 @@ class Seen(NamedTuple):
 
 @dataclass
 class Witness:
-    """Sees one tenant's ledger again and again."""
+    """Sees one tenant's ledger again and again. `today` is the day by which lots expire."""
 
     connection: psycopg.Connection[Any]
     tenant: str
+    today: date = date.min
+    _expired: set[tuple[str, str]] = field(default_factory=set)
     _streams: dict[UUID, Row] = field(default_factory=dict)
     _postings: dict[UUID, Row] = field(default_factory=dict)
     _entries: dict[tuple[UUID, int], Row] = field(default_factory=dict)
@@ -52,7 +55,8 @@ class Witness:
 
     def look(self) -> Seen:
         """Read everything, and fail with the name of the invariant that does not hold."""
-        of_streams, of_postings, rows, of_lines = self._read(STREAMS, POSTINGS, ENTRIES, LINES)
+        of_streams, of_postings, rows, of_lines, lots = self._read(STREAMS, POSTINGS, ENTRIES, LINES, LOTS)
+        expired = {(lot.sku, lot.lot) for lot in lots if lot.expires_on and lot.expires_on < self.today}
         streams = {row.stream_id: row for row in of_streams}
         postings = {row.posting_id: row for row in of_postings}
         entries = {(row.stream_id, row.seq): row for row in rows}
@@ -62,11 +66,12 @@ class Witness:
             *_keys(postings),
             *self._chains(rows, streams, postings),
             *_conserved(rows, streams, postings),
-            *_kept(rows, streams, postings),
+            *self._kept(rows, streams, postings, {sku for sku, _ in expired}),
+            *self._fresh(rows, streams, lines, expired & self._expired),
             *_held(rows, streams, lines),
         ]
         assert not broken, "; ".join(broken)
-        self._streams, self._postings, self._entries = streams, postings, entries
+        self._streams, self._postings, self._entries, self._expired = streams, postings, entries, expired
         return Seen(_places(rows, streams), lines, len(rows))
 
     def seq_of(self, stream_id: UUID) -> int:
@@ -105,6 +110,46 @@ class Witness:
                 if row.hash != self._hash(row, before, stream, postings[row.posting_id]):
                     yield f"I6: the hash of entry {row.seq} of {stream.location_id} is another"
             before = row
+
+    def _kept(
+        self, rows: list[Row], streams: dict[UUID, Row], postings: dict[UUID, Row], expired: set[str]
+    ) -> Iterator[str]:
+        """Over all its lines, an order that is amended holds at least the smaller of what it held and what it wants.
+
+        But of what has expired: that it lets go of, and waits for other.
+        """
+        changes: dict[UUID, list[Row]] = defaultdict(list)
+        for row in rows:
+            if row.order_ref:
+                changes[row.posting_id].append(row)
+        held: dict[tuple[str, str], int] = defaultdict(int)
+        for posting in sorted(postings.values(), key=lambda posting: (posting.recorded_at, posting.posting_id)):
+            before = dict(held)
+            for row in changes[posting.posting_id]:
+                held[row.order_ref, streams[row.stream_id].sku] += row.reserved_delta
+            if posting.posting_id in self._postings or posting.reason not in {"amendment", "cancellation"}:
+                continue
+            wanted: dict[str, int] = defaultdict(int)
+            for line in json.loads(posting.answer)["lines"]:
+                wanted[line["sku"]] += line["reserved"] + line["backordered"]
+            for order_ref in {row.order_ref for row in changes[posting.posting_id] if row.reserved_delta < 0}:
+                for sku, wants in ((sku, wants) for sku, wants in wanted.items() if sku not in expired):
+                    least = min(before.get((order_ref, sku), 0), wants)
+                    if held[order_ref, sku] < least:
+                        yield f"I8: {posting.reason} leaves {order_ref} {held[order_ref, sku]} of {sku}, not {least}"
+
+    def _fresh(
+        self, rows: list[Row], streams: dict[UUID, Row], lines: dict[Key, Row], expired: set[tuple[str, str]]
+    ) -> Iterator[str]:
+        """Nothing of a lot that had expired is newly promised to a line that does not allow it; it may be moved."""
+        gained: dict[tuple[UUID, Key, str], int] = defaultdict(int)
+        for row in rows:
+            stream = streams[row.stream_id]
+            if row.order_ref and (row.stream_id, row.seq) not in self._entries and (stream.sku, stream.lot) in expired:
+                gained[row.posting_id, (row.order_ref, row.line_no, stream.sku), stream.lot] += row.reserved_delta
+        for (posting_id, key, lot), quantity in gained.items():
+            if quantity > 0 and not lines[key].allow_expired:
+                yield f"expired: posting {posting_id} promises {quantity} of lot {lot} to {key}"
 
     def _hash(self, row: Row, before: Row, stream: Row, posting: Row) -> bytes:
         if row.posting_id not in self._digests:
@@ -156,29 +201,6 @@ def _conserved(rows: list[Row], streams: dict[UUID, Row], postings: dict[UUID, R
     for (posting_id, order_ref, line_no, *_), changes in of_line.items():
         if min(row.reserved_delta for row in changes) < 0 < max(row.reserved_delta for row in changes):
             yield f"I8: amendment {posting_id} lets go of what it takes again, for {order_ref} line {line_no}"
-
-
-def _kept(rows: list[Row], streams: dict[UUID, Row], postings: dict[UUID, Row]) -> Iterator[str]:
-    """Over all its lines, an order that is amended holds at least the smaller of what it held and what it wants now."""
-    changes: dict[UUID, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.order_ref:
-            changes[row.posting_id].append(row)
-    held: dict[tuple[str, str], int] = defaultdict(int)
-    for posting in sorted(postings.values(), key=lambda posting: (posting.recorded_at, posting.posting_id)):
-        before = dict(held)
-        for row in changes[posting.posting_id]:
-            held[row.order_ref, streams[row.stream_id].sku] += row.reserved_delta
-        if posting.reason not in {"amendment", "cancellation"}:
-            continue
-        wanted: dict[str, int] = defaultdict(int)
-        for line in json.loads(posting.answer)["lines"]:
-            wanted[line["sku"]] += line["reserved"] + line["backordered"]
-        for order_ref in {row.order_ref for row in changes[posting.posting_id] if row.reserved_delta < 0}:
-            for sku, wants in wanted.items():
-                least = min(before.get((order_ref, sku), 0), wants)
-                if held[order_ref, sku] < least:
-                    yield f"I8: {posting.reason} leaves {order_ref} {held[order_ref, sku]} of {sku}, not {least}"
 
 
 def _held(rows: list[Row], streams: dict[UUID, Row], lines: dict[Key, Row]) -> Iterator[str]:
