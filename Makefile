@@ -47,7 +47,7 @@ cases: $(READY) temporal  ## Scripts of what went wrong once, in the folder CASE
 prove: export STOCKBRIDGE_STORIES ?= 50000
 prove: export STOCKBRIDGE_SEEDS ?= 200
 prove: $(READY)  ## The ledger under 200 races, and beside an independent model in 50,000 random stories (STOCKBRIDGE_SEEDS, STOCKBRIDGE_STORIES)
-	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_state_machine.py $(ARGS)
+	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_named_stories.py tests/ledger/test_state_machine.py $(ARGS)
 
 .PHONY: check
 check: lint types contracts test  ## What CI runs: lint, format, types, import contracts, tests
