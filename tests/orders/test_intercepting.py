@@ -71,7 +71,7 @@ async def test_what_the_carrier_stops_comes_back_and_is_taken_in_as_a_return(sho
     arrived, parcel = view["shipments"][0]["parcels"]
     assert (arrived["tracking_status"], arrived["intercepted_at"]) == ("delivered", None)
     assert (parcel["tracking_status"], parcel["intercepted_at"] is not None) == ("return_to_sender", True)
-    assert "return" in view["attention"]["actions"]
+    assert "take it in as a return when it is here" in view["attention"]["reason"]
     assert (await order.intercept("I-2", parcel_no=1)).json()["type"] == "/problems/already-delivered"
     assert (await order.intercept("I-3")).json()["outcome"] == "unchanged"
     assert (await order.take_back({"line_no": 2, "quantity": 2, "lot": "L-1"})).status_code == 201
