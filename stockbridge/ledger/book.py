@@ -396,17 +396,6 @@ class Draft:
             if free > 0 and (not excluding or stream.stream_id != excluding):
                 yield Bucket(stream, free, self.expires_on(stream))
 
-    def freed_by(self, order_ref: str) -> Iterator[Bucket]:
-        """Yield the free stock that an order lets go of in this draft: in these streams it holds less than before."""
-        net: dict[Stream, int] = defaultdict(int)
-        for (stream, (holder, _)), (_, reserved) in self.deltas.items():
-            if holder == order_ref and stream.allocatable:
-                net[stream] += reserved
-        for stream, change in net.items():
-            free = min(-change, self.free(stream))
-            if free > 0:
-                yield Bucket(stream, free, self.expires_on(stream))
-
     def line(self, key: LineKey) -> OrderLine | None:
         """Return this draft's own copy of an order line."""
         if key not in self.changed:
@@ -454,6 +443,16 @@ class Draft:
             if quantity > 0 and stream.key.place.kind in kinds and stream.pool_id == pool_id:
                 found.append((stream, quantity))
         return sorted(found, key=by_expiry)
+
+    def taken(self, stream: Stream, holder: Holder) -> int:
+        """Return how much more a holder has of a stream by this draft."""
+        return max(0, self.deltas.get((stream, holder), (0, 0))[1])
+
+    def held(self, line: OrderLine, stream: Stream) -> int:
+        """Return what a line holds in a stream."""
+        holder = (line.order_ref, line.line_no)
+        base = self.book.holds.get((line.tenant, *holder), {}).get(stream, 0)
+        return base + self.deltas.get((stream, holder), (0, 0))[1]
 
     # -- writing --------------------------------------------------------------------------------------------------
 

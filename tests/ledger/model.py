@@ -180,12 +180,17 @@ class Model:
         self.serve()
 
     def _let_go_of_expired(self) -> None:
-        for key, line in self.of(PERISHABLE):
-            if not self.suits(key):
-                self.give_free(PERISHABLE, line["reserved"] - line["picked"])
-                line["to_put_back"] += line["picked"]
-                line["backordered"] += line["reserved"]
-                line["reserved"] = line["picked"] = 0
+        for key, _ in self.of(PERISHABLE):
+            self._let_go(key)
+
+    def _let_go(self, key: Key) -> None:
+        """Let a line go of what it can't use any more; what of it is picked is to be put back."""
+        line = self.lines[key]
+        if not self.suits(key):
+            self.give_free(key[2], line["reserved"] - line["picked"])
+            line["to_put_back"] += line["picked"]
+            line["backordered"] += line["reserved"]
+            line["reserved"] = line["picked"] = 0
 
     def order(self, order: str, wanted: dict[tuple[int, str], int], policy: str, priority: int) -> None:
         """Bring an order to what is wanted now."""
@@ -324,6 +329,7 @@ class Model:
             raise Refused
         line["to_put_back"] -= quantity
         self.give_free(key[2], quantity)
+        self._let_go(key)
         self.serve()
 
     def count_missing(self, sku: str, missing: int, found: int) -> None:
@@ -378,12 +384,13 @@ class Model:
 
     def _displace(self, sku: str, quantity: int, held: object, keep: Line | None) -> int:
         gone = 0
-        for _, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
+        for key, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
             part = min(held(line), quantity - gone)  # type: ignore[operator]
             if line is not keep and part > 0:
                 line["reserved"] -= part
                 line["backordered"] += part
                 gone += part
+                self._let_go(key)
         return gone
 
     def issue(self, key: Key, quantity: int) -> None:
@@ -415,7 +422,7 @@ class Model:
 
     def _displace_staged(self, sku: str, quantity: int, keep: Line) -> int:
         gone = 0
-        for _, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
+        for key, line in sorted(self.of(sku), key=lambda found: (found[1]["place"], *found[0]), reverse=True):
             part = min(line["picked"] + line["to_put_back"], quantity - gone)
             if line is keep or part <= 0:
                 continue
@@ -425,6 +432,7 @@ class Model:
             line["reserved"] -= part - unwanted
             line["backordered"] += part - unwanted
             gone += part
+            self._let_go(key)
         return gone
 
     def _absorb(self, line: Line, sku: str, quantity: int) -> None:

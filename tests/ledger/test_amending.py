@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stockbridge.domain.errors import Rejected
+from stockbridge.domain.linked_lines import Proportion
+from stockbridge.domain.stock import StockStatus
+from stockbridge.ledger.requests import AmendOrder, LinkedLine
 
-from .warehouse import Warehouse
+from .warehouse import OTHER_BIN, SITE, Warehouse
 
 
 async def _stocked(warehouse: Warehouse, mugs: int = 10) -> None:
@@ -374,3 +379,48 @@ async def test_an_amendment_that_forgets_what_was_accepted_before_is_our_own_fau
     with pytest.raises(InvariantViolated, match=r"less than its line says|does not name"):
         await warehouse.post(warehouse.order("SO-1", (1, "CUP", 4)))
     assert (await warehouse.line("SO-1")).reserved == 4
+
+
+def _allowing_expired(order: AmendOrder) -> AmendOrder:
+    return replace(order, lines=tuple(replace(line, allow_expired=True) for line in order.lines))
+
+
+async def test_other_terms_leave_what_waits_at_its_places(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 1)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 5)))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 5)))
+
+    await warehouse.post(_allowing_expired(warehouse.order("SO-1", (1, "MUG", 5))))
+
+    await warehouse.post(warehouse.receipt("MUG", 5))
+    assert [(await warehouse.line(order)).reserved for order in ("SO-1", "SO-2")] == [1, 4]
+
+
+@pytest.mark.parametrize("policy", ["reject", "partial"])
+async def test_other_terms_ask_for_nothing_more_of_what_was_displaced(warehouse: Warehouse, policy: str) -> None:
+    await _stocked(warehouse, 2)
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2), policy=policy))
+    await warehouse.post(warehouse.restate("MUG", 2, StockStatus.DAMAGED))
+
+    await warehouse.post(_allowing_expired(warehouse.order("SO-1", (1, "MUG", 2), policy=policy)))
+
+    line = await warehouse.line("SO-1")
+    assert (line.backordered, line.cancelled) == (2, 0)
+
+
+async def test_what_a_linked_line_takes_for_nothing_is_what_it_gives_up(warehouse: Warehouse) -> None:
+    links = (LinkedLine(1_000_001, "GIFT", SITE, 1, Proportion(1)),)
+
+    async def order(quantity: int) -> None:
+        lines = ((1, "MUG", quantity), (1_000_001, "GIFT", quantity))
+        await warehouse.post(replace(warehouse.order("SO-1", *lines, policy="partial"), linked=links))
+
+    await _stocked(warehouse, 2)
+    await warehouse.post(warehouse.receipt("GIFT", 2, OTHER_BIN))
+    await order(2)
+    await warehouse.post(warehouse.receipt("GIFT", 5))
+
+    await order(5)
+
+    assert (await warehouse.state("GIFT"))["A-02"] == (2, 2)
+    assert (await warehouse.line("SO-1", 1_000_001)).reserved == 2

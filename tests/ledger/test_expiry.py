@@ -19,7 +19,7 @@ from stockbridge.ledger.verification import verify
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.services import BackingServices
 
-from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
+from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 
 TODAY = datetime.now(UTC).date()
 LATER = TODAY + timedelta(days=90)
@@ -289,3 +289,56 @@ async def test_expired_stock_can_be_moved_and_written_off(warehouse: Warehouse) 
     await warehouse.post(replace(damaged, stream=replace(damaged.stream, lot="OLD")))
 
     assert (await warehouse.state("MUG"))["A-02/OLD/damaged"] == (3, 0)
+
+
+async def _held_and_picked(warehouse: Warehouse) -> None:
+    """Four are wanted and picked: two of a lot that has expired since, and two of one that keeps."""
+    await warehouse.post(warehouse.receipt("MUG", 2, lot="L1", expires_on=TODAY))
+    await warehouse.post(warehouse.receipt("MUG", 2, OTHER_BIN, lot="L2", expires_on=LATER))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 4))
+    tomorrow(warehouse)
+    await sweep(warehouse)
+
+
+async def test_what_is_given_up_before_the_sweep_is_what_has_expired(warehouse: Warehouse) -> None:
+    await warehouse.post(warehouse.receipt("MUG", 2, lot="L1", expires_on=TODAY))
+    await warehouse.post(warehouse.receipt("MUG", 2, OTHER_BIN, lot="L2", expires_on=LATER))
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
+    await warehouse.post(warehouse.order("SO-2", (1, "MUG", 2)))
+    tomorrow(warehouse)
+
+    await warehouse.post(warehouse.order("SO-1", (1, "MUG", 2)))
+    await sweep(warehouse)
+
+    assert (await warehouse.line("SO-1")).reserved == 2
+    assert (await warehouse.state("MUG"))["A-02/L2"] == (2, 2)
+
+
+async def test_goods_that_are_damaged_in_staging_leave_what_is_to_be_put_back_to_be_put_back(
+    warehouse: Warehouse,
+) -> None:
+    await _held_and_picked(warehouse)
+
+    await warehouse.post(warehouse.restate("MUG", 2, StockStatus.DAMAGED, STAGING, lot="L2"))
+
+    line = await warehouse.line("SO-1")
+    assert (line.picked, line.to_put_back, line.backordered) == (0, 2, 4)
+
+
+async def test_a_lot_that_is_wanted_may_be_put_back_and_the_other_stays_to_be(warehouse: Warehouse) -> None:
+    await _held_and_picked(warehouse)
+
+    await warehouse.post(warehouse.put_back("SO-1", 1, "MUG", 2, lot="L2"))
+
+    line = await warehouse.line("SO-1")
+    assert (line.reserved, line.picked, line.to_put_back) == (2, 0, 2)
+
+
+async def test_what_leaves_unnamed_is_what_the_order_can_use(warehouse: Warehouse) -> None:
+    await _held_and_picked(warehouse)
+
+    outcome = await warehouse.post(warehouse.issue("SO-1", "SH-1", (1, "MUG", 2)))
+
+    assert [part["lot"] for part in outcome.answer["left"][0]] == ["L2"]
+    assert (await warehouse.line("SO-1")).to_put_back == 2

@@ -409,3 +409,14 @@ async def test_a_serial_number_tells_its_whole_history(warehouse: Warehouse) -> 
     ]
     assert [*first, *rest] == movements
     assert sum(m.quantity for m in movements) == 0
+
+
+async def test_a_lot_that_was_found_is_known_wherever_it_is_received(warehouse: Warehouse) -> None:
+    found = replace(warehouse.adjust("MUG", 3), stream=warehouse.stream("MUG", lot="LX"))
+    await warehouse.post(found)
+
+    async with warehouse.engine.connect() as connection:
+        lot = await lots.find_lot(connection, warehouse.tenant, "MUG", "LX")
+
+    assert lot is not None
+    assert (lot.expires_on, lot.sites) == (None, (SITE,))

@@ -268,10 +268,17 @@ class Warehouse:
         return MoveStock(**self._common(None), stream=self.stream(sku, place, lot), to=to, quantity=quantity)
 
     def restate(
-        self, sku: str, quantity: int, to: StockStatus, place: Place = BIN, was: StockStatus = StockStatus.AVAILABLE
+        self,
+        sku: str,
+        quantity: int,
+        to: StockStatus,
+        place: Place = BIN,
+        was: StockStatus = StockStatus.AVAILABLE,
+        *,
+        lot: str = "",
     ) -> ChangeStockStatus:
         """Make a change of status."""
-        stream = self.stream(sku, place, stock_status=was)
+        stream = self.stream(sku, place, lot, stock_status=was)
         return ChangeStockStatus(**self._common(None), stream=stream, to=to, quantity=quantity)
 
     def adjust(self, sku: str, delta: int, place: Place = BIN, serial: str = "") -> AdjustStock:

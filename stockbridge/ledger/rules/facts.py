@@ -7,7 +7,7 @@ from dataclasses import replace
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, Place, StockStatus
-from stockbridge.ledger.book import Draft, Stream
+from stockbridge.ledger.book import UNDATED, Draft, Stream, lot_of
 from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, ConvertStock, CountMissing, lost_from
 from stockbridge.ledger.rules.holding import Answer, displace, make_up, take_away
 
@@ -84,6 +84,8 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
     key = stream.key
     to = draft.becoming(key) if request.delta > 0 else stream
     to.expires_on = stream.expires_on
+    if request.delta > 0 and key.lot and draft.lot(lot_of(key)) is None:
+        draft.lots[lot_of(key)] = UNDATED
     other = draft.stream(lost_from(key))
     if key.serial_number and draft.on_hand(other) < request.delta:
         raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)

@@ -22,7 +22,9 @@ from stockbridge.ledger.rules.holding import (
     displace,
     follow,
     holders,
+    let_go,
     line_of,
+    make_up,
     matching,
     named_first,
     names,
@@ -184,6 +186,8 @@ def put_back(request: PutBack, draft: Draft) -> Answer:
             faults.append(not_there(index, asked, "Staging"))
         faults += unsaid(index, asked, quantity, there)
         _put_back(draft, line, asked, quantity, there)
+        if again := let_go(draft, line):
+            make_up(draft, [(line, again)])
     refuse(faults)
     answer = {"lines": [quantities(line) for line in draft.lines_of(request.order_ref)]}
     places = {asked.place for asked in request.lines if asked.place is not None}

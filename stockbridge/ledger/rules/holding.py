@@ -13,7 +13,7 @@ from stockbridge.domain.errors import Fault, InvariantViolated, Rejected
 from stockbridge.domain.linked_lines import Component, Proportion, beyond, whole_kits
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
-from stockbridge.ledger.book import Bucket, Draft, Stream, line_key
+from stockbridge.ledger.book import Draft, Stream, line_key
 from stockbridge.ledger.outcomes import Unpicked
 from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
 
@@ -26,15 +26,12 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def reserve(draft: Draft, line: OrderLine, quantity: int, *, excluding: UUID | None = None) -> int:
-    """Promise free stock of its pool to a line. Returns how much there was."""
-    return promise(draft, line, quantity, draft.buckets(line, excluding=excluding)) if quantity > 0 else 0
-
-
-def promise(draft: Draft, line: OrderLine, quantity: int, buckets: Iterable[Bucket]) -> int:
-    """Promise stock of these buckets to a line, in the order of its policy. Returns how much there was."""
+    """Promise free stock to a line, in the order of its policy. Returns how much there was."""
+    if quantity <= 0:
+        return 0
     reserved = 0
     holder = (line.order_ref, line.line_no)
-    for bucket, part in allocate(line.allocation_policy, buckets, quantity):
+    for bucket, part in allocate(line.allocation_policy, draft.buckets(line, excluding=excluding), quantity):
         draft.move(bucket.stream, 0, part, holder)
         reserved += part
     line.reserved += reserved
@@ -42,11 +39,18 @@ def promise(draft: Draft, line: OrderLine, quantity: int, buckets: Iterable[Buck
 
 
 def release(draft: Draft, line: OrderLine, quantity: int) -> None:
-    """Give unpicked holds up, those that expire last first, so that what is kept is what should leave first."""
-    for stream, held in reversed(draft.holds(line, BINS)):
-        part = min(held, quantity)
-        if part:
-            draft.move(stream, 0, -part, (line.order_ref, line.line_no))
+    """Give unpicked holds up: what was only taken in this draft, what does not suit, then what expires last.
+
+    So what is kept is what should leave first, and nothing is let go of that was taken again (I8).
+    """
+    holder = (line.order_ref, line.line_no)
+    held_last = draft.holds(line, BINS)[::-1]
+    latest_first = sorted(held_last, key=lambda hold: draft.suits(line, hold[0]))
+    taken_now = [(stream, min(held, draft.taken(stream, holder))) for stream, held in latest_first]
+    for stream, held in (*taken_now, *latest_first):
+        part = min(held, quantity, draft.held(line, stream))
+        if part > 0:
+            draft.move(stream, 0, -part, holder)
             line.reserved -= part
             quantity -= part
     if quantity:
@@ -126,7 +130,7 @@ def take_away(
             line.picked -= part - unwanted
             part -= unwanted
         line.reserved -= part
-        lost.append((line, part))
+        lost.append((line, part + let_go(draft, line)))
         draft.displaced.add(line.order_ref)
     return gone, lost
 

@@ -131,7 +131,7 @@ class _Leaving:
         """Issue from the line's own hold."""
         if chooses(self.missing, holds):
             self.guess(self.missing)
-        for stream, held in holds:
+        for stream, held in sorted(holds, key=lambda hold: not self.draft.suits(self.line, hold[0])):
             part = min(held, self.missing)
             if part:
                 self._leave(stream, part, part)

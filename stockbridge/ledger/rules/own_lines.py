@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.book import Draft, Stream, line_key, pool_of
-from stockbridge.ledger.rules.holding import STAGING, promise
+from stockbridge.ledger.rules.holding import STAGING, reserve
 from stockbridge.ledger.rules.queue import turns
 
 
 def serve_own_lines(draft: Draft, order_ref: str) -> None:
-    """Give what the order let go of in this draft to its own waiting lines, before anybody else in their pools."""
+    """Give what the order let go of in this draft to its own waiting lines, before anybody else in their pools.
+
+    Nothing else is free there that they can use, but what they wait for in another lot's stead from now on.
+    """
     lines = draft.lines_of(order_ref)
     if not any(line.backordered for line in lines) or not draft.lines_changed():
         return
@@ -22,12 +25,7 @@ def serve_own_lines(draft: Draft, order_ref: str) -> None:
     for turn in turns(lines):
         if line := draft.line(line_key(turn.line)):
             got = take_over(draft, line, turn.quantity, unwanted)
-            freed = [
-                bucket
-                for bucket in draft.freed_by(order_ref)
-                if bucket.stream.pool_id == pool_of(line) and draft.suits(line, bucket.stream)
-            ]
-            line.wait_less(got + promise(draft, line, turn.quantity - got, freed), since=turn.since)
+            line.wait_less(got + reserve(draft, line, turn.quantity - got), since=turn.since)
 
 
 def take_back(draft: Draft, line: OrderLine, quantity: int) -> int:

@@ -193,11 +193,9 @@ def _forget_cancelled(line: OrderLine, quantity: int) -> int:
 def _change_goods(draft: Draft, line: OrderLine) -> None:
     """Let go of what a line holds that does not suit it any more: that is demand to be met again.
 
-    What waited for another lot may be met at once; so the demand leaves the line here, and `_raise` brings it back.
+    It leaves the line here, and `_raise` brings it back. What waited goes on waiting, for what it wants now.
     """
-    again = line.backordered
-    line.wait_less(again)
-    again += let_go(draft, line)
+    again = let_go(draft, line)
     line.ordered -= again
     draft.returning[line_key(line)] = again
 
