@@ -127,8 +127,7 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
         if (tenant, order_ref) not in known:
             continue
         lines = [line for line in outcome.lines if line.order_ref == order_ref]
-        if isinstance(outcome.request, _BY_DATE):
-            await _unpack(connection, outcome, order_ref)
+        await _unpack(connection, outcome, order_ref)
         await orders.set_fields(
             connection,
             tenant,

@@ -49,7 +49,7 @@ def _lost(shipment_no: str) -> Resolver:
         known = await read_known(connection, order.tenant, await order.lines(connection) if parts else [], parts)
         resolved = [named_line(faults, line, known, lambda line: line.underway) for line in parts]
         key = f"loss/{order.order_ref}/{shipment_no}/{part.get('loss_no')}"
-        await people.keep_words(connection, order.tenant, key, note=part.get("note"))
+        await people.say_again(connection, order.tenant, key, note=part.get("note"))
         return faults.found, {"note": None, **({"resolved": resolved} if parts else {})}
 
     return resolve

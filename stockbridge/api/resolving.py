@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api.said import Part
 from stockbridge.api.times import told_time
 from stockbridge.domain.allocation import ExpiredStock
-from stockbridge.domain.days import day_at
+from stockbridge.domain.days import day_at, expiry_of
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.domain.orders import OrderLine
@@ -178,7 +178,7 @@ def resolve_push(
 def _least_expiry(push: Part, time_zone: str | None) -> str | None:
     """Return the day that the goods must keep to: so long after they are wanted, or were ordered (the site's day)."""
     days, from_day = push.get("min_shelf_life_days"), _first_day(push, time_zone)
-    return None if days is None or from_day is None else (from_day + timedelta(days=int(days))).isoformat()
+    return None if days is None or from_day is None else expiry_of(from_day, int(days)).isoformat()
 
 
 def _first_day(push: Part, time_zone: str | None) -> date | None:

@@ -100,7 +100,7 @@ class _Reversing:
             if received is None:
                 raise not_found(f"receipt {self._receipt_no}")
             self._check_number(said.body, await self._reversal(connection))
-        keyed = Keyed[ReceiptReversal](ReverseReceipt, lambda _: f"{self._key}/reversal")
+        keyed = Keyed[ReceiptReversal](ReverseReceipt, lambda _: f"reversal/{self._key}")
         outcome = await once(self._services, self._caller, said, keyed, lambda: self._post(received, said))
         response.status_code = 200 if outcome.replayed else 201
         async with self._services.reading() as connection:
@@ -122,7 +122,7 @@ class _Reversing:
             body = said.settle(await time_faults(connection, said.part, self._services.window))
         request = ReverseReceipt(
             **said_by(self._caller, body),
-            key=f"{self._key}/reversal",
+            key=f"reversal/{self._key}",
             occurred_at=body.occurred_at,
             goods=received.goods,
         )

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -45,6 +46,14 @@ async def keep_words(
     words = {name: text for name, text in (("reason", words_of(reason)), ("note", note)) if text is not None}
     if words:
         await keep(connection, note_id(tenant, posting_key), tenant, words)
+
+
+async def say_again(connection: AsyncConnection, tenant: str, posting_key: str, *, note: str | None) -> None:
+    """Keep the note of a command that nothing was posted for yet: of one that was refused before, this one counts."""
+    words = {} if note is None else {"note": note}
+    if note is None or not await keep(connection, note_id(tenant, posting_key), tenant, words):
+        kept = (address.c.address_id == note_id(tenant, posting_key)) & address.c.data.is_not(None)
+        await connection.execute(update(address).where(kept).values(data=words))
 
 
 async def words_about(

@@ -53,7 +53,7 @@ async def operate(desk: Desk, row: InboxRow) -> None:
     async with desk.engine.begin() as connection:
         order = await lock_open_order(connection, row)
         _expect_flag(row, order)
-        if verb == "retry_step":
+        if verb in {"retry_step", "use_address"}:
             await _expect_step(connection, row, order)
         target = row.payload.get("target") or (order["attention"] or {}).get("step")
         if verb != "use_address" or not outlives_an_amendment(order):

@@ -74,9 +74,10 @@ def _returned_line(line: Row) -> ReturnedLine:
 def _came_back(asked: list[Row], outcome: Outcome) -> list[Row]:
     """Return what came back, as the ledger has it, each with its condition."""
     return [
-        {**row, "condition": line.get("condition") or StockStatus.INSPECTION}
+        {**row, "condition": status}
         for line, goods in zip(asked, outcome.answer["back"], strict=True)
-        for row in moved([line], [goods])
+        for status in dict.fromkeys(part["stock_status"] for part in goods)
+        for row in moved([line], [[part for part in goods if part["stock_status"] == status]])
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
@@ -149,7 +150,14 @@ def take_return(request: ReturnGoods, draft: Draft) -> Answer:
         faults += wrong
     refuse(faults)
     lines = [quantities(line) for line in draft.lines_of(request.order_ref)]
-    return {"back": [told(goods) for goods in back], "lines": lines}
+    became = [_became(draft, request, asked, goods) for asked, goods in zip(request.lines, back, strict=True)]
+    return {"back": became, "lines": lines}
+
+
+def _became(draft: Draft, request: ReturnGoods, asked: ReturnedLine, goods: Goods) -> list[dict[str, Any]]:
+    """Say what came back, and what it became where it was put: of a blocked lot, nothing is available."""
+    to = [draft.arriving(replace(key, place=request.place, stock_status=asked.condition)).key for key, _ in goods]
+    return [{**part, "stock_status": key.stock_status.value} for part, key in zip(told(goods), to, strict=True)]
 
 
 def _not_returnable(
