@@ -206,7 +206,8 @@ async def test_the_serial_number_that_is_named_comes_back(warehouse: Warehouse) 
 
     state = await warehouse.state("PHONE")
     assert (_at(state, "RET"), _at(state, "customer/SO-1")) == ({"B/inspection"}, {"A"})
-    assert outcome.answer["back"] == [[{"lot": "", "serial_number": "B", "quantity": 1}]]
+    there = {"lot": "", "serial_number": "B", "quantity": 1, "stock_status": "inspection"}
+    assert outcome.answer["back"] == [[there]]
 
 
 async def test_a_return_names_its_units_unless_all_of_them_come_back(warehouse: Warehouse) -> None:
