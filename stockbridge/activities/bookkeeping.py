@@ -127,7 +127,8 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
         if (tenant, order_ref) not in known:
             continue
         lines = [line for line in outcome.lines if line.order_ref == order_ref]
-        await _unpack(connection, outcome, order_ref)
+        unpicked = [part for part in outcome.unpicked if part.order_ref == order_ref]
+        await parcels.name_again(connection, OrderId(tenant=tenant, order_ref=order_ref), unpicked)
         await orders.set_fields(
             connection,
             tenant,
@@ -157,14 +158,6 @@ def _fate(request: Request) -> str:
         return f"is gone ({request.posting_reason().replace('_', ' ')})"
     fate = "has expired" if isinstance(request, ExpireStock) else "expires sooner than was known"
     return f"{fate}; what of it is picked is to be put back"
-
-
-async def _unpack(connection: AsyncConnection, outcome: Outcome, order_ref: str) -> None:
-    """Take what an order is not to send any more out of its parcels, and have their labels voided."""
-    order = OrderId(tenant=outcome.request.tenant, order_ref=order_ref)
-    lines = (await order_lines(connection, order.tenant, [order_ref]))[order_ref]
-    unpicked = [part for part in outcome.unpicked if part.order_ref == order_ref]
-    await parcels.fit(connection, order, lines, lines, unpicked=unpicked)
 
 
 def attention_row(reason: str, actions: Sequence[str], step: str, since: str) -> dict[str, Any]:

@@ -199,11 +199,11 @@ async def fit(
         await _fit_shipment(connection, order, shipment_no, its, wanted, relabel=relabel)
 
 
-async def name_again(connection: AsyncConnection, order: OrderId) -> None:
-    """Bring what is known of the contents of live shipments to what the order holds now, and wants as before."""
+async def name_again(connection: AsyncConnection, order: OrderId, unpicked: Iterable[Unpicked] = ()) -> None:
+    """Bring live shipments to what the order holds now, wanting what it wanted; `unpicked` is to be put back of it."""
     if await live_parcels(connection, order):
         lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
-        await fit(connection, order, lines, lines)
+        await fit(connection, order, lines, lines, unpicked=unpicked)
 
 
 async def _fit_shipment(

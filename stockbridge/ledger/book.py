@@ -224,7 +224,7 @@ def lot_of(key: StreamKey) -> LotKey:
 
 
 @dataclass(slots=True)
-class Bucket:
+class _Bucket:
     """Free stock of a stream, as a candidate for allocation."""
 
     stream: Stream
@@ -233,17 +233,14 @@ class Bucket:
 
     @property
     def received_at(self) -> datetime | None:
-        """When the first of its lot came."""
         return self.stream.received_at
 
     @property
     def location_id(self) -> str:
-        """Where it lies."""
         return self.stream.key.place.location_id
 
     @property
     def label(self) -> str:
-        """A stable name."""
         key = self.stream.key
         return f"{key.place.location_id}/{key.lot}{key.serial_number}"
 
@@ -371,7 +368,7 @@ class Draft:
         """Return what is on hand and not promised."""
         return self.on_hand(stream) - self.reserved(stream)
 
-    def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[Bucket]:
+    def buckets(self, line: OrderLine, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
         """Yield the free stock of a line's pool that the line can use."""
         return (b for b in self.free_stock(pool_of(line), excluding=excluding) if self.suits(line, b.stream))
 
@@ -385,7 +382,7 @@ class Draft:
             and self.on_hand(stream) > 0
         ]
 
-    def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[Bucket]:
+    def free_stock(self, pool_id: UUID, *, excluding: UUID | None = None) -> Iterator[_Bucket]:
         """Yield the free stock of a pool."""
         candidates = self.book.allocatable.get(pool_id, [])
         if self.new_streams:
@@ -394,7 +391,7 @@ class Draft:
         for stream in candidates:
             free = self.free(stream)
             if free > 0 and (not excluding or stream.stream_id != excluding):
-                yield Bucket(stream, free, self.expires_on(stream))
+                yield _Bucket(stream, free, self.expires_on(stream))
 
     def line(self, key: LineKey) -> OrderLine | None:
         """Return this draft's own copy of an order line."""
@@ -447,12 +444,6 @@ class Draft:
     def taken(self, stream: Stream, holder: Holder) -> int:
         """Return how much more a holder has of a stream by this draft."""
         return max(0, self.deltas.get((stream, holder), (0, 0))[1])
-
-    def held(self, line: OrderLine, stream: Stream) -> int:
-        """Return what a line holds in a stream."""
-        holder = (line.order_ref, line.line_no)
-        base = self.book.holds.get((line.tenant, *holder), {}).get(stream, 0)
-        return base + self.deltas.get((stream, holder), (0, 0))[1]
 
     # -- writing --------------------------------------------------------------------------------------------------
 

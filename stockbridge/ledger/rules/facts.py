@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, Place, StockStatus
 from stockbridge.ledger.book import UNDATED, Draft, Stream, lot_of
 from stockbridge.ledger.requests import AdjustStock, ChangeStockStatus, ConvertStock, CountMissing, lost_from
-from stockbridge.ledger.rules.holding import Answer, displace, make_up, take_away
+from stockbridge.ledger.rules.holding import Answer, carry_away, displace
 
 
 def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
@@ -31,15 +30,15 @@ def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
 
 def convert(request: ConvertStock, draft: Draft) -> Answer:
     """Make what is available at a place what the place is for; who was promised it gets other stock, or waits."""
-    lost: list[tuple[OrderLine, int]] = []
-    converted = []
-    for stream in _available_at(draft, request):
-        quantity = draft.on_hand(stream)
-        lost += take_away(draft, stream, draft.reserved(stream))[1]
-        draft.carry(stream, draft.stream(replace(stream.key, place=request.place).as_kept), quantity)
-        key = stream.key
-        converted.append({"sku": key.sku, "lot": key.lot, "serial_number": key.serial_number, "quantity": quantity})
-    make_up(draft, lost)
+    goods = [
+        (stream, draft.stream(replace(stream.key, place=request.place).as_kept), draft.on_hand(stream))
+        for stream in _available_at(draft, request)
+    ]
+    converted = [
+        {"sku": to.key.sku, "lot": to.key.lot, "serial_number": to.key.serial_number, "quantity": quantity}
+        for _, to, quantity in goods
+    ]
+    carry_away(draft, goods)
     return {
         "stock_status": request.place.keeps.value,
         "converted": converted,

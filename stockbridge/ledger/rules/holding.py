@@ -44,13 +44,14 @@ def release(draft: Draft, line: OrderLine, quantity: int) -> None:
     So what is kept is what should leave first, and nothing is let go of that was taken again (I8).
     """
     holder = (line.order_ref, line.line_no)
-    held_last = draft.holds(line, BINS)[::-1]
-    latest_first = sorted(held_last, key=lambda hold: draft.suits(line, hold[0]))
-    taken_now = [(stream, min(held, draft.taken(stream, holder))) for stream, held in latest_first]
-    for stream, held in (*taken_now, *latest_first):
-        part = min(held, quantity, draft.held(line, stream))
+    left = dict(draft.holds(line, BINS)[::-1])
+    latest_first = sorted(left, key=lambda stream: draft.suits(line, stream))
+    taken_now = [(stream, draft.taken(stream, holder)) for stream in latest_first]
+    for stream, most in (*taken_now, *((stream, left[stream]) for stream in latest_first)):
+        part = min(most, left[stream], quantity)
         if part > 0:
             draft.move(stream, 0, -part, holder)
+            left[stream] -= part
             line.reserved -= part
             quantity -= part
     if quantity:
@@ -139,6 +140,15 @@ def make_up(draft: Draft, lost: list[tuple[OrderLine, int]], *, excluding: UUID 
     """Reserve elsewhere what lines lost, in the order of the queue; the rest waits there at its old place."""
     for line, part in sorted(lost, key=_place_in_queue):
         line.backordered += part - reserve(draft, line, part, excluding=excluding)
+
+
+def carry_away(draft: Draft, goods: Iterable[tuple[Stream, Stream, int]]) -> None:
+    """Bring goods from one stream to another, promised or not. Holds that give way are made up for when all is gone."""
+    lost: list[tuple[OrderLine, int]] = []
+    for stream, to, quantity in goods:
+        lost += take_away(draft, stream, quantity - draft.free(stream))[1]
+        draft.carry(stream, to, quantity)
+    make_up(draft, lost)
 
 
 def _place_in_queue(lost: tuple[OrderLine, int]) -> tuple[int, datetime, str, int]:

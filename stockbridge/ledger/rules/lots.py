@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stockbridge.domain.errors import Rejected
-from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PHYSICAL, StockStatus
 from stockbridge.ledger.book import Draft, Stream
 from stockbridge.ledger.requests import BlockLot, ExpireStock, UnblockLot
-from stockbridge.ledger.rules.holding import Answer, make_up, promised, reconsider, take_away
+from stockbridge.ledger.rules.holding import Answer, carry_away, promised, reconsider
 
 
 def block(request: BlockLot, draft: Draft) -> Answer:
@@ -17,15 +16,16 @@ def block(request: BlockLot, draft: Draft) -> Answer:
     if request.named in draft.book.blocked_lots:
         raise Rejected("lot_blocked", f"Lot {request.lot} of {request.sku} is blocked already.", status=409)
     draft.lots_marked[request.named] = request.block_no
-    lost: list[tuple[OrderLine, int]] = []
-    quarantined = 0
-    for stream in _available(draft, request):
-        quantity = draft.on_hand(stream)
-        lost += take_away(draft, stream, draft.reserved(stream))[1]
-        draft.carry(stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), quantity)
-        quarantined += quantity
-    make_up(draft, lost)
-    return {**_said(request), "quarantined": quarantined, "displaced": sorted(draft.displaced)}
+    goods = [
+        (stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), draft.on_hand(stream))
+        for stream in _available(draft, request)
+    ]
+    carry_away(draft, goods)
+    return {
+        **_said(request),
+        "quarantined": sum(quantity for *_, quantity in goods),
+        "displaced": sorted(draft.displaced),
+    }
 
 
 def unblock(request: UnblockLot, draft: Draft) -> Answer:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from stockbridge.domain.days import expiry_of
 from stockbridge.domain.errors import Fault, Rejected
-from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import StreamKey, supplier
 from stockbridge.ledger.book import UNDATED, Draft, LotDate, Stream
 from stockbridge.ledger.requests import ReceivedLine, ReceiveStock, ReverseReceipt, supplied
-from stockbridge.ledger.rules.holding import Answer, make_up, reconsider, take_away
+from stockbridge.ledger.rules.holding import Answer, carry_away, reconsider
 
 
 def receive(request: ReceiveStock, draft: Draft) -> Answer:
@@ -52,12 +51,7 @@ def reverse(request: ReverseReceipt, draft: Draft) -> Answer:
     gone = [_gone(draft, stream, quantity) for stream, quantity in goods if draft.on_hand(stream) < quantity]
     if gone:
         raise Rejected(gone[0].code, gone[0].detail, gone, status=409)
-    lost: list[tuple[OrderLine, int]] = []
-    for stream, quantity in goods:
-        lost += take_away(draft, stream, quantity - draft.free(stream))[1]
-        draft.move(stream, -quantity, 0)
-        draft.move(draft.stream(supplied(stream.key)), quantity, 0)
-    make_up(draft, lost)
+    carry_away(draft, [(stream, draft.stream(supplied(stream.key)), quantity) for stream, quantity in goods])
     return {"reversed": sum(quantity for _, quantity in goods), "displaced": sorted(draft.displaced)}
 
 
