@@ -209,7 +209,7 @@ def cancelled_lines(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[Er
     named = totals(known)
     for line in every:
         rest = line.cancelled - named.get((line.line_no, line.sku, line.site), 0)
-        if rest < 0:  # more is to be put back than was cancelled: which of it was, nobody knows
+        if rest < 0:  # more is to be put back, or sent again, than was cancelled: which of it was, nobody knows
             known = [row for row in known if row["line_no"] != line.line_no]
             rest = line.cancelled
         known.append(unnamed({"line_no": line.line_no, "sku": line.sku, "site": line.site}, rest))
@@ -221,7 +221,7 @@ def changes(
 ) -> list[messages.Said]:
     """Write a message about the lines of which there is now more, or less, of what it is named for.
 
-    `goods` are what was cancelled just now.
+    `goods` are what is known of all that is cancelled.
     """
     known = {(line.line_no, line.site, line.sku): getattr(line, kind) for line in before}
     changed = [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
@@ -231,14 +231,14 @@ def changes(
 
 
 def demand_changes(
-    before: Sequence[OrderLine], after: Sequence[OrderLine], gone: Sequence[Row] = ()
+    before: Sequence[OrderLine], after: Sequence[OrderLine], cancelled: Sequence[Row] = ()
 ) -> list[messages.Said]:
     """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved.
 
-    `gone` is what will not arrive any more.
+    `cancelled` is what is known of all goods that are.
     """
     return [
-        *changes("cancelled", before, after, gone),
+        *changes("cancelled", before, after, cancelled),
         *changes("backordered", before, after),
         *changes("reserved", before, after),
     ]

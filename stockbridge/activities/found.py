@@ -12,6 +12,7 @@ from stockbridge.activities import arriving, parcels
 from stockbridge.activities.bookkeeping import amounts, demand_changes
 from stockbridge.activities.deciding.desk import ask_for_a_person, read_lines
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import of_units
 from stockbridge.domain.stock import Evidence
@@ -59,7 +60,9 @@ async def deliver_lost(
         await _note_arrival(connection, order, box, at)
         lines = await read_lines(connection, order)
         await parcels.fit(connection, order, former, lines)
-        await _tell(connection, order, former, lines, loss)
+        cancelled = await cancelled_goods(connection, order, lines)
+        for kind, payload in [_found(lines, loss), *demand_changes(former, lines, cancelled)]:
+            await messages.append(connection, order.tenant, order.order_ref, kind, payload)
         await _tell_arrival(connection, order, shipment, boxes, box, event, at)
         if _has_too_much(former, lines):
             await _ask(connection, order, box)
@@ -81,18 +84,9 @@ async def _note_arrival(connection: AsyncConnection, order: OrderId, box: Parcel
     await shipments.set_parcel(connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], **ended)
 
 
-async def _tell(
-    connection: AsyncConnection,
-    order: OrderId,
-    former: list[OrderLine],
-    lines: list[OrderLine],
-    loss: dict[str, Any],
-) -> None:
-    """Tell the ERP that the loss is none, and what else is not as it was."""
-    found = {"reason": "found", "lines": amounts(lines, of_units(loss["lines"]))}
-    said: list[messages.Said] = [("cancelled", found)]
-    for kind, payload in [*said, *demand_changes(former, lines)]:
-        await messages.append(connection, order.tenant, order.order_ref, kind, payload)
+def _found(lines: list[OrderLine], loss: dict[str, Any]) -> messages.Said:
+    """Write to the ERP that the loss is none."""
+    return "cancelled", {"reason": "found", "lines": amounts(lines, of_units(loss["lines"]))}
 
 
 async def _tell_arrival(

@@ -16,6 +16,7 @@ from stockbridge.domain.packing import (
     LineKey,
     Row,
     There,
+    by_lot,
     is_named,
     line_key,
     named_goods,
@@ -23,7 +24,7 @@ from stockbridge.domain.packing import (
     still_there,
     unnamed,
 )
-from stockbridge.ledger.balances import goods_underway, held_goods
+from stockbridge.ledger.balances import goods_that_never_arrived, goods_underway, held_goods
 from stockbridge.ledger.requests import LineQuantity
 from stockbridge.records import shipments, tracking
 from stockbridge.records.shipments import Parcel
@@ -73,26 +74,34 @@ async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines:
     used: Counter[int] = Counter()
     for content in others:
         used[content["line_no"]] += content["quantity"]
-    rows = [
-        unnamed({"line_no": line.line_no, "sku": line.sku, "site": line.site}, line.picked - used[line.line_no])
-        for line in lines
-        if line.picked > used[line.line_no]
-    ]
+    rows = [unnamed(_of(line), line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]]
     picked = await read_held(connection, order, lines, picked_only=True)
     packed = named_goods(others)
     free = {key: goods - packed.get(key, _NOBODYS) for key, goods in picked.items()}
     return pack([[row for row in others if not is_named(row)], rows], free)[1]
 
 
-async def to_put_back(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
-    """Return what is to be put back of lines, as far as it is known which of what is picked that is."""
-    if not any(line.to_put_back for line in lines):
+async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
+    """Return what is known of what is cancelled of lines: what of it is to be put back, and what never arrived."""
+    cancelled = [line for line in lines if line.cancelled]
+    if not cancelled:
         return []
-    rows = [
-        unnamed({"line_no": line.line_no, "sku": line.sku, "site": line.site}, line.to_put_back)
-        for line in lines
-        if line.to_put_back
-    ]
+    gone = await goods_that_never_arrived(connection, order.tenant, order.order_ref)
+    goods = await _to_put_back(connection, order, cancelled)
+    for line in cancelled:
+        goods += by_lot(_of(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
+    return goods
+
+
+def _of(line: OrderLine) -> Row:
+    return {"line_no": line.line_no, "sku": line.sku, "site": line.site}
+
+
+async def _to_put_back(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
+    """Return what is to be put back of lines, as far as it is known which of what is picked that is."""
+    rows = [unnamed(_of(line), line.to_put_back) for line in lines if line.to_put_back]
+    if not rows:
+        return []
     return pack([rows], await read_held(connection, order, lines, picked_only=True))[0]
 
 

@@ -230,8 +230,11 @@ async def goods_at(
     connection: AsyncConnection, tenant: str, order_ref: str, location_id: str
 ) -> dict[LineName, Counter[Goods]]:
     """Return which goods of each line of an order are at a virtual location: with a shipment, or with the customer."""
+    return _of_lines(await _GOODS_AT.rows(connection, tenant=tenant, order_ref=order_ref, location_id=location_id))
+
+
+def _of_lines(rows: Iterable[Any]) -> dict[LineName, Counter[Goods]]:
     found: dict[LineName, Counter[Goods]] = defaultdict(Counter)
-    rows = await _GOODS_AT.rows(connection, tenant=tenant, order_ref=order_ref, location_id=location_id)
     for line_no, sku, lot, serial_number, quantity in rows:
         found[line_no, sku][lot, serial_number] = quantity
     return dict(found)
@@ -242,6 +245,31 @@ async def goods_underway(
 ) -> dict[LineName, Counter[Goods]]:
     """Return which goods of each line of an order are in transit with a shipment."""
     return await goods_at(connection, tenant, order_ref, f"transit/{shipment_no}")
+
+
+# What was written off went to the adjustments' place, and comes from there if it is found after all; what came back
+# undelivered left the shipment's.
+_NEVER_ARRIVED: Final = Query(
+    """
+    select e.line_no, s.sku, s.lot, s.serial_number,
+      sum(case s.kind when 'transit' then -e.on_hand_delta else e.on_hand_delta end)::bigint as quantity
+    from ledger.entry e
+    join ledger.stream s on s.stream_id = e.stream_id
+    join ledger.posting p on p.posting_id = e.posting_id
+    where e.tenant = %(tenant)s and e.order_ref = %(order_ref)s
+      and (s.kind, p.reason) in
+        (('adjustment', 'loss'), ('adjustment', 'damage'), ('adjustment', 'delivery'), ('transit', 'return'))
+    group by e.line_no, s.sku, s.lot, s.serial_number
+    order by s.lot, s.serial_number
+    """
+)
+
+
+async def goods_that_never_arrived(
+    connection: AsyncConnection, tenant: str, order_ref: str
+) -> dict[LineName, Counter[Goods]]:
+    """Return which goods of each line of an order had left, and were lost or came back undelivered."""
+    return _of_lines(await _NEVER_ARRIVED.rows(connection, tenant=tenant, order_ref=order_ref))
 
 
 _HELD_GOODS: Final = Query(
@@ -353,6 +381,7 @@ __all__ = [
     "balances",
     "find_stream",
     "goods_at",
+    "goods_that_never_arrived",
     "goods_underway",
     "held_goods",
     "on_hand_at",

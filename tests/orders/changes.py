@@ -199,19 +199,101 @@ def losing_a_cup(**cup: object) -> Change:
     return change
 
 
+async def _order_drills(order: Order, quantity: int) -> httpx.Response:
+    """Order so many of two drills as well, which have serial numbers."""
+    drill = {"sku": order.sku("DRILL"), "base_uom": "EA", "weight_g": 300, "tracking": "serial"}
+    await order.shop.made("products", drill)
+    await order.shop.receive_serials(order, "DRILL", "S-1", "S-2")
+    return await order.push([*order.lines(), order.line(3, "DRILL", quantity)])
+
+
+def _drill(*serials: str) -> Body:
+    return {"line_no": 3, "quantity": len(serials) or 1, "serial_numbers": list(serials)}
+
+
 def picking_a_drill(serial: str) -> Change:
     """Order one of two drills as well, and pick it by its serial number alone."""
 
     async def change(order: Order) -> httpx.Response:
-        drill = {"sku": order.sku("DRILL"), "base_uom": "EA", "weight_g": 300, "tracking": "serial"}
-        await order.shop.made("products", drill)
-        await order.shop.receive_serials(order, "DRILL", "S-1", "S-2")
-        pushed = await order.push([*order.lines(), order.line(3, "DRILL", 1)])
+        pushed = await _order_drills(order, 1)
         if not pushed.is_success:
             return pushed
-        return await order.pick({"line_no": 3, "quantity": 1, "serial_numbers": [serial]}, pick_no="P-2")
+        return await order.pick(_drill(serial), pick_no="P-2")
 
     return change
+
+
+def with_both_drills_picked(then: Change) -> Change:
+    """Order two drills as well and pick them, if they can be had, and go on from there."""
+
+    async def change(order: Order) -> httpx.Response:
+        pushed = await _order_drills(order, 2)
+        if not pushed.is_success:
+            return pushed
+        await order.pick(_drill("S-1", "S-2"), pick_no="P-2")
+        return await then(order)
+
+    return change
+
+
+def putting_a_drill_back(*serials: str) -> Change:
+    """Want one of two drills less, and put one back."""
+
+    async def change(order: Order) -> httpx.Response:
+        await order.push([*order.lines(), order.line(3, "DRILL", 1)])
+        return await order.say(
+            "put-backs", {"put_back_no": "B-1", "lines": [{**_drill(*serials), "location_id": "HAM-A"}]}
+        )
+
+    return with_both_drills_picked(change)
+
+
+def _drills_away(then: Change, *, arrived: bool = False) -> Change:
+    """Ship both drills in a parcel of their own, and go on once it is on its way, or has arrived."""
+
+    async def change(order: Order) -> httpx.Response:
+        shipment_no = f"{order.order_no}-DRILLS"
+        shipped = await order.say(
+            "shipments", {"shipment_no": shipment_no, "parcels": [{"lines": [_drill("S-1", "S-2")]}]}
+        )
+        await order.say(f"shipments/{shipment_no}/handover", {"handover_no": "H-DRILLS"})
+        if arrived:
+            await order.scan("delivered", shipped.json()["parcels"][0]["tracking_number"])
+            await order.settle()
+        return await then(order)
+
+    return with_both_drills_picked(change)
+
+
+def packing_a_drill(serial: str) -> Change:
+    """Book a parcel of a drill, under a number of its own."""
+
+    async def change(order: Order) -> httpx.Response:
+        shipment = {"shipment_no": f"{order.order_no}-DRILLS", "parcels": [{"lines": [_drill(serial)]}]}
+        answer = await order.say("shipments", shipment)
+        await order.settle()
+        return answer
+
+    return with_both_drills_picked(change)
+
+
+def losing_a_drill(*serials: str) -> Change:
+    """Give one of two drills up that are on their way."""
+
+    async def change(order: Order) -> httpx.Response:
+        loss = {"loss_no": "L-1", "reason": "damaged", "lines": [_drill(*serials)]}
+        return await order.say(f"shipments/{order.order_no}-DRILLS/losses", loss)
+
+    return _drills_away(change)
+
+
+def taking_a_drill_back(*serials: str) -> Change:
+    """Take one of two drills back that the customer has."""
+
+    async def change(order: Order) -> httpx.Response:
+        return await order.take_back(_drill(*serials), return_no="R-2")
+
+    return _drills_away(change, arrived=True)
 
 
 def taking_a_cup_back(**cup: object) -> Change:
@@ -319,6 +401,9 @@ CHANGES: Final[dict[str, Change]] = {
     "picked where there is none": pick(CUPS(1, location_id="HAM-B")),
     "a serial number picked by itself": picking_a_drill("S-2"),
     "a serial number picked that is not there": picking_a_drill("S-9"),
+    "a serial number put back": putting_a_drill_back("S-2"),
+    "another serial number put back": putting_a_drill_back("S-9"),
+    "whatever serial number put back": putting_a_drill_back(),
     "another lot put back": say("put-backs", put_back_no="B-1", lines=[_cup_in_its_bin(lot="L-2")]),
     "put back, of two lots": _put_back_of_two_lots,
     "put back": say("put-backs", put_back_no="B-1", lines=[{"line_no": 1, "quantity": 1, "location_id": "HAM-A"}]),
@@ -327,6 +412,8 @@ CHANGES: Final[dict[str, Change]] = {
     "shipped, though it is to ship complete": _ship_as_a_whole,
     "a parcel of the lot that is held": packing(lot="L-1"),
     "a parcel of another lot": packing(lot="L-2"),
+    "a parcel of a serial number that is held": packing_a_drill("S-2"),
+    "a parcel of another serial number": packing_a_drill("S-9"),
     "handed over": Order.hand_over,
     "cancelled": say("cancel", cancel_no="X-1", reason="customer"),
     "cancelled twice": _cancel_twice,
@@ -337,6 +424,9 @@ CHANGES: Final[dict[str, Change]] = {
     "returned, of a lot": taking_a_cup_back(lot="L-1"),
     "returned, of another lot": taking_a_cup_back(lot="L-2"),
     "returned, of whatever lot": taking_a_cup_back(),
+    "returned, of a serial number": taking_a_drill_back("S-2"),
+    "returned, of another serial number": taking_a_drill_back("S-9"),
+    "returned, of whatever serial number": taking_a_drill_back(),
     "replaced by another order": _replace,
     "more returned than went out": returning(9),
     "back undelivered": _return_to_sender,
@@ -345,6 +435,9 @@ CHANGES: Final[dict[str, Change]] = {
     "damaged": losing("damaged"),
     "damaged in part": losing_a_cup(),
     "damaged in part, of another lot": losing_a_cup(lot="L-2"),
+    "damaged in part, of a serial number": losing_a_drill("S-2"),
+    "damaged in part, of another serial number": losing_a_drill("S-9"),
+    "damaged in part, of whatever serial number": losing_a_drill(),
     "lost, and delivered after all": _find_what_was_lost,
     # What time does.
     "its lot expires": _expire,

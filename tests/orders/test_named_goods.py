@@ -96,6 +96,22 @@ async def test_what_was_picked_is_known_from_the_shelf_to_the_return(shop: Shop,
     assert back[0]["line_quantity"] == "0.5"
 
 
+async def test_what_was_lost_bit_by_bit_is_told_with_the_lots_of_all_of_it(shop: Shop, partners: Partners) -> None:
+    order = await shop.order()
+    await order.push([order.line(2, "CUP", 7)])
+    await order.pick(CUPS(5), CUPS(2, lot="L-2"))
+    await order.ship()
+    await order.hand_over()
+    for loss_no, lot in (("L-1", "L-1"), ("L-2", "L-2")):
+        one = {"line_no": 2, "quantity": 1, "lot": lot}
+        answer = await order.lose(loss_no, reason="damaged", lines=[one])
+        assert answer.is_success, answer.text
+
+    await order.settle()
+    lines = await told(partners, order, "cancelled")
+    assert [(line["quantity"], line["lot"]) for line in lines[-2:]] == [(1, "L-1"), (1, "L-2")]
+
+
 async def test_a_scan_of_a_parcel_that_was_never_handed_over_moves_what_it_names(
     shop: Shop, partners: Partners
 ) -> None:

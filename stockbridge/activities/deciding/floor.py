@@ -22,6 +22,7 @@ from stockbridge.activities.deciding.desk import (
     read_linked,
 )
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
 from stockbridge.ledger.writer import Attachment, Outcome
@@ -67,9 +68,11 @@ def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
         lines = await read_lines(connection, row)
-        for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines)]:
+        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        cancelled = await cancelled_goods(connection, order, lines)
+        for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines, cancelled)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
-        await parcels.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, lines)
+        await parcels.fit(connection, order, lines, lines)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     return attach

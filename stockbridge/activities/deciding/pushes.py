@@ -23,7 +23,7 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.deciding.replacing import check_original, check_same_original
 from stockbridge.activities.messages import OrderId
-from stockbridge.activities.packing import to_put_back
+from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.errors import Fault, Rejected, Unavailable
 from stockbridge.domain.orders import HAS_LEFT, OrderLine, status_of
@@ -110,9 +110,10 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
     )
     lines = await read_lines(connection, row)
     amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
-    for kind, payload in [*amended, *changes("cancelled", former, lines)]:
-        await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    cancelled = await cancelled_goods(connection, order, lines)
+    for kind, payload in [*amended, *changes("cancelled", former, lines, cancelled)]:
+        await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     await parcels.fit(connection, order, former, lines, relabel=bool(changed))
     if known["needs_attention"] and not outlives_an_amendment(known):
         await clear_attention(connection, row)
@@ -188,7 +189,7 @@ async def post_cancel(desk: Desk, row: InboxRow, request: CancelLines) -> None:
         about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
         cancelled = [x for x in lines if x.line_no in about and x.cancelled]
         if cancelled:
-            told = cancelled_lines(cancelled, await to_put_back(connection, order, cancelled))
+            told = cancelled_lines(cancelled, await cancelled_goods(connection, order, cancelled))
             await messages.append(connection, row.tenant, row.order_ref, "cancelled", {"lines": told})
         await parcels.fit(connection, order, lines, lines)
         await _need_no_person(connection, row)
