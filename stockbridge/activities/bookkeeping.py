@@ -22,6 +22,7 @@ from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.requests import AmendOrder, ExpireStock, ReceiveStock, Request
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import discrepancies, messages, orders, outbox, shipments
+from stockbridge.records.discrepancies import Found, Kind
 
 HOLD_STEP: Final = "hold"
 """What a person is needed for where a fact took what an order held."""
@@ -68,16 +69,30 @@ class OrderBookkeeping:
         for outcome in outcomes:
             await _tell_served(connection, outcome, prepared)
             await _tell_displaced(connection, outcome, prepared)
-            for kind, goods in (
-                ("unaccounted_issue", outcome.unaccounted),
-                ("guessed_units", outcome.guessed),
-                ("expired_issue", outcome.expired),
-            ):
-                for sku, site, quantity in goods:
-                    await discrepancies.add(
-                        connection, outcome.request.tenant, kind, sku, site, quantity, outcome.posting_id
-                    )
+            for found in _discrepancies(outcome):
+                await discrepancies.add(connection, found)
         await refresh_status(connection, prepared)
+
+
+def _discrepancies(outcome: Outcome) -> Iterable[Found]:
+    """Write down in what the ledger was behind what happened."""
+    kinds: tuple[tuple[Kind, Sequence[tuple[str, str, int]]], ...] = (
+        ("unaccounted_issue", outcome.unaccounted),
+        ("guessed_units", outcome.guessed),
+        ("expired_issue", outcome.expired),
+    )
+    for kind, goods in kinds:
+        for sku, site, quantity in goods:
+            yield Found(
+                tenant=outcome.request.tenant,
+                kind=kind,
+                order_ref=outcome.request.only_order(),
+                sku=sku,
+                site=site,
+                quantity=quantity,
+                detail=discrepancies.WORDS[kind],
+                posting_id=outcome.posting_id,
+            )
 
 
 def _new_order(request: Request) -> Iterable[OrderName]:

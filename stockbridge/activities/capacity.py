@@ -16,6 +16,7 @@ from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.driver import Query
 from stockbridge.ledger.writer import Outcome
 from stockbridge.records import catalog, discrepancies
+from stockbridge.records.discrepancies import Found
 
 # In one sorted order. Not against what is put below the location in the tree meanwhile, which locks its key.
 _LOCK: Final = Query(
@@ -76,14 +77,22 @@ async def _check(connection: AsyncConnection, limit: _Limit, outcomes: Sequence[
         return
     posting_ids = [outcome.posting_id for outcome in outcomes if outcome.request.tenant == limit.tenant]
     brought = await _BROUGHT.rows(connection, posting_ids=posting_ids, location_ids=below)
-    requests = {outcome.posting_id: outcome.request.limit_at for outcome in outcomes}
+    requests = {outcome.posting_id: outcome.request for outcome in outcomes}
     for posting_id, _, _ in brought:
-        if (at := requests[posting_id]) is not None:
+        if (at := requests[posting_id].limit_at) is not None:
             raise _no_room(limit, at, held, sum(quantity for other, _, quantity in brought if other == posting_id))
     for posting_id, sku, quantity in brought:
-        detail = f"{limit.location_id} takes {limit.max_units} units and holds {held}"
-        kind = discrepancies.OVER_CAPACITY
-        await discrepancies.add(connection, limit.tenant, kind, sku, limit.site, quantity, posting_id, detail)
+        found = Found(
+            tenant=limit.tenant,
+            kind=discrepancies.OVER_CAPACITY,
+            order_ref=requests[posting_id].only_order(),
+            sku=sku,
+            site=limit.site,
+            quantity=quantity,
+            detail=f"{limit.location_id} takes {limit.max_units} units and holds {held}",
+            posting_id=posting_id,
+        )
+        await discrepancies.add(connection, found)
 
 
 def _no_room(limit: _Limit, at: str, held: int, quantity: int) -> Rejected:

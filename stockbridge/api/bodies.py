@@ -386,6 +386,18 @@ class Count(Shape):
     serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=1000)] = ()
 
 
+class Settlement(Shape):
+    """What a person found out about a discrepancy. What mends the ledger is an adjustment or a count of its own."""
+
+    settlement_no: Annotated[Key, Field(description="Of this discrepancy: one number may settle several")]
+    by: Name
+    reason: Name
+    note: Text | None = None
+    adjustment_no: Annotated[
+        Key | None, Field(description="The adjustment, or the `task_no` of the count, that mended it")
+    ] = None
+
+
 class Recall(FromTheFloor):
     """A lot is not to be sold any more."""
 

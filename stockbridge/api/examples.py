@@ -279,6 +279,14 @@ STATUS_CHANGE: Final[Example] = {"change_no": "S-1", "to": "quarantined", "quant
 
 CONVERSION: Final[Example] = {"conversion_no": "CV-1", "location_id": "HAM-RET", "reason": "it is the returns dock now"}
 
+SETTLEMENT: Final[Example] = {
+    "settlement_no": "ST-1",
+    "by": "ida",
+    "reason": "counted",
+    "note": "two were on the wrong shelf",
+    "adjustment_no": "A-1",
+}
+
 COUNT: Final[Example] = {"counted": 3, "uom": "EA", "by": "ida", "note": "behind the rack", "serial_numbers": []}
 
 TRANSFER: Final[Example] = {

@@ -76,6 +76,7 @@ class WaitingMetrics:
                 ("undelivered_signals", "Signals that workflows have not been given"),
                 ("unapplied_events", "Carrier events that were not dealt with"),
                 ("open_counts", "Places where a picker missed something, and nobody has counted since"),
+                ("open_discrepancies", "Differences between the ledger and what happened that nobody has settled"),
                 ("missing_rows", "What workflows remember and PostgreSQL has not: a restore that nobody told of"),
             )
         }

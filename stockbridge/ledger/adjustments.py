@@ -108,3 +108,27 @@ def _adjusted(
     stream: StreamKey,
 ) -> Adjusted:
     return Adjusted(posting_id, key, stream, delta, on_hand, reason_code, actor, evidence, occurred_at, recorded_at)
+
+
+# A count that found as much as there was has no entries: its answer says what it was of.
+_IS_OF: Final = Query(
+    """
+    select exists (
+      select from ledger.posting p
+      where p.tenant = %(tenant)s and p.idempotency_key = any(%(keys)s) and (
+        (p.answer::json ->> 'sku' = %(sku)s and p.answer::json ->> 'site' = %(site)s)
+        or exists (
+          select from ledger.entry e join ledger.stream s using (stream_id)
+          where e.posting_id = p.posting_id and s.sku = %(sku)s and s.site = %(site)s
+        )
+      )
+    )
+    """
+)
+
+
+async def is_of(connection: AsyncConnection, tenant: str, number: str, sku: str, site: str) -> bool:
+    """Say whether an adjustment, or a count of what a picker missed, was posted of a sku at a site."""
+    keys = [f"adjustment/{number}", f"count/{number}"]
+    ((found,),) = await _IS_OF.rows(connection, tenant=tenant, keys=keys, sku=sku, site=site)
+    return bool(found)

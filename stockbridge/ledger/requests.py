@@ -71,6 +71,11 @@ class Request:
         """Name the orders whose lines the request is about."""
         return ()
 
+    def only_order(self) -> str | None:
+        """Name the order that the request is about, if it is about one."""
+        orders = set(self.orders())
+        return orders.pop() if len(orders) == 1 else None
+
     def locations(self) -> Iterable[str]:
         """Name the virtual locations whose open streams the request takes from."""
         return ()

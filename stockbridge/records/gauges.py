@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.records.tables import (
     carrier_event,
     count_task,
+    discrepancy,
     erp_message,
     inbox,
     missing_row,
@@ -30,6 +31,7 @@ class Gauges:
     undelivered_signals: int
     unapplied_events: int
     open_counts: int
+    open_discrepancies: int
     missing_rows: int
 
 
@@ -44,6 +46,7 @@ async def read(connection: AsyncConnection) -> Gauges:
         _count(outbox).where(outbox.c.delivered_at.is_(None)).scalar_subquery(),
         _count(carrier_event).where(carrier_event.c.applied_at.is_(None)).scalar_subquery(),
         _count(count_task).where(count_task.c.done_at.is_(None)).scalar_subquery(),
+        _count(discrepancy).where(discrepancy.c.resolved_at.is_(None)).scalar_subquery(),
         _count(missing_row).where(missing_row.c.found_at > func.coalesce(told, text("'-infinity'"))).scalar_subquery(),
     )
     statuses = {status: int(count) for status, count in await connection.execute(by_status)}

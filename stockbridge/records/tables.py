@@ -657,9 +657,23 @@ discrepancy = Table(
     _name("detail"),
     Column("posting_id", Uuid),
     _created(),
+    # open -> settled, by a person
     Column("resolved_at", INSTANT),
+    _maybe("settlement_no", comment="null where it is open, and where it was settled by SQL"),
+    _maybe("settled_by"),
+    _maybe("reason_code", comment="null where the reason was told in words, which are kept under an id"),
+    _maybe("adjustment_no", comment="the adjustment or count that mended it, if one did"),
+    Column("digest", LargeBinary, comment="of what was said when it was settled"),
+    CheckConstraint(
+        "(settlement_no is null) = (settled_by is null) and (settlement_no is null) = (digest is null)"
+        " and (settlement_no is null or resolved_at is not null)"
+        " and (settlement_no is not null or (reason_code is null and adjustment_no is null))",
+        name="settled",
+    ),
     # Serves the answer to what was posted all the same.
     Index("ix_discrepancy_posting_id", "posting_id"),
+    Index("ix_discrepancy_all", "tenant", "discrepancy_id"),
+    Index("ix_discrepancy_open", "tenant", "discrepancy_id", postgresql_where=text("resolved_at is null")),
     comment="One difference between what we knew and what turned out to be",
 )
 

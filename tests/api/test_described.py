@@ -157,6 +157,8 @@ async def test_the_description_names_every_address_of_the_contract(door: Door) -
         ("post", "/api/inventory/move"),
         ("post", "/api/inventory/adjustments"),
         ("put", "/api/inventory/{stream_id}/status"),
+        ("get", "/api/inventory/discrepancies"),
+        ("post", "/api/inventory/discrepancies/{discrepancy_id}/settle"),
         ("get", "/api/ledger/streams/{stream_id}/entries"),
         ("get", "/api/reports/stock-levels"),
         ("get", "/healthz"),
