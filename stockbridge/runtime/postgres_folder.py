@@ -83,15 +83,19 @@ def new_socket_folder(folder: Path) -> Path:
     It is emptied first: the lock beside a killed server's socket names a process id as `postmaster.pid` does, and is
     believed as blindly.
     """
-    place = folder.with_name(folder.name + ".socket")
-    if len(str(place).encode()) > LONGEST_SOCKET_FOLDER or not re.fullmatch(r"[A-Za-z0-9/._-]+", str(place)):
-        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-        place = Path(tempfile.gettempdir()) / f"stockbridge-{os.geteuid()}-{name}"
+    name = f"stockbridge-{os.geteuid()}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    # A folder for what is temporary may be deep down, too; where all of them are, PostgreSQL says so.
+    places = (folder.with_name(folder.name + ".socket"), Path(tempfile.gettempdir()) / name, Path("/tmp") / name)  # noqa: S108 - it is checked to be ours
+    place = next(filter(_fits_a_socket, places), places[-1])
     _own(place)
     _check_private(place)
     for leftover in place.iterdir():
         leftover.unlink()
     return place
+
+
+def _fits_a_socket(place: Path) -> bool:
+    return len(str(place).encode()) <= LONGEST_SOCKET_FOLDER and bool(re.fullmatch(r"[A-Za-z0-9/._-]+", str(place)))
 
 
 def end_leftover(folder: Path) -> None:
