@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
@@ -225,10 +226,20 @@ class OrderGateway:
             )
 
     async def running(self) -> set[str]:
-        """Return the ids of the orders' workflows that run."""
+        """Return the ids of the orders' workflows that run.
+
+        Asked of the service itself: the client would decode the search attributes of every one of them.
+        """
         query = "WorkflowType = 'OrderLifecycle' and ExecutionStatus = 'Running'"
+        request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query)
+        found: set[str] = set()
         with _in_our_words():
-            return {execution.id async for execution in self._client.list_workflows(query)}
+            while True:
+                page = await self._client.workflow_service.list_workflow_executions(request, retry=True)
+                found.update(each.execution.workflow_id for each in page.executions)
+                if not page.next_page_token:
+                    return found
+                request.next_page_token = page.next_page_token
 
     async def since(self, at: datetime) -> AsyncIterator[KnownOrder]:
         """Yield the orders whose workflow runs, or ended since then, each once."""
