@@ -35,8 +35,8 @@ up: $(READY) temporal  ## Everything on this machine until Ctrl-C, with its addr
 # --- check it ---
 
 .PHONY: test
-test: $(READY) temporal  ## All tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) temporal  ## All tests, two files at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: cases
 CASES ?= cases
@@ -46,8 +46,10 @@ cases: $(READY) temporal  ## Scripts of what went wrong once, in the folder CASE
 .PHONY: prove
 prove: export STOCKBRIDGE_STORIES ?= 50000
 prove: export STOCKBRIDGE_SEEDS ?= 200
-prove: $(READY)  ## The ledger under 200 races, and beside an independent model in 50,000 random stories (STOCKBRIDGE_SEEDS, STOCKBRIDGE_STORIES)
-	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_named_stories.py tests/ledger/test_state_machine.py $(ARGS)
+prove: export STOCKBRIDGE_IN_FULL ?= 1
+prove: $(READY) temporal  ## What takes long, in full: 200 races, 50,000 random stories (STOCKBRIDGE_SEEDS, STOCKBRIDGE_STORIES), crashes at every point, every restore
+	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_named_stories.py tests/ledger/test_state_machine.py \
+	  tests/orders/test_events_commute.py tests/orders/test_worker_killed.py tests/orders/test_restores.py $(ARGS)
 
 .PHONY: check
 check: lint types contracts test  ## What CI runs: lint, format, types, import contracts, tests

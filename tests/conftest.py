@@ -1,8 +1,15 @@
-"""One PostgreSQL for the whole session. Each test is its own tenant."""
+"""One PostgreSQL for the whole session. Each test is its own tenant.
+
+What takes long is tried in part, which a seed chooses: STOCKBRIDGE_SEED=2 chooses another part, STOCKBRIDGE_IN_FULL=1
+tries all of it (`make prove`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -11,6 +18,32 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stockbridge.runtime.services import BackingServices, backing_services
 from stockbridge.runtime.settings import sqlalchemy_url
+
+SEED: Final = int(os.environ.get("STOCKBRIDGE_SEED", "1"))
+IN_FULL: Final = bool(os.environ.get("STOCKBRIDGE_IN_FULL"))
+
+
+def pytest_report_header() -> str:
+    """Say what is tried of what takes long."""
+    part = "all" if IN_FULL else "a part; STOCKBRIDGE_IN_FULL=1 for all"
+    return f"what takes long: seed {SEED} (STOCKBRIDGE_SEED), {part}"
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The number that chooses what is tried of what takes long."""
+    return SEED
+
+
+@pytest.fixture(scope="session")
+def some_of() -> Callable[[Sequence[Any], int], list[Any]]:
+    """Return what chooses so many of all there are, in their order; all of them where they are tried in full."""
+
+    def choose(every: Sequence[Any], number: int) -> list[Any]:
+        chosen = range(len(every)) if IN_FULL else random.Random(SEED).sample(range(len(every)), number)
+        return [every[index] for index in sorted(chosen)]
+
+    return choose
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

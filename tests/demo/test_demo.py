@@ -19,13 +19,19 @@ from stockbridge.runtime.processes import MARK
 LIMIT_S = 240
 
 
-def start_demo(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is temporary, whose name is short enough for sockets in it."""
+    return tmp_path_factory.mktemp("demo")
+
+
+def start_demo(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "stockbridge.runtime.cli", "demo", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(folder)},
     )
 
 
@@ -41,8 +47,8 @@ def left_in(folder: Path) -> list[str]:
     return [*map(str, folder.iterdir()), *processes]
 
 
-def test_every_promise_of_the_story_holds(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path, "--orders", "20")
+def test_every_promise_of_the_story_holds(folder: Path) -> None:
+    demo = start_demo(folder, "--orders", "20")
 
     page, _ = demo.communicate(timeout=LIMIT_S)
 
@@ -51,12 +57,12 @@ def test_every_promise_of_the_story_holds(tmp_path: Path) -> None:
     assert [f"\n{number}. {title}\n" in page for number, (title, _) in enumerate(CHAPTERS, 1)] == [True] * len(CHAPTERS)
     assert re.search(r"✓ ledger verified: \d+ entries", page)
     assert re.search(r"Watch every order at http://127\.0\.0\.1:\d+", page)
-    assert left_in(tmp_path) == []
+    assert left_in(folder) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_story_leaves_nothing_and_proves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    demo = start_demo(tmp_path)
+def test_an_interrupted_story_leaves_nothing_and_proves_nothing(folder: Path, number: signal.Signals) -> None:
+    demo = start_demo(folder)
     assert demo.stdout is not None
     while "✓" not in (line := demo.stdout.readline()):
         assert line, "the story ended before its first promise"
@@ -68,4 +74,4 @@ def test_an_interrupted_story_leaves_nothing_and_proves_nothing(tmp_path: Path, 
     assert demo.returncode == 1
     assert "interrupted" in page
     assert time.monotonic() - began < 30
-    assert left_in(tmp_path) == []
+    assert left_in(folder) == []

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from psycopg.rows import namedtuple_row
@@ -182,12 +183,12 @@ class NamedStory(RuleBasedStateMachine):
         assert all(unit.place != "supplier/HAM" for unit in self.units.values())
 
 
-def test_exactly_the_unit_that_is_named_moves_or_none_does(database: BackingServices) -> None:
+def test_exactly_the_unit_that_is_named_moves_or_none_does(database: BackingServices, seed: int) -> None:
     stage = Stage(database.database_url)
     machine: Any = type("NamedStory", (NamedStory,), {"stage": stage})
     try:
         run_state_machine_as_test(
-            machine if STORIES else seed(1)(machine),
+            machine if STORIES else seeded(seed)(machine),
             settings=settings(
                 max_examples=STORIES // 10 or 60,
                 stateful_step_count=STEPS,

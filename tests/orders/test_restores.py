@@ -1,6 +1,6 @@
 """PostgreSQL is restored from a backup, and knows less than the ERP, the carriers and Temporal: nothing doubles.
 
-All of the matrix: STOCKBRIDGE_RESTORES=all pytest tests/orders/test_restores.py
+All of the matrix: STOCKBRIDGE_IN_FULL=1 pytest tests/orders/test_restores.py
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .restoring import LOSSES, Loss, Lost
 TEMPORALS: Final = ("alive", "terminated", "empty")
 ALL: Final = [(way, temporal) for way in WAYS for temporal in TEMPORALS]
 SOME: Final = [("archived WAL", "alive"), ("a dump", "terminated")]
-TRIED: Final = ALL if os.environ.get("STOCKBRIDGE_RESTORES") == "all" else SOME
+TRIED: Final = ALL if os.environ.get("STOCKBRIDGE_IN_FULL") else SOME
 
 
 class World:
