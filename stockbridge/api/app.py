@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,6 +21,7 @@ from stockbridge.api import (
     inbound,
     intercepts,
     inventory,
+    keys,
     ledger,
     locations,
     losses,
@@ -52,10 +55,10 @@ checked whole, and all its faults come in one answer.
 
 def create_app(services: ApiServices) -> FastAPI:
     """Make the application. It opens nothing of its own: whoever made the services closes them."""
-    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url="/docs", redoc_url=None)
+    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url="/docs", redoc_url=None, lifespan=_life)
     registry = CollectorRegistry()
     app.state.services = services
-    app.state.authenticator = Authenticator(services.engine)
+    app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
     app.state.registry = registry
     app.state.waiting = health.WaitingMetrics(registry)
     # The inbound orders come before the orders: their address would else be an order's number.
@@ -83,6 +86,7 @@ def create_app(services: ApiServices) -> FastAPI:
         transfers,
         tracing,
         ledger,
+        keys,
         callbacks,
     ):
         app.include_router(area.router)
@@ -92,6 +96,13 @@ def create_app(services: ApiServices) -> FastAPI:
     app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
     app.add_middleware(Observed, metrics=RequestMetrics(registry))
     return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Let what was begun beside requests end, before what it needs is closed."""
+    yield
+    await app.state.authenticator.drain()
 
 
 class _Door(FastAPI):

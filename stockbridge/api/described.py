@@ -16,6 +16,7 @@ def _problem(description: str) -> dict[str, Any]:
 
 REFUSALS: Final[Responses] = {
     401: _problem("No API key, or a wrong one"),
+    403: _problem("Not with this key: it is of another scope, or speaks for another source"),
     404: _problem("Not there for this tenant"),
     422: _problem("Refused, with the reasons"),
     503: _problem("Something can't be reached; try again after `Retry-After`"),
@@ -24,7 +25,6 @@ REFUSALS: Final[Responses] = {
 
 WRITES: Final[Responses] = {
     400: _problem("Malformed"),
-    403: _problem("Not allowed"),
     409: _problem("The same key came before with other content, or the state forbids it"),
     413: _problem("The body is too large"),
     415: _problem("The body is not JSON"),

@@ -307,3 +307,17 @@ TRANSFER_RECEIPT: Final[Example] = {
 RECALL: Final[Example] = {"recall_no": "RC-1", "sku": "MUG-WHITE", "lot": "L-2607", "reason": "glaze chips"}
 
 LIFT: Final[Example] = {"reason": "the supplier's tests are back"}
+
+NEW_KEY: Final[Example] = {
+    "name": "erp",
+    "owner": "Team SAP, erp@example.com",
+    "scope": "source",
+    "source": "erp",
+    "expires_at": "2027-11-30T00:00:00Z",
+}
+
+NEW_ADMINISTRATOR: Final[Example] = {"name": "ida", "owner": "Ida Holm", "scope": "administrator"}
+
+KEY_ROTATION: Final[Example] = {"grace_s": 86400}
+
+KEY_REVOCATION: Final[Example] = {"reason": "it was in a mail", "actor": "ida"}

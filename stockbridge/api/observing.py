@@ -75,7 +75,7 @@ class Observed:
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
-        structlog.contextvars.unbind_contextvars("tenant")
+        structlog.contextvars.unbind_contextvars("tenant", "key_name")
 
 
 class _Answer:

@@ -56,6 +56,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "no_condition",
         "nothing_arrived",
         "reserved_word",
+        "scope_or_source",
         "wrong_check_digit",
     }
 )

@@ -40,7 +40,8 @@ class ApiServices:
     """The door's tools. `carriers` are keyed by connection, the last part of the callback's address.
 
     Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
-    `lot_patterns` are those of tenants that number lots in a way of their own.
+    `lot_patterns` are those of tenants that number lots in a way of their own. `well_known_keys` says whether keys
+    are taken that everybody knows.
     """
 
     engine: AsyncEngine
@@ -52,6 +53,7 @@ class ApiServices:
     clock: Callable[[], datetime] = utc_now
     window: Window = USUAL
     lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
+    well_known_keys: bool = False
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""

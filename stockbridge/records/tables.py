@@ -67,6 +67,37 @@ api_key = Table(
     _name("tenant"),
     _maybe("source", comment="the ERP that the key speaks for; null for a scanner or an office"),
     Column("is_default_source", Boolean, nullable=False, comment="its orders are named by order_no alone, for ever"),
+    _name("name", server_default=text("'key-' || gen_random_uuid()")),
+    _maybe("scope", comment="null, from an older build: source where there is one, else office"),
+    _maybe("owner", comment="whom it is for; null where it came by the environment"),
+    Column("created_at", INSTANT, server_default=func.clock_timestamp(), comment="null: before this was kept"),
+    Column("expires_at", INSTANT, comment="as it was made; what ends it sooner is an act"),
+    Column("last_used_at", INSTANT, comment="to a minute"),
+    _maybe("replaces", comment="the key that it is the successor of"),
+    UniqueConstraint("tenant", "name"),
+    UniqueConstraint("tenant", "replaces"),
+    ForeignKeyConstraint(["tenant", "replaces"], ["records.api_key.tenant", "records.api_key.name"]),
+    CheckConstraint("scope in ('source', 'floor', 'office', 'administrator')", name="scope"),
+    CheckConstraint("(scope = 'source') = (source is not null)", name="a_source_is_a_scope"),
+    CheckConstraint("replaces <> name", name="replaces_another"),
+)
+
+api_key_act = Table(
+    "api_key_act",
+    metadata,
+    _name("tenant"),
+    _name("name"),
+    _name("act"),
+    _created("at"),
+    _name("actor", comment="who did it, as the sender says"),
+    _maybe("by_key", comment="the name of the key that it was asked with; null at the command line"),
+    _maybe("reason"),
+    Column("ends_at", INSTANT, comment="when the key ends by this act"),
+    PrimaryKeyConstraint("tenant", "name", "act"),
+    ForeignKeyConstraint(["tenant", "name"], ["records.api_key.tenant", "records.api_key.name"]),
+    CheckConstraint("act in ('made', 'rotated', 'revoked')", name="act"),
+    CheckConstraint("(act = 'made') = (ends_at is null)", name="ends"),
+    comment="What was done to keys, each once: a key that was revoked stays so",
 )
 
 carrier_connection = Table(

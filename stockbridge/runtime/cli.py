@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from stockbridge.domain.api_keys import Scope
 from stockbridge.domain.errors import StockbridgeError
 from stockbridge.runtime import signals
 from stockbridge.runtime.settings import Settings
@@ -37,6 +38,26 @@ app = typer.Typer(
 )
 ledger = typer.Typer(no_args_is_help=True, help="Check, rebuild or read the stock ledger.")
 app.add_typer(ledger, name="ledger", rich_help_panel="Look after it")
+
+keys = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="""Make, list, replace and end the API's keys.
+
+    A key belongs to a tenant, and is for an ERP ([bold]--source[/bold]), the floor, the office, or an administrator,
+    who manages keys over the API and can do nothing else there. It is shown once, when it is made; only its hash
+    is kept. The commands take DATABASE_URL, as the API has it; [bold]up[/bold] prints its own.
+
+    Change a key:    stockbridge keys rotate erp --tenant acme
+    One has leaked:  stockbridge keys revoke erp --tenant acme --reason "was in a mail"
+    """,
+)
+app.add_typer(keys, name="keys", rich_help_panel="Look after it")
+
+Tenant = Annotated[str, typer.Option(help="Whose key it is.", show_default=False)]
+KeyName = Annotated[str, typer.Argument(help="The key's name, as `list` shows it.", show_default=False)]
+By = Annotated[str | None, typer.Option("--by", help="Who does this, for the record; your login by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 DataDir = Annotated[
     Path, typer.Option(help="Where PostgreSQL and Temporal keep their data, and where the logs are.", show_default=True)
@@ -251,6 +272,77 @@ def check_proof(
     from stockbridge.runtime import checkpoint_cli
 
     checkpoint_cli.check_proof(file, public_key)
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="What to call it; unique in its tenant, for ever.", show_default=False)],
+    tenant: Tenant,
+    owner: Annotated[str, typer.Option(help="Whom it is for, and who is told when it changes.", show_default=False)],
+    source: Annotated[str | None, typer.Option(help="The ERP whose orders it pushes.")] = None,
+    scope: Annotated[Scope | None, typer.Option(help="What it is for, if not for an ERP.")] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(help="When it ends by itself, such as 2027-11-30T00:00:00Z; never without it.")
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. It goes to standard output, this once; what is said of it goes to standard error.
+
+    stockbridge keys add erp --tenant acme --source erp --owner "Team SAP"
+
+    stockbridge keys add ida --tenant acme --scope administrator --owner "Ida"
+    """
+    from stockbridge.runtime import keys_cli
+
+    wanted = {"name": name, "owner": owner, "source": source, "scope": scope, "expires_at": expires_at, "actor": by}
+    keys_cli.add(Settings.load(), tenant, as_json=as_json, **wanted)
+
+
+@keys.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Of one tenant only.")] = None, as_json: AsJson = False
+) -> None:
+    """Show all keys: for whom and what, when they were made and last used (to a minute), and when they end."""
+    from stockbridge.runtime import keys_cli
+
+    keys_cli.list_keys(Settings.load(), tenant, as_json=as_json)
+
+
+@keys.command("revoke")
+def revoke_key(
+    name: KeyName,
+    tenant: Tenant,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key for ever: within seconds no process takes it any more. Once more does no harm."""
+    from stockbridge.runtime import keys_cli
+
+    keys_cli.revoke(Settings.load(), tenant, name, as_json=as_json, reason=reason, actor=by)
+
+
+@keys.command("rotate")
+def rotate_key(
+    name: KeyName,
+    tenant: Tenant,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="HOURS", help="How long the old one still works beside it; 0: no more.")
+    ] = 24,
+    successor: Annotated[
+        str | None, typer.Option("--as", help="The new key's name; the old one with a number without it.")
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key's successor, for the same and as long. The old one works until the grace is over; list shows both.
+
+    One that has leaked gets no grace: --grace 0.
+    """
+    from stockbridge.runtime import keys_cli
+
+    keys_cli.rotate(Settings.load(), tenant, name, grace, as_json=as_json, successor=successor, actor=by)
 
 
 def _run_announcing(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:

@@ -10,6 +10,9 @@ from stockbridge.runtime.settings import Settings
 
 _QUIET = ("temporalio", "httpx", "httpcore", "uvicorn", "zeep", "urllib3")
 
+# Without the variables of each frame: keys, secrets and people's data are among them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure(settings: Settings) -> None:
     """Send our own events and the libraries' warnings to standard error, in the format of the settings."""
@@ -23,7 +26,7 @@ def configure(settings: Settings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if for_machines else structlog.processors.format_exc_info,
+            _TRACEBACKS if for_machines else structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer() if for_machines else structlog.dev.ConsoleRenderer(colors=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

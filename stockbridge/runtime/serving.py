@@ -73,6 +73,7 @@ async def serve_api(settings: Settings) -> None:
                 body_limit_bytes=settings.body_limit_bytes,
                 window=settings.window,
                 lot_patterns={numbering.tenant: numbering.pattern for numbering in settings.lot_patterns},
+                well_known_keys=settings.well_known_keys,
             )
         )
         config = uvicorn.Config(

@@ -41,7 +41,8 @@ class ApiKey:
     def __repr__(self) -> str:
         return f"ApiKey(tenant={self.tenant!r}, source={self.source!r}, key='**********')"
 
-    def __str__(self) -> str:
+    def written(self) -> str:
+        """Write it as the environment has it, with the key."""
         return f"{self.tenant}:{self.source or ''}:{self.key}"
 
 
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     database_url: str | None = Field(
@@ -126,6 +128,10 @@ class Settings(BaseSettings):
 
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
         default=(), repr=False, description="Keys made known at start: tenant:source:key, separated by commas"
+    )
+    well_known_keys: bool = Field(
+        default=False,
+        description="Take keys that everybody knows, as `up` and `demo` do; refused where other machines may call",
     )
 
     lot_patterns: Annotated[tuple[LotNumbering, ...], NoDecode] = Field(
@@ -302,7 +308,7 @@ def _as_text(value: object) -> str:
         case bool():
             return str(value).lower()
         case tuple():
-            return ",".join(str(part) for part in value)
+            return ",".join(part.written() if isinstance(part, ApiKey) else str(part) for part in value)
         case _:
             return str(value)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
+from stockbridge.domain.api_keys import DEMO_ERP_KEY
 from stockbridge.ledger.signing import key_text
+from stockbridge.runtime.environment_keys import insist_on_good_keys
 from stockbridge.runtime.ports import LOOPBACK, preferred_or_free
 from stockbridge.runtime.processes import Command
 from stockbridge.runtime.services import BackingServices, backing_services, new_log, quiet
@@ -20,7 +22,7 @@ from stockbridge.runtime.settings import ApiKey, Settings
 from stockbridge.runtime.supervising import Part, Supervisor, supervised
 from stockbridge.runtime.temporal_binary import Report
 
-DEMO_KEY = ApiKey("demo", "erp", "demo-erp-key")
+DEMO_KEY = ApiKey("demo", "erp", DEMO_ERP_KEY)
 ERP_PATH = "/soap/orders"
 
 EMBEDDED_DEFAULTS: dict[str, object] = {
@@ -90,6 +92,7 @@ async def embedded_stack(
     Raises `StartupError` in words for a person; afterwards nothing is left running.
     """
     given = settings or Settings.load()
+    insist_on_good_keys(_with_defaults(given))
     async with backing_services(plan.data_dir, settings=given, default_ports=True, report=report) as services:
         folder = services.data_dir
         ports = Ports.choose(plan)
@@ -162,10 +165,8 @@ def _checkpoint_key(folder: Path) -> SecretStr:
 
 def _embedded_settings(given: Settings, services: BackingServices, ports: Ports, checkpoint_key: SecretStr) -> Settings:
     """Return the settings of the product's processes: what was given, and the sandbox for the rest."""
-    filled = {name: value for name, value in EMBEDDED_DEFAULTS.items() if not getattr(given, name)}
-    return given.model_copy(
+    return _with_defaults(given).model_copy(
         update={
-            **filled,
             "database_url": services.database_url,
             "database_admin_url": None,
             "temporal_address": services.temporal_address,
@@ -175,6 +176,12 @@ def _embedded_settings(given: Settings, services: BackingServices, ports: Ports,
             "checkpoint_key": given.checkpoint_key or checkpoint_key,
         }
     )
+
+
+def _with_defaults(given: Settings) -> Settings:
+    """Return settings with those of the embedded stack where nothing is set, and leave to take them."""
+    filled = {name: value for name, value in EMBEDDED_DEFAULTS.items() if not getattr(given, name)}
+    return given.model_copy(update={**filled, "well_known_keys": True})
 
 
 def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[Part]:

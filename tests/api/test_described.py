@@ -13,7 +13,7 @@ import pytest
 
 import stockbridge
 from stockbridge.api import bodies, examples, problems
-from stockbridge.domain import commands
+from stockbridge.domain import api_keys, commands
 
 from .door import Door, push
 
@@ -106,6 +106,10 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (bodies.Lift, examples.LIFT),
         (bodies.Count, examples.COUNT),
         (bodies.OperatorBatch, examples.OPERATOR_BATCH),
+        (api_keys.NewKey, examples.NEW_KEY),
+        (api_keys.NewKey, examples.NEW_ADMINISTRATOR),
+        (api_keys.KeyRotation, examples.KEY_ROTATION),
+        (api_keys.KeyRevocation, examples.KEY_REVOCATION),
     ],
 )
 def test_each_example_is_taken(shape: type, example: dict) -> None:
@@ -161,6 +165,10 @@ async def test_the_description_names_every_address_of_the_contract(door: Door) -
         ("post", "/api/inventory/discrepancies/{discrepancy_id}/settle"),
         ("get", "/api/ledger/streams/{stream_id}/entries"),
         ("get", "/api/reports/stock-levels"),
+        ("post", "/api/keys"),
+        ("get", "/api/keys"),
+        ("post", "/api/keys/{name}/rotate"),
+        ("post", "/api/keys/{name}/revoke"),
         ("get", "/healthz"),
         ("get", "/readyz"),
     }

@@ -142,7 +142,7 @@ async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
 async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
     """A tenant of the module's own, with the API before it."""
     port = preferred_or_free(None, besides=[])
-    key = ApiKey(f"shop-{port}", "erp", f"shop-{port}-key")
+    key = ApiKey(f"shop-{port}", "erp", f"key-of-the-shop-at-{port}")
     given = settings.model_copy(update={"api_port": port, "api_keys": (key,), "carrier_connection": key.tenant})
     client = await clients.temporal_of(settings)
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, key.tenant)

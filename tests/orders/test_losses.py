@@ -26,7 +26,7 @@ from .shop import A, Body, Order, Shop
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-KEY = ApiKey("losses", "erp", "losses-key")
+KEY = ApiKey("losses", "erp", "key-of-the-losses-erp-1")
 ON_HAND = """
 select s.location_id, t.on_hand::int as on_hand
 from ledger.stream s cross join lateral (

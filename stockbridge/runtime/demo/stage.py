@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 from rich.console import Console
 
+from stockbridge.domain.api_keys import DEMO_ERP_KEY, DEMO_FLOOR_KEY
 from stockbridge.domain.errors import StockbridgeError
 from stockbridge.runtime.demo import story, summary
 from stockbridge.runtime.demo.checks import Checks
@@ -96,7 +97,7 @@ def _own(settings: Settings) -> Settings:
         erp_url=None,
         carrier_url=None,
         erp_source="erp",
-        api_keys=(ApiKey(tenant, "erp", "demo-erp-key"), ApiKey(tenant, None, "demo-floor-key")),
+        api_keys=(ApiKey(tenant, "erp", DEMO_ERP_KEY), ApiKey(tenant, None, DEMO_FLOOR_KEY)),
         silent_parcel_s=_SILENT_PARCEL_S,
     )
 
