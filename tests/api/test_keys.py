@@ -298,15 +298,22 @@ async def test_floor_and_office_do_what_keys_of_no_source_could(shop: Door) -> N
         b"Bearer",
         b"",
         b"k" * 1_000_000,
-        b"Bearer " + written(bytes(32)).encode(),
         b"Bearer " + written(bytes(32)).encode()[:-1],
     ],
     ids=lambda sent: repr(sent[:20]),
 )
-async def test_whatever_is_sent_as_a_key_is_401(door: Door, authorization: bytes) -> None:
-    answer = await door.http.get("/api/products", headers={b"Authorization": authorization})
+async def test_what_can_be_no_key_is_401_without_a_look_up(door: Door, authorization: bytes) -> None:
+    with looks(door.engine) as count:
+        answer = await door.http.get("/api/products", headers={b"Authorization": authorization})
     assert (answer.status_code, code_of(answer)) == (401, "unauthorized")
     assert len(answer.content) < 1000
+    assert count == []
+
+
+async def test_a_key_of_the_right_form_that_nobody_made_is_401(door: Door) -> None:
+    answer = await door.get("/api/products", key=written(bytes(32)))
+    assert (answer.status_code, code_of(answer)) == (401, "unauthorized")
+    assert answer.json()["detail"] == "The API key is not known."
 
 
 async def test_a_slip_in_a_key_is_told_without_a_look_up(office: Door) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import uuid4
 
 import psycopg
 import sqlalchemy
 from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from stockbridge.runtime.migrating import alembic_config, migrate
@@ -19,12 +22,15 @@ def test_the_migrations_make_what_the_tables_say(database: BackingServices) -> N
     engine.dispose()
 
 
-def test_the_schema_goes_away_and_comes_back(database: BackingServices) -> None:
+def empty_database(database: BackingServices) -> str:
     name = f"schema_{uuid4().hex[:8]}"
     with psycopg.connect(database.database_admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = database.database_admin_url.replace("/stockbridge?", f"/{name}?")
+    return database.database_admin_url.replace("/stockbridge?", f"/{name}?")
 
+
+def test_the_schema_goes_away_and_comes_back(database: BackingServices) -> None:
+    url = empty_database(database)
     migrate(url)
     engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
@@ -32,3 +38,39 @@ def test_the_schema_goes_away_and_comes_back(database: BackingServices) -> None:
     migrate(url)
     with engine.begin() as connection:
         command.check(alembic_config(url, connection))
+
+
+ADD_KEY = "insert into records.api_key (key_hash, tenant, source, is_default_source) values (%s, %s, %s, %s)"
+KEYS = "select name, coalesce(scope, '?'), source from records.api_key where tenant = 'acme' order by name"
+
+
+def test_keys_from_before_get_names_and_what_has_ended_is_good_for_nothing_after_a_way_back(
+    database: BackingServices,
+) -> None:
+    url = empty_database(database)
+    engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+
+    def move(go: Callable[[Config, str], None], revision: str) -> None:
+        with engine.begin() as connection:
+            go(alembic_config(url, connection), revision)
+
+    before = ScriptDirectory.from_config(alembic_config(url)).get_revision("0028").down_revision
+    move(command.upgrade, str(before))
+    with psycopg.connect(url, autocommit=True) as old:
+        old.execute(ADD_KEY, (b"2", "acme", None, False))
+        old.execute(ADD_KEY, (b"1", "acme", "erp", True))
+    move(command.upgrade, "head")
+    with psycopg.connect(url, autocommit=True) as new:
+        assert new.execute(KEYS).fetchall() == [("environment", "source", "erp"), ("environment-2", "office", None)]
+        new.execute(ADD_KEY, (b"3", "acme", "shop", False))  # as a build from before does, beside this one
+        assert new.execute(KEYS).fetchall()[2][1:] == ("?", "shop")
+        new.execute(
+            "insert into records.api_key_act (tenant, name, act, actor, ends_at)"
+            " values ('acme', 'environment', 'revoked', 'a test', clock_timestamp())"
+        )
+    move(command.downgrade, str(before))
+    with psycopg.connect(url) as back:
+        found = back.execute("select key_hash, source, is_default_source from records.api_key").fetchall()
+    assert len(found) == 3
+    assert {row[0] for row in found} & {b"1", b"2", b"3"} == {b"2", b"3"}
+    assert ("erp", True) in {row[1:] for row in found}, "its orders keep their names"
