@@ -13,14 +13,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.api_keys import SECRET_BYTES, KeyRevocation, KeyRotation, NewKey, Scope, numbered, written
 from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.driver import Query
 from stockbridge.records import keys
-from stockbridge.records.tables import api_key_act
 
 
 class KeyStatus(StrEnum):
@@ -170,8 +168,7 @@ async def revoke(connection: AsyncConnection, tenant: str, name: str, wanted: Ke
 
 
 async def _note(connection: AsyncConnection, tenant: str, name: str, act: str, by: By, **more: Any) -> None:
-    row = {"tenant": tenant, "name": name, "act": act, "actor": by.actor, "by_key": by.key, **more}
-    await connection.execute(insert(api_key_act).values(row))
+    await keys.note_act(connection, tenant, name, act, by.actor, by_key=by.key, **more)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.api_keys import Scope, numbered
 from stockbridge.driver import Query
-from stockbridge.records.tables import api_key, carrier_connection
+from stockbridge.records.tables import api_key, api_key_act, carrier_connection
 
 ENVIRONMENT: Final = "environment"
 """What keys are called that the environment names: the first one of a tenant; the next ones have a number."""
@@ -117,7 +117,10 @@ async def register_key(connection: AsyncConnection, *, tenant: str, source: str 
     name = numbered(ENVIRONMENT, taken) if ENVIRONMENT in taken else ENVIRONMENT
     scope = Scope.SOURCE if source else Scope.OFFICE
     added = await add(connection, hash_of(key), tenant=tenant, source=source, scope=scope, name=name)
-    return await find_key(connection, hash_of(key)) or Found(added, None)
+    found = await find_key(connection, hash_of(key)) or Found(added, None)
+    if found.key == added:
+        await note_act(connection, tenant, name, "made", ENVIRONMENT)
+    return found
 
 
 async def lock(connection: AsyncConnection, tenant: str) -> None:
@@ -147,6 +150,12 @@ async def add(
     statement = insert(api_key).values(key_hash=key_hash, **vars(added), **more)
     await connection.execute(statement.on_conflict_do_nothing(index_elements=[api_key.c.key_hash]))
     return added
+
+
+async def note_act(connection: AsyncConnection, tenant: str, name: str, act: str, actor: str, **more: Any) -> None:
+    """Keep what was done to a key, and by whom."""
+    row = {"tenant": tenant, "name": name, "act": act, "actor": actor, **more}
+    await connection.execute(insert(api_key_act).values(row))
 
 
 async def default_source(connection: AsyncConnection, tenant: str) -> str | None:

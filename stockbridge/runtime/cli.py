@@ -328,7 +328,8 @@ def rotate_key(
     name: KeyName,
     tenant: Tenant,
     grace: Annotated[
-        float, typer.Option(min=0, metavar="HOURS", help="How long the old one still works beside it; 0: no more.")
+        int,
+        typer.Option(min=0, max=2160, metavar="HOURS", help="How long the old one still works beside it; 0: no more."),
     ] = 24,
     successor: Annotated[
         str | None, typer.Option("--as", help="The new key's name; the old one with a number without it.")

@@ -44,9 +44,9 @@ def add(settings: Settings, tenant: str, *, as_json: bool, **wanted: Any) -> Non
     _show_made(made, as_json=as_json)
 
 
-def rotate(settings: Settings, tenant: str, name: str, grace_h: float, *, as_json: bool, **wanted: Any) -> None:
+def rotate(settings: Settings, tenant: str, name: str, grace_h: int, *, as_json: bool, **wanted: Any) -> None:
     """Make a key's successor and print it, this once."""
-    asked = _read(KeyRotation, {**wanted, "grace_s": round(grace_h * _HOUR_S)})
+    asked = _read(KeyRotation, {**wanted, "grace_s": grace_h * _HOUR_S})
     made = _with(settings, lambda connection: key_ring.rotate(connection, tenant, name, asked, _by(wanted["actor"])))
     if made.secret is None:
         raise StartupError(f"Key {name} is followed by {made.held.name} already. That was shown then; rotate that one.")
