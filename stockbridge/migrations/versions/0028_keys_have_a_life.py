@@ -1,7 +1,7 @@
 """Keys have names, owners and scopes; they end, and who made and revoked them is kept.
 
 Revision ID: 0028
-Revises: 0025
+Revises: 0026
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0025"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
