@@ -54,7 +54,7 @@ def test_keys_from_before_get_names_and_what_has_ended_is_good_for_nothing_after
         with engine.begin() as connection:
             go(alembic_config(url, connection), revision)
 
-    before = ScriptDirectory.from_config(alembic_config(url)).get_revision("0028").down_revision
+    before = ScriptDirectory.from_config(alembic_config(url)).get_revision("0027").down_revision
     move(command.upgrade, str(before))
     with psycopg.connect(url, autocommit=True) as old:
         old.execute(ADD_KEY, (b"2", "acme", None, False))

@@ -1,6 +1,6 @@
 """Keys have names, owners and scopes; they end, and who made and revoked them is kept.
 
-Revision ID: 0028
+Revision ID: 0027
 Revises: 0026
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
+revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
