@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.bodies import StoredAddress
+from stockbridge.api.created import created
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import OrderAt
 from stockbridge.api.said import Said
@@ -47,5 +48,5 @@ async def store_address(
         is_new = await people.keep(connection, address_id, order.tenant, data)
         if (await people.read(connection, order.tenant, [address_id])).get(address_id) != data:
             raise Conflict(f"Address {body.address_no} came before with another content, or was erased.")
-    response.status_code = 201 if is_new else 200
+    response.status_code = created(is_new=is_new)
     return StoredAddressView(address_no=body.address_no, order_no=order.order_no, address_id=address_id)

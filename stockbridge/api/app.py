@@ -48,8 +48,9 @@ _ABOUT = """
 The hub between a legacy ERP, a warehouse and its carriers.
 
 Every write has a natural key in its body: the same again gives the same answer (200), the same key with other content
-is 409. Quantities in answers are whole numbers in base units. Errors are problem documents (RFC 9457); a body is
-checked whole, and all its faults come in one answer.
+is 409. 201 is told at most once for a key, to the request that made it so: of many at once the others are told 200, and
+so is whoever asks again after a 202. Quantities in answers are whole numbers in base units. Errors are problem
+documents (RFC 9457); a body is checked whole, and all its faults come in one answer.
 """
 
 

@@ -21,7 +21,7 @@ from stockbridge.api.resolving import Faults
 from stockbridge.api.said import Part, Said, canonical, digest
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
-from stockbridge.domain.errors import Conflict, Fault
+from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.domain.stock import Place, StockStatus, StreamKey
 from stockbridge.ledger.requests import CountMissing
 from stockbridge.ledger.writer import Outcome
@@ -98,16 +98,27 @@ async def count(
     """Say how many of the missing units were found. They are available again; the rest is written off."""
     async with services.reading() as connection:
         task = await _task(connection, caller.tenant, task_no)
-    if said.body is None or not _counted_before(task, said.body):
-        await anew("product_changed", _TRIES, lambda: _count(services, caller, task, said))
+    if not _counted_before(task, said.body):
+        await _count_once(services, caller, task, said)
     async with services.reading() as connection:
         (view,) = await _views(connection, caller.tenant, [await _task(connection, caller.tenant, task_no)])
     return view
 
 
-def _counted_before(task: count_tasks.Row, body: Count) -> bool:
+async def _count_once(services: ApiServices, caller: ApiKey, task: count_tasks.Row, said: Said[Count]) -> None:
+    """Have a count posted, unless a twin of it was meanwhile: that may be what it is refused for."""
+    try:
+        await anew("product_changed", _TRIES, lambda: _count(services, caller, task, said))
+    except Rejected:
+        async with services.reading() as connection:
+            now = await _task(connection, caller.tenant, task["task_no"])
+        if not _counted_before(now, said.body):
+            raise
+
+
+def _counted_before(task: count_tasks.Row, body: Count | None) -> bool:
     """Say whether the same was counted before, in the same words, whatever these would mean now."""
-    return task["done_at"] is not None and task["digest"] == digest(_words(body))
+    return body is not None and task["done_at"] is not None and task["digest"] == digest(_words(body))
 
 
 def _words(body: Count) -> str:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities.messages import CommandAnswer
+from stockbridge.api.created import created
 from stockbridge.api.problems import TooManyCommandsError
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import CommandKind
@@ -144,23 +145,29 @@ async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:
 
 @dataclass(frozen=True)
 class Decided:
-    """A command after its caller has waited. `repeated` says that it was accepted before."""
+    """A command after its caller has waited.
+
+    `repeated` says that it was accepted before, `is_new` that this caller's own request put it into the inbox.
+    """
 
     row: InboxRow
     repeated: bool = False
+    is_new: bool = False
 
     @property
     def outcome(self) -> str:
         """What became of it, in a word of the contract."""
         return str((self.row.answer or {}).get("outcome", "done")) if self.row.state == "accepted" else "queued"
 
-    def status_code(self, first: int) -> int:
-        """Return 202 for what waits, 200 for what was accepted before, else what the first acceptance is."""
-        if self.row.state == "queued":
-            return 202
-        return 200 if self.repeated else first
+    def status_of_change(self) -> int:
+        """Return the status where the command changes something: 202 while it waits."""
+        return 202 if self.row.state == "queued" else 200
+
+    def status_of_creation(self) -> int:
+        """Return the status where the command makes something: 202 while it waits."""
+        return 202 if self.row.state == "queued" else created(is_new=self.is_new)
 
 
 async def decide(services: ApiServices, row: InboxRow) -> Decided:
     """Have a kept command decided."""
-    return Decided(await have_decided(services, row), repeated=row.state == "accepted")
+    return Decided(await have_decided(services, row), repeated=row.state == "accepted", is_new=row.is_new)

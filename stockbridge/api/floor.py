@@ -126,7 +126,7 @@ class Counter:
 
     async def view(self, answered: Answered[Any], response: Response) -> CommandAnswer:
         """Answer with the order as it is now."""
-        response.status_code = answered.decided.status_code(200)
+        response.status_code = answered.decided.status_of_change()
         async with self.services.reading() as connection:
             view = await read_view(connection, await self.named.find(connection))
         return CommandAnswer(**dict(view), outcome=answered.decided.outcome)
@@ -315,7 +315,7 @@ async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(exam
     patience = Patience(WAIT_S)
     answered = await at.tell(SHIP, said)
     shipment = await _labeled(at.services, answered, patience)
-    response.status_code = answered.decided.status_code(201)
+    response.status_code = answered.decided.status_of_creation()
     if shipment is None:
         return _booked(answered.order, answered.body.shipment_no, answered.decided.row.payload)
     if not _is_labeled(shipment):
@@ -373,7 +373,7 @@ async def hand_over(
     known = _shipment_is_there(shipment_no)
     telling: Telling[HandOver] = of_shipment("hand_over", shipment_no, lambda body: body.handover_no, known)
     answered = await at.tell(telling, said)
-    response.status_code = answered.decided.status_code(200)
+    response.status_code = answered.decided.status_of_change()
     async with at.services.reading() as connection:
         shipment = await read_shipment(connection, answered.order, shipment_no)
         booking = await _waiting_booking(connection, answered.order, shipment_no)
@@ -473,7 +473,7 @@ async def take_back(
     So is more than may come back by the authorization that it names, if it names one.
     """
     answered = await at.tell(RETURN, said)
-    response.status_code = answered.decided.status_code(201)
+    response.status_code = answered.decided.status_of_creation()
     async with at.services.reading() as connection:
         return await return_view(connection, answered.order, answered.decided)
 

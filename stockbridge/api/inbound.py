@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Receipt, ReceivedGoods, UnorderedReceipt
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Utc
 from stockbridge.api.posting import Keyed, Posted, anew, counted_in, once, posted, said_by
@@ -139,7 +140,7 @@ async def receive(
 
     keyed = Keyed[Receipt](ReceiveStock, lambda body: receipt_key(po_no, body.receipt_no))
     outcome = await once(services, caller, said, keyed, lambda: anew("order_amended", _LOOKS, ask))
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, po_no, said.settle(), outcome)
         return ReceiptView.model_validate(await _shown(connection, caller.tenant, kept))
@@ -164,7 +165,7 @@ async def receive_unordered(
 
     keyed = Keyed[UnorderedReceipt](ReceiveStock, lambda body: receipt_key("", body.receipt_no))
     outcome = await once(services, caller, said, keyed, ask)
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, "", said.settle(), outcome)
         return UnorderedReceiptView.model_validate(await _shown(connection, caller.tenant, kept))

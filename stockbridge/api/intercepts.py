@@ -63,7 +63,7 @@ async def intercept(
     telling: Telling[Intercept] = of_shipment("intercept", shipment_no, lambda body: body.intercept_no, known)
     answered = await at.tell(telling, said)
     parcels = await _answered(at.services, answered.order, shipment_no, answered.body.parcel_no, patience)
-    response.status_code = 202 if _waits(parcels) else answered.decided.status_code(201)
+    response.status_code = 202 if _waits(parcels) else answered.decided.status_of_creation()
     return InterceptView(
         intercept_no=answered.body.intercept_no,
         order_no=answered.order.order_no,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Capacity, Location
+from stockbridge.api.created import created
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, cut, position
 from stockbridge.api.problems import not_found
@@ -54,7 +55,7 @@ async def put_location(
         body = said.settle(await _faults(connection, caller.tenant, said.part))
         row = {"tenant": caller.tenant, **body.model_dump(mode="json"), "site": body.site or body.location_id}
         written = await catalog.write_location(connection, row, _checking(row))
-    response.status_code = 201 if written is Written.NEW else 200
+    response.status_code = created(is_new=written is Written.NEW)
     return _view(row)
 
 

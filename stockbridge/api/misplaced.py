@@ -14,6 +14,7 @@ from stockbridge.activities.misplaced import Misplaced, MisplacedFilter
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Conversion
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
@@ -111,7 +112,7 @@ async def convert(
     """
     outcome = await once(services, caller, said, _CONVERSION, lambda: _convert(services, caller, said))
     body = said.settle()
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     told: dict[str, Any] = outcome.answer
     return ConversionView(
         conversion_no=body.conversion_no,

@@ -52,7 +52,8 @@ async def push_order(
     if pushed.row is not None:
         decided = await decide(services, pushed.row)
         outcome = "unchanged" if decided.repeated else decided.outcome
-        response.status_code = decided.status_code(201 if outcome == "accepted" else 200)
+        made = outcome == "accepted"
+        response.status_code = decided.status_of_creation() if made else decided.status_of_change()
     async with services.reading() as connection:
         answer = await read_push_answer(connection, caller.tenant, pushed.order_ref, outcome)
     if answer is None and outcome == "queued":

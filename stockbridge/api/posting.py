@@ -52,10 +52,20 @@ async def once(
 ) -> Posted:
     """Have something posted, unless it was before: a repeat is answered from what was stored.
 
-    That is looked up before anything is resolved by a catalog, a clock or stock that may have changed since. Raises
-    `Conflict` where the key came before with other content.
+    That is looked up before anything is resolved by a catalog, a clock or stock that may have changed since; and again
+    before a refusal, which may be for what a twin of it did meanwhile. Raises `Conflict` where the key came before with
+    other content.
     """
-    return await _posted_before(services, caller, said, keyed) or await anew("product_changed", _TRIES, post)
+    before = await _posted_before(services, caller, said, keyed)
+    if before is not None:
+        return before
+    try:
+        return await anew("product_changed", _TRIES, post)
+    except Rejected:
+        twin = await _posted_before(services, caller, said, keyed)
+        if twin is None:
+            raise
+        return twin
 
 
 async def _posted_before(

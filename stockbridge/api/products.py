@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
+from stockbridge.api.created import created
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.in_use import insist_on_no_use
 from stockbridge.api.linking import rule_faults
@@ -66,7 +67,7 @@ async def put_product(
         body = said.settle([*_packaging_faults(said.part), *rules])
         row = {"tenant": caller.tenant, **body.model_dump(mode="json", by_alias=True)}
         written = await catalog.write_product(connection, row, _checking(connection, row))
-    response.status_code = 201 if written is Written.NEW else 200
+    response.status_code = created(is_new=written is Written.NEW)
     return _view(row)
 
 

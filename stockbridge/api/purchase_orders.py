@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door, actor_of
 from stockbridge.api.bodies import Inbound, InboundCancel
+from stockbridge.api.created import created
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.problems import not_found, refusal
@@ -83,11 +84,11 @@ async def put_inbound(
     A revision is the whole purchase order: a line that is left out is not expected any more. What has arrived stays, so
     less than that can't be expected.
     """
-    created = None
-    while created is None:  # where a twin was faster, it is found at the second look
+    is_new = None
+    while is_new is None:  # where a twin was faster, it is found at the second look
         async with services.engine.begin() as connection:
-            created = await _Taking(services, connection, caller.tenant, said).take()
-    response.status_code = 201 if created else 200
+            is_new = await _Taking(services, connection, caller.tenant, said).take()
+    response.status_code = created(is_new=is_new)
     async with services.reading() as connection:
         return _view(await found_order(connection, caller.tenant, said.settle().po_no))
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.bodies import ReturnAuthorization
+from stockbridge.api.created import created
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
 from stockbridge.api.floor import returnable
@@ -63,7 +64,7 @@ async def authorize_return(
         known = await _known(connection, order, said)
         if known is None:
             await _authorize(connection, order, said)
-        response.status_code = 201 if known is None else 200
+        response.status_code = created(is_new=known is None)
         return await _view(connection, order, said.settle().authorization_no)
 
 

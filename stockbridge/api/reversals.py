@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door, actor_of
 from stockbridge.api.bodies import ReceiptReversal
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import same_again
 from stockbridge.api.inbound import ReversalView
 from stockbridge.api.posting import Keyed, Posted, once, posted, said_by
@@ -102,7 +103,7 @@ class _Reversing:
             self._check_number(said.body, await self._reversal(connection))
         keyed = Keyed[ReceiptReversal](ReverseReceipt, lambda _: f"reversal/{self._key}")
         outcome = await once(self._services, self._caller, said, keyed, lambda: self._post(received, said))
-        response.status_code = 200 if outcome.replayed else 201
+        answer_posted(response, outcome)
         async with self._services.reading() as connection:
             reversal = await self._reversal(connection)
         assert reversal is not None

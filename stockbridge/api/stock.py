@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Adjustment, Move, StatusChange
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import same_again
 from stockbridge.api.ledger import StreamView, stream_view
 from stockbridge.api.notices import Notice, notices_of
@@ -67,7 +68,7 @@ async def move(
     """
     outcome = await once(services, caller, said, _MOVE, lambda: _move(services, caller, said))
     body = said.settle()
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     return MoveView(
         move_no=body.move_no,
         posting_id=posted(outcome),
@@ -164,7 +165,7 @@ async def adjust(
     async with services.reading() as connection:
         known = await catalog.locations(connection, caller.tenant, [body.location_id])
         notices = await notices_of(connection, caller.tenant, _ADJUSTMENT.key(body))
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
         posting_id=posted(outcome),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Lift, Recall
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.ledger import StreamView, order_no_of, stream_view
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
@@ -241,7 +242,7 @@ async def recall(
     """
     outcome = await once(services, caller, said, _RECALL, lambda: _recall(services, caller, said))
     body = said.settle()
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     async with services.reading() as connection:
         trace = await _trace(connection, Traced(caller.tenant, body.sku, body.lot))
     return RecallView(
@@ -302,7 +303,7 @@ async def lift(
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
     keyed = Keyed[Lift](UnblockLot, lambda _body: f"{_key(recall_no)}/lift")
     outcome = await once(services, caller, said, keyed, lambda: _lift(services, caller, recall_no, said, keyed))
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     return LiftView(
         recall_no=recall_no,
         posting_id=posted(outcome),

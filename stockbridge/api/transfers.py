@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.bodies import Transfer, TransferReceipt
+from stockbridge.api.created import answer_posted
 from stockbridge.api.described import REFUSALS, same_again
 from stockbridge.api.paging import Utc
 from stockbridge.api.posting import Keyed, counted_in, once, posted, said_by
@@ -102,7 +103,7 @@ async def send(
 ) -> TransferView:
     """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
     outcome = await once(services, caller, said, _SENDING, lambda: _send(services, caller, said))
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     async with services.reading() as connection:
         return _view(await _found(connection, caller.tenant, said.settle().transfer_no))
 
@@ -228,7 +229,7 @@ async def receive(
     )
     outcome = await once(services, caller, said, keyed, lambda: _receive(services, caller, transfer, said, keyed))
     body = said.settle()
-    response.status_code = 200 if outcome.replayed else 201
+    answer_posted(response, outcome)
     async with services.reading() as connection:
         now = await _found(connection, caller.tenant, transfer_no)
     return TransferReceiptView(
