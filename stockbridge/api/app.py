@@ -40,6 +40,7 @@ from stockbridge.api import (
 )
 from stockbridge.api.auth import Authenticator
 from stockbridge.api.limits import BodyLimit
+from stockbridge.api.methods import Methods
 from stockbridge.api.observing import Observed, RequestMetrics
 from stockbridge.api.problems import Problem
 from stockbridge.api.services import ApiServices
@@ -94,6 +95,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.include_router(inbound.unordered)
     app.include_router(orders.one)
     problems.install(app)
+    app.add_middleware(Methods, described=app)
     app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
     app.add_middleware(Observed, metrics=RequestMetrics(registry))
     return app

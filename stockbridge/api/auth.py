@@ -16,6 +16,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
+from stockbridge.api.queries import KnownParameters
 from stockbridge.domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
 from stockbridge.domain.errors import Rejected
 from stockbridge.driver import alone
@@ -142,6 +143,7 @@ class Door(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return the route's handler with the checks in front of it."""
         handle = super().get_route_handler()
+        parameters = KnownParameters(self.dependant)
 
         async def checked(request: Request) -> Response:
             authenticator = cast("Authenticator", request.app.state.authenticator)
@@ -150,6 +152,7 @@ class Door(APIRoute):
             structlog.contextvars.bind_contextvars(tenant=caller.tenant, key_name=caller.name)
             _check_scope(caller, for_administrators=self.for_administrators)
             _check_content_type(request)
+            parameters.check(request)
             return await handle(request)
 
         return checked

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import structlog
 from fastapi import FastAPI, Request
@@ -41,6 +41,8 @@ _OF_STATUS: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
 }
 
+_ADDRESS: Final = frozenset({"query", "path"})
+
 _OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 """Our words for pydantic's; those that begin a custom error are ours already."""
 
@@ -55,8 +57,10 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "malformed_time",
         "no_condition",
         "nothing_arrived",
+        "repeated_parameter",
         "reserved_word",
         "scope_or_source",
+        "unknown_parameter",
         "wrong_check_digit",
     }
 )
@@ -65,11 +69,15 @@ log = structlog.get_logger(__name__)
 
 
 class ProblemFault(BaseModel):
-    """One thing that is wrong, and where (an RFC 6901 pointer into the body; `/query/...`, `/path/...` beside it)."""
+    """One thing that is wrong, and where: an RFC 6901 pointer into the body, empty where it is about all of it.
+
+    Of the address, the pointer begins with `/query` or `/path`, and `parameter` has the name alone.
+    """
 
     pointer: str
     code: str
     detail: str
+    parameter: Annotated[str | None, Field(description="Left out where it is not about the address")] = None
 
 
 class Problem(BaseModel):
@@ -130,14 +138,23 @@ def title_of(code: str) -> str:
 
 
 def document(code: str, status: int, detail: str, faults: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
-    """Write a problem down, without the request that it is about."""
+    """Write a problem down, without the request that it is about. What is refused with 422 has a fault, always."""
+    told = list(faults)[:MOST_FAULTS]
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY and not told:
+        told = [Fault("", code, detail).as_json()]
     return {
         "type": f"/problems/{code.replace('_', '-')}",
         "title": title_of(code),
         "status": int(status),
         "detail": detail,
-        "errors": list(faults)[:MOST_FAULTS],
+        "errors": [{**fault, **_parameter(fault["pointer"])} for fault in told],
     }
+
+
+def _parameter(at: str) -> dict[str, str]:
+    """Name the parameter that a pointer is about, if it is about the address: no body has these fields."""
+    _, where, *name = at.split("/", 2) if at else ("", "")
+    return {"parameter": unescaped(name[0])} if where in _ADDRESS and name else {}
 
 
 def document_of(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +257,11 @@ def words_of(details: Mapping[str, Any]) -> str:
     """Return pydantic's words for a fault, as the end of a sentence."""
     words = str(details["msg"]).removeprefix("Value error, ")
     return {"missing": "is missing", "extra_forbidden": "is not a field of this request"}.get(details["type"], words)
+
+
+def unescaped(part: str) -> str:
+    """Read a part of a pointer."""
+    return part.replace("~1", "/").replace("~0", "~")
 
 
 def pointer(path: Iterable[object]) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.errors import Rejected
+from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import Place, PlaceKind, StockStatus
 from stockbridge.driver import Query
 
@@ -72,7 +72,8 @@ async def place_of(connection: AsyncConnection, tenant: str, location_id: str) -
     """Return a location as a place. Raises `Rejected` with code `unknown_location`."""
     found = await _PLACE.row(connection, tenant=tenant, location_id=location_id)
     if found is None:
-        raise Rejected("unknown_location", f"There is no location {location_id}.")
+        detail = f"There is no location {location_id}."
+        raise Rejected("unknown_location", detail, [Fault("/location_id", "unknown_location", detail)])
     return place(location_id, *found)
 
 
@@ -80,7 +81,8 @@ async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Pla
     """Return a site's staging location, the first by name. Raises `Rejected` with code `no_staging`."""
     found = await _STAGING.row(connection, tenant=tenant, site=site)
     if found is None:
-        raise Rejected("no_staging", f"Site {site} has no staging location to pick into.")
+        detail = f"Site {site} has no staging location to pick into."
+        raise Rejected("no_staging", detail, [Fault("/lines", "no_staging", detail)])
     return Place(found[0], site, PlaceKind.STAGING)
 
 

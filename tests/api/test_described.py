@@ -30,6 +30,7 @@ POSITIONS = {
     "PydanticCustomError": 0,
     "problem": 1,
     "too_much": 5,
+    "_stray_parameter": 0,
 }
 AT_THE_DOOR = {"add": 2}
 # Raised by a carrier's adapter, and told at the door.
@@ -67,6 +68,44 @@ def test_every_code_is_on_the_page_of_problems_and_no_other() -> None:
     page = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE.read_text(), re.MULTILINE))
     assert used_codes() - page == set(), "not on the page"
     assert page - used_codes() == set(), "on the page, but never used"
+
+
+# Refusals without a place that their one caller turns into faults which have one.
+POINTED_AT_BY_THE_CALLER = {
+    ("domain/units.py", "unknown_uom"),
+    ("domain/units.py", "malformed_quantity"),
+    ("domain/units.py", "quantity_not_positive"),
+    ("domain/units.py", "quantity_too_large"),
+    ("domain/units.py", "fractional_quantity"),
+    ("ledger/rules/promising.py", "insufficient_stock"),
+    ("ledger/balances.py", "bad_cursor"),
+    ("ledger/instants.py", "as_of_in_future"),
+}
+# What a worker hears of a partner: it stops a step, and answers nobody at the door.
+OF_PARTNERS = {"activities/carriers.py", "activities/erp.py"}
+
+
+def refused_without_a_place() -> set[tuple[str, str]]:
+    """Find where 422 is said of nothing in particular."""
+    found = set()
+    for area in AREAS:
+        for path in (PACKAGE / area).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Rejected":
+                    given = {keyword.arg for keyword in node.keywords}
+                    if len(node.args) < 3 and not given & {"status", "faults"}:
+                        found.add((path.relative_to(PACKAGE).as_posix(), ast.literal_eval(node.args[0])))
+    return {(path, code) for path, code in found if path not in OF_PARTNERS}
+
+
+def test_whatever_is_refused_with_422_says_what_of_the_request_it_is_about() -> None:
+    assert refused_without_a_place() == POINTED_AT_BY_THE_CALLER
+
+
+def test_a_refusal_that_an_older_build_kept_without_a_place_is_told_of_the_whole_request() -> None:
+    kept = {"code": "count_outdated", "detail": "Count again.", "status": 422}
+    assert problems.document_of(kept)["errors"] == [{"pointer": "", "code": "count_outdated", "detail": "Count again."}]
+    assert problems.document_of({**kept, "status": 409})["errors"] == []
 
 
 def test_codes_are_written_as_titles_that_people_read() -> None:

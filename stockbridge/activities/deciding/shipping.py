@@ -22,7 +22,7 @@ from stockbridge.activities.deciding.desk import (
 )
 from stockbridge.activities.messages import OrderId
 from stockbridge.activities.packing import all_that_is_picked, kept_for_others, name_parcels
-from stockbridge.domain.errors import Conflict, Rejected
+from stockbridge.domain.errors import Conflict, Fault, Rejected
 from stockbridge.domain.packing import Row, moved
 from stockbridge.domain.packing import quantities as totals
 from stockbridge.ledger.balances import order_lines
@@ -86,7 +86,8 @@ async def _make_shipment(
     boxes = boxes or await _boxes(connection, row, order)
     site = {content["site"] for box in boxes for content in box["lines"]}
     if len(site) > 1:
-        raise Rejected("several_sites", "A shipment leaves from one site; make one shipment for each.")
+        detail = "A shipment leaves from one site; make one shipment for each."
+        raise Rejected("several_sites", detail, [Fault("/parcels", "several_sites", detail)])
     skus = {content["sku"] for box in boxes for content in box["lines"]}
     weights = await catalog.weights(connection, row.tenant, skus)
     made = {

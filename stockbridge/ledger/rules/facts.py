@@ -74,11 +74,7 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         where = f"{stream.key.place.location_id} of {stream.key.sku}"
         raise Rejected("count_overtaken", f"Something was posted at {where} since the count was compared.", status=409)
     if draft.on_hand(stream) + request.delta < 0:
-        raise Rejected(
-            "count_outdated",
-            f"{stream.key.place.location_id} has {draft.on_hand(stream)} of {stream.key.sku} now: "
-            f"{-request.delta} can't be missing. Count again.",
-        )
+        raise _outdated(request, draft.on_hand(stream))
     displace(draft, stream, -request.delta - draft.free(stream))
     key = stream.key
     to = draft.becoming(key) if request.delta > 0 else stream
@@ -102,6 +98,14 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         "serial_number": key.serial_number,
         "stock_status": to.key.stock_status.value,
     }
+
+
+def _outdated(request: AdjustStock, on_hand: int) -> Rejected:
+    """Make the refusal of a count, or a difference, that would leave less than nothing."""
+    key = request.stream
+    detail = f"{key.place.location_id} has {on_hand} of {key.sku} now: {-request.delta} can't be missing. Count again."
+    at = "/delta" if request.compared_seq is None else "/counted"
+    return Rejected("count_outdated", detail, [Fault(at, "count_outdated", detail)])
 
 
 def count_missing(request: CountMissing, draft: Draft) -> Answer:
@@ -136,7 +140,8 @@ def _need_put_aside(request: CountMissing, there: int) -> None:
 def _need_physical(stream: Stream) -> None:
     """Refuse to count or restate what is outside the house: it changes by what happens to its order."""
     if stream.key.place.kind not in PHYSICAL:
-        raise Rejected("virtual_location", f"{stream.key.place.location_id} is not a place in a warehouse.")
+        detail = f"{stream.key.place.location_id} is not a place in a warehouse."
+        raise Rejected("virtual_location", detail, [Fault("/location_id", "virtual_location", detail)])
 
 
 def need_on_hand(draft: Draft, stream: Stream, quantity: int) -> None:

@@ -274,7 +274,9 @@ def line_of(request: Any, asked: LineQuantity, draft: Draft) -> OrderLine:
     """Return the order line that a part of a request is about."""
     line = draft.line((request.tenant, request.order_ref, asked.line_no, asked.site, asked.sku))
     if line is None:
-        raise Rejected("unknown_line", f"The order has no line {asked.line_no} of {asked.sku}.")
+        detail = f"The order has no line {asked.line_no} of {asked.sku}."
+        at = f"/lines/{request.lines.index(asked)}/line_no"
+        raise Rejected("unknown_line", detail, [Fault(at, "unknown_line", detail)])
     return line
 
 
