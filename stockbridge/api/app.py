@@ -31,6 +31,7 @@ from stockbridge.api import (
     problems,
     products,
     purchase_orders,
+    reference,
     return_authorizations,
     returns,
     reversals,
@@ -39,6 +40,7 @@ from stockbridge.api import (
     transfers,
 )
 from stockbridge.api.auth import Authenticator
+from stockbridge.api.headers import AnswerHeaders
 from stockbridge.api.limits import BodyLimit
 from stockbridge.api.methods import Methods
 from stockbridge.api.observing import Observed, RequestMetrics
@@ -57,7 +59,7 @@ documents (RFC 9457); a body is checked whole, and all its faults come in one an
 
 def create_app(services: ApiServices) -> FastAPI:
     """Make the application. It opens nothing of its own: whoever made the services closes them."""
-    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url="/docs", redoc_url=None, lifespan=_life)
+    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
     registry = CollectorRegistry()
     app.state.services = services
     app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
@@ -90,6 +92,7 @@ def create_app(services: ApiServices) -> FastAPI:
         ledger,
         keys,
         callbacks,
+        reference,
     ):
         app.include_router(area.router)
     app.include_router(inbound.unordered)
@@ -98,6 +101,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.add_middleware(Methods, described=app)
     app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
     app.add_middleware(Observed, metrics=RequestMetrics(registry))
+    app.add_middleware(AnswerHeaders)
     return app
 
 

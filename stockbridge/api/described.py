@@ -19,17 +19,25 @@ REFUSALS: Final[Responses] = {
     403: _problem("Not with this key: it is of another scope, or speaks for another source"),
     404: _problem("Not there for this tenant"),
     422: _problem("Refused, with the reasons"),
+    429: _problem("Too many requests, or too many commands of an order that wait; try again after `Retry-After`"),
+    500: _problem("Our own fault; the log has it under the request's id"),
     503: _problem("Something can't be reached; try again after `Retry-After`"),
 }
 """What any call may be answered with."""
+
+OF_AN_ORDER: Final[Responses] = {
+    **REFUSALS,
+    409: _problem("Orders of several sources have the number: name one as `source`"),
+}
+"""What a call about an order may be answered with."""
 
 WRITES: Final[Responses] = {
     400: _problem("Malformed"),
     409: _problem("The same key came before with other content, or the state forbids it"),
     413: _problem("The body is too large"),
     415: _problem("The body is not JSON"),
-    429: _problem("Too many commands of this order wait; try again after `Retry-After`"),
 }
+"""What a call with a body may be answered with, too."""
 
 
 def same_again(shape: type[BaseModel], *statuses: int) -> Responses:

@@ -23,11 +23,7 @@ Addresses = dict[str, tuple[re.Pattern[str], frozenset[str]]]
 
 
 class Methods:
-    """Answers OPTIONS, and methods that an address does not take.
-
-    The router has a route for each method, and names that of the first one only. And it would take a narrow address for
-    a wider one, which takes other methods: `/api/orders/outbound` is no order's number.
-    """
+    """Answers OPTIONS, HEAD, and methods that an address does not take; the router knows one route for each method."""
 
     def __init__(self, app: ASGIApp, described: FastAPI) -> None:
         self._app = app
@@ -48,17 +44,18 @@ class Methods:
         """Return what an address takes; None where there is none."""
         if self._addresses is None:
             self._addresses = _addresses_of(self._described.routes)
-        return next((methods for pattern, methods in self._addresses.values() if pattern.match(path)), None)
+        taken = [methods for pattern, methods in self._addresses.values() if pattern.match(path)]
+        return frozenset().union(*taken) if taken else None
 
 
 def _addresses_of(routes: Iterable[BaseRoute]) -> Addresses:
-    """Gather what each address takes, the narrower ones first: what is named before what may be anything."""
+    """Gather what each address takes."""
     found: Addresses = {}
     for route in iter_route_contexts(list(routes)):
         if route.path is not None and route.methods:
             pattern, methods = found.get(route.path, (compile_path(route.path)[0], _ALWAYS))
             found[route.path] = pattern, methods | route.methods | ({"HEAD"} if "GET" in route.methods else set())
-    return dict(sorted(found.items(), key=lambda address: [part.startswith("{") for part in address[0].split("/")]))
+    return found
 
 
 def _refuse_or_tell(request: Request, taken: frozenset[str]) -> Response:

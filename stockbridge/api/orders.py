@@ -9,8 +9,9 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from stockbridge.api import examples, timeline
 from stockbridge.api.auth import BEARER, Caller, Door
 from stockbridge.api.deciding import decide
-from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.described import OF_AN_ORDER, REFUSALS, same_again
 from stockbridge.api.finding import OrderAt
+from stockbridge.api.labels import LABEL, handed_out
 from stockbridge.api.paging import Cursor, Limit, Page, cut, instant_of, position
 from stockbridge.api.problems import not_found
 from stockbridge.api.pushing import take_in
@@ -90,14 +91,14 @@ async def list_orders(
         return Page(items=await read_items(connection, caller.tenant, kept), next=following)
 
 
-@one.get("", responses=REFUSALS)
+@one.get("", responses=OF_AN_ORDER)
 async def get_order(services: Services, named: OrderAt) -> OrderView:
     """Return an order; `received` while its first push waits, `refused` where that was refused after a 202."""
     async with services.reading() as connection:
         return await read_view(connection, await named.find(connection))
 
 
-@one.get("/timeline", responses=REFUSALS)
+@one.get("/timeline", responses=OF_AN_ORDER)
 async def get_timeline(
     services: Services, named: OrderAt, limit: Limit = 500, cursor: Cursor = None
 ) -> Page[TimelineItem]:
@@ -108,7 +109,7 @@ async def get_timeline(
     return timeline.page(items, after[0] if after else "0", limit)
 
 
-@one.get("/shipments/{shipment_no}", tags=["floor"], responses=REFUSALS)
+@one.get("/shipments/{shipment_no}", tags=["floor"], responses=OF_AN_ORDER)
 async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotated[Key, Path()]) -> ShipmentView:
     """Return a shipment of an order."""
     async with services.reading() as connection:
@@ -122,7 +123,7 @@ async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotate
     "/shipments/{shipment_no}/parcels/{parcel_no}/label",
     tags=["floor"],
     response_class=Response,
-    responses=REFUSALS | {200: {"content": {"application/pdf": {}}, "description": "The carrier's own document"}},
+    responses=OF_AN_ORDER | {200: LABEL},
 )
 async def get_label(
     services: Services,
@@ -136,5 +137,4 @@ async def get_label(
         label = await order_reads.label(connection, order.tenant, order.order_ref, shipment_no, parcel_no)
     if label is None:
         raise not_found(f"label of parcel {parcel_no} of {shipment_no}")
-    content, media_type = label
-    return Response(content, media_type=media_type)
+    return handed_out(*label)

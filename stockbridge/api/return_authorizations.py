@@ -13,7 +13,7 @@ from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.bodies import ReturnAuthorization
 from stockbridge.api.created import created
-from stockbridge.api.described import REFUSALS, same_again
+from stockbridge.api.described import OF_AN_ORDER, same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
 from stockbridge.api.floor import returnable
 from stockbridge.api.paging import Utc
@@ -68,7 +68,7 @@ async def authorize_return(
         return await _view(connection, order, said.settle().authorization_no)
 
 
-@router.get("/return-authorizations/{authorization_no}", responses=REFUSALS)
+@router.get("/return-authorizations/{authorization_no}", responses=OF_AN_ORDER)
 async def get_return_authorization(
     services: Services, named: OrderAt, authorization_no: Annotated[Key, Path()]
 ) -> ReturnAuthorizationView:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.deciding import Decided
-from stockbridge.api.described import REFUSALS
+from stockbridge.api.described import OF_AN_ORDER
 from stockbridge.api.finding import OrderAt
 from stockbridge.api.floor import ReturnView, key_of, return_view
 from stockbridge.api.problems import not_found
@@ -19,7 +19,7 @@ from stockbridge.records import inbox, order_reads
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 
 
-@router.get("/returns/{return_no}", responses=REFUSALS)
+@router.get("/returns/{return_no}", responses=OF_AN_ORDER)
 async def get_return(services: Services, named: OrderAt, return_no: Annotated[Key, Path()]) -> ReturnView:
     """Return what came back of an order; `queued` while that waits for its decision."""
     async with services.reading() as connection:
