@@ -76,6 +76,10 @@ format: $(READY)  ## Format the code, and mend what the linter can
 bench: $(READY) temporal  ## The benchmark tables; also build/bench.json
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: openapi
+openapi: $(READY)  ## docs/openapi.json anew, after the API has changed
+	@$(BIN)/stockbridge openapi > docs/openapi.json
+
 # --- get ready ---
 
 $(READY): pyproject.toml uv.lock | $(UV)

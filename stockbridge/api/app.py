@@ -59,12 +59,28 @@ documents (RFC 9457); a body is checked whole, and all its faults come in one an
 
 def create_app(services: ApiServices) -> FastAPI:
     """Make the application. It opens nothing of its own: whoever made the services closes them."""
-    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
+    app = _addresses()
     registry = CollectorRegistry()
     app.state.services = services
     app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
     app.state.registry = registry
     app.state.waiting = health.WaitingMetrics(registry)
+    problems.install(app)
+    app.add_middleware(Methods, described=app)
+    app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
+    app.add_middleware(Observed, metrics=RequestMetrics(registry))
+    app.add_middleware(AnswerHeaders)
+    return app
+
+
+def described() -> dict[str, Any]:
+    """Return the description of the API, which it serves at `/openapi.json` and `docs/openapi.json` is a copy of."""
+    return _addresses().openapi()
+
+
+def _addresses() -> FastAPI:
+    """Make the application with nothing behind its addresses."""
+    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
     # The inbound orders come before the orders: their address would else be an order's number.
     for area in (
         health,
@@ -97,11 +113,6 @@ def create_app(services: ApiServices) -> FastAPI:
         app.include_router(area.router)
     app.include_router(inbound.unordered)
     app.include_router(orders.one)
-    problems.install(app)
-    app.add_middleware(Methods, described=app)
-    app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
-    app.add_middleware(Observed, metrics=RequestMetrics(registry))
-    app.add_middleware(AnswerHeaders)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -137,6 +138,14 @@ def sandbox() -> None:
     from stockbridge.sandbox.settings import SandboxSettings
 
     signals.run_fast(serve(SandboxSettings(), handle_signals=False))
+
+
+@app.command(rich_help_panel="Look around")
+def openapi() -> None:
+    """Print the OpenAPI document of the API; no server is needed."""
+    from stockbridge.api.app import described
+
+    typer.echo(json.dumps(described(), indent=1, ensure_ascii=False))
 
 
 @app.command(rich_help_panel="Run it")

@@ -10,7 +10,7 @@ import pytest
 from stockbridge.runtime import cli
 from stockbridge.runtime.settings import variables
 
-COMMANDS = ("demo", "up", "api", "worker", "relay", "migrate", "sandbox", "replay", "ledger")
+COMMANDS = ("demo", "up", "api", "worker", "relay", "migrate", "sandbox", "openapi", "replay", "ledger")
 
 
 def stockbridge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
