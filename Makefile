@@ -51,6 +51,13 @@ prove: $(READY) temporal  ## What takes long, in full: 200 races, 50,000 random 
 	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_named_stories.py tests/ledger/test_state_machine.py \
 	  tests/orders/test_events_commute.py tests/orders/test_worker_killed.py tests/orders/test_restores.py $(ARGS)
 
+# Schemathesis comes into an environment of its own: in ours, its plugin would be part of every test.
+.PHONY: soak
+soak: export SCHEMATHESIS ?= $(UV) run --isolated --frozen --only-group soak schemathesis
+soak: export STOCKBRIDGE_SOAK_S ?= 240
+soak: $(READY) temporal  ## The whole OpenAPI document, tried by schemathesis for minutes (STOCKBRIDGE_SOAK_S, STOCKBRIDGE_SOAK_SEED)
+	@$(BIN)/python tests/soak.py
+
 .PHONY: check
 check: lint types contracts test  ## What CI runs: lint, format, types, import contracts, tests
 

@@ -77,7 +77,7 @@ class ProblemFault(BaseModel):
     pointer: str
     code: str
     detail: str
-    parameter: Annotated[str | None, Field(description="Left out where it is not about the address")] = None
+    parameter: Annotated[str | None, Field(description="The name alone, where it is about the address")] = None
 
 
 class Problem(BaseModel):

@@ -127,6 +127,36 @@ async def test_of_thirty_writes_at_once_one_is_told_201_and_each_of_the_others_2
     assert makes == {described for described, *_ in writes()}, "a write that answers 201 is not tried here"
 
 
+async def test_of_thirty_writes_at_once_that_make_nothing_each_is_told_200(
+    shop: Door, beside: httpx.AsyncClient
+) -> None:
+    await shop.stock(quantity=20)
+    more = [{"line_no": 1, "sku": "MUG-WHITE", "quantity": 6}]
+    await shop.made("/api/orders/inbound", {"po_no": "PO-9", "site": "HAM", "supplier": "A", "lines": more})
+    await shop.made("/api/orders/outbound", push(lines=[line(quantity=9, uom=None)]))
+    (stream,) = (await shop.get("/api/inventory", sku="MUG-WHITE")).json()["items"]
+
+    async def all_are_told(path: str, body: Any, method: str = "POST") -> None:
+        calls = [(shop.http, beside)[n % 2].request(method, path, json=body, headers=shop.headers()) for n in range(30)]
+        answers = await asyncio.gather(*calls)
+        assert {answer.status_code for answer in answers} == {200}, (path, {answer.text for answer in answers})
+
+    await all_are_told("/api/orders/inbound/PO-9/cancel", {"cancel_no": "X-1", "reason": "late"})
+    spoiled = {"change_no": "S-1", "to": "damaged", "quantity": 11, "reason": "wet"}
+    await all_are_told(f"/api/inventory/{stream['stream_id']}/status", spoiled, "PUT")
+    picked = {"line_no": 1, "quantity": 5, "location_id": "HAM-A-1"}
+    await all_are_told(f"{ORDER}/picks", {"pick_no": "P-1", "short": True, "lines": [picked]})
+    (task,) = (await shop.get("/api/inventory/counts")).json()["items"]
+    await all_are_told(f"/api/inventory/counts/{task['task_no']}", {"counted": 3, "by": "Ida"})
+    less = {"cancel_no": "X-1", "reason": "customer", "lines": [{"line_no": 1, "quantity": 6}]}
+    await all_are_told(f"{ORDER}/cancel", less)
+    back = [{"line_no": 1, "quantity": 2, "location_id": "HAM-A-2"}]
+    await all_are_told(f"{ORDER}/put-backs", {"put_back_no": "B-1", "lines": back})
+    await shop.made(f"{ORDER}/shipments", {"shipment_no": "SH-1"})
+    await all_are_told(f"{ORDER}/shipments/SH-1/handover", {"handover_no": "H-1"})
+    assert (await shop.get(ORDER)).json()["lines"][0]["shipped"] == 3
+
+
 async def test_a_push_that_was_told_to_wait_is_never_told_201(shop: Door) -> None:
     await shop.stock()
     shop.gateway.down = True
