@@ -1,8 +1,8 @@
 """`make soak`: schemathesis over the whole OpenAPI document, against a stack of its own, for so many seconds.
 
 What is looked for: an answer of 5xx, and one with a status, a media type or a shape that the document does not have.
-The seed is printed; the same one makes the same calls. `SCHEMATHESIS` is how it is run: not from our own environment,
-since what it installs there would take part in `make test`.
+The seed is printed; the same one makes the same calls, one after the other. `SCHEMATHESIS` is how it is run: not from
+our own environment, since what it installs there would take part in `make test`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from stockbridge.runtime.settings import Settings
 from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-AT_ONCE = 4
 GRACE_S = 120
 """How long after its time it may still be at work on what it has begun."""
 
@@ -30,7 +29,7 @@ def command(stack: EmbeddedStack, seed: int, seconds: int) -> list[str]:
         *("run", f"{stack.api_url}/openapi.json"),
         *("--header", f"Authorization: Bearer {stack.api_key}"),
         *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing"),
-        *("--seed", str(seed), "--max-time", str(seconds), "--workers", str(AT_ONCE)),
+        *("--seed", str(seed), "--max-time", str(seconds)),
         *("--rate-limit", "auto", "--request-timeout", "30", "--continue-on-failure", "--warnings", "off"),
     ]
 
