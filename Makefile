@@ -53,7 +53,7 @@ prove: $(READY) temporal  ## What takes long, in full: 200 races, 50,000 random 
 
 # Schemathesis comes into an environment of its own: in ours, its plugin would be part of every test.
 .PHONY: soak
-soak: export SCHEMATHESIS ?= $(UV) run --isolated --frozen --only-group soak schemathesis
+soak: export SCHEMATHESIS ?= $(abspath $(UV)) run --project $(CURDIR) --isolated --frozen --only-group soak schemathesis
 soak: export STOCKBRIDGE_SOAK_S ?= 240
 soak: $(READY) temporal  ## The whole OpenAPI document, tried by schemathesis for minutes (STOCKBRIDGE_SOAK_S, STOCKBRIDGE_SOAK_SEED)
 	@$(BIN)/python tests/soak.py

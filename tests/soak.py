@@ -43,7 +43,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stockbridge-soak-") as data:
         plan = Plan(Path(data), api_port=None, erp_port=None, carrier_port=None)
         async with embedded_stack(plan, settings=Settings.model_construct()) as stack:
-            process = await asyncio.create_subprocess_exec(*command(stack, seed, seconds))
+            process = await asyncio.create_subprocess_exec(*command(stack, seed, seconds), cwd=data)
             try:
                 return await asyncio.wait_for(process.wait(), seconds + GRACE_S)
             finally:
