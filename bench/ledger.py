@@ -25,6 +25,7 @@ from stockbridge.ledger.balances import BalanceQuery, balances
 from stockbridge.ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
 from stockbridge.ledger.verification import verify
 from stockbridge.ledger.writer import LedgerWriter
+from stockbridge.runtime.migrating import migrate
 from stockbridge.runtime.services import BackingServices
 from stockbridge.runtime.settings import sqlalchemy_url
 
@@ -33,6 +34,7 @@ CROWD = 1024
 SECONDS = 5.0
 POOL_SIZE = 20
 ORDERS = 16 * max(CLIENTS)
+SERIALS = 10_000
 SITE = "HAM"
 TENANT = "bench"
 HOT = "HOT"
@@ -95,7 +97,9 @@ async def run(report: Report, services: BackingServices, seconds: float = SECOND
     await reads(bench, seconds)
     usual.close()
     await engine.dispose()
-    report.add_rate("verify", (await asyncio.to_thread(_verified, services)).rate)
+    usually = (await asyncio.to_thread(_verified, services)).rate
+    report.add_rate("verify", usually)
+    await big_posting(report, services, usually)
 
 
 @asynccontextmanager
@@ -192,6 +196,28 @@ async def reads(bench: Bench, seconds: float) -> None:
         for clients in (1, 32):
             measured: Load = await load(ask, clients, seconds / 2)
             bench.report.add(name, measured)
+
+
+async def big_posting(report: Report, services: BackingServices, usually: float) -> None:
+    """Verify a ledger of a few postings of ten thousand serial numbers each, beside the usual one of this run."""
+    name = "big_posting"
+    with psycopg.connect(services.database_admin_url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    admin_url, url = (
+        of.replace("/stockbridge?", f"/{name}?") for of in (services.database_admin_url, services.database_url)
+    )
+    await asyncio.to_thread(migrate, admin_url)
+    serials = tuple(f"SN-{number:08}" for number in range(SERIALS))
+    async with writer_to(url) as writer:
+        line = ReceivedLine(HOT, SERIALS, serial_numbers=serials)
+        await writer.post(
+            ReceiveStock(tenant=TENANT, key="receipt", actor="bench", place=Place("A-01", SITE), lines=(line,))
+        )
+        for revision, quantity in enumerate((SERIALS, SERIALS // 2, SERIALS), start=1):
+            await writer.post(order("SO-BIG", revision, HOT, quantity))
+    verified = await asyncio.to_thread(_verified, replace(services, database_admin_url=admin_url, database_url=url))
+    ratio = round(verified.rate / usually, 2)
+    report.add_rate("verify_big_posting", verified.rate, baseline_rate=round(usually, 3), ratio=ratio)
 
 
 def _verified(services: BackingServices) -> Any:

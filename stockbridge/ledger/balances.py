@@ -92,22 +92,26 @@ async def find_stream(connection: AsyncConnection, tenant: str, stream_id: UUID)
     return None if row is None else key_of(row)
 
 
-# An entry as the contract shows it. The hash before the first entry's is that of the stream's identity.
+# An entry as the contract shows it. The hash before the first entry's is that of the stream's identity. The answers of
+# these postings are read once each: they are as long as their postings have entries.
 _SELECT_ENTRY: Final = """
+with said as materialized (
+  select *, answer::json ->> 'reason_code' as reason_code from ledger.posting where posting_id in ({postings})
+)
 select e.stream_id, s.location_id, s.sku, s.lot, s.serial_number, e.seq, e.posting_id, p.reason, e.order_ref,
        e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved, p.occurred_at, e.recorded_at, p.evidence,
        p.actor,
        coalesce(b.hash, s.identity_hash) as previous_hash, e.hash, p.idempotency_key as key,
-       p.answer::json ->> 'reason_code' as reason_code
+       p.reason_code
 from ledger.entry e
-join ledger.posting p on p.posting_id = e.posting_id
+join said p on p.posting_id = e.posting_id
 join ledger.stream s on s.stream_id = e.stream_id
 left join ledger.entry b on b.stream_id = e.stream_id and b.seq = e.seq - 1
 """
 
-_STREAM_ENTRIES: Final = text(
-    _SELECT_ENTRY + "where e.stream_id = :stream_id and e.seq > :after_seq order by e.seq limit :limit"
-)
+_AFTER: Final = "where e.stream_id = :stream_id and e.seq > :after_seq order by e.seq limit :limit"
+_POSTINGS_AFTER: Final = f"select posting_id from ledger.entry e {_AFTER}"  # noqa: S608 - constants
+_STREAM_ENTRIES: Final = text(_SELECT_ENTRY.format(postings=_POSTINGS_AFTER) + _AFTER)
 
 
 async def stream_entries(
@@ -131,10 +135,11 @@ def _entry(row: Row[Any]) -> EntryView:
 
 # The entries of the order's postings that are for this order, or for none: those of others are their own business.
 _ORDER_ENTRIES: Final = text(
-    _SELECT_ENTRY  # noqa: S608 - constants
+    _SELECT_ENTRY.format(  # noqa: S608 - constants
+        postings="select posting_id from ledger.entry where tenant = :tenant and order_ref = :order_ref"
+    )
     + """
-    where e.posting_id in (select posting_id from ledger.entry where tenant = :tenant and order_ref = :order_ref)
-      and e.order_ref in ('', :order_ref)
+    where e.order_ref in ('', :order_ref)
     order by p.recorded_at, e.posting_id, s.location_id, e.stream_id, e.seq
     """
 )

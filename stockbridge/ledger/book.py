@@ -441,6 +441,12 @@ class Draft:
                 found.append((stream, quantity))
         return sorted(found, key=by_expiry)
 
+    def held(self, line: OrderLine, stream: Stream) -> int:
+        """Return what a line holds in one stream."""
+        holder = (line.order_ref, line.line_no)
+        base = self.book.holds.get((line.tenant, *holder), {})
+        return base.get(stream, 0) + self.deltas.get((stream, holder), (0, 0))[1]
+
     def taken(self, stream: Stream, holder: Holder) -> int:
         """Return how much more a holder has of a stream by this draft."""
         return max(0, self.deltas.get((stream, holder), (0, 0))[1])

@@ -159,7 +159,9 @@ async def _settled_until(connection: AsyncConnection, before: Checkpoint | None)
     return until
 
 
-# In a stream, what was recorded later has the higher number: so the highest of a span is the tail at its end.
+# In a stream, what was recorded later has the higher number: so the highest of a span is the tail at its end. They are
+# sorted, by what no index or join has in its order, so that all are known before the first is written: a table that was
+# empty is read from end to end for each.
 _COVER_TAILS: Final = text(
     """
     insert into ledger.checkpoint_tail (number, stream_id, seq, hash)
@@ -173,6 +175,7 @@ _COVER_TAILS: Final = text(
     where not exists (
       select from ledger.checkpoint_tail c where c.stream_id = changed.stream_id and c.seq >= changed.seq
     )
+    order by e.hash
     """
 )
 _TAILS: Final = text(

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
@@ -332,6 +332,11 @@ class LineQuantity:
         """Say whether a lot or serial numbers are named."""
         return bool(self.lot or self.serial_numbers)
 
+    @cached_property
+    def named_serials(self) -> frozenset[str]:
+        """The serial numbers to look one up in: they may be many, and each of as many is asked about."""
+        return frozenset(self.serial_numbers)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _LineRequest(_OrderRequest):
@@ -616,6 +621,11 @@ class ArrivedLine:
     def is_named(self) -> bool:
         """Say whether a lot or serial numbers are named."""
         return bool(self.lot or self.serial_numbers)
+
+    @cached_property
+    def named_serials(self) -> frozenset[str]:
+        """The serial numbers to look one up in: they may be many, and each of as many is asked about."""
+        return frozenset(self.serial_numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

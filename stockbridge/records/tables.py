@@ -759,3 +759,15 @@ known_elsewhere = Table(
     CheckConstraint("partner in ('carrier', 'erp', 'temporal')", name="partner"),
     comment="What only others knew after a restore; a person looks at what nobody has said again",
 )
+
+# -- whether there is room ----------------------------------------------------------------------------------------
+
+write_probe = Table(
+    "write_probe",
+    metadata,
+    Column("one", Boolean, primary_key=True),
+    _number("octets"),
+    Column("written_at", INSTANT, nullable=False),
+    CheckConstraint("one", name="one"),
+    comment="When somebody last found out that there is room to write",
+)
