@@ -7,17 +7,19 @@ SQLAlchemy's connections, in their transactions, beside its own statements; and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection as AsyncDriver
-from psycopg import AsyncCursor, Error
+from psycopg import AsyncCursor, Error, InterfaceError, OperationalError
 from psycopg import Connection as Driver
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, QueuePool, Table, bindparam, event, insert, update
+from sqlalchemy import URL, Connection, QueuePool, Table, bindparam, event, insert, make_url, update
+from sqlalchemy import exc as sqlalchemy_errors
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -51,6 +53,104 @@ def alone(engine: AsyncEngine) -> AsyncEngine:
         event.listen(engine.sync_engine, "engine_disposed", lambda _: beside.sync_engine.dispose())
         _ALONE[engine] = beside
     return _ALONE[engine]
+
+
+# -- how long we wait ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long PostgreSQL works on a statement, waits for a lock, and for what comes next in a transaction."""
+
+    statement_s: float
+    lock_s: float
+    idle_s: float
+
+    def on(self, url: str | URL) -> URL:
+        """Say so in an address: every connection begins with it, at no cost for a request. What it says itself stands.
+
+        What is made from an engine's address keeps it, `alone` too.
+        """
+        given = make_url(url)
+        said = given.query.get("options", "")
+        own = " ".join([said] if isinstance(said, str) else said)
+        limits = (
+            ("statement_timeout", self.statement_s),
+            ("lock_timeout", self.lock_s),
+            ("idle_in_transaction_session_timeout", self.idle_s),
+        )
+        ours = " ".join(f"-c {name}={seconds * 1000:.0f}" for name, seconds in limits)
+        return given.update_query_dict({"options": f"{ours} {own}".rstrip()})
+
+
+@asynccontextmanager
+async def with_more_time(connection: AsyncConnection, statement_s: float) -> AsyncIterator[None]:
+    """Let statements on a connection that stand alone take longer: reports, of which there are few."""
+    await connection.exec_driver_sql(f"set statement_timeout = {statement_s * 1000:.0f}")
+    try:
+        yield
+    except BaseException:
+        await connection.invalidate()
+        raise
+    await connection.exec_driver_sql("reset statement_timeout")
+
+
+# -- what PostgreSQL can't do now ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Why PostgreSQL can't do now what it was asked, in our words; and when to ask again."""
+
+    words: str
+    retry_after_s: int = 1
+
+
+_AWAY: Final = Outage("PostgreSQL can't be reached.")
+_FULL: Final = Outage("PostgreSQL's disk is full: nothing was done. It goes on by itself when there is room.", 10)
+_SHORT: Final = Outage("PostgreSQL is short of memory, or of connections: nothing was done.", 2)
+_SLOW: Final = Outage("PostgreSQL took longer than it may: nothing was done. Ask for less.", 2)
+
+_OUTAGES: Final = {
+    "25006": Outage("PostgreSQL only lets us read just now: nothing was done.", 5),
+    "25P03": _SLOW,  # idle_in_transaction_session_timeout
+    "25P04": _SLOW,  # transaction_timeout
+    "40001": Outage("Somebody else wrote at the same time: nothing was done."),
+    "40P01": Outage("Somebody else wrote at the same time: nothing was done."),
+    "53100": _FULL,
+    "53200": _SHORT,
+    "53300": _SHORT,
+    "53400": _FULL,  # configuration_limit_exceeded: temp_file_limit
+    "55P03": _SLOW,  # lock_not_available
+    "57014": _SLOW,  # query_canceled: statement_timeout
+    "58030": Outage("PostgreSQL can't read or write its files: nothing was done.", 10),
+}
+_OUTAGES_BY_CLASS: Final = {
+    "08": _AWAY,
+    "53": _SHORT,
+    "57": Outage("PostgreSQL is stopping or starting.", 2),
+    "58": Outage("PostgreSQL can't reach its files: nothing was done.", 10),
+}
+"""By SQLSTATE, and by its first two characters. All else that PostgreSQL says is a refusal, or our own mistake."""
+
+
+def outage_of(error: BaseException | None) -> Outage | None:
+    """Tell a PostgreSQL that can't do it now from one that refuses: None for the latter, and for any other error.
+
+    What has no SQLSTATE was said by the driver, of a connection that broke or could not be made.
+    """
+    cause = error.orig if isinstance(error, sqlalchemy_errors.DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    if state:
+        if found := _OUTAGES.get(state) or _OUTAGES_BY_CLASS.get(state[:2]):
+            return found
+        return _AWAY if isinstance(cause, OperationalError) else None
+    away = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
+    wrapped = (sqlalchemy_errors.OperationalError, sqlalchemy_errors.InterfaceError, sqlalchemy_errors.TimeoutError)
+    return _AWAY if isinstance(cause, away) or isinstance(error, wrapped) else None
+
+
+# -- statements ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
     app.state.registry = registry
+    app.state.writing = health.WriteProbe(services.engine)
     app.state.waiting = health.WaitingMetrics(registry)
     problems.install(app)
     app.add_middleware(Methods, described=app)

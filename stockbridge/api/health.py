@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Final
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.api.services import ApiServices, Services
+from stockbridge.api.services import Services
+from stockbridge.driver import alone
 from stockbridge.records import gauges
+from stockbridge.records.probing import try_write
 
 CHECK_LIMIT_S: Final = 2.0
+TRY_EVERY_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["operations"])
 
@@ -39,9 +46,10 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-async def readyz(services: Services, response: Response) -> Readiness:
-    """Say whether PostgreSQL and Temporal can be reached."""
-    database, temporal = await asyncio.gather(_holds(_database_answers(services)), _holds(services.temporal_health()))
+async def readyz(services: Services, request: Request, response: Response) -> Readiness:
+    """Say whether PostgreSQL takes what is written, which takes room on its disk, and whether Temporal answers."""
+    writing: WriteProbe = request.app.state.writing
+    database, temporal = await asyncio.gather(_holds(writing.works()), _holds(services.temporal_health()))
     checks = {"database": database, "temporal": temporal}
     ready = all(checks.values())
     response.status_code = 200 if ready else 503
@@ -57,9 +65,37 @@ async def _holds(check: Awaitable[bool]) -> bool:
         return False
 
 
-async def _database_answers(services: ApiServices) -> bool:
-    async with services.reading() as connection:
-        return (await connection.execute(text("select true"))).scalar_one() is True
+class WriteProbe:
+    """Tries a write at PostgreSQL: once in a while, whoever asks, and one at a time. Who asks meanwhile hears of it."""
+
+    def __init__(self, engine: AsyncEngine, every_s: float = TRY_EVERY_S) -> None:
+        self._engine = engine
+        self._every_s = every_s
+        self._began = 0.0
+        self._trying: asyncio.Task[str | None] | None = None
+        self._fault: str | None = None
+
+    async def works(self) -> bool:
+        """Say whether the last write worked, which is not long ago."""
+        now = time.monotonic()
+        if self._trying is None or (self._trying.done() and now - self._began >= self._every_s):
+            self._began, self._trying = now, asyncio.create_task(self._try())
+        return await asyncio.shield(self._trying) is None
+
+    async def _try(self) -> str | None:
+        """Return what went wrong, if anything did; a change is told in the log."""
+        fault = None
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S), alone(self._engine).connect() as connection:
+                await try_write(connection)
+        except Exception as error:  # noqa: BLE001 - a probe answers, whatever happens
+            fault = str(getattr(error, "orig", error)) or type(error).__name__
+        if fault and not self._fault:
+            log.warning("readiness.nothing_can_be_written", reason=fault)
+        elif self._fault and not fault:
+            log.info("readiness.writes_again")
+        self._fault = fault
+        return fault
 
 
 class WaitingMetrics:
@@ -93,6 +129,6 @@ class WaitingMetrics:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(services: Services, request: Request) -> Response:
     """Return Prometheus' text format."""
-    async with services.reading() as connection:
+    async with services.reporting() as connection:
         request.app.state.waiting.set(await gauges.read(connection))
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

@@ -316,7 +316,7 @@ async def get_stock_levels(
 ) -> Page[StockLevelView]:
     """Return what a site has of each sku, what of it is promised, and what is waited for."""
     after = position(cursor, 1) or [""]
-    async with services.reading() as connection:
+    async with services.reporting() as connection:
         zone = (await places.time_zones_of(connection, caller.tenant)).get(site)
         day = _day(services, zone, None)
         rows = await stock_levels(connection, caller.tenant, site, day, after[0], limit + 1)

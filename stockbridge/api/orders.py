@@ -104,7 +104,7 @@ async def get_timeline(
 ) -> Page[TimelineItem]:
     """Tell an order's story: pushes, postings, ERP messages, carrier events and what people did."""
     after = position(cursor, 1)
-    async with services.reading() as connection:
+    async with services.reporting() as connection:
         items = await timeline.read(connection, await named.find(connection))
     return timeline.page(items, after[0] if after else "0", limit)
 

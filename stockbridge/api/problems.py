@@ -13,27 +13,17 @@ from typing import Annotated, Any, Final, cast
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from psycopg import errors as driver_errors
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from stockbridge.domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from stockbridge.driver import outage_of
 
 RETRY_AFTER_S: Final = 1
 MOST_FAULTS: Final = 1000
 
 _SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP"}
-_DOWN: Final = (
-    driver_errors.OperationalError,
-    driver_errors.InterfaceError,
-    ConnectionError,
-    TimeoutError,
-    PoolTimeoutError,
-)
-
 _OF_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
@@ -195,19 +185,24 @@ def of_error(request: Request, error: Exception) -> Response:
     """Answer with what an error is to the caller. Only our own bugs and surprises are logged with their traceback."""
     if isinstance(error, Rejected):
         return problem(request, error.code, error.status, error.detail, error.faults)
-    if isinstance(error, Unavailable | OutcomeUnknown) or is_database_down(error):
+    if isinstance(error, Unavailable | OutcomeUnknown) or outage_of(error):
         log.warning("http.unavailable", error=str(error))
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        return problem(request, "unavailable", status, "Something that this needs can't be reached. Try again.")
+        return _unavailable(request, error)
     log.error("http.failed", exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(request, "internal_error", status, "Something went wrong here; the log has it under the request id.")
 
 
-def is_database_down(error: BaseException) -> bool:
-    """Tell a database that can't be reached from one that refuses."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, _DOWN) or isinstance(error, OperationalError | InterfaceError)
+def _unavailable(request: Request, error: Exception) -> Response:
+    """Say why it can't be done now, where the words are ours, and when to ask again."""
+    words, retry_after_s = "Something that this needs can't be reached.", RETRY_AFTER_S
+    if isinstance(error, Unavailable):
+        words, retry_after_s = str(error) if error.ours else words, error.retry_after_s
+    elif outage := outage_of(error):
+        words, retry_after_s = outage.words, outage.retry_after_s
+    headers = {"Retry-After": str(retry_after_s)}
+    detail = f"{words} Try again."
+    return problem(request, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
 
 
 # -- handlers --------------------------------------------------------------------------------------------------------

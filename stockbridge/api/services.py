@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
@@ -14,7 +15,7 @@ from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import USUAL, Window
-from stockbridge.driver import alone
+from stockbridge.driver import alone, with_more_time
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records.inbox import InboxRow
 
@@ -41,7 +42,7 @@ class ApiServices:
 
     Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
     `lot_patterns` are those of tenants that number lots in a way of their own. `well_known_keys` says whether keys
-    are taken that everybody knows.
+    are taken that everybody knows. `report_timeout_s` is for a statement of a report.
     """
 
     engine: AsyncEngine
@@ -50,6 +51,7 @@ class ApiServices:
     carriers: Mapping[str, CarrierPort]
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
+    report_timeout_s: float = 300
     clock: Callable[[], datetime] = utc_now
     window: Window = USUAL
     lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
@@ -58,6 +60,12 @@ class ApiServices:
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""
         return alone(self.engine).connect()
+
+    @asynccontextmanager
+    async def reporting(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for reads that may take long: of all there is, or of what has no bound."""
+        async with self.reading() as connection, with_more_time(connection, self.report_timeout_s):
+            yield connection
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -111,7 +111,7 @@ TracedBy = Annotated[Traced, Depends(_traced)]
 @router.get("/trace", responses=REFUSALS)
 async def get_trace(services: Services, traced: TracedBy) -> TraceView:
     """Return where all of a lot or serial number is now: in the house, on the road, with which orders."""
-    async with services.reading() as connection:
+    async with services.reporting() as connection:
         return await _trace(connection, traced)
 
 
@@ -167,7 +167,7 @@ async def get_history(
 ) -> Page[MovementView]:
     """Return what has happened to a lot or serial number, from receipt to customer and back."""
     after = _after(cursor)
-    async with services.reading() as connection:
+    async with services.reporting() as connection:
         rows = await lots.history(connection, traced, limit + 1, after)
     items, following = cut(rows, limit, _position)
     return Page(items=[_movement(item) for item in items], next=following)

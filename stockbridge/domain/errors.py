@@ -72,7 +72,15 @@ class Conflict(Rejected):
 
 
 class Unavailable(StockbridgeError):  # noqa: N818 - the design's own word
-    """Not now: the other side is down, busy or slow, and nothing was done there."""
+    """Not now: the other side is down, busy or slow, and nothing was done there.
+
+    `retry_after_s` says when it may be worth asking again; `ours` that its words are our own, for whoever asked.
+    """
+
+    def __init__(self, *words: object, retry_after_s: int = 1, ours: bool = False) -> None:
+        super().__init__(*words)
+        self.retry_after_s = retry_after_s
+        self.ours = ours
 
 
 class OutcomeUnknown(StockbridgeError):  # noqa: N818 - the design's own word

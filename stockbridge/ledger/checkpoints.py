@@ -27,6 +27,7 @@ NOTHING_BEFORE: Final = bytes(32)
 LOOK_BACK: Final = timedelta(minutes=1)
 """How far before the last checkpoint is looked for what it does not cover: a clock may have been set back a little."""
 
+_AS_LONG_AS_IT_TAKES: Final = text("set local statement_timeout = 0")
 _ONE_AT_A_TIME: Final = text("select pg_advisory_xact_lock(x'53544f434b43504b'::bigint)")  # "STOCKCPK"
 
 _COLUMNS: Final = "number, covers_until, previous_hash, root, tails, postings, public_key, signature"
@@ -122,6 +123,7 @@ async def take_checkpoint(
     `from_the_start` looks for what is not covered in the whole ledger: after the database's clock was set back.
     """
     async with engine.begin() as connection:
+        await connection.execute(_AS_LONG_AS_IT_TAKES)
         await connection.execute(_ONE_AT_A_TIME)
         before = await _before(connection, {key.public_key, *trusted})
         until = await _settled_until(connection, before)

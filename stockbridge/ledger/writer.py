@@ -19,11 +19,11 @@ from uuid import UUID
 
 import structlog
 from psycopg import errors as driver_errors
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
+from stockbridge.driver import outage_of
 from stockbridge.ledger import queries
 from stockbridge.ledger.batch import Attachment, Batch, Waiting
 from stockbridge.ledger.book import Book, Entry, NotLoaded
@@ -346,9 +346,8 @@ def translated(error: BaseException) -> BaseException:
         return Rejected("lot_moved", "The lot came to another site meanwhile. Ask again.", status=409)
     if isinstance(cause, driver_errors.IntegrityError | driver_errors.RaiseException):
         return InvariantViolated(f"PostgreSQL refused what must never be written: {cause}")
-    down = (driver_errors.OperationalError, driver_errors.InterfaceError, OSError, TimeoutError, PoolTimeoutError)
-    if isinstance(cause, down) or isinstance(error, OperationalError | InterfaceError):
-        return Unavailable("PostgreSQL can't be reached.")
+    if outage := outage_of(error):
+        return Unavailable(outage.words, retry_after_s=outage.retry_after_s, ours=True)
     return error
 
 

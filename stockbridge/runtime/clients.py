@@ -17,6 +17,7 @@ from stockbridge.activities.bookkeeping import OrderBookkeeping
 from stockbridge.activities.site_days import site_days
 from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from stockbridge.driver import Patience
 from stockbridge.ledger.signing import SigningKey, key_bytes
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.runtime.codec import EncryptingCodec
@@ -27,8 +28,8 @@ SANDBOX: Final = "sandbox"
 _CONNECT_S: Final = "5"
 
 
-def engine_of(settings: Settings) -> AsyncEngine:
-    """Make the pool of connections of a process.
+def engine_of(settings: Settings, patience: Patience) -> AsyncEngine:
+    """Make the pool of connections of a process, which is so patient.
 
     A broken connection is found when it is used: then the whole pool is made anew, and what was asked is asked again,
     by Temporal or by the caller of a 503. A ping before each use would cost every push a round trip for each step.
@@ -36,7 +37,7 @@ def engine_of(settings: Settings) -> AsyncEngine:
     do more than many, and who finds none waits for one.
     """
     return create_async_engine(
-        _within(settings.database_sqlalchemy_url),
+        patience.on(_within(settings.database_sqlalchemy_url)),
         pool_size=settings.database_connections,
         max_overflow=0,
         pool_use_lifo=True,
@@ -45,7 +46,8 @@ def engine_of(settings: Settings) -> AsyncEngine:
 
 def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
     """Make the pool for activities that run on threads."""
-    return create_engine(_within(settings.database_sqlalchemy_url), pool_size=connections, pool_use_lifo=True)
+    url = settings.working.on(_within(settings.database_sqlalchemy_url))
+    return create_engine(url, pool_size=connections, pool_use_lifo=True)
 
 
 def _within(url: str) -> URL:

@@ -56,7 +56,7 @@ async def serve_api(settings: Settings) -> None:
     from stockbridge.runtime.bootstrapping import make_known
 
     logs.configure(settings)
-    engine = clients.engine_of(settings)
+    engine = clients.engine_of(settings, settings.answering)
     carrier = clients.carrier_of(settings)
     client = await clients.temporal_of(settings, lazy=True)
     gateway = OrderGateway(client, engine)
@@ -71,6 +71,7 @@ async def serve_api(settings: Settings) -> None:
                 carriers={settings.need("carrier_connection"): carrier},
                 temporal_health=gateway.healthy,
                 body_limit_bytes=settings.body_limit_bytes,
+                report_timeout_s=settings.report_timeout_s,
                 window=settings.window,
                 lot_patterns={numbering.tenant: numbering.pattern for numbering in settings.lot_patterns},
                 well_known_keys=settings.well_known_keys,
@@ -259,7 +260,7 @@ async def _outside(
     settings: Settings, *, metrics: bool = False
 ) -> AsyncIterator[tuple[AsyncEngine, Client, Mapping[str, CarrierPort]]]:
     """Connect to what a process works with; wait for Temporal if it is not there yet."""
-    engine = clients.engine_of(settings)
+    engine = clients.engine_of(settings, settings.working)
     carriers = clients.carriers_of(settings)
     try:
         async for attempt in AsyncRetrying(

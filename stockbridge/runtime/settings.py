@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import Window
+from stockbridge.driver import Patience
 from stockbridge.ledger.signing import key_bytes
 from stockbridge.runtime.errors import SettingMissingError, StartupError
 
@@ -94,6 +95,27 @@ class Settings(BaseSettings):
         ge=2,
         le=200,
         description="Most connections of a process to PostgreSQL, and as many again for single reads",
+    )
+    answer_timeout_s: float = Field(
+        default=15,
+        ge=0.1,
+        le=3600,
+        description="Longest that PostgreSQL works on a statement of the API, in seconds",
+    )
+    report_timeout_s: float = Field(
+        default=300,
+        ge=0.1,
+        le=86_400,
+        description="The same for reports and metrics of the API, and for worker and relay",
+    )
+    lock_timeout_s: float = Field(
+        default=10, ge=0.1, le=3600, description="Longest that a statement waits for a lock, in seconds"
+    )
+    idle_transaction_timeout_s: float = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="Longest that a transaction is left open without a statement, in seconds",
     )
     temporal_address: str | None = Field(
         default=None,
@@ -269,6 +291,16 @@ class Settings(BaseSettings):
     def window(self) -> Window:
         """The times that are believed of what happened."""
         return Window(timedelta(seconds=self.clock_tolerance_s), timedelta(days=self.past_horizon_days))
+
+    @property
+    def answering(self) -> Patience:
+        """How long the API lets PostgreSQL take for an answer."""
+        return Patience(self.answer_timeout_s, self.lock_timeout_s, self.idle_transaction_timeout_s)
+
+    @property
+    def working(self) -> Patience:
+        """How long worker and relay let it take: nobody waits on the telephone."""
+        return Patience(self.report_timeout_s, self.lock_timeout_s, self.idle_transaction_timeout_s)
 
     @property
     def database_sqlalchemy_url(self) -> str:

@@ -51,7 +51,7 @@ def _reasons(items: list[Json]) -> dict[str, int]:
 
 
 async def _discrepancies(stack: EmbeddedStack) -> dict[str, int]:
-    engine = clients.engine_of(stack.settings)
+    engine = clients.engine_of(stack.settings, stack.settings.working)
     try:
         async with engine.connect() as connection:
             return await discrepancies.by_kind(connection, stack.tenant)
