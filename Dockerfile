@@ -9,7 +9,7 @@ WORKDIR /app
 # The packages first: they change less often than the code.
 COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project
-COPY README.md ./
+COPY README.md LICENSE ./
 COPY stockbridge ./stockbridge
 RUN uv sync --frozen --no-dev --no-editable
 
