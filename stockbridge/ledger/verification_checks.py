@@ -72,19 +72,21 @@ _COUNTS: Final = {
 def _check_postings(connection: Connection, part: Part, many_streams: bool) -> Checked:
     query = queries.FIRST_LOOK_AT_MANY_STREAMS if many_streams else queries.FIRST_LOOK
     entries, postings, streams, seqs, more = connection.execute(query, part.keys).fetchone() or (0, 0, None, None, None)
-    suspect = _suspect(connection, more, many_streams)
+    suspect, mixed = _suspect(connection, more, many_streams)
     with few_rows(connection):
-        found = chain(_of_entries(connection, streams, seqs), _of_postings(connection, suspect))
+        found = chain(
+            _of_entries(connection, streams, seqs), _of_goods(connection, mixed), _of_postings(connection, suspect)
+        )
         return Checked(Count(entries, postings), list(islice(found, MOST_FINDINGS)))
 
 
-def _suspect(connection: Connection, postings: str | None, many_streams: bool) -> str | None:
-    """Return which postings of more than one entry may break a rule."""
+def _suspect(connection: Connection, postings: str | None, many_streams: bool) -> tuple[str | None, str | None]:
+    """Return which postings of more than one entry may break a rule, and which may do so only by their goods."""
     if postings is None:
-        return None
+        return None, None
     query = queries.SUSPECT_POSTINGS_AT_MANY_STREAMS if many_streams else queries.SUSPECT_POSTINGS
-    (suspect,) = connection.execute(query, {"postings": postings}).fetchone() or (None,)
-    return None if suspect is None else str(suspect)
+    suspect, mixed = connection.execute(query, {"postings": postings}).fetchone() or (None, None)
+    return suspect, mixed
 
 
 def _of_entries(connection: Connection, streams: str | None, seqs: str | None) -> Iterator[Finding]:
@@ -116,13 +118,20 @@ def _of_entry(stream_id: UUID, seq: int, posting_id: UUID, before: int, faults: 
             yield Finding(rule, words, stream_id, seq, posting_id)
 
 
+def _of_goods(connection: Connection, postings: str | None) -> Iterator[Finding]:
+    if postings is None:
+        return
+    rows = connection.execute(queries.CONSERVATION, {"postings": postings})
+    for posting_id, stream_id, seq, sku, lot, serial, surplus in rows:
+        what = " ".join(part for part in (sku, lot, serial) if part)
+        yield Finding("I4", f"{surplus:+d} of {what} came from nowhere or went there", stream_id, seq, posting_id)
+
+
 def _of_postings(connection: Connection, postings: str | None) -> Iterator[Finding]:
     if postings is None:
         return
+    yield from _of_goods(connection, postings)
     asked = {"postings": postings}
-    for posting_id, stream_id, seq, sku, lot, serial, surplus in connection.execute(queries.CONSERVATION, asked):
-        what = " ".join(part for part in (sku, lot, serial) if part)
-        yield Finding("I4", f"{surplus:+d} of {what} came from nowhere or went there", stream_id, seq, posting_id)
     for posting_id, stream_id, seq, missing in connection.execute(queries.ANSWERS, asked):
         words = "it is missing: its posting has it" if missing else "it was put in: its posting does not have it"
         yield Finding("I5", words, stream_id, seq, posting_id)

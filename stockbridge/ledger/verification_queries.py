@@ -172,20 +172,23 @@ from (
 FIRST_LOOK: Final = _FIRST_LOOK.replace("{streams}", _FEW_STREAMS)
 FIRST_LOOK_AT_MANY_STREAMS: Final = _FIRST_LOOK.replace("{streams}", _MANY_STREAMS)
 
-# I4, I5, I8: which of these postings are more than moves of one sku between entries that the answer names? Each name is
-# looked for in what is said of few; where it is of many, which is as long for each, all names are compared at once.
+# I4, I5, I8: which of these postings are more than moves between entries that the answer names; and which of the others
+# move more than one lot or serial number? Each name is looked for in what is said of few; where it is of many, which is
+# as long for each, all names are compared at once.
 _FEW_NAMES: Final = 4000
 _SUSPECT_POSTINGS: Final = f"""
-select array_agg(posting_id)::text from (
+select array_agg(posting_id) filter (where suspect)::text, array_agg(posting_id) filter (where not suspect)::text from (
   select p.posting_id, array_agg(e.name) filter (where p.named is null) as names,
     coalesce(
       bool_and(p.named is null or strpos(p.named, e.name) > 0)
       and max(p.length) = sum(octet_length(e.name) + 1) + 1
-      and (bool_and(e.on_hand_delta = 0)
-           or (bool_and(s.stream_id is not null) and sum(e.on_hand_delta) = 0 and min(s.sku) = max(s.sku)
-               and min(s.lot) = max(s.lot) and min(s.serial_number) = max(s.serial_number)))
       and not (bool_or(p.amends) and min(e.reserved_delta) < 0),
-      false) as sound
+      false) as sound,
+    coalesce(
+      bool_and(e.on_hand_delta = 0)
+      or (bool_and(s.stream_id is not null) and sum(e.on_hand_delta) = 0 and min(s.sku) = max(s.sku)
+          and min(s.lot) = max(s.lot) and min(s.serial_number) = max(s.serial_number)),
+      false) as alike
   from (
     select posting_id, case when octet_length(named) <= {_FEW_NAMES} then named end as named,
            octet_length(named) as length, amends
@@ -203,35 +206,15 @@ select array_agg(posting_id)::text from (
   {{streams}}
   group by p.posting_id
 ) looked
-where not sound or (names is not null and array(select unnest(names) order by 1) <> array(
-  select '[' || name || ']'
-  from ledger.posting p
-  cross join string_to_table(btrim(split_part(p.answer, '"entries":[', -1), '[]}}'), '],[') as said (name)
-  where p.posting_id = looked.posting_id order by 1
-))
-"""
-SUSPECT_POSTINGS: Final = """
-select array_agg(posting_id)::text from (
-  select p.posting_id
-  from (
-    select posting_id, split_part(answer, '"entries":[', -1) as named,
-           reason = 'amendment' or (reason = 'cancellation' and strpos(answer, '"waits_for"') > 0) as amends
-    from ledger.posting where posting_id = any(%(postings)s::uuid[])
-  ) p
-  left join (
-    select *, concat('["', stream_id, '",', seq, ']') as name
-    from ledger.entry where posting_id = any(%(postings)s::uuid[]) offset 0
-  ) e on e.posting_id = p.posting_id
-  {streams}
-  group by p.posting_id
-  having not coalesce(
-    bool_and(strpos(p.named, e.name) > 0) and max(octet_length(p.named)) = sum(octet_length(e.name) + 1) + 1
-    and (bool_and(e.on_hand_delta = 0)
-         or (bool_and(s.stream_id is not null) and sum(e.on_hand_delta) = 0 and min(s.sku) = max(s.sku)
-             and min(s.lot) = max(s.lot) and min(s.serial_number) = max(s.serial_number)))
-    and not (bool_or(p.amends) and min(e.reserved_delta) < 0),
-    false)
-) suspect
+cross join lateral (
+  select not sound or (names is not null and array(select unnest(names) order by 1) <> array(
+    select '[' || name || ']'
+    from ledger.posting p
+    cross join string_to_table(btrim(split_part(p.answer, '"entries":[', -1), '[]}}'), '],[') as said (name)
+    where p.posting_id = looked.posting_id order by 1
+  )) as suspect
+) seen
+where suspect or not alike
 """
 SUSPECT_POSTINGS: Final = _SUSPECT_POSTINGS.replace("{streams}", _FEW_STREAMS)
 SUSPECT_POSTINGS_AT_MANY_STREAMS: Final = _SUSPECT_POSTINGS.replace("{streams}", _MANY_STREAMS)

@@ -192,10 +192,13 @@ def _octets_looked_at(connection: Connection) -> int:
     row = connection.execute(queries.FIRST_LOOK, asked).fetchone()
     assert row is not None
     _, _, streams, seqs, postings = row
-    (suspect,) = connection.execute(queries.SUSPECT_POSTINGS, {"postings": postings}).fetchone() or (None,)
+    looked = connection.execute(queries.SUSPECT_POSTINGS, {"postings": postings}).fetchone()
+    assert looked is not None
+    suspect, mixed = looked
     connection.execute("set enable_nestloop = on")
     if streams is not None:
         connection.execute(queries.CHAINS, {"streams": streams, "seqs": seqs})
+    connection.execute(queries.CONSERVATION, {"postings": mixed})
     for query in (queries.CONSERVATION, queries.ANSWERS, queries.AMENDMENTS, queries.LETS_GO):
         connection.execute(query, {"postings": suspect})
     return int(_one(connection, "select current_setting('counting.octets')"))
