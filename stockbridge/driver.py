@@ -107,29 +107,29 @@ class Outage:
 
 
 _AWAY: Final = Outage("PostgreSQL can't be reached.")
-_FULL: Final = Outage("PostgreSQL's disk is full: nothing was done. It goes on by itself when there is room.", 10)
-_SHORT: Final = Outage("PostgreSQL is short of memory, or of connections: nothing was done.", 2)
-_SLOW: Final = Outage("PostgreSQL took longer than it may: nothing was done. Ask for less.", 2)
+_FULL: Final = Outage("PostgreSQL's disk is full. It goes on by itself when there is room.", 10)
+_SHORT: Final = Outage("PostgreSQL is short of memory, or of connections.", 2)
+_SLOW: Final = Outage("PostgreSQL took longer than it may. Ask for less.", 2)
 
 _OUTAGES: Final = {
-    "25006": Outage("PostgreSQL only lets us read just now: nothing was done.", 5),
+    "25006": Outage("PostgreSQL only lets us read just now.", 5),
     "25P03": _SLOW,  # idle_in_transaction_session_timeout
     "25P04": _SLOW,  # transaction_timeout
-    "40001": Outage("Somebody else wrote at the same time: nothing was done."),
-    "40P01": Outage("Somebody else wrote at the same time: nothing was done."),
+    "40001": Outage("Somebody else wrote at the same time."),
+    "40P01": Outage("Somebody else wrote at the same time."),
     "53100": _FULL,
     "53200": _SHORT,
     "53300": _SHORT,
     "53400": _FULL,  # configuration_limit_exceeded: temp_file_limit
     "55P03": _SLOW,  # lock_not_available
     "57014": _SLOW,  # query_canceled: statement_timeout
-    "58030": Outage("PostgreSQL can't read or write its files: nothing was done.", 10),
+    "58030": Outage("PostgreSQL can't read or write its files.", 10),
 }
 _OUTAGES_BY_CLASS: Final = {
     "08": _AWAY,
     "53": _SHORT,
     "57": Outage("PostgreSQL is stopping or starting.", 2),
-    "58": Outage("PostgreSQL can't reach its files: nothing was done.", 10),
+    "58": Outage("PostgreSQL can't reach its files.", 10),
 }
 """By SQLSTATE, and by its first two characters. All else that PostgreSQL says is a refusal, or our own mistake."""
 
