@@ -101,7 +101,8 @@ async def test_a_statement_that_takes_too_long_is_broken_off_and_told(
     await shop.made("/api/orders/inbound", {"po_no": "PO-1", "site": "HAM", "supplier": "ACME", "lines": lines})
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http, owner.connect() as other:
         await other.execute(text("lock table ledger.posting in access exclusive mode"))
-        answer = await stocking(replace(shop, http=http))
+        async with asyncio.timeout(20):
+            answer = await stocking(replace(shop, http=http))
         await other.rollback()
 
         assert (answer.status_code, code_of(answer)) == (503, "unavailable")
