@@ -67,7 +67,7 @@ class UnfailingLogger:
     def msg(self, message: str) -> None:
         """Write a line, if it can be written."""
         with _writing:
-            told = f"{_lost.lines} log lines before this one could not be written\n" if _lost.lines else ""
+            told = f'{{"event": "log.lines_lost", "lines": {_lost.lines}}}\n' if _lost.lines else ""
             if _written(self._stream or sys.stdout, f"{told}{message}\n"):
                 _lost.lines = 0
             else:

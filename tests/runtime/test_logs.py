@@ -75,7 +75,7 @@ def test_how_many_lines_were_lost_is_told_when_there_is_room_again() -> None:
     logger.info("and again")
 
     assert disk.getvalue().splitlines() == [
-        "2 log lines before this one could not be written",
+        '{"event": "log.lines_lost", "lines": 2}',
         "here again",
         "and again",
     ]

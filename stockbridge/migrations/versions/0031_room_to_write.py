@@ -1,7 +1,7 @@
 """A probe finds out whether there is room to write; and a posting's long answer is read once, not for each entry.
 
 Revision ID: 0031
-Revises: 0026
+Revises: 0027
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
