@@ -1,6 +1,6 @@
 """A probe finds out whether there is room to write; and a posting's long answer is read once, not for each entry.
 
-Revision ID: 0031
+Revision ID: 0028
 Revises: 0027
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031"
+revision = "0028"
 down_revision = "0027"
 branch_labels = None
 depends_on = None
