@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from stockbridge.api import examples
 from stockbridge.api.auth import BEARER, AdministratorsDoor, Caller
+from stockbridge.api.created import created
 from stockbridge.api.described import REFUSALS, WRITES, same_again
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.said import Said
@@ -107,8 +108,7 @@ def _by(caller: ApiKey, actor: str | None) -> By:
 
 
 def _shown(response: Response, made: Made) -> MadeKeyView:
-    response.status_code = 201 if made.secret else 200
-    response.headers["Cache-Control"] = "no-store"
+    response.status_code = created(is_new=made.secret is not None)
     return MadeKeyView(**_view(made.held).model_dump(), key=made.secret)
 
 
