@@ -23,7 +23,7 @@ from stockbridge.driver import outage_of
 RETRY_AFTER_S: Final = 1
 MOST_FAULTS: Final = 1000
 
-_SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP"}
+_SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP", "gtin": "GTIN"}
 _OF_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api import examples
@@ -19,10 +20,10 @@ from stockbridge.api.linking import rule_faults
 from stockbridge.api.paging import Cursor, Limit, Page, cut, position
 from stockbridge.api.problems import not_found
 from stockbridge.api.said import Part, Said
-from stockbridge.api.services import Services
+from stockbridge.api.services import ApiServices, Services
 from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
-from stockbridge.domain.gtin import spellings
+from stockbridge.domain.gtin import in_full, spellings
 from stockbridge.records import catalog
 from stockbridge.records.catalog import Row, Written
 
@@ -62,13 +63,40 @@ async def put_product(
     What it is counted in (`base_uom`, `tracking`, `kit`) can't change while there is stock or an open order of it, more
     is expected, or a customer has some.
     """
-    async with services.engine.begin() as connection:
-        rules = await rule_faults(connection, caller.tenant, said.part)
-        body = said.settle([*_packaging_faults(said.part), *rules])
-        row = {"tenant": caller.tenant, **body.model_dump(mode="json", by_alias=True)}
-        written = await catalog.write_product(connection, row, _checking(connection, row))
+    try:
+        row, written = await _put(services, caller.tenant, said)
+    except IntegrityError:  # another product got the same GTIN in between: it is found at the second look
+        row, written = await _put(services, caller.tenant, said)
     response.status_code = created(is_new=written is Written.NEW)
     return _view(row)
+
+
+async def _put(services: ApiServices, tenant: str, said: Said[Product]) -> tuple[Row, Written]:
+    async with services.engine.begin() as connection:
+        rules = await rule_faults(connection, tenant, said.part)
+        gtins = await _gtin_faults(connection, tenant, said.part)
+        body = said.settle([*_packaging_faults(said.part), *gtins, *rules])
+        row = {"tenant": tenant, **body.model_dump(mode="json", by_alias=True)}
+        return row, await catalog.write_product(connection, row, _checking(connection, row))
+
+
+async def _gtin_faults(connection: AsyncConnection, tenant: str, part: Part) -> list[Fault]:
+    """Say which GTINs name something else already. What a product has, it keeps, though it was doubled before."""
+    if not all(map(part.readable, ("sku", "gtin", "base_uom", "packagings"))):
+        return []
+    told = [(part, part.get("base_uom")), *((each, each.get("uom")) for each in part.parts("packagings"))]
+    named = [(of, in_full(gtin), uom) for of, uom in told if (gtin := of.get("gtin")) is not None]
+    known = await catalog.gtins_of(connection, tenant, part.get("sku"))
+    new = {(gtin, uom) for _, gtin, uom in named} - known
+    others = await catalog.named_by(connection, tenant, part.get("sku"), {gtin for gtin, _ in new})
+    own: dict[str, tuple[str, str]] = {}
+    faults = []
+    for of, gtin, uom in named:
+        other = others.get(gtin) or own.get(gtin)
+        if other and (gtin, uom) in new:
+            faults.append(of.fault("gtin", "gtin_taken", "is that of {}, {}".format(*other)))
+        own[gtin] = (part.get("sku"), uom)
+    return faults
 
 
 def _packaging_faults(part: Part) -> Iterator[Fault]:
@@ -102,6 +130,9 @@ async def list_products(
     services: Services,
     caller: Caller,
     gtin: Annotated[Gtin | None, Query(description="What a scanner read: of the base unit, or of a packaging")] = None,
+    gtin_doubled: Annotated[
+        bool, Query(description="Only those with a GTIN that another packaging has, from before that was refused")
+    ] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[ProductView]:
@@ -109,7 +140,7 @@ async def list_products(
     after = position(cursor, 1) or [""]
     gtins = spellings(gtin) if gtin else []
     async with services.reading() as connection:
-        rows = await catalog.list_products(connection, caller.tenant, gtins, after[0], limit + 1)
+        rows = await catalog.list_products(connection, caller.tenant, gtins, after[0], limit + 1, doubled=gtin_doubled)
     items, following = cut(rows, limit, lambda row: [row["sku"]])
     return Page(items=[_view(row) for row in items], next=following)
 

@@ -15,6 +15,11 @@ def expected_check_digit(gtin: str) -> str:
     return str(gs1_standard_check_digit(gtin[:-1]))
 
 
+def in_full(gtin: str) -> str:
+    """Return a GTIN in 14 digits: so they are compared."""
+    return gtin.zfill(LENGTHS[-1])
+
+
 def spellings(gtin: str) -> list[str]:
     """Return all ways to write a GTIN: a shorter one is the same in a longer field, filled up with zeros at its left.
 

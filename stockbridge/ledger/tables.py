@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    TextClause,
     UniqueConstraint,
     Uuid,
     text,
@@ -72,6 +73,11 @@ def _name(name: str, kind: TypeEngine[Any] | None = None, **options: Any) -> Col
 
 def _names(kind: TypeEngine[Any], *names: str) -> list[Column[str]]:
     return [_name(name, kind) for name in names]
+
+
+def _odd(column: str) -> TextClause:
+    """Choose the names that are not of visible ASCII characters alone."""
+    return text(f"{column} ~ '[^!-~]'")
 
 
 pool = Table(
@@ -148,6 +154,9 @@ stream = Table(
     # Serve recalls and histories.
     Index("ix_stream_lot", "tenant", "sku", "lot", postgresql_where=text("lot <> ''")),
     Index("ix_stream_serial_number", "tenant", "sku", "serial_number", postgresql_where=text("serial_number <> ''")),
+    # Serve names that were stored before names had one form.
+    Index("ix_stream_odd_lot", "tenant", "lot", postgresql_where=_odd("lot")),
+    Index("ix_stream_odd_serial_number", "tenant", "serial_number", postgresql_where=_odd("serial_number")),
     comment="One stock bucket: the unit of ordering and hash-chaining. Identity only",
 )
 
@@ -257,6 +266,8 @@ order_line = Table(
         "line_no",
         postgresql_where=text("backordered > 0"),
     ),
+    # Serves names that were stored before names had one form.
+    Index("ix_order_line_odd_lot", "tenant", "lot", postgresql_where=_odd("lot")),
     comment="What an order line wants and where each unit of it is: the queue, and the view that verify compares",
 )
 

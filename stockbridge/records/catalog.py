@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Table, func, literal, or_, select, text, update
+from sqlalchemy import Select, Table, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +17,7 @@ from stockbridge.domain.stock import Place
 from stockbridge.domain.units import Packaging, ProductUnits, unpacked
 from stockbridge.driver import Query
 from stockbridge.records import places
-from stockbridge.records.tables import PACKAGINGS_GTINS, location, product
+from stockbridge.records.tables import PACKAGINGS_GTINS, location, product, product_gtin
 
 Row = dict[str, Any]
 
@@ -147,6 +147,28 @@ async def write_product(connection: AsyncConnection, row: Mapping[str, Any], che
     return await _write(connection, product, ("tenant", "sku"), row, check)
 
 
+async def gtins_of(connection: AsyncConnection, tenant: str, sku: str) -> set[tuple[str, str]]:
+    """Return the GTINs of a product, in 14 digits, each with the unit that it names."""
+    return set(await _GTINS.rows(connection, tenant=tenant, sku=sku))
+
+
+_GTINS: Final = Query("select gtin, uom from records.product_gtin where tenant = %(tenant)s and sku = %(sku)s")
+
+
+async def named_by(
+    connection: AsyncConnection, tenant: str, sku: str, gtins: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Return what GTINs name of other skus: sku and unit."""
+    rows = await _NAMED_BY.rows(connection, tenant=tenant, sku=sku, gtins=sorted(gtins)) if gtins else []
+    return {gtin: (other, uom) for gtin, other, uom in rows}
+
+
+_NAMED_BY: Final = Query(
+    "select gtin, sku, uom from records.product_gtin "
+    "where tenant = %(tenant)s and gtin = any(%(gtins)s) and sku <> %(sku)s order by doubled desc"
+)
+
+
 async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> Row | None:
     """Return a product."""
     query = select(product).where(product.c.tenant == tenant, product.c.sku == sku)
@@ -155,14 +177,24 @@ async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> Row
 
 
 async def list_products(
-    connection: AsyncConnection, tenant: str, gtins: Sequence[str], after: str, limit: int
+    connection: AsyncConnection, tenant: str, gtins: Sequence[str], after: str, limit: int, *, doubled: bool = False
 ) -> list[Row]:
-    """Return products by sku, from the one after `after`; with `gtins`, those that have one of them."""
+    """Return products by sku, from the one after `after`; with `gtins`, those that have one of them.
+
+    With `doubled`, those that have one which another packaging has, too.
+    """
     query = select(product).where(product.c.tenant == tenant, product.c.sku > after).order_by(product.c.sku)
     if gtins:
         packed = PACKAGINGS_GTINS.op("?|")(array(gtins))
         query = query.where(or_(product.c.gtin.in_(gtins), packed))
+    if doubled:
+        query = query.where(product.c.sku.in_(_skus_with_doubled_gtins(tenant)))
     return [dict(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+
+
+def _skus_with_doubled_gtins(tenant: str) -> Select[tuple[str]]:
+    twice = select(product_gtin.c.gtin).where(product_gtin.c.tenant == tenant, product_gtin.c.doubled)
+    return select(product_gtin.c.sku).where(product_gtin.c.tenant == tenant, product_gtin.c.gtin.in_(twice))
 
 
 # -- locations -------------------------------------------------------------------------------------------------------

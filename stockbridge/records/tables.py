@@ -157,6 +157,29 @@ product = Table(
     Index("ix_product_packagings_gtin", PACKAGINGS_GTINS, postgresql_using="gin"),
 )
 
+product_gtin = Table(
+    "product_gtin",
+    metadata,
+    _name("tenant"),
+    _name("gtin", comment="in 14 digits"),
+    _name("sku"),
+    _name("uom"),
+    Column(
+        "doubled",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="another packaging had it already, before that was refused",
+    ),
+    PrimaryKeyConstraint("tenant", "gtin", "sku", "uom"),
+    ForeignKeyConstraint(["tenant", "sku"], [product.c.tenant, product.c.sku]),
+    # A GTIN names one packaging of one sku.
+    Index("uq_product_gtin_one_packaging", "tenant", "gtin", unique=True, postgresql_where=text("not doubled")),
+    # Serves the trigger.
+    Index("ix_product_gtin_tenant_sku", "tenant", "sku"),
+    comment="Which packaging a GTIN names: one, but for what was doubled before. A trigger of product keeps it",
+)
+
 location = Table(
     "location",
     metadata,

@@ -33,6 +33,7 @@ def test_the_schema_goes_away_and_comes_back(database: BackingServices) -> None:
     url = empty_database(database)
     migrate(url)
     engine = sqlalchemy.create_engine(sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+    see_that_doubled_gtins_are_kept(url, engine)
     with engine.begin() as connection:
         command.downgrade(alembic_config(url, connection), "base")
     migrate(url)
@@ -74,3 +75,35 @@ def test_keys_from_before_get_names_and_what_has_ended_is_good_for_nothing_after
     assert len(found) == 3
     assert {row[0] for row in found} & {b"1", b"2", b"3"} == {b"2", b"3"}
     assert ("erp", True) in {row[1:] for row in found}, "its orders keep their names"
+
+
+def see_that_doubled_gtins_are_kept(url: str, engine: sqlalchemy.Engine) -> None:
+    """Migrate a catalog in which a GTIN names several packagings: one has it, the others keep it until they drop it."""
+    of_gtins = ScriptDirectory.from_config(alembic_config(url)).get_revision("0029")
+    doubled = [
+        ("acme", "A", None, '[{"uom": "CASE", "factor": 6, "gtin": "00000096385074"}]'),
+        ("acme", "B", "96385074", '[{"uom": "CASE", "factor": 6, "gtin": "96385074"}, {"uom": "BOX", "factor": 2}]'),
+        ("other", "A", "96385074", "[]"),
+    ]
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(url, connection), of_gtins.down_revision)
+        for row in doubled:
+            connection.exec_driver_sql(
+                "insert into records.product (tenant, sku, gtin, packagings, description, base_uom, tracking) "
+                "values (%s, %s, %s, %s, '', 'EA', 'none')",
+                row,
+            )
+    migrate(url)
+    with engine.begin() as connection:
+        kept = connection.exec_driver_sql(
+            "select tenant, sku, uom, doubled from records.product_gtin where gtin = '00000096385074' order by 1, 2, 3"
+        )
+        assert [tuple(row) for row in kept] == [
+            ("acme", "A", "CASE", False),
+            ("acme", "B", "CASE", True),
+            ("acme", "B", "EA", True),
+            ("other", "A", "EA", False),
+        ]
+        connection.exec_driver_sql("update records.product set gtin = null, packagings = '[]' where sku = 'A'")
+        kept = connection.exec_driver_sql("select sku, uom, doubled from records.product_gtin order by 1, 2")
+        assert [tuple(row) for row in kept] == [("B", "CASE", False), ("B", "EA", True)]
