@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Response
@@ -13,7 +13,7 @@ from stockbridge.api.auth import BEARER, Door
 from stockbridge.api.bodies import StoredAddress
 from stockbridge.api.created import created
 from stockbridge.api.described import same_again
-from stockbridge.api.finding import OrderAt
+from stockbridge.api.finding import FoundOrder, OrderAt
 from stockbridge.api.said import Said
 from stockbridge.api.services import Services
 from stockbridge.domain.errors import Conflict, Rejected
@@ -38,15 +38,24 @@ async def store_address(
     said: Annotated[Said[StoredAddress], Body(examples=[examples.STORED_ADDRESS])],
 ) -> StoredAddressView:
     """Store another address for an order. Nothing goes there before the operator's act `use_address` names its id."""
-    body = said.settle()
     async with services.engine.begin() as connection:
         order = await named.find(connection)
         if order.row is None:
             raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", status=404)
+        if said.is_odd:
+            address_id = people.address_id(order.tenant, order.order_ref, said.wordings[0].address_no)
+            before = (await people.read(connection, order.tenant, [address_id])).get(address_id)
+            said.repeats(lambda body: _kept(order, body), before)
+        body = said.settle()
         address_id = people.address_id(order.tenant, order.order_ref, body.address_no)
-        data = {"ship_to": body.ship_to.model_dump(mode="json"), "order_ref": order.order_ref}
+        data = _kept(order, body)
         is_new = await people.keep(connection, address_id, order.tenant, data)
         if (await people.read(connection, order.tenant, [address_id])).get(address_id) != data:
             raise Conflict(f"Address {body.address_no} came before with another content, or was erased.")
     response.status_code = created(is_new=is_new)
     return StoredAddressView(address_no=body.address_no, order_no=order.order_no, address_id=address_id)
+
+
+def _kept(order: FoundOrder, body: StoredAddress) -> dict[str, Any]:
+    """Write what is kept of an address."""
+    return {"ship_to": body.ship_to.model_dump(mode="json"), "order_ref": order.order_ref}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Final, cast
@@ -14,12 +14,19 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from stockbridge.api.json_bodies import read_json
+from stockbridge.api.odd_names import odd_names
 from stockbridge.api.queries import KnownParameters
+from stockbridge.api.services import ApiServices
 from stockbridge.domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
+from stockbridge.domain.characters import keeping
 from stockbridge.domain.errors import Rejected
 from stockbridge.driver import alone
+from stockbridge.ledger.stored_names import stored_names
 from stockbridge.records import keys
 from stockbridge.records.keys import ApiKey, Found
 
@@ -132,6 +139,24 @@ def _unauthorized(detail: str) -> Rejected:
     return Rejected("unauthorized", detail, status=HTTPStatus.UNAUTHORIZED)
 
 
+class Read(Request):
+    """A request whose body is read once, in front of all else that looks at it: `told` is what it says."""
+
+    told: Any = None
+
+    async def read(self) -> None:
+        """Read the body. Raises `Rejected`: `malformed`, or `duplicate_key`."""
+        try:
+            body = await self.body()
+        except ClientDisconnect as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST) from error
+        self.told = read_json(body) if body else None
+
+    async def json(self) -> Any:
+        """Return what the body says."""
+        return self.told
+
+
 class Door(APIRoute):
     """A route behind the door: who speaks is known, and the body is JSON, before a byte of the body is read.
 
@@ -153,7 +178,11 @@ class Door(APIRoute):
             _check_scope(caller, for_administrators=self.for_administrators)
             _check_content_type(request)
             parameters.check(request)
-            return await handle(request)
+            read = Read(request.scope, request.receive)
+            if self.body_field is not None:
+                await read.read()
+            with keeping(await _kept_names(read, caller.tenant)):
+                return await handle(read)
 
         return checked
 
@@ -172,6 +201,16 @@ def _check_scope(caller: ApiKey, *, for_administrators: bool) -> None:
     else:
         detail = "The key is an administrator's. It is for keys alone: use one of an ERP, the floor or the office."
     raise Rejected("wrong_scope", detail, status=HTTPStatus.FORBIDDEN)
+
+
+async def _kept_names(request: Read, tenant: str) -> Collection[str]:
+    """Return the names of goods that are taken as they are told: they are stored just so."""
+    names = odd_names(request.query_params, request.told)
+    if not names:
+        return ()
+    services = cast("ApiServices", request.app.state.services)
+    async with services.reading() as connection:
+        return await stored_names(connection, tenant, names)
 
 
 def _check_content_type(request: Request) -> None:

@@ -22,17 +22,11 @@ from stockbridge.domain.commands import (
     Instant,
     Key,
     LineNo,
-    Lot,
     Measure,
-    Name,
     OrderNo,
-    PostalCode,
     Quantity,
-    Serial,
     Shape,
     ShipTo,
-    Street,
-    Text,
     Uom,
     VerbOfMany,
 )
@@ -40,6 +34,7 @@ from stockbridge.domain.gtin import expected_check_digit
 from stockbridge.domain.linked_lines import MOST_RULES
 from stockbridge.domain.orders import OrderStatus
 from stockbridge.domain.stock import StockStatus
+from stockbridge.domain.texts import AnyLine, Line, Lot, Name, Phrase, PostalCode, Serial, Street, Text
 
 
 @cache
@@ -103,9 +98,9 @@ class Product(Shape):
     """A stock-keeping item that is counted."""
 
     sku: Key
-    name: Name | None = None
+    name: AnyLine | None = None
     description: Text = ""
-    category: Annotated[Name | None, Field(description="What it is one of, in the tenant's own words")] = None
+    category: Annotated[Phrase | None, Field(description="What it is one of, in the tenant's own words")] = None
     base_uom: Uom
     gtin: Annotated[Gtin | None, Field(description="Of the base unit")] = None
     packagings: Annotated[tuple[Packaging, ...], Field(max_length=50)] = ()
@@ -137,15 +132,15 @@ class Capacity(Shape):
 class SiteAddress(Shape):
     """Where parcels are sent from. Without a name, the site's own stands in."""
 
-    name: Name | None = None
-    company: Name | None = None
+    name: AnyLine | None = None
+    company: AnyLine | None = None
     street: Street
     postal_code: PostalCode
-    city: Name
-    state: Name | None = None
+    city: Line
+    state: AnyLine | None = None
     country: Country
-    phone: Name | None = None
-    email: Name | None = None
+    phone: AnyLine | None = None
+    email: AnyLine | None = None
 
 
 class Location(Shape):
@@ -180,9 +175,9 @@ class Inbound(Shape):
         int, Field(ge=1, le=2**31 - 1, strict=True, description="A higher one amends what was said before")
     ] = 1
     site: Key
-    supplier: Name
-    order_type: Name | None = None
-    external_reference: Annotated[Name | None, Field(description="What others call it")] = None
+    supplier: Phrase
+    order_type: Phrase | None = None
+    external_reference: Annotated[Phrase | None, Field(description="What others call it")] = None
     order_date: Day | None = None
     expected_date: Annotated[Day | None, Field(description="When it is planned to arrive")] = None
     lines: Annotated[tuple[ExpectedLine, ...], Field(min_length=1, max_length=500)]
@@ -200,7 +195,7 @@ class InboundCancel(Shape):
     """A purchase order, or lines of it, will not arrive; without lines, all that has not arrived."""
 
     cancel_no: Key
-    reason: Name
+    reason: Phrase
     actor: Name | None = None
     lines: Annotated[tuple[NotExpected, ...], Field(min_length=1, max_length=500)] | None = None
 
@@ -249,7 +244,7 @@ class UnorderedReceipt(FromTheFloor):
 
     receipt_no: Key
     location_id: Key
-    supplier: Name | None = None
+    supplier: Phrase | None = None
     lines: Annotated[tuple[UnorderedLine, ...], Field(min_length=1, max_length=500)]
 
 
@@ -257,7 +252,7 @@ class ReceiptReversal(FromTheFloor):
     """A receipt is taken back as a whole."""
 
     reversal_no: Key
-    reason: Name
+    reason: Phrase
 
 
 class MovedFrom(Shape):
@@ -286,7 +281,7 @@ class Move(FromTheFloor):
     source: MovedFrom = Field(alias="from")
     to: MovedTo
     serial_numbers: Annotated[tuple[Serial, ...], Field(max_length=100)] = ()
-    reason: Name | None = None
+    reason: Phrase | None = None
 
 
 class TransferLine(Shape):
@@ -348,7 +343,7 @@ class Adjustment(FromTheFloor):
     counted: Quantity | None = None
     counted_at: Instant | None = None
     delta: Quantity | None = None
-    reason: Name
+    reason: Phrase
     note: Text | None = None
 
     @model_validator(mode="after")
@@ -365,7 +360,7 @@ class StatusChange(FromTheFloor):
     to: StockStatus
     quantity: Quantity
     uom: Uom | None = None
-    reason: Name
+    reason: Phrase
 
 
 class Conversion(FromTheFloor):
@@ -373,7 +368,7 @@ class Conversion(FromTheFloor):
 
     conversion_no: Key
     location_id: Key
-    reason: Name
+    reason: Phrase
 
 
 class Count(Shape):
@@ -391,7 +386,7 @@ class Settlement(Shape):
 
     settlement_no: Annotated[Key, Field(description="Of this discrepancy: one number may settle several")]
     by: Name
-    reason: Name
+    reason: Phrase
     note: Text | None = None
     adjustment_no: Annotated[
         Key | None, Field(description="The adjustment, or the `task_no` of the count, that mended it")
@@ -404,13 +399,13 @@ class Recall(FromTheFloor):
     recall_no: Key
     sku: Key
     lot: Lot
-    reason: Name
+    reason: Phrase
 
 
 class Lift(FromTheFloor):
     """A recall is over: what arrives of the lot may be sold again."""
 
-    reason: Name
+    reason: Phrase
 
 
 class OrderQuery(Shape):
@@ -419,7 +414,7 @@ class OrderQuery(Shape):
     step: Annotated[
         Step | None, Field(description="What is stuck, as `attention` names it: `erp/1`, or `erp` for any message")
     ] = None
-    reason: Annotated[Name | None, Field(description="Part of what `attention` says, in whatever case")] = None
+    reason: Annotated[Phrase | None, Field(description="Part of what `attention` says, in whatever case")] = None
     flagged_before: Instant | None = None
     status: OrderStatus | None = None
     carrier: Key | None = None
@@ -449,7 +444,7 @@ class OperatorBatch(Shape):
     batch_no: Key
     verb: VerbOfMany
     by: Name
-    reason: Name
+    reason: Phrase
     where: OrderQuery
     at_most: Annotated[
         int, Field(ge=1, le=MOST_IN_A_BATCH, strict=True, description="If more orders are meant, none is touched")
@@ -472,7 +467,7 @@ class ReturnAuthorization(Shape):
 
     authorization_no: Key
     by: Name
-    reason: Name
+    reason: Phrase
     valid_until: Annotated[
         Instant | None, Field(description="What comes back later does not come by it; null is for ever")
     ] = None

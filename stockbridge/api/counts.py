@@ -98,7 +98,7 @@ async def count(
     """Say how many of the missing units were found. They are available again; the rest is written off."""
     async with services.reading() as connection:
         task = await _task(connection, caller.tenant, task_no)
-    if not _counted_before(task, said.body):
+    if not _counted_before(task, said):
         await _count_once(services, caller, task, said)
     async with services.reading() as connection:
         (view,) = await _views(connection, caller.tenant, [await _task(connection, caller.tenant, task_no)])
@@ -112,13 +112,13 @@ async def _count_once(services: ApiServices, caller: ApiKey, task: count_tasks.R
     except Rejected:
         async with services.reading() as connection:
             now = await _task(connection, caller.tenant, task["task_no"])
-        if not _counted_before(now, said.body):
+        if not _counted_before(now, said):
             raise
 
 
-def _counted_before(task: count_tasks.Row, body: Count | None) -> bool:
+def _counted_before(task: count_tasks.Row, said: Said[Count]) -> bool:
     """Say whether the same was counted before, in the same words, whatever these would mean now."""
-    return body is not None and task["done_at"] is not None and task["digest"] == digest(_words(body))
+    return task["done_at"] is not None and said.repeats(lambda body: digest(_words(body)), task["digest"])
 
 
 def _words(body: Count) -> str:

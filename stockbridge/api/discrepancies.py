@@ -127,6 +127,8 @@ async def settle(
         found = await discrepancies.lock(connection, caller.tenant, discrepancy_id)
         if found is None:
             raise not_found(f"discrepancy {discrepancy_id}")
+        if said.is_odd:
+            said.repeats(lambda body: digest(asked(body)), found["digest"])
         if said.body is None or not _settled_before(found, said.body):
             found = await _settle(connection, found, said)
         (view,) = await _views(connection, caller.tenant, [found])

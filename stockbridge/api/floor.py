@@ -91,6 +91,8 @@ class Counter:
         """Check a command, keep it, and have it decided. Raises `Rejected` with all that is wrong with it."""
         async with self.services.engine.begin() as connection:
             order = await self.named.find(connection)
+            if said.is_odd:
+                await self._read_as_stored(connection, order, telling, said)
             body = said.body
             if body is None:
                 faults, _ = await self._resolve(connection, order, telling, said.part)
@@ -104,6 +106,14 @@ class Counter:
                 payload = {**body.model_dump(mode="json"), **dict(telling.more), **more}
                 row = await command.keep(connection, payload, known)
         return Answered(order, body, await decide(self.services, row))
+
+    async def _read_as_stored(
+        self, connection: AsyncConnection, order: FoundOrder, telling: Telling[Told], said: Said[Told]
+    ) -> None:
+        """Read a command that came before as it was read then."""
+        known = await self._command(order, telling, said.wordings[0]).known(connection)
+        if known.state != "refused":
+            said.repeats(lambda body: self._command(order, telling, body).digest, known.digest)
 
     async def _resolve(
         self, connection: AsyncConnection, order: FoundOrder, telling: Telling[Told], part: Part

@@ -17,10 +17,11 @@ from stockbridge.api.described import REFUSALS
 from stockbridge.api.paging import Cursor, Limit, Page, Utc, cut, position
 from stockbridge.api.problems import not_found, refusal
 from stockbridge.api.services import ApiServices, Services
-from stockbridge.domain.commands import Instant, Key, Lot, Name, Uom
+from stockbridge.domain.commands import Instant, Key, Uom
 from stockbridge.domain.days import day_at
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.stock import StockStatus
+from stockbridge.domain.texts import Lot, Name
 from stockbridge.ledger.balances import (
     Balance,
     BalancePage,

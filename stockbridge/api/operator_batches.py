@@ -125,6 +125,10 @@ async def preview_batch(
 @router.post("", status_code=202, responses=same_again(BatchView, 202))
 async def accept_batch(services: Services, caller: Caller, response: Response, said: Asked) -> BatchView:
     """Act on every order that fulfills the conditions now. 202 while some have not decided, then 200."""
+    if said.is_odd:
+        async with services.reading() as connection:
+            before = await _known(connection, caller, said.wordings[0].batch_no)
+        said.repeats(lambda body: _batch(caller, body).digest, before and before["digest"])
     asked_for = said.settle()
     batch = _batch(caller, asked_for)
     async with services.engine.begin() as connection:

@@ -15,10 +15,10 @@ from stockbridge.api.auth import actor_of
 from stockbridge.api.said import Said, asked
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import FromTheFloor
-from stockbridge.domain.errors import Rejected
+from stockbridge.domain.errors import Conflict, Rejected
 from stockbridge.domain.reasons import words_of
 from stockbridge.domain.stock import Evidence
-from stockbridge.ledger.repeats import Repeated, find_repeated
+from stockbridge.ledger.repeats import Repeated, find_posted
 from stockbridge.ledger.requests import Request
 from stockbridge.ledger.writer import Attachment, Outcome
 from stockbridge.records import catalog, people
@@ -71,11 +71,16 @@ async def once(
 async def _posted_before(
     services: ApiServices, caller: ApiKey, said: Said[Told], keyed: Keyed[Told]
 ) -> Repeated | None:
+    if not said.wordings:
+        return None
+    key = keyed.key(said.wordings[0])
+    async with services.reading() as connection:
+        before = await find_posted(connection, caller.tenant, key)
+    if before is None or said.repeats(lambda body: keyed.kind.digest_of(keyed.asked(body)), before.request_digest):
+        return before
     if said.body is None:
         return None
-    digest = keyed.kind.digest_of(keyed.asked(said.body))
-    async with services.reading() as connection:
-        return await find_repeated(connection, caller.tenant, keyed.key(said.body), digest)
+    raise Conflict(f"{key} was posted before with other content.")
 
 
 def said_by(caller: ApiKey, body: FromTheFloor) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from stockbridge.domain.characters import named
 from stockbridge.domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from stockbridge.driver import outage_of
 
@@ -36,12 +37,17 @@ _ADDRESS: Final = frozenset({"query", "path"})
 _OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 """Our words for pydantic's; those that begin a custom error are ours already."""
 
+_OF_CHARACTERS: Final = frozenset({"string_pattern_mismatch", "string_unicode"})
+"""Kinds of faults of a text as a whole: which of its characters it is about, pydantic does not say."""
+
 _OUR_SHAPE_CODES: Final = frozenset(
     {
+        "blank",
         "control_character",
         "counted_or_delta",
         "duplicate_uom",
         "ends_too_early",
+        "forbidden_character",
         "malformed_date",
         "malformed_quantity",
         "malformed_time",
@@ -228,9 +234,6 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [_fault_of(details) for details in error.errors()]
-    if unreadable := [details for details in error.errors() if details["type"] == "json_invalid"]:
-        reason = unreadable[0]["ctx"]["error"]
-        return problem(request, "malformed", HTTPStatus.BAD_REQUEST, f"The body is not JSON: {reason}.")
     if any(fault.pointer == "" for fault in faults):
         return problem(request, "malformed", HTTPStatus.BAD_REQUEST, "The body must be a JSON document.")
     refused = refusal(faults)
@@ -240,7 +243,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 def _fault_of(details: Mapping[str, Any]) -> Fault:
     where, *path = details["loc"]
     at = pointer(path if where == "body" else (where, *path))
-    return Fault(at, code_of(details["type"]), words_of(details))
+    return Fault(at, code_of(details["type"]), words_of(details, details.get("input")))
 
 
 def code_of(kind: str) -> str:
@@ -248,15 +251,22 @@ def code_of(kind: str) -> str:
     return kind if kind in _OUR_SHAPE_CODES else _OF_SHAPE.get(kind, "invalid")
 
 
-def words_of(details: Mapping[str, Any]) -> str:
-    """Return pydantic's words for a fault, as the end of a sentence."""
+def words_of(details: Mapping[str, Any], told: object) -> str:
+    """Return pydantic's words for a fault of what was told, as the end of a sentence."""
     words = str(details["msg"]).removeprefix("Value error, ")
+    if details["type"] in _OF_CHARACTERS and (odd := _first_odd(told)):
+        return f"must not hold {named(odd)}"
     return {"missing": "is missing", "extra_forbidden": "is not a field of this request"}.get(details["type"], words)
 
 
 def unescaped(part: str) -> str:
     """Read a part of a pointer."""
     return part.replace("~1", "/").replace("~0", "~")
+
+
+def _first_odd(told: object) -> str | None:
+    """Return the first character of a text that no key has, if there is one."""
+    return next((each for each in told if not "!" <= each <= "~"), None) if isinstance(told, str) else None
 
 
 def pointer(path: Iterable[object]) -> str:

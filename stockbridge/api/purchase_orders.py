@@ -104,6 +104,8 @@ class _Taking:
 
     async def take(self) -> bool | None:
         """Keep it, unless it is known. Returns whether it is new; None where a twin was kept in between."""
+        if self._said.is_odd:
+            await self._read_as_stored()
         body, known = self._said.body, None
         if body is not None:
             known = await inbound.lock(self._connection, self._tenant, body.po_no)
@@ -115,6 +117,12 @@ class _Taking:
             return await self._add(body, lines) or None
         await self._amend(body, known, lines)
         return False
+
+    async def _read_as_stored(self) -> None:
+        """Read a revision that came before as it was read then."""
+        body = self._said.wordings[0]
+        before = await inbound.digest_of(self._connection, self._tenant, body.po_no, body.revision)
+        self._said.repeats(_digest, before)
 
     async def _is_known(self, body: Inbound, known: InboundOrder) -> bool:
         """Say whether the revision was accepted before. Raises where it comes too late, or with other content."""
@@ -256,7 +264,7 @@ async def cancel_inbound(
         order = await inbound.lock(connection, caller.tenant, po_no)
         if order is None:
             raise not_found(f"inbound order {po_no}")
-        if said.body is None or not await _was_cancelled(connection, caller.tenant, po_no, said.body):
+        if not await _was_cancelled(connection, caller.tenant, po_no, said):
             faults, quantities = await _not_expected(connection, caller.tenant, order, said.part)
             body = said.settle(faults)
             await inbound.cancel(
@@ -275,12 +283,15 @@ async def cancel_inbound(
         return _view(await found_order(connection, caller.tenant, po_no))
 
 
-async def _was_cancelled(connection: AsyncConnection, tenant: str, po_no: str, body: InboundCancel) -> bool:
+async def _was_cancelled(connection: AsyncConnection, tenant: str, po_no: str, said: Said[InboundCancel]) -> bool:
     """Say whether a cancellation came before. Raises where it came with other content."""
-    before = await inbound.digest_of_cancel(connection, tenant, po_no, body.cancel_no)
-    if before not in {None, digest(asked(body))}:
-        raise Conflict(f"Cancellation {body.cancel_no} of {po_no} came before with other content.")
-    return before is not None
+    if not said.wordings:
+        return False
+    cancel_no = said.wordings[0].cancel_no
+    before = await inbound.digest_of_cancel(connection, tenant, po_no, cancel_no)
+    if before is None or said.repeats(lambda body: digest(asked(body)), before):
+        return before is not None
+    raise Conflict(f"Cancellation {cancel_no} of {po_no} came before with other content.")
 
 
 async def _not_expected(

@@ -50,6 +50,8 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
     async with services.reading() as connection:
         while pushed is None:  # where a twin of the push was faster, or a unit changed, the second look finds that
             standing = await _look(connection, caller, said)
+            if said.is_odd:
+                await _read_as_stored(connection, caller, said, standing, services.window)
             if said.body is None:
                 faults, _ = resolve_push(said.part, standing.products, standing.sites, standing.time_zones, {})
                 said.settle([*faults, *_faults_beside(said.part, standing, services.window)])
@@ -60,7 +62,7 @@ async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pu
 
 async def _look(connection: AsyncConnection, caller: ApiKey, said: Said[Push]) -> Standing:
     """Look up all that a push names; of a body that can't be read, what can."""
-    part, push = said.part, said.body
+    part, push = said.part, next(iter(said.wordings), None)
     lines = list(part.parts("lines"))
     order_ref, revision = (caller.order_ref(push.order_no), push.revision) if push else ("", 0)
     return await push_intake.standing(
@@ -73,6 +75,15 @@ async def _look(connection: AsyncConnection, caller: ApiKey, said: Said[Push]) -
         skus=named(lines, "sku"),
         sites=named([part, *lines], "site"),
     )
+
+
+async def _read_as_stored(
+    connection: AsyncConnection, caller: ApiKey, said: Said[Push], standing: Standing, window: Window
+) -> None:
+    """Read a push that came before as it was read then."""
+    taking = [_Taking(connection, caller, body, said.part, standing, window) for body in said.wordings]
+    digests = {id(each.push): (await each.command()).digest for each in taking}
+    said.repeats(lambda push: digests[id(push)], standing.digest_before)
 
 
 def _key(order_ref: str, revision: int) -> str:
@@ -100,7 +111,7 @@ class _Taking:
 
     async def take(self) -> Pushed | None:
         """Keep the push, unless it is known. None where a twin of it was kept in between, or the catalog changed."""
-        command, order = await self._command(), self.standing
+        command, order = await self.command(), self.standing
         if self._is_known(command.digest):
             return Pushed(command.order_ref, None)
         if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
@@ -111,7 +122,7 @@ class _Taking:
         kept = await self._keep(command, resolved)
         return Pushed(command.order_ref, kept) if kept else None
 
-    async def _command(self) -> Command:
+    async def command(self) -> Command:
         """Return the push as a command. What came before means what it meant then: by units of that day."""
         order_ref, order = self.caller.order_ref(self.push.order_no), self.standing
         base_uoms = {sku: product.units.base_uom for sku, product in order.products.items()}

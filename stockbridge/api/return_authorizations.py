@@ -88,11 +88,11 @@ async def _locked(connection: AsyncConnection, named: NamedOrder) -> FoundOrder:
 
 async def _known(connection: AsyncConnection, order: FoundOrder, said: Said[ReturnAuthorization]) -> Row | None:
     """Return the authorization where it came before. Raises `Conflict` where it had other content."""
-    if said.body is None:
+    if not said.wordings:
         return None
-    authorization_no = said.body.authorization_no
+    authorization_no = said.wordings[0].authorization_no
     known = await return_authorizations.get(connection, order.tenant, order.order_ref, authorization_no)
-    if known is not None and known["digest"] != digest(asked(said.body)):
+    if known is not None and not said.repeats(lambda body: digest(asked(body)), known["digest"]):
         raise Conflict(f"Return authorization {authorization_no} came before with other content.")
     return known
 

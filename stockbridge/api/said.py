@@ -6,19 +6,24 @@ Checks read the parts that are readable, and settle for the whole at the end.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Final, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from stockbridge.api.problems import code_of, pointer, refusal, words_of
+from stockbridge.domain.characters import Everything, keeping, meant_by, watching
 from stockbridge.domain.errors import Fault
 
 Body = TypeVar("Body", bound=BaseModel)
+
+NAMES_OF_GOODS: Final = frozenset({"lot", "serial_number", "serial_numbers"})
+NEWLY_REFUSED: Final = frozenset({"blank", "forbidden_character"})
+"""What was accepted before names had one form."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,11 @@ class Part:
     unreadable: frozenset[str]
 
     def get(self, name: str) -> Any:
-        """Return a field as it was sent; None where it was left out, or can't be read."""
-        return self.fields.get(name) if self.readable(name) else None
+        """Return a field as it was sent, names of goods as they are meant; None where it can't be read."""
+        told = self.fields.get(name) if self.readable(name) else None
+        if told is None or name not in NAMES_OF_GOODS:
+            return told
+        return meant_by(told) if isinstance(told, str) else [meant_by(each) for each in told]
 
     def readable(self, name: str) -> bool:
         """Say whether a field, with all that is in it, is in shape."""
@@ -65,10 +73,31 @@ class Said(Generic[Body]):
     It is no dataclass: pydantic would take it for the shape.
     """
 
-    def __init__(self, body: Body | None, part: Part, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(
+        self, body: Body | None, part: Part, faults: tuple[Fault, ...] = (), before: Body | None = None
+    ) -> None:
         self.body = body
         self.part = part
         self.faults = faults
+        self._before = before
+
+    @property
+    def wordings(self) -> list[Body]:
+        """Return the body as it is read now, and as it was read before names had one form, where that is another."""
+        return [body for body in (self.body, self._before) if body is not None]
+
+    @property
+    def is_odd(self) -> bool:
+        """Say whether something in it is not in the one form that names have, or is refused since there is one."""
+        return self._before is not None
+
+    def repeats(self, told_by: Callable[[Body], object], stored: object) -> bool:
+        """Say whether it says what was stored. If so, it is read as it was then, whatever is refused by now."""
+        for body in self.wordings if stored is not None else ():
+            if told_by(body) == stored:
+                self.body, self.faults = body, ()
+                return True
+        return False
 
     def settle(self, faults: Iterable[Fault] = ()) -> Body:
         """Return the body if nothing is wrong with it. Raises `Rejected` with all that is, what was found here too."""
@@ -82,17 +111,29 @@ class Said(Generic[Body]):
         """Read what was sent, keeping what is wrong with it."""
         body = None
         faults: tuple[Fault, ...] = ()
-        try:
-            body = validate(raw)
-        except ValidationError as error:
-            faults = tuple(_faults(raw, error.errors(include_url=False, include_input=False)))
+        with watching() as naming:
+            try:
+                body = validate(raw)
+            except ValidationError as error:
+                faults = tuple(_faults(raw, error.errors(include_url=False, include_input=False)))
+        differs = naming.changed or any(fault.code in NEWLY_REFUSED for fault in faults)
         unreadable = frozenset(fault.pointer for fault in faults)
-        return cls(body, Part(raw if isinstance(raw, dict) else {}, "", unreadable), faults)
+        part = Part(raw if isinstance(raw, dict) else {}, "", unreadable)
+        return cls(body, part, faults, _as_before(raw, validate) if differs else None)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         (shape,) = get_args(source)
         return core_schema.no_info_wrap_validator_function(cls.read, handler.generate_schema(shape))
+
+
+def _as_before(raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Read what was sent as it was read before names had one form; None where it was refused then, too."""
+    with keeping(Everything()):
+        try:
+            return validate(raw)
+        except ValidationError:
+            return None
 
 
 def _faults(raw: Any, errors: Sequence[ErrorDetails]) -> Iterator[Fault]:
@@ -105,7 +146,7 @@ def _faults(raw: Any, errors: Sequence[ErrorDetails]) -> Iterator[Fault]:
         found.setdefault(pointer(_path(raw, details["loc"])), details)
     for at, details in found.items():
         if not (details["type"] == "too_short" and any(other.startswith(f"{at}/") for other in found)):
-            yield Fault(at, code_of(details["type"]), words_of(details))
+            yield Fault(at, code_of(details["type"]), words_of(details, _told(raw, details["loc"])))
 
 
 def _path(raw: Any, loc: Sequence[int | str]) -> Iterator[int | str]:
@@ -122,6 +163,13 @@ def _path(raw: Any, loc: Sequence[int | str]) -> Iterator[int | str]:
             raw = raw[step]
         else:
             return
+
+
+def _told(raw: Any, loc: Sequence[int | str]) -> Any:
+    """Return what a body has at a location."""
+    for step in _path(raw, loc):
+        raw = raw.get(step) if isinstance(raw, dict) else raw[step]
+    return raw
 
 
 def canonical(content: Any) -> str:

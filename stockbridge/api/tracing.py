@@ -24,10 +24,11 @@ from stockbridge.api.resolving import Faults, known_product, named
 from stockbridge.api.said import Said
 from stockbridge.api.services import ApiServices, Services
 from stockbridge.api.times import time_faults
-from stockbridge.domain.commands import Key, Lot, Serial
+from stockbridge.domain.commands import Key
 from stockbridge.domain.errors import Fault
 from stockbridge.domain.reasons import code_of
 from stockbridge.domain.stock import PlaceKind
+from stockbridge.domain.texts import Lot, Serial
 from stockbridge.ledger import lots
 from stockbridge.ledger.lots import Movement, Traced, Whereabouts
 from stockbridge.ledger.requests import BlockLot, UnblockLot

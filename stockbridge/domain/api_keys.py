@@ -15,7 +15,8 @@ from zlib import crc32
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from stockbridge.domain.commands import Instant, Key, Name, Shape
+from stockbridge.domain.commands import Instant, Key, Shape
+from stockbridge.domain.texts import Name, Phrase
 
 PREFIX: Final = "stockbridge_"
 SECRET_BYTES: Final = 32
@@ -118,7 +119,7 @@ class KeyRotation(Shape):
 class KeyRevocation(Shape):
     """A key is to end at once, and for ever."""
 
-    reason: Name | None = None
+    reason: Phrase | None = None
     actor: Name | None = None
 
 

@@ -7,7 +7,6 @@ numbers in the line's own unit; `domain.units` turns them into base units.
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -18,7 +17,8 @@ from pydantic_core import PydanticCustomError
 from stockbridge.domain.allocation import AllocationPolicy, ExpiredStock
 from stockbridge.domain.linked_lines import LAST_LINKED, LAST_OF_AN_ERP
 from stockbridge.domain.orders import ShortagePolicy
-from stockbridge.domain.stock import LONGEST_LOT, StockStatus
+from stockbridge.domain.stock import StockStatus
+from stockbridge.domain.texts import AnyLine, Line, Lot, Name, Phrase, PostalCode, Serial, Street, Text, a_line
 
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$"
 
@@ -26,7 +26,6 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BELIEVABLE = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
 
 
 def _not_reserved(value: str) -> str:
@@ -41,18 +40,6 @@ def _a_number(value: Any) -> Any:
         raise PydanticCustomError("malformed_quantity", 'must be a whole number or a string such as "2.5"')
     if not _NUMBER.fullmatch(str(value) if isinstance(value, str) or abs(value) < 10**18 else ""):
         raise PydanticCustomError("malformed_quantity", "must be a plain decimal number")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if any(unicodedata.category(character) in _CONTROLS for character in value):
-        raise PydanticCustomError("control_character", "must not hold a control character")
-    return value
-
-
-def _no_nul(value: str) -> str:
-    if "\x00" in value:
-        raise PydanticCustomError("control_character", "must not hold a NUL")
     return value
 
 
@@ -78,15 +65,9 @@ def _plain_date(value: Any) -> Any:
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
 OrderNo = Annotated[Key, AfterValidator(_not_reserved)]
 Uom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,16}$")]
-Lot = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LOT), AfterValidator(_one_line)]
-Serial = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_one_line)]
 LineNo = Annotated[int, Field(ge=1, le=LAST_OF_AN_ERP, strict=True)]
 AnyLineNo = Annotated[int, Field(ge=1, le=LAST_LINKED, strict=True)]
 Quantity = Annotated[int | Annotated[str, StringConstraints(max_length=32)], BeforeValidator(_a_number)]
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_nul)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
-Street = Annotated[tuple[Name, ...], Field(min_length=1, max_length=4)]
-PostalCode = Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_one_line)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Flag = Annotated[bool, Field(strict=True)]
 Measure = Annotated[int, Field(gt=0, le=10**9, strict=True)]
@@ -118,15 +99,15 @@ class Money(Shape):
 class ShipTo(Shape):
     """Where an order goes."""
 
-    name: Name
-    company: Name | None = None
+    name: Line
+    company: AnyLine | None = None
     street: Street
     postal_code: PostalCode
-    city: Name
-    state: Name | None = None
+    city: Line
+    state: AnyLine | None = None
     country: Country
-    phone: Name | None = None
-    email: Name | None = None
+    phone: AnyLine | None = None
+    email: AnyLine | None = None
 
 
 class OrderedLine(Shape):
@@ -198,7 +179,7 @@ class Cancel(FromTheFloor):
     """Cancel an order, or lines of it."""
 
     cancel_no: Key
-    reason: Name
+    reason: Phrase
     lines: Annotated[tuple[CancelledLine, ...], Field(min_length=1, max_length=500)] | None = None
 
 
@@ -313,7 +294,7 @@ class Intercept(Shape):
     intercept_no: Key
     parcel_no: Annotated[int, Field(ge=1, le=50, strict=True)] | None = None
     by: Name
-    reason: Name
+    reason: Phrase
 
 
 class ReturnLine(Shape):
@@ -350,8 +331,8 @@ class OperatorAct(Shape):
     act_no: Key
     verb: OperatorVerb
     by: Name
-    reason: Name
-    target: Annotated[str, StringConstraints(max_length=200)] | None = None
+    reason: Phrase
+    target: Annotated[str, StringConstraints(max_length=200), AfterValidator(a_line)] | None = None
     address_id: Annotated[
         UUID | None,
         Field(

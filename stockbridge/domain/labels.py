@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from stockbridge.domain.characters import seen
+
 
 def matched_as(tracking_number: str) -> str:
     """Return what a tracking number is matched by: people, scanners and carriers write it with blanks, in either case.
 
-    The only place that says so.
+    What can't be seen in it is not in it. The only place that says so.
     """
-    return "".join(tracking_number.split()).upper()
+    return "".join(seen(tracking_number).split()).upper()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stockbridge.domain.errors import Conflict
 from stockbridge.driver import Query
 
 _FIND: Final = Query(
@@ -26,15 +25,14 @@ class Repeated:
     posting_id: UUID
     recorded_at: datetime
     answer: dict[str, Any]
+    request_digest: bytes
     replayed: bool = True
 
 
-async def find_repeated(connection: AsyncConnection, tenant: str, key: str, digest: bytes) -> Repeated | None:
-    """Return what was posted under a key. Raises `Conflict` where that was asked for in other words."""
+async def find_posted(connection: AsyncConnection, tenant: str, key: str) -> Repeated | None:
+    """Return what was posted under a key, with the digest of the words in which it was asked for."""
     found = await _FIND.row(connection, tenant=tenant, key=key)
     if found is None:
         return None
-    posting_id, recorded_at, answer, first = found
-    if bytes(first) != digest:
-        raise Conflict(f"{key} was posted before with other content.")
-    return Repeated(posting_id, recorded_at, json.loads(answer))
+    posting_id, recorded_at, answer, digest = found
+    return Repeated(posting_id, recorded_at, json.loads(answer), bytes(digest))

@@ -42,6 +42,11 @@ class Standing:
     time_zones: Mapping[str, str | None]
     now: datetime
 
+    @property
+    def digest_before(self) -> bytes | None:
+        """The digest of the push that the revision was accepted by, or waits as."""
+        return self.known_digest or (self.last_digest if self.last_state in {"queued", "accepted"} else None)
+
 
 _STANDING: Final = Query(
     """
