@@ -18,6 +18,7 @@ from stockbridge.activities.failures import as_failures
 from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.tracking import Tracking
 from stockbridge.activities.work import close_if_done, read_decision, read_work
+from stockbridge.domain.characters import as_line, storable
 from stockbridge.driver import alone
 from stockbridge.ledger.writer import LedgerWriter
 from stockbridge.records import inbox, orders, shipments
@@ -58,7 +59,11 @@ class OrderActivities:
     async def keep_act(self, act: m.Act) -> m.Command:
         """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
         without = {"address_id"} if act.said.address_id is None else set()
-        payload = {"act_no": act.act_no, "verb": act.verb, **act.said.model_dump(exclude=without)}
+        said = {
+            name: storable(told) if isinstance(told, str) else told
+            for name, told in act.said.model_dump(exclude=without).items()
+        }
+        payload = {"act_no": act.act_no, "verb": act.verb, **said}
         with as_failures():
             async with self._engine.begin() as connection:
                 row, _ = await inbox.put(
@@ -69,7 +74,7 @@ class OrderActivities:
                     key=f"operate/{act.order.order_ref}/{act.act_no}",
                     digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
                     payload=payload,
-                    actor=act.said.by,
+                    actor=as_line(act.said.by),
                 )
         return _command(row)
 

@@ -87,6 +87,20 @@ def tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def storable_json(body: bytes) -> bytes:
+    """Mark halves of characters in JSON: no text that is kept can hold one, and no parser reads one."""
+    return _ESCAPES.sub(_marked, body) if b"\\u" in body else body
+
+
+# In this order: an escaped backslash, or whatever else, a whole character of two halves, any other by its number.
+_ESCAPES = re.compile(rb"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def _marked(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if _HALF.fullmatch(escape[0]) else escape[0]
+
+
 async def read_within(response: httpx.Response, max_bytes: int) -> Answer:
     """Read an answer that is still being streamed. `Unreadable` past `max_bytes`."""
     body = b"".join([chunk async for chunk in _capped(response.aiter_bytes(), max_bytes)])

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from stockbridge.domain.characters import for_xml
+
 ErpMessageKind = Literal[
     "accepted", "refused", "reserved", "backordered", "amended", "shipped", "delivered", "cancelled", "returned"
 ]
@@ -111,9 +113,12 @@ _Content = list[tuple[object, ...]]
 
 
 def _content(lines: Sequence[ErpLine], message: ErpMessage) -> _Content:
-    """Return what lines say, of a message of that kind."""
+    """Return what lines say, of a message of that kind; their names as an ERP may have been told them."""
     if message.kind in _OF_GOODS:
-        return sorted((x.line_no, x.sku, x.quantity, x.lot or "", tuple(sorted(x.serial_numbers))) for x in lines)
+        return sorted(
+            (x.line_no, x.sku, x.quantity, for_xml(x.lot or ""), tuple(sorted(map(for_xml, x.serial_numbers))))
+            for x in lines
+        )
     return sorted((x.line_no, x.sku, x.quantity, x.ordered) for x in lines)
 
 

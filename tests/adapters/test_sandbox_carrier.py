@@ -510,6 +510,20 @@ def test_every_status_of_the_contract_is_read_as_itself(status: TrackingStatus) 
 # Against the sandbox's own server
 
 
+async def test_what_postgresql_cannot_keep_of_a_refusal_is_marked(server: Scripted, carrier: SandboxCarrier) -> None:
+    server.behavior = json_answer(422, error("invalid_address", "half \ud800, nothing \x00, whole \U0001f600"))
+    with pytest.raises(Rejected) as refusal:
+        await carrier.book(REQUEST)
+    refusal.value.detail.encode()
+    assert "\x00" not in refusal.value.detail
+
+
+def test_half_a_character_in_a_callback_is_marked_and_the_scan_is_heard() -> None:
+    body = json.dumps(callback(signed_by="I. \udc00H\ud83d", location="\U0001f600 \\ud800"))
+    (event,) = carrier_at("http://unused").parse_callback(body.encode())
+    assert (event.signed_by, event.location) == ("I. \ufffdH\ufffd", "\U0001f600 \\ud800")
+
+
 async def test_a_wrong_token_is_unavailable_until_an_operator_sets_it_right(sandbox: Sandbox) -> None:
     carrier = carrier_at(str(sandbox.carrier.base_url))
     with pytest.raises(Unavailable, match="unauthorized"):

@@ -7,8 +7,11 @@ import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
@@ -364,7 +367,6 @@ async def test_silence_after_sending_leaves_the_outcome_unknown(server: Scripted
         replace(MESSAGE, occurred_at="2026-01-05T09:12:00"),
         replace(MESSAGE, occurred_at="yesterday"),
         replace(MESSAGE, order_no="X" * 65),
-        replace(MESSAGE, lines=(ErpLine(1, "MUG-WHITE", 1, 1, "EA", lot="L\x1d1"),)),
         replace(MESSAGE, revision=0),
         replace(SHIPPED, shipment_no=None),
         replace(SHIPPED, parcels=()),
@@ -397,6 +399,30 @@ def sandbox_erp(sandbox: Sandbox, password: str | None = None) -> SoapErp:
             timeout_s=5,
         )
     )
+
+
+async def test_whatever_a_text_holds_the_erp_is_told(sandbox: Sandbox) -> None:
+    """Also what an older build stored: all that PostgreSQL keeps. So no message stops those behind it."""
+    erp, numbers = sandbox_erp(sandbox), count(1)
+    kept = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=64)
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @example("L\ufffe1", "\x01\x1f\x7f\x85", "\u2028\ud7ff\ue000\U0010ffff")
+    @example(" ", "\r", "]]>&<")
+    @given(kept, kept, kept)
+    def is_told(lot: str, serial: str, words: str) -> None:
+        line = ErpLine(1, "MUG-WHITE", 1, 1, "EA", lot=lot, serial_numbers=(serial,))
+        for told in (SHIPPED, MESSAGES["delivered"], MESSAGES["cancelled"], MESSAGES["refused"]):
+            reference = f"texts/{next(numbers)}"
+            message = replace(told, reference=reference, lines=(line,), reason=words, signed_by=words)
+            receipt = erp.tell(replace(message, parcels=(ErpParcel(1, words * 5),)))
+            found = erp.find(reference)
+            assert found == receipt
+            assert found.document is not None
+            assert found.document.tells(message)
+
+    await asyncio.to_thread(is_told)
+    erp.close()
 
 
 async def test_a_wrong_password_is_unavailable_until_an_operator_sets_it_right(sandbox: Sandbox) -> None:

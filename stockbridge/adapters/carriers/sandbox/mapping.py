@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stockbridge.adapters.carriers.sandbox import payloads
-from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
+from stockbridge.adapters.wire import Answer, Unreadable, storable_json, vendor_code
 from stockbridge.domain.carriers import (
     Address,
     BookedTerms,
@@ -136,7 +136,7 @@ def oldest_first(events: Iterable[TrackingEvent]) -> list[TrackingEvent]:
 def callback_event(body: bytes) -> TrackingEvent:
     """Read a callback's raw body. `Rejected` with code `malformed` and status 400, a fault for each field."""
     try:
-        callback = payloads.Callback.model_validate_json(body)
+        callback = payloads.Callback.model_validate_json(storable_json(body))
     except ValidationError as error:
         raise _malformed(error) from error
     return _event(callback, callback.tracking_number)
@@ -230,7 +230,7 @@ _Body = TypeVar("_Body", bound=BaseModel)
 def _read(answer: Answer, shape: type[_Body]) -> _Body:
     _check(answer)
     try:
-        return shape.model_validate_json(answer.body)
+        return shape.model_validate_json(storable_json(answer.body))
     except ValidationError as error:
         raise Unreadable(f"HTTP {answer.status}, {_first_fault(error)}") from error
 
@@ -238,7 +238,7 @@ def _read(answer: Answer, shape: type[_Body]) -> _Body:
 def _check(answer: Answer) -> None:
     """Raise what an answer says is wrong: by the carrier's error in it, and only without one by its status."""
     try:
-        error = payloads.ErrorBody.model_validate_json(answer.body).error
+        error = payloads.ErrorBody.model_validate_json(storable_json(answer.body)).error
     except ValidationError:
         if answer.status not in _DONE:
             raise _no_reason(answer) from None

@@ -10,6 +10,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints, ValidationError
 
+from stockbridge.domain.characters import storable
+
 
 def _as_list(value: object) -> object:
     if value is None:
@@ -37,6 +39,7 @@ def _decoded(value: object) -> bytes:
 _Item = TypeVar("_Item")
 _OneOrMany = Annotated[list[_Item], BeforeValidator(_as_list)]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)]
+_Kept = Annotated[str, AfterValidator(storable)]
 _Words = Annotated[str | None, BeforeValidator(_text_or_none)]
 
 
@@ -148,9 +151,9 @@ class Tracking(BaseModel):
 class ErrorDetail(BaseModel):
     """Why the carrier did not do it. `field` is a path into the request, in the carrier's words."""
 
-    code: str
-    message: str = ""
-    field: str | None = None
+    code: _Kept
+    message: _Kept = ""
+    field: _Kept | None = None
 
 
 class ErrorBody(BaseModel):

@@ -5,7 +5,6 @@ Every operation but the questions makes one document: see the operations in cont
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +14,7 @@ from lxml import etree
 
 from stockbridge.adapters.erp.soap.contract import ContractBroken, SoapFault
 from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
+from stockbridge.domain.characters import for_xml
 from stockbridge.domain.erp import ErpDocument, ErpLine, ErpMessage, ErpMessageKind, ErpReceipt
 from stockbridge.domain.errors import Rejected, StockbridgeError, Unavailable
 
@@ -56,12 +56,15 @@ OUR_FAULT = frozenset({"Client", "VersionMismatch", "MustUnderstand"})
 
 _DONE = "0"
 _LONGEST_TEXT = 2000
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LONGEST_KEY = 64
 
 
 def message_fields(message: ErpMessage) -> dict[str, Any]:
-    """Return the fields of the operation that tells this message, but for the credentials."""
-    return {
+    """Return the fields of the operation that tells this message, but for the credentials.
+
+    Whatever a text holds, it is told: what XML can't carry is marked. So no message stops those behind it.
+    """
+    fields = {
         "Reference": message.reference,
         "OrderNo": message.order_no,
         "Revision": message.revision,
@@ -69,6 +72,16 @@ def message_fields(message: ErpMessage) -> dict[str, Any]:
         "Lines": {"Line": [_line(line) for line in message.lines]},
         **_DETAILS[OPERATIONS[message.kind]](message),
     }
+    return {name: _in_xml(value) for name, value in fields.items()}
+
+
+def _in_xml(told: Any) -> Any:
+    """Mark what XML can't carry, wherever in a value it is."""
+    if isinstance(told, str):
+        return for_xml(told)
+    if isinstance(told, dict):
+        return {name: _in_xml(value) for name, value in told.items()}
+    return [_in_xml(each) for each in told] if isinstance(told, list) else told
 
 
 def receipt(result: Mapping[str, Any], reference: str) -> ErpReceipt:
@@ -172,7 +185,10 @@ def _reservation(message: ErpMessage) -> dict[str, Any]:
 
 
 def _shipment(message: ErpMessage) -> dict[str, Any]:
-    parcels = [{"ParcelNo": parcel.parcel_no, "TrackingNumber": parcel.tracking_number} for parcel in message.parcels]
+    parcels = [
+        {"ParcelNo": parcel.parcel_no, "TrackingNumber": parcel.tracking_number[:_LONGEST_KEY]}
+        for parcel in message.parcels
+    ]
     return {"ShipmentNo": message.shipment_no, "Carrier": message.carrier, "Parcels": {"Parcel": parcels}}
 
 
@@ -208,8 +224,8 @@ def _instant(moment: str) -> str:
 
 
 def _text(words: str | None) -> str | None:
-    """Fit a person's words into the contract: what XML can't carry is marked, what is too long is cut."""
-    return None if words is None else _NOT_IN_XML.sub("\ufffd", words)[:_LONGEST_TEXT]
+    """Fit a person's words into the contract: what is too long is cut."""
+    return None if words is None else words[:_LONGEST_TEXT]
 
 
 def _check_result(result: Mapping[str, Any]) -> None:
