@@ -1,4 +1,4 @@
-"""How large a body may be, counted as it comes in, whatever its header says."""
+"""How large a body may be, counted as it comes in, whatever its header says. None is unpacked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TooLargeError(HTTPException):
 
 
 class BodyLimit:
-    """Refuses bodies over a limit with 413."""
+    """Refuses bodies over a limit with 413, and with 415 those that are compressed: who knows how long they are."""
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
         self._app = app
@@ -35,6 +35,13 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
+        if _is_encoded(request):
+            detail = "The body must come as it is, not compressed or otherwise encoded."
+            status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+            plain = {"Accept-Encoding": "identity"}
+            answer = problem(request, "unsupported_media_type", status, detail, headers=plain)
+            await answer(scope, receive, send)
+            return
         if self._declared(request) > self._limit:
             if "expect" not in request.headers:
                 await _drain(receive, MOST_DRAINED * self._limit)
@@ -61,6 +68,19 @@ class BodyLimit:
             return message
 
         return counted
+
+
+def _is_encoded(request: Request) -> bool:
+    """Say whether a body is encoded in any way but in chunks, which the server takes apart."""
+    content = _listed(request, "content-encoding") - {"identity"}
+    transfer = _listed(request, "transfer-encoding") - {"identity", "chunked"}
+    return bool(content | transfer)
+
+
+def _listed(request: Request, header: str) -> set[str]:
+    """Return what a header lists, however often it comes."""
+    every = ",".join(request.headers.getlist(header)).split(",")
+    return {each.strip().lower() for each in every} - {""}
 
 
 async def _drain(receive: Receive, most: int) -> None:

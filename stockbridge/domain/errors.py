@@ -9,6 +9,9 @@ StockbridgeError
 
 Adapters, the ledger and the records raise these. One place translates them for Temporal
 (`activities/failures.py`), one for HTTP (`api/problems.py`).
+
+Their words are ours, for they go into histories and logs. What a partner said goes with an error as `said`, and from
+there into `records` only (`activities/hearing.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,16 @@ class Fault:
 
 
 class StockbridgeError(Exception):
-    """Something that Stockbridge itself says, as opposed to a driver or a library."""
+    """Something that Stockbridge itself says, as opposed to a driver or a library.
+
+    `said` is what a partner said, word for word; `said_id` is the id under which it was kept.
+    """
+
+    said_id: UUID | None = None
+
+    def __init__(self, detail: str = "", *, said: str | None = None) -> None:
+        super().__init__(detail)
+        self.said = said
 
 
 class Rejected(StockbridgeError):  # noqa: N818 - the design's own word
@@ -41,8 +54,10 @@ class Rejected(StockbridgeError):  # noqa: N818 - the design's own word
     `code` names the reason (docs/problems.md lists all), `status` the HTTP status it is shown with.
     """
 
-    def __init__(self, code: str, detail: str, faults: Sequence[Fault] = (), status: int = 422) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, code: str, detail: str, faults: Sequence[Fault] = (), status: int = 422, *, said: str | None = None
+    ) -> None:
+        super().__init__(detail, said=said)
         self.code = code
         self.detail = detail
         self.faults = tuple(faults)

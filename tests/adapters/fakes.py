@@ -21,9 +21,10 @@ class Mishaps:
 
     _next: deque[tuple[StockbridgeError, bool]] = field(default_factory=deque)
 
-    def refuse(self, code: str, text: str) -> None:
-        """Refuse the next call for good."""
-        self._next.append((Rejected(code, text), False))
+    def refuse(self, partner: str, code: str, text: str) -> None:
+        """Refuse the next call for good, with a code that is the partner's own."""
+        refusal = Rejected(f"{partner}_refused", "It refused: read what it said.", said=f"{code}: {text}")
+        self._next.append((refusal, False))
 
     def be_busy(self) -> None:
         """Do nothing at the next call, and say so."""

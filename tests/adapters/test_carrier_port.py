@@ -62,7 +62,7 @@ class Fake:
         self.secret = self.port.secret
 
     async def refuse(self, code: str, text: str) -> None:
-        self.port.mishaps.refuse(f"carrier_{code.lower()}", text)
+        self.port.mishaps.refuse("carrier", code, text)
 
     async def be_busy(self) -> None:
         self.port.mishaps.be_busy()
@@ -250,12 +250,15 @@ async def test_a_busy_carrier_intercepts_nothing_and_may_be_asked_again(carrier:
 # Mishaps
 
 
-async def test_a_refusal_is_rejected_with_the_vendors_code_and_words_and_leaves_nothing(carrier: Carrier) -> None:
+async def test_a_refusal_is_rejected_in_our_words_with_the_vendors_beside_them_and_leaves_nothing(
+    carrier: Carrier,
+) -> None:
     asked = shipment()
     await carrier.refuse("NO_ROUTE", "We don't go there.")
-    with pytest.raises(Rejected, match="We don't go there") as refusal:
+    with pytest.raises(Rejected) as refusal:
         await carrier.port.book(asked)
-    assert refusal.value.code == "carrier_no_route"
+    assert (refusal.value.code, refusal.value.said) == ("carrier_refused", "NO_ROUTE: We don't go there.")
+    assert "go there" not in str(refusal.value.as_json())
     assert await carrier.port.find(asked.reference) is None
 
 

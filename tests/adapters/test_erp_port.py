@@ -57,7 +57,7 @@ class Fake:
         self.port = FakeErp()
 
     async def refuse(self, code: str, text: str) -> None:
-        self.port.mishaps.refuse(f"erp_{code.lower()}", text)
+        self.port.mishaps.refuse("erp", code, text)
 
     async def be_busy(self) -> None:
         self.port.mishaps.be_busy()
@@ -136,12 +136,13 @@ async def test_what_was_told_twice_is_found_as_its_first_document(erp: Erp) -> N
     assert await find(erp, told.reference) == first
 
 
-async def test_a_refusal_is_rejected_with_the_vendors_code_and_words_and_leaves_nothing(erp: Erp) -> None:
+async def test_a_refusal_is_rejected_in_our_words_with_the_vendors_beside_them_and_leaves_nothing(erp: Erp) -> None:
     told = message()
     await erp.refuse("CREDIT_BLOCK", "The customer is blocked.")
-    with pytest.raises(Rejected, match="The customer is blocked") as refusal:
+    with pytest.raises(Rejected) as refusal:
         await tell(erp, told)
-    assert refusal.value.code == "erp_credit_block"
+    assert (refusal.value.code, refusal.value.said) == ("erp_refused", "CREDIT_BLOCK: The customer is blocked.")
+    assert "blocked" not in str(refusal.value.as_json())
     assert await find(erp, told.reference) is None
 
 

@@ -158,11 +158,23 @@ async def test_a_single_parcel_may_come_as_an_object_where_a_list_is_meant(
 
 async def test_a_refused_booking_names_the_field_in_our_words(server: Scripted, carrier: SandboxCarrier) -> None:
     server.behavior = json_answer(422, error("unknown_country", "XX is no country.", "ship_to.country_code"))
-    with pytest.raises(Rejected, match="XX is no country") as refusal:
+    with pytest.raises(Rejected, match="does not deliver to the country") as refusal:
         await carrier.book(REQUEST)
-    fault = Fault("/ship_to/country", "carrier_unknown_country", "XX is no country.")
+    fault = Fault("/ship_to/country", "carrier_unknown_country", refusal.value.detail)
     assert (refusal.value.code, refusal.value.status) == ("carrier_unknown_country", 422)
     assert refusal.value.faults == (fault,)
+    assert refusal.value.said == "unknown_country: XX is no country. (ship_to.country_code)"
+
+
+@pytest.mark.parametrize("field", ["ship_to.Ida Holm", "Ida Holm", "ship_to.99999", "", "."])
+async def test_a_field_that_we_never_sent_is_the_carriers_to_say(
+    server: Scripted, carrier: SandboxCarrier, field: str
+) -> None:
+    server.behavior = json_answer(422, error("Ida Holm", "No Ida Holm.", field))
+    with pytest.raises(Rejected) as refusal:
+        await carrier.book(REQUEST)
+    assert (refusal.value.code, refusal.value.faults) == ("carrier_refused", ())
+    assert "Ida Holm" not in str(refusal.value.as_json())
 
 
 @pytest.mark.parametrize(
@@ -244,9 +256,10 @@ async def test_a_void_of_what_is_under_way_is_refused_as_already_shipped(
     server: Scripted, carrier: SandboxCarrier
 ) -> None:
     server.behavior = json_answer(409, error("already_shipped", "On its way."))
-    with pytest.raises(Rejected, match="On its way") as refusal:
+    with pytest.raises(Rejected) as refusal:
         await carrier.void("SHP-1")
     assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
+    assert refusal.value.said == "already_shipped: On its way."
 
 
 @pytest.mark.parametrize("body", [VOIDED | {"status": "booked"}, VOIDED | {"shipment_id": "SHP-2"}, {}, [], "ok"])
@@ -273,9 +286,10 @@ async def test_an_intercept_is_one_post_to_the_parcel_with_our_reference(
 
 async def test_an_intercept_that_comes_too_late_is_rejected(server: Scripted, carrier: SandboxCarrier) -> None:
     server.behavior = json_answer(409, error("too_late", "In the van."))
-    with pytest.raises(Rejected, match="In the van") as refusal:
+    with pytest.raises(Rejected) as refusal:
         await carrier.intercept("SBX1", "acme/SO-1/1")
     assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
+    assert refusal.value.said == "too_late: In the van."
 
 
 @pytest.mark.parametrize("body", [PROMISED | {"status": "noted"}, PROMISED | {"tracking_number": "SBX2"}, {}, "ok"])
@@ -381,7 +395,7 @@ async def test_a_refused_question_for_scans_is_rejected(server: Scripted, carrie
     server.behavior = json_answer(400, error("too_many_numbers", "Ask for 1 to 50 numbers.", "numbers"))
     with pytest.raises(Rejected) as refusal:
         await carrier.track(["SBX1"])
-    assert refusal.value.code == "carrier_too_many_numbers"
+    assert refusal.value.code == "carrier_contract"
 
 
 # What an answer means depends on what is in it
@@ -404,7 +418,7 @@ async def test_the_carriers_own_error_decides_under_any_http_status(
     server.behavior = json_answer(status, body)
     with pytest.raises(raised) as refusal:
         await call(carrier)
-    assert getattr(refusal.value, "code", "carrier_no_route") == "carrier_no_route"
+    assert getattr(refusal.value, "code", "carrier_refused") == "carrier_refused"
 
 
 UNUSABLE: dict[str, Behavior] = {
@@ -458,7 +472,7 @@ async def test_a_refused_connection_is_unavailable_for_nothing_was_sent(call: Ca
 async def test_silence_after_sending_leaves_the_outcome_of_a_change_unknown(server: Scripted, call: Call) -> None:
     server.behavior = never_answer()
     carrier = carrier_at(server.url, timeout_s=0.1)
-    with pytest.raises(OutcomeUnknown if call in CHANGING else Unavailable, match="ReadTimeout"):
+    with pytest.raises(OutcomeUnknown if call in CHANGING else Unavailable, match="Timeout"):
         await call(carrier)
     await carrier.aclose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -51,6 +52,33 @@ async def test_a_body_of_another_type_is_not_taken(door: Door) -> None:
     headers = {**door.headers(), "Content-Type": "application/xml"}
     answer = await door.http.post("/api/orders/outbound", content=b"<order/>", headers=headers)
     assert (answer.status_code, code_of(answer)) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"Content-Encoding": "gzip"},
+        {"Content-Encoding": "GZip"},
+        {"Content-Encoding": "identity, br"},
+        {"Content-Encoding": "zstd"},
+        {"Content-Encoding": "what-nobody-knows"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/orders/outbound", "/api/callbacks/carriers/sandbox/sandbox"])
+async def test_a_body_that_is_compressed_is_not_taken_nor_unpacked(
+    door: Door, path: str, encoding: dict[str, str]
+) -> None:
+    headers = {**door.headers(), "Content-Type": "application/json", **encoding}
+    answer = await door.http.post(path, content=gzip.compress(bytes(2**20)), headers=headers)
+    assert (answer.status_code, code_of(answer)) == (415, "unsupported_media_type")
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+async def test_a_body_that_says_that_it_is_as_it_is_is_taken(shop: Door) -> None:
+    answer = await shop.http.post(
+        "/api/orders/outbound", json={}, headers={**shop.headers(), "Content-Encoding": "identity"}
+    )
+    assert (answer.status_code, code_of(answer)) == (422, "missing")
 
 
 async def test_a_body_over_the_limit_is_not_taken(shop: Door) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from stockbridge.adapters.wire import Answer, limits, read_within, tls
+from stockbridge.adapters.wire import Answer, exchange, options
 
 _MAX_BYTES = 16 * 1024 * 1024
 
@@ -18,12 +17,8 @@ class SandboxCarrierClient:
 
     def __init__(self, base_url: str, token: str, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=limits(timeout_s),
-            verify=tls(),
-        )
+        account = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._http = httpx.AsyncClient(base_url=base_url, **options(timeout_s, account))
 
     async def get(self, path: str, params: Mapping[str, str]) -> Answer:
         """Ask; an answer with an error status is an answer."""
@@ -38,10 +33,4 @@ class SandboxCarrierClient:
         await self._http.aclose()
 
     async def _send(self, request: httpx.Request) -> Answer:
-        # httpx limits each silence; an answer that drips needs an end, too.
-        async with asyncio.timeout(2 * self._timeout_s):
-            response = await self._http.send(request, stream=True)
-            try:
-                return await read_within(response, _MAX_BYTES)
-            finally:
-                await response.aclose()
+        return await exchange(self._http, request, max_bytes=_MAX_BYTES, max_s=2 * self._timeout_s)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stockbridge.adapters.carriers.sandbox import payloads
-from stockbridge.adapters.wire import Answer, Unreadable, storable_json, vendor_code
+from stockbridge.adapters.wire import Answer, Unreadable, check_parts, storable_json
 from stockbridge.domain.carriers import (
     Address,
     BookedTerms,
@@ -44,20 +44,45 @@ STATUSES: Mapping[str, TrackingStatus] = {
 }
 """The carrier's word for a scan -> ours. What isn't here is `unknown`."""
 
-
-CODES: Mapping[str, str] = {
-    "already_shipped": "already_shipped",
-    "malformed": "carrier_contract",
-    "not_found": "carrier_unknown_booking",
-    "too_late": "too_late",
+CODES: Mapping[str, tuple[str, str]] = {
+    "already_shipped": ("already_shipped", "The carrier has the parcels already: have it send them back."),
+    "duplicate_parcel": ("carrier_contract", "The carrier says that two parcels have the same number."),
+    "invalid_address": (
+        "carrier_invalid_address",
+        "The carrier lacks something in the address: use another, or amend.",
+    ),
+    "invalid_weight": (
+        "carrier_invalid_weight",
+        "The carrier does not take a parcel of this weight: weigh it, or amend.",
+    ),
+    "malformed": ("carrier_contract", "The carrier says that our request breaks its contract."),
+    "not_found": ("carrier_unknown_booking", "The carrier doesn't know the booking or the parcel: ask its people."),
+    "returning": ("carrier_returning", "The carrier has the parcel on its way back already."),
+    "too_late": ("too_late", "The carrier can't stop the parcel any more: take it back as a return."),
+    "too_many_numbers": ("carrier_contract", "The carrier says that it was asked about too many parcels at once."),
+    "unknown_country": ("carrier_unknown_country", "The carrier does not deliver to the country: use another address."),
+    "voided": ("carrier_voided", "The carrier has the label as voided."),
 }
-"""The carrier's code for a refusal -> ours. Others become `carrier_<code>`."""
+"""The carrier's code for a refusal -> ours, with our words for what is wrong and what helps. Others are `REFUSED`."""
+
+REFUSED = ("carrier_refused", "The carrier refused, with a code that isn't known here: read what it said.")
 
 NOTHING_DONE = frozenset({"busy", "rate_limited", "unauthorized"})
 """Error codes after which the same may be sent again. A wrong token is an operator's matter, not the booking's."""
 
-FIELDS: Mapping[str, str] = {"country_code": "country", "service": "service_level", "street_lines": "street"}
-"""The carrier's names of fields that we call otherwise."""
+FIELDS: Mapping[str, str] = {
+    **{name: name for name in ("reference", "ship_from", "ship_to", "parcels")},
+    **{name: name for name in ("name", "company", "postal_code", "city", "state", "phone", "email")},
+    **{name: name for name in ("parcel_no", "weight_g", "length_mm", "width_mm", "height_mm")},
+    "country_code": "country",
+    "service": "service_level",
+    "street_lines": "street",
+}
+"""The carrier's names of the fields that we send -> ours."""
+
+_MARKS = (b",", b"[", b"{", b":")
+_MOST_MARKS = 100_000
+"""What values begin with. Of fifty parcels each may have nearly two hundred scans."""
 
 _VOIDED = "voided"
 _ACCEPTED = "accepted"
@@ -84,7 +109,8 @@ def booking(answer: Answer, request: BookingRequest) -> Booking:
     shipment = _read(answer, payloads.Shipment)
     booked = sorted(parcel.parcel_no for parcel in shipment.parcels)
     if shipment.reference != request.reference or booked != sorted(parcel.parcel_no for parcel in request.parcels):
-        raise Unreadable(f"it booked {shipment.reference!r} with parcels {booked}")
+        said = f"it booked {shipment.reference!r} with parcels {booked}"
+        raise Unreadable("it is about another shipment, or other parcels", said)
     return _booking(shipment)
 
 
@@ -99,7 +125,8 @@ def check_voided(answer: Answer, booking_id: str) -> None:
     """Read the answer to a void. `Unreadable` where it doesn't say that this booking is void now."""
     voided = _read(answer, payloads.Voided)
     if voided.shipment_id != booking_id or voided.status != _VOIDED:
-        raise Unreadable(f"it says that {voided.shipment_id!r} is {voided.status}")
+        said = f"it says that {voided.shipment_id!r} is {voided.status}"
+        raise Unreadable("it doesn't say that this booking is void now", said)
 
 
 # Intercepts
@@ -109,7 +136,8 @@ def check_intercepted(answer: Answer, tracking_number: str) -> None:
     """Read the answer to an intercept. `Unreadable` where it doesn't say that this parcel will be sent back."""
     promised = _read(answer, payloads.Intercept)
     if promised.tracking_number != tracking_number or promised.status != _ACCEPTED:
-        raise Unreadable(f"it says that the intercept of {promised.tracking_number!r} is {promised.status}")
+        said = f"it says that the intercept of {promised.tracking_number!r} is {promised.status}"
+        raise Unreadable("it doesn't say that this parcel will be sent back", said)
 
 
 def has_intercept(answer: Answer, reference: str) -> bool:
@@ -228,11 +256,12 @@ _Body = TypeVar("_Body", bound=BaseModel)
 
 
 def _read(answer: Answer, shape: type[_Body]) -> _Body:
+    check_parts(answer.body, _MARKS, _MOST_MARKS)
     _check(answer)
     try:
         return shape.model_validate_json(storable_json(answer.body))
     except ValidationError as error:
-        raise Unreadable(f"HTTP {answer.status}, {_first_fault(error)}") from error
+        raise Unreadable(f"HTTP {answer.status}, {_first_fault(error)}", answer.excerpt) from error
 
 
 def _check(answer: Answer) -> None:
@@ -247,20 +276,28 @@ def _check(answer: Answer) -> None:
 
 
 def _refusal(answer: Answer, error: payloads.ErrorDetail) -> StockbridgeError | Unreadable:
+    said = " ".join(filter(None, (f"{error.code}:", error.message, error.field and f"({error.field})")))
     if error.code in NOTHING_DONE:
-        return Unavailable(f"The carrier did nothing ({error.code}){answer.retry_after}: {error.message}")
+        return Unavailable(f"The carrier did nothing ({error.code}){answer.retry_after}.", said=said)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unreadable(f"HTTP {answer.status}, {error.code}: {error.message}")
-    code = CODES.get(error.code, vendor_code("carrier", error.code))
-    detail = error.message or f"The carrier refused with code {error.code} and no words."
-    faults = [Fault(_pointer(error.field.split(".")), code, detail)] if error.field else []
-    return Rejected(code, detail, faults, 409 if answer.status == HTTPStatus.CONFLICT else 422)
+        return Unreadable(f"HTTP {answer.status} and an error of its own", said)
+    code, detail = CODES.get(error.code, REFUSED)
+    path = (error.field or "").split(".")
+    faults = [Fault(_pointer(path), code, detail)] if all(map(_is_ours, path)) else []
+    return Rejected(code, detail, faults, 409 if answer.status == HTTPStatus.CONFLICT else 422, said=said)
+
+
+def _is_ours(part: str) -> bool:
+    """Say whether a part of a path is of the request that we sent: what else it says is the carrier's to say."""
+    return part in FIELDS or (part.isascii() and part.isdigit() and len(part) < 5)  # noqa: PLR2004 - parcels
 
 
 def _no_reason(answer: Answer) -> StockbridgeError | Unreadable:
+    said = answer.excerpt
     if answer.turned_down:
-        return Unavailable(f"The carrier's address answered HTTP {answer.status}{answer.retry_after}, and no reason")
-    return Unreadable(f"HTTP {answer.status} and no reason")
+        status = f"HTTP {answer.status}{answer.retry_after}"
+        return Unavailable(f"The carrier's address answered {status}, and no reason", said=said)
+    return Unreadable(f"HTTP {answer.status} and no reason", said)
 
 
 def _malformed(error: ValidationError) -> Rejected:

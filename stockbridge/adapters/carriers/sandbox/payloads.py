@@ -8,7 +8,15 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    FailFast,
+    RootModel,
+    StringConstraints,
+    ValidationError,
+)
 
 from stockbridge.domain.characters import storable
 
@@ -37,7 +45,7 @@ def _decoded(value: object) -> bytes:
 
 
 _Item = TypeVar("_Item")
-_OneOrMany = Annotated[list[_Item], BeforeValidator(_as_list)]
+_OneOrMany = Annotated[list[_Item], FailFast(), BeforeValidator(_as_list)]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)]
 _Kept = Annotated[str, AfterValidator(storable)]
 _Words = Annotated[str | None, BeforeValidator(_text_or_none)]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from stockbridge.adapters.wire import Answer, limits, read_within_blocking, tls
+from stockbridge.adapters.ending import Endings
+from stockbridge.adapters.wire import Answer, options, read_blocking
 
 _MAX_BYTES = 4 * 1024 * 1024
 
@@ -16,13 +17,17 @@ class SoapClient:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
-        self._timeout_s = timeout_s
-        self._http = httpx.Client(timeout=limits(timeout_s), verify=tls(), headers={"Accept-Encoding": "identity"})
+        self._max_s = 2 * timeout_s
+        self._http = httpx.Client(**options(timeout_s))
+        self._endings = Endings(self._http)
 
     def post(self, envelope: bytes, headers: Mapping[str, str]) -> Answer:
         """Send an envelope to the service; an answer with an error status is an answer."""
-        with self._http.stream("POST", self._url, content=envelope, headers=headers) as response:
-            return read_within_blocking(response, _MAX_BYTES, max_s=2 * self._timeout_s)
+        with (
+            self._endings.within(self._max_s),
+            self._http.stream("POST", self._url, content=envelope, headers=headers) as response,
+        ):
+            return read_blocking(response, _MAX_BYTES)
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -17,7 +18,7 @@ from zeep.helpers import serialize_object
 from zeep.loader import parse_xml
 from zeep.wsdl import Document
 
-from stockbridge.adapters.wire import Unreadable
+from stockbridge.adapters.wire import Unreadable, check_parts
 
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}Envelope"
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
@@ -29,8 +30,31 @@ _SCHEMA = "{http://www.w3.org/2001/XMLSchema}schema"
 _SETTINGS = Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True, xml_huge_tree=False)
 
 
+_MARKS: Final = (b"<", b"=")
+_MOST_MARKS: Final = 150_000
+"""What elements and attributes begin with. Ten thousand serial numbers need a third of it."""
+
+_READ_ALOUD: Final = frozenset(
+    {b"utf-8", b"utf-16", b"us-ascii", b"ascii", b"iso-8859-1", b"iso-8859-15", b"windows-1252"}
+)
+_DECLARED: Final = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)""")
+_BEGINNINGS: Final = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00<")
+"""Encodings in which a mark is a byte of its own: what else there is could hide marks."""
+
+_NAMED: Final = re.compile(r"Element '(?:\{[^}]*\})?(\w+)'")
+
+
 class ContractBroken(Exception):  # noqa: N818 - it says what our message is
-    """Our message isn't what the contract allows, so it must not be sent."""
+    """Our message isn't what the contract allows, so it must not be sent.
+
+    `element` is where, if that is known. `why` may quote what is there, and so a person's name.
+    """
+
+    def __init__(self, operation: str, why: str) -> None:
+        super().__init__(f"{operation}: {why}")
+        self.why = why
+        named = _NAMED.match(why)
+        self.element = named[1] if named else None
 
 
 class SoapFault(Exception):  # noqa: N818 - SOAP's own word
@@ -80,18 +104,19 @@ class SoapContract:
             try:
                 message = self._binding.get(operation).create(**_without(self._left_out, fields))
             except (ValidationError, ValueError) as error:  # a ValueError is lxml's, of characters that XML can't carry
-                raise ContractBroken(f"{operation}: {error}") from error
+                raise ContractBroken(operation, str(error)) from error
             if not self._schema.validate(message.content.find(_BODY)[0]):
-                raise ContractBroken(f"{operation}: {self._fault()}")
+                raise ContractBroken(operation, self._fault())
         content = etree.tostring(message.content, xml_declaration=True, encoding="utf-8")
         return Envelope(content, {"Content-Type": "text/xml; charset=utf-8", **message.headers})
 
-    def read(self, operation: str, content: bytes) -> dict[str, Any]:
+    def read(self, operation: str, content: bytes | bytearray) -> dict[str, Any]:
         """Read an answer as plain values by element name.
 
         `SoapFault` for a fault, whatever the HTTP status it came with. `Unreadable` for what isn't an envelope, isn't
         the answer to this operation, or holds something that zeep did not hand over.
         """
+        _check_size(content)
         answer = _inside(_parsed(content))
         if answer.tag == _FAULT:
             raise _fault(answer)
@@ -101,13 +126,13 @@ class SoapContract:
     def _values(self, operation: str, answer: etree._Element) -> dict[str, Any]:
         output = self._binding.get(operation).output
         if answer.tag != output.body.qname:
-            raise Unreadable(f"{answer.tag} is not the answer to {operation}")
+            raise Unreadable(f"it is not the answer to {operation}")
         if not self._schema.validate(answer):
-            raise Unreadable(f"the answer to {operation} breaks the contract: {self._fault()}")
+            raise Unreadable(f"the answer to {operation} breaks the contract", self._fault())
         try:
             values = serialize_object(output.body.parse(answer, output.wsdl.types), dict)  # type: ignore[no-untyped-call]
         except (ZeepError, ValueError) as error:
-            raise Unreadable(f"the answer to {operation} could not be read: {error}") from error
+            raise Unreadable(f"the answer to {operation} could not be read", str(error)) from error
         if not isinstance(values, dict) or _count_values(values) != _count_texts(answer):
             raise Unreadable(f"the answer to {operation} holds more than could be read")
         return values
@@ -145,11 +170,20 @@ def _the_schema(wsdl: Path) -> etree._Element:
     return schema
 
 
-def _parsed(content: bytes) -> etree._Element:
+def _check_size(content: bytes | bytearray) -> None:
+    """Refuse what a parser would make too much of: an empty element is four bytes, and forty times that in memory."""
+    declared = _DECLARED.match(bytes(content[:200]).removeprefix(b"\xef\xbb\xbf"))
+    known = declared is None or declared[1].lower() in _READ_ALOUD
+    if not (known and content.lstrip().startswith(_BEGINNINGS)):
+        raise Unreadable("not XML that we accept: it is in an encoding that we don't read")
+    check_parts(content, _MARKS, _MOST_MARKS)
+
+
+def _parsed(content: bytes | bytearray) -> etree._Element:
     try:
         return parse_xml(content, _Bundle(), settings=_SETTINGS)  # type: ignore[arg-type]  # lxml wants the raw bytes
-    except (ZeepError, ValueError) as error:
-        raise Unreadable(f"not XML that we accept: {error}") from error
+    except (ZeepError, ValueError) as error:  # whose words quote the answer's
+        raise Unreadable(f"not XML that we accept: {type(error).__name__}") from error
 
 
 def _inside(envelope: etree._Element) -> etree._Element:

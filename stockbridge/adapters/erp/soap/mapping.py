@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from stockbridge.adapters.erp.soap.contract import ContractBroken, SoapFault
-from stockbridge.adapters.wire import Answer, Unreadable, vendor_code
+from stockbridge.adapters.wire import Answer, Unreadable
 from stockbridge.domain.characters import for_xml
 from stockbridge.domain.erp import ErpDocument, ErpLine, ErpMessage, ErpMessageKind, ErpReceipt
 from stockbridge.domain.errors import Rejected, StockbridgeError, Unavailable
@@ -34,13 +34,15 @@ OPERATIONS: Mapping[ErpMessageKind, str] = {
 """What we tell -> the operation that tells it."""
 
 CODES: Mapping[str, tuple[str, str]] = {
-    "40": ("erp_unknown_order", "The ERP doesn't know the order."),
-    "44": ("erp_unknown_item", "The ERP doesn't know the item."),
+    "40": ("erp_unknown_order", "The ERP doesn't know the order: have it made there."),
+    "44": ("erp_unknown_item", "The ERP doesn't know the item: have it made there."),
     "Client": ("erp_contract", "The ERP says that our message breaks its contract."),
-    "PERIOD_CLOSED": ("erp_period_closed", "The ERP's posting period for this time isn't open."),
+    "PERIOD_CLOSED": ("erp_period_closed", "The ERP's posting period for this time isn't open: have it opened."),
     "UNKNOWN_LINE": ("erp_unknown_line", "The ERP's order has no such line."),
 }
-"""The ERP's code in a result or a fault -> ours, with words where the ERP sends none. Others become `erp_<code>`."""
+"""The ERP's code in a result or a fault -> ours, with our words for what is wrong and what helps. Others: `REFUSED`."""
+
+REFUSED = ("erp_refused", "The ERP refused, with a code that isn't known here: read what it said.")
 
 NOT_EVERYWHERE = frozenset({"LineQuantity", "LineUom"})
 """Elements that an older contract of this ERP does not have: they are left out there."""
@@ -139,22 +141,25 @@ def refusal(fault: SoapFault) -> StockbridgeError | Unreadable:
     if business is not None:
         return _rejected(*business)
     if fault.code in NOTHING_DONE:
-        return Unavailable(f"{NOTHING_DONE[fault.code]} {fault.text}".strip())
+        return Unavailable(NOTHING_DONE[fault.code], said=str(fault))
     if fault.code.split(".")[0] in OUR_FAULT:
         return _rejected(fault.code, fault.text)
-    return Unreadable(f"a fault that doesn't say whether anything was done: {fault}")
+    return Unreadable("a fault that doesn't say whether anything was done", str(fault))
 
 
 def broken(error: ContractBroken) -> Rejected:
     """Say that a message can't be told to this ERP at all."""
-    return Rejected("erp_contract", f"The ERP's contract has no room for this message: {error}")
+    where = f" ({error.element})" if error.element else ""
+    return Rejected("erp_contract", f"The ERP's contract has no room for this message{where}.", said=str(error))
 
 
 def not_soap(answer: Answer, error: Unreadable) -> Unavailable | Unreadable:
     """Say what an answer without a readable envelope means."""
+    said = error.said or answer.excerpt
     if answer.turned_down:
-        return Unavailable(f"The ERP's address answered HTTP {answer.status}{answer.retry_after}, and no SOAP")
-    return Unreadable(f"HTTP {answer.status}, {error}")
+        status = f"HTTP {answer.status}{answer.retry_after}"
+        return Unavailable(f"The ERP's address answered {status}, and no SOAP", said=said)
+    return Unreadable(f"HTTP {answer.status}, {error}", said)
 
 
 def _line(line: ErpLine) -> dict[str, Any]:
@@ -244,8 +249,8 @@ def _document_no(holder: Mapping[str, Any]) -> str:
 
 
 def _rejected(code: str, text: str) -> Rejected:
-    ours, words = CODES.get(code, (vendor_code("erp", code), f"The ERP refused with code {code} and no words."))
-    return Rejected(ours, text.strip() or words)
+    ours, words = CODES.get(code, REFUSED)
+    return Rejected(ours, words, said=f"{code}: {text.strip()}")
 
 
 def _business_fault(detail: etree._Element | None) -> tuple[str, str] | None:
