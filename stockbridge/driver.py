@@ -49,6 +49,7 @@ def alone(engine: AsyncEngine) -> AsyncEngine:
             max_overflow=0,
             pool_use_lifo=True,
             pool_reset_on_return=None,
+            hide_parameters=True,
         )
         event.listen(engine.sync_engine, "engine_disposed", lambda _: beside.sync_engine.dispose())
         _ALONE[engine] = beside

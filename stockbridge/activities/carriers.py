@@ -16,6 +16,7 @@ from stockbridge.activities import messages as m
 from stockbridge.activities import replaced_labels
 from stockbridge.activities.bookkeeping import refresh_status, replaced_step
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.hearing import hearing
 from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort
@@ -23,6 +24,7 @@ from stockbridge.domain.carriers import Address, Booking, BookingRequest, Parcel
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
 from stockbridge.driver import alone
 from stockbridge.records import events, labels, orders, outbox, restorations, shipments
+from stockbridge.records.partner_words import Asked
 from stockbridge.records.restorations import Memory
 
 _SENT: Final = frozenset({"sent", "unknown"})
@@ -66,7 +68,8 @@ class CarrierActivities:
             if before is None:
                 await self._recalling.is_gone(step, memory)
             elif isinstance(before, _Claimed):
-                booking = await self._find(before, memory) or await self._book(before.port, step, before.request)
+                async with hearing(self._engine, _asked(step)):
+                    booking = await self._find(before, memory) or await self._book(before.port, step, before.request)
                 await self._keep(step, before.row, booking)
             return await self._work(order)
 
@@ -168,7 +171,9 @@ class CarrierActivities:
         order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
         with as_failures():
             memory = await self._recalling.before_sending(step)
-            if not await self._void(step):
+            async with hearing(self._engine, _asked(step)):
+                is_there = await self._void(step)
+            if not is_there:
                 await self._recalling.is_gone(step, memory)
             return await self._work(order)
 
@@ -225,6 +230,10 @@ class CarrierActivities:
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
             return await read_work(connection, order)
+
+
+def _asked(step: m.CarrierStep) -> Asked:
+    return Asked(step.tenant, step.order_ref, step.step_id, step.carrier or "carrier")
 
 
 def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:

@@ -17,12 +17,14 @@ from temporalio import activity
 from stockbridge.activities import messages as m
 from stockbridge.activities import work
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.hearing import hearing_at_once
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
 from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from stockbridge.domain.linked_lines import main_line_of
 from stockbridge.ledger.writer import translating
 from stockbridge.records import feed
+from stockbridge.records.partner_words import Asked
 from stockbridge.records.restorations import words_of
 
 ENOUGH_S: Final = 5.0
@@ -52,12 +54,14 @@ class ErpActivities:
         A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
         well; it is the next one's.
         """
-        until = monotonic() + ENOUGH_S
         with as_failures():
-            row = self._claim(step)
-            if row is None and self._is_gone(step):
-                return m.Told(number=0, work=self._work(step))
-            behind = self._tell(row, until, step.epoch) if row else None
+            return self._tell_feed(step, monotonic() + ENOUGH_S)
+
+    def _tell_feed(self, step: m.ErpStep, until: float) -> m.Told:
+        row = self._claim(step)
+        if row is None and self._is_gone(step):
+            return m.Told(number=0, work=self._work(step))
+        behind = self._tell(row, until, step.epoch) if row else None
         told, last = step.number, row
         while (row := behind) is not None:
             try:
@@ -107,12 +111,15 @@ class ErpActivities:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
             self._failed(row, row["state"], "waits for the label")
             raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
-        port = self._port(row)
-        receipt = self._recall(port, row) if row["asks_first"] else self._find(port, row)
-        if receipt is None:
-            receipt = self._send(port, row)
+        with hearing_at_once(self._engine, _asked(row)):
+            receipt = self._ask(self._port(row), row)
         with self._engine.connect() as connection:
             return feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
+
+    def _ask(self, port: ErpPort, row: Row) -> ErpReceipt:
+        """Tell the ERP a message, unless it has it."""
+        receipt = self._recall(port, row) if row["asks_first"] else self._find(port, row)
+        return self._send(port, row) if receipt is None else receipt
 
     def _check_may_tell(self, row: Row, remembered: int) -> None:
         """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
@@ -156,11 +163,9 @@ class ErpActivities:
         for receipt in found:
             told = receipt.document
             if told and receipt.document_no not in known and told.contradicts(message):
-                detail = (
-                    f"The ERP has document {receipt.document_no} of {message.shipment_no}, which says something else."
-                )
+                detail = f"The ERP has a document of {message.shipment_no} that says something else."
                 self._failed(row, "intended", detail)
-                raise Rejected("told_otherwise", detail)
+                raise Rejected("told_otherwise", detail, said=f"document {receipt.document_no}: {told}")
 
     def _port(self, row: Row) -> ErpPort:
         source = row["source"]
@@ -193,6 +198,10 @@ def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, l
             yield receipt
             reference, missing = f"{reference}+", 0
         number += 1
+
+
+def _asked(row: Row) -> Asked:
+    return Asked(row["tenant"], row["order_ref"], f"erp/{row['number']}", row["source"])
 
 
 def _name(row: Row) -> tuple[str, str, int]:

@@ -1,6 +1,6 @@
 """What is asked of a carrier once it has a parcel: to stop it, and to send it back.
 
-A carrier that says no leaves its words in the step's row, and nobody is needed: the parcel just goes on its way.
+A carrier that says no leaves why in the step's row, and nobody is needed: the parcel just goes on its way.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from temporalio import activity
 from stockbridge.activities import messages as m
 from stockbridge.activities.carriers import port_of
 from stockbridge.activities.failures import as_failures
+from stockbridge.activities.hearing import hearing
 from stockbridge.activities.recalling import Recalling
 from stockbridge.activities.work import read_work
 from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
 from stockbridge.domain.errors import OutcomeUnknown, Rejected
 from stockbridge.driver import alone
 from stockbridge.records import intercepts, orders, shipments
+from stockbridge.records.partner_words import Asked
 from stockbridge.records.shipments import Step
 
 _CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods back as a return once they have arrived."
@@ -67,14 +69,19 @@ class InterceptActivities:
         port = port_of(self._carriers, row["carrier"])
         if not isinstance(port, InterceptingCarrier):
             await self._refuse(row, _CAN_NOT.format(row["carrier"]))
-        elif not (maybe_asked and await port.is_intercepted(row["reference"])):
+        elif not (maybe_asked and await self._is_intercepted(port, row)):
             await self._intercept(port, row, box["tracking_number"])
         else:
             await self._accept(row)
 
+    async def _is_intercepted(self, port: InterceptingCarrier, row: Step) -> bool:
+        async with hearing(self._engine, _asked(row)):
+            return await port.is_intercepted(row["reference"])
+
     async def _intercept(self, port: InterceptingCarrier, row: Step, tracking_number: str) -> None:
         try:
-            await port.intercept(tracking_number, row["reference"])
+            async with hearing(self._engine, _asked(row)):
+                await port.intercept(tracking_number, row["reference"])
         except OutcomeUnknown as error:
             await self._note(row, "unknown", str(error))
             raise
@@ -99,3 +106,7 @@ class InterceptActivities:
     async def _note(self, row: Step, state: intercepts.Unanswered, error: str) -> None:
         async with self._engine.begin() as connection:
             await intercepts.unanswered(connection, row, state, error)
+
+
+def _asked(row: Step) -> Asked:
+    return Asked(row["tenant"], row["order_ref"], row["step_id"], row["carrier"])

@@ -73,11 +73,15 @@ class ErpStep(Message):
 
 
 class Attention(Message):
-    """What is stuck, why, and which named actions unstick it. `step` is what a retry or a skip is about."""
+    """What is stuck, why, and which named actions unstick it. `step` is what a retry or a skip is about.
+
+    `said_id` is the id under which `records` has what a partner said.
+    """
 
     reason: str
     actions: tuple[str, ...]
     step: str
+    said_id: str | None = None
 
 
 class Stuck(Message):

@@ -101,7 +101,8 @@ class OrderActivities:
             async with self._engine.begin() as connection:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
                 if not await shipments.is_over(connection, order.tenant, order.order_ref, attention.step):
-                    await ask_for_a_person(connection, order, attention.reason, attention.actions, attention.step)
+                    told = (attention.reason, attention.actions, attention.step)
+                    await ask_for_a_person(connection, order, *told, attention.said_id)
             return await self._work(order)
 
     @activity.defn

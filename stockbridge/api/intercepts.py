@@ -19,7 +19,8 @@ from stockbridge.api.losses import find_parcel
 from stockbridge.api.said import Part, Said
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.commands import Intercept, Key
-from stockbridge.records import intercepts, shipments
+from stockbridge.records import intercepts, partner_words, shipments
+from stockbridge.records.partner_words import PartnerWords
 from stockbridge.records.shipments import Parcel, Step
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
@@ -102,11 +103,15 @@ async def _read(
     async with services.reading() as connection:
         steps = await intercepts.latest(connection, order.tenant, order.order_ref, shipment_no)
         boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+        refused = any(step["refusal"] for step in steps.values())
+        said = await partner_words.of_orders(connection, order.tenant, [order.order_ref]) if refused else {}
     named = [box for box in boxes if box["shipment_no"] == shipment_no and parcel_no in {None, box["parcel_no"]}]
-    return list(_views(named, steps))
+    return list(_views(named, steps, {step: words for (_, step), words in said.items()}))
 
 
-def _views(boxes: Iterable[Parcel], steps: Mapping[int, Step]) -> Iterable[InterceptedParcelView]:
+def _views(
+    boxes: Iterable[Parcel], steps: Mapping[int, Step], said: Mapping[str, PartnerWords]
+) -> Iterable[InterceptedParcelView]:
     for box in boxes:
         step = steps.get(box["parcel_no"])
         yield InterceptedParcelView(
@@ -114,8 +119,14 @@ def _views(boxes: Iterable[Parcel], steps: Mapping[int, Step]) -> Iterable[Inter
             tracking_number=box["tracking_number"],
             tracking_status=box["tracking_status"],
             intercept=state_of(step) if step else None,
-            refusal=step["refusal"] if step else None,
+            refusal=refusal_of(step, said.get(step["step_id"])) if step else None,
         )
+
+
+def refusal_of(step: Step, said: PartnerWords | None) -> str | None:
+    """Say why the carrier does not intercept a parcel: in its words, unless they are erased."""
+    refusal: str | None = step["refusal"]
+    return said.words if refusal and said and said.words else refusal
 
 
 def state_of(step: Step) -> State:

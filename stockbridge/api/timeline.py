@@ -10,11 +10,13 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.api.finding import FoundOrder
-from stockbridge.api.intercepts import state_of
+from stockbridge.api.intercepts import refusal_of, state_of
 from stockbridge.api.paging import Page, Utc, bad_cursor, cursor
 from stockbridge.api.problems import document_of
+from stockbridge.api.views import said_view
 from stockbridge.ledger.balances import EntryView, PostingView, order_postings
-from stockbridge.records import people, replacements, story
+from stockbridge.records import partner_words, people, replacements, story
+from stockbridge.records.partner_words import PartnerWords
 from stockbridge.records.replacements import Replacement
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
@@ -45,13 +47,15 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
     postings = await order_postings(*name, keys={command["key"] for command in commands})
     keys = {*(command["key"] for command in commands), *(posting.key for posting in postings)}
     words = await people.words_about(connection, order.tenant, keys)
+    said = await partner_words.of_orders(connection, order.tenant, [order.order_ref])
     items = [
         *(_command(command, words.get(command["key"], {})) for command in commands),
         *(_posting(posting, words.get(posting.key, {})) for posting in postings),
         *map(_erp_message, await story.erp_messages(*name)),
         *map(_carrier_event, await story.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
-        *map(_intercept, await story.intercepts(*name)),
+        *(_intercept(row, said.get((order.order_ref, row["step_id"]))) for row in await story.intercepts(*name)),
+        *map(_partner_words, said.values()),
         *map(_authorization, await story.return_authorizations(*name)),
     ]
     return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
@@ -278,9 +282,24 @@ def _carrier_event(row: story.Row) -> TimelineItem:
     )
 
 
-def _intercept(row: story.Row) -> TimelineItem:
+def _partner_words(said: PartnerWords) -> TimelineItem:
+    """Tell what a partner said when it did not do what was asked: the last of it, where it first came."""
+    words = "what is erased" if said.words is None else said.words
+    return TimelineItem(
+        occurred_at=said.said_at,
+        recorded_at=said.first_said_at,
+        kind="erp_message" if said.step.startswith("erp/") else "carrier_event",
+        summary=f"{said.partner} said to {said.step} ({said.code}): {words}",
+        actor=said.partner,
+        evidence=None,
+        data={"step": said.step, **said_view(said).model_dump(mode="json")},
+    )
+
+
+def _intercept(row: story.Row, said: PartnerWords | None) -> TimelineItem:
     state = state_of(row)
-    became = {"asked": "waits for its answer", "refused": f"refused, {row['refusal']}"}.get(state, state)
+    refusal = refusal_of(row, said)
+    became = {"asked": "waits for its answer", "refused": f"refused, {refusal}"}.get(state, state)
     return TimelineItem(
         occurred_at=row["created_at"] if state == "asked" else row["updated_at"],
         recorded_at=row["created_at"],
@@ -293,9 +312,10 @@ def _intercept(row: story.Row) -> TimelineItem:
             **{
                 name: row[name]
                 for name in (
-                    *("step_id", "reference", "tracking_number", "shipment_no", "parcel_no", "refusal"),
+                    *("step_id", "reference", "tracking_number", "shipment_no", "parcel_no"),
                     *("attempts", "last_error"),
                 )
             },
+            "refusal": refusal,
         },
     )

@@ -24,9 +24,10 @@ from stockbridge.driver import Query
 from stockbridge.ledger.balances import order_lines
 from stockbridge.ledger.queries import SELECT_LINE
 from stockbridge.ledger.reading import line_of
-from stockbridge.records import labels, order_reads, people, shipments
+from stockbridge.records import labels, order_reads, partner_words, people, shipments
 from stockbridge.records.labels import OtherNumbers
 from stockbridge.records.order_reads import Order, Said
+from stockbridge.records.partner_words import PartnerWords
 from stockbridge.workflows.names import order_workflow
 
 
@@ -117,6 +118,19 @@ class OriginalView(BaseModel):
     return_no: str | None = None
 
 
+class SaidView(BaseModel):
+    """What a carrier or an ERP said when it did not do what was asked, word for word. It may be about people.
+
+    It is shown here only: histories, logs and `reason` have our words for it. `words` is null once erased.
+    """
+
+    said_id: UUID
+    partner: Annotated[str, Field(description="A carrier, or the source of an ERP")]
+    code: Annotated[str, Field(description="Ours, for what it comes to")]
+    words: str | None
+    said_at: Utc
+
+
 class AttentionView(BaseModel):
     """What is stuck, since when, and which named actions unstick it."""
 
@@ -125,6 +139,7 @@ class AttentionView(BaseModel):
     reason: str
     since: str | None = None
     actions: list[str] = []
+    said: SaidView | None = None
 
 
 class PendingView(BaseModel):
@@ -255,9 +270,12 @@ async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Or
     shown = await order_reads.shown(connection, tenant, order_refs)
     note_ids = {ref: UUID(told.content["note_id"]) for ref, told in shown.items() if told.content.get("note_id")}
     known = await people.read(connection, tenant, {*(row["address_id"] for row in rows), *note_ids.values()})
+    stuck = [row["order_ref"] for row in rows if row["needs_attention"]]
+    words = await partner_words.of_orders(connection, tenant, stuck) if stuck else {}
     return [
         OrderListItem(
             **{name: row[name] for name in _OF_ROW},
+            attention=_attention(row, words),
             workflow_id=order_workflow(tenant, ref),
             replaces=_original(row),
             replaced_by=shown[ref].replaced_by,
@@ -278,7 +296,6 @@ _OF_ROW = (
     "revision",
     "status",
     "needs_attention",
-    "attention",
     "site",
     "carrier",
     "service_level",
@@ -393,6 +410,20 @@ def _line(line: OrderLine, unit_price: Any) -> LineView:
         unit_price=unit_price,
         **line.quantities(),
     )
+
+
+def _attention(row: Order, words: Mapping[tuple[str, str], PartnerWords]) -> AttentionView | None:
+    """Show why a person is needed, with what a partner said to the step that is stuck."""
+    attention = row["attention"]
+    if attention is None:
+        return None
+    said = words.get((row["order_ref"], attention.get("step", "")))
+    return AttentionView(**attention, said=said_view(said) if said else None)
+
+
+def said_view(said: PartnerWords) -> SaidView:
+    """Show what a partner said."""
+    return SaidView(said_id=said.words_id, partner=said.partner, code=said.code, words=said.words, said_at=said.said_at)
 
 
 def _original(row: Order) -> OriginalView | None:

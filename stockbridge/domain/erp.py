@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from stockbridge.domain.characters import for_xml
 
 ErpMessageKind = Literal[
     "accepted", "refused", "reserved", "backordered", "amended", "shipped", "delivered", "cancelled", "returned"
 ]
+
+ERP_MESSAGE_KINDS: Final[frozenset[str]] = frozenset(get_args(ErpMessageKind))
 
 
 @dataclass(frozen=True)

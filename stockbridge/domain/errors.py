@@ -92,8 +92,10 @@ class Unavailable(StockbridgeError):  # noqa: N818 - the design's own word
     `retry_after_s` says when it may be worth asking again; `ours` that its words are our own, for whoever asked.
     """
 
-    def __init__(self, *words: object, retry_after_s: int = 1, ours: bool = False) -> None:
-        super().__init__(*words)
+    def __init__(
+        self, detail: str = "", *, retry_after_s: int = 1, ours: bool = False, said: str | None = None
+    ) -> None:
+        super().__init__(detail, said=said)
         self.retry_after_s = retry_after_s
         self.ours = ours
 

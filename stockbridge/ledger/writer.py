@@ -345,7 +345,9 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(cause, driver_errors.ObjectInUse):
         return Rejected("lot_moved", "The lot came to another site meanwhile. Ask again.", status=409)
     if isinstance(cause, driver_errors.IntegrityError | driver_errors.RaiseException):
-        return InvariantViolated(f"PostgreSQL refused what must never be written: {cause}")
+        # The rest of what it says quotes the row.
+        words = cause.diag.message_primary or type(cause).__name__
+        return InvariantViolated(f"PostgreSQL refused what must never be written: {words}")
     if outage := outage_of(error):
         return Unavailable(outage.words, retry_after_s=outage.retry_after_s, ours=True)
     return error

@@ -17,7 +17,7 @@ async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipm
     return {step["parcel_no"]: step for step in steps}
 
 
-_COLUMNS: Final = ("parcel_no", "version", "state", "refusal")
+_COLUMNS: Final = ("parcel_no", "step_id", "version", "state", "refusal")
 _LATEST: Final = Query(
     f"""
     select distinct on (parcel_no) {", ".join(_COLUMNS)} from records.carrier_step

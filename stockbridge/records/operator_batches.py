@@ -13,7 +13,15 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.driver import Query
-from stockbridge.records.tables import INSTANT, inbox, operator_batch, operator_batch_order, order_revision, orders
+from stockbridge.records.tables import (
+    INSTANT,
+    inbox,
+    operator_batch,
+    operator_batch_order,
+    order_revision,
+    orders,
+    partner_words,
+)
 
 Row = dict[str, Any]
 
@@ -64,7 +72,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     conditions = [orders.c.tenant == wanted.tenant, orders.c.closed_at.is_(None), _helps(wanted.verb)]
     conditions += [column == value for column, value in asked if value is not None]
     if wanted.reason is not None:
-        conditions.append(func.strpos(func.lower(_REASON), wanted.reason.lower()) > 0)
+        conditions.append(or_(_contains(_REASON, wanted.reason), _partner_said(wanted.reason)))
     if wanted.flagged_before is not None:
         conditions.append(cast(orders.c.attention["since"].astext, INSTANT) < wanted.flagged_before)
     if wanted.ordered_before is not None:
@@ -75,6 +83,17 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         if values is not None:
             conditions.append(column == func.any(literal(list(values), ARRAY(Text))))
     return conditions
+
+
+def _contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+    return func.strpos(func.lower(text), part.lower()) > 0
+
+
+def _partner_said(part: str) -> ColumnElement[bool]:
+    """Say whether a partner said this to the step that an order needs a person for."""
+    said = partner_words.c
+    of_flag = (said.tenant == orders.c.tenant, said.order_ref == orders.c.order_ref, said.step == _STEP)
+    return orders.c.needs_attention & exists().where(*of_flag, _contains(said.words, part))
 
 
 def _helps(verb: str) -> ColumnElement[bool]:

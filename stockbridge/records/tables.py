@@ -525,7 +525,7 @@ carrier_step = Table(
     _maybe("booking_id"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _maybe("last_error"),
-    _maybe("refusal", comment="the carrier's words, where it would not intercept a parcel"),
+    _maybe("refusal", comment="why the carrier would not intercept a parcel, in our words"),
     _created(),
     _created("updated_at"),
     PrimaryKeyConstraint("tenant", "order_ref", "step_id"),
@@ -729,6 +729,23 @@ discrepancy = Table(
     Index("ix_discrepancy_all", "tenant", "discrepancy_id"),
     Index("ix_discrepancy_open", "tenant", "discrepancy_id", postgresql_where=text("resolved_at is null")),
     comment="One difference between what we knew and what turned out to be",
+)
+
+partner_words = Table(
+    "partner_words",
+    metadata,
+    Column("words_id", Uuid, primary_key=True, comment="made of tenant, order and step"),
+    _name("tenant"),
+    _name("order_ref"),
+    _name("step", comment="a carrier_step's step_id, erp/<number>, track/<tracking number>, or restored"),
+    _name("partner", comment="a carrier, or the source of an ERP"),
+    _name("code", comment="ours, for what it comes to"),
+    _maybe("words", comment="as they were said last; null once erased, and then for good"),
+    _created("first_said_at"),
+    _created("said_at"),
+    CheckConstraint("char_length(words) <= 4000", name="bounded"),
+    Index("ix_partner_words_order", "tenant", "order_ref"),
+    comment="What partners said when they did not do what was asked. It may be about people, and is nowhere else",
 )
 
 # -- after a restore from a backup --------------------------------------------------------------------------------

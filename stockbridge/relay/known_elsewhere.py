@@ -17,12 +17,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.erp import recalled
+from stockbridge.activities.hearing import hearing
 from stockbridge.adapters.carriers.port import CarrierPort
 from stockbridge.adapters.erp.port import ErpPort
 from stockbridge.domain.carriers import Booking, TrackingEvent, TrackingStatus
+from stockbridge.domain.erp import ERP_MESSAGE_KINDS
 from stockbridge.domain.errors import Rejected, Unavailable
 from stockbridge.ledger.writer import translating
 from stockbridge.records import events, feed, labels, orders, restorations, shipments
+from stockbridge.records.partner_words import Asked
 from stockbridge.records.restorations import Concerned, KnownElsewhere, Restoration
 from stockbridge.workflows.dispatch import OrderGateway
 
@@ -76,7 +79,8 @@ class KnownElsewhereSweep:
     async def _ask_about(self, epoch: int, order: Concerned) -> None:
         """Ask the order's carriers and its ERP. Who is away is asked again in another round."""
         try:
-            known = [each async for each in self._known_of(epoch, order)]
+            async with hearing(self.engine, Asked(order.tenant, order.order_ref, restorations.STEP, "a partner")):
+                known = [each async for each in self._known_of(epoch, order)]
             async with self.engine.begin() as connection:
                 for each in known:
                     await restorations.note_known_elsewhere(connection, epoch, each)
@@ -84,7 +88,7 @@ class KnownElsewhereSweep:
             log.info("restoration.asks_again", order_ref=order.order_ref, reason=str(error))
             self._again.append(order)
         except Rejected as refusal:  # who does not understand the question now never will
-            log.warning("restoration.not_told", order_ref=order.order_ref, reason=refusal.detail)
+            log.warning("restoration.not_told", order_ref=order.order_ref, reason=refusal.detail, code=refusal.code)
 
     async def _known_of(self, epoch: int, order: Concerned) -> AsyncIterator[KnownElsewhere]:
         async with self.engine.connect() as connection:
@@ -142,7 +146,8 @@ class KnownElsewhereSweep:
         stem = f"{order.tenant}/{order.order_ref}"
         for receipt in await asyncio.to_thread(list, recalled(erp.find, stem, known.from_number, known.last_number)):
             if receipt.document_no not in known.document_nos:
-                kind = receipt.document.kind if receipt.document else "something"
+                told = receipt.document.kind if receipt.document else None
+                kind = told if told in ERP_MESSAGE_KINDS else "something"
                 detail = f"the ERP was told '{kind}': document {receipt.document_no}, under {receipt.reference}"
                 yield KnownElsewhere(order.tenant, order.order_ref, "erp", receipt.document_no, detail)
 

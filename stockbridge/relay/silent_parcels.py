@@ -19,7 +19,8 @@ from stockbridge.domain.carriers import TrackingEvent
 from stockbridge.domain.errors import Rejected, Unavailable
 from stockbridge.domain.window import USUAL, Window
 from stockbridge.ledger.writer import translating
-from stockbridge.records import events, shipments
+from stockbridge.records import events, labels, partner_words, shipments
+from stockbridge.records.partner_words import Asked
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class SilentParcels:
 
     async def _ask(self, tenant: str, numbers: Sequence[str]) -> None:
         """Store what the carrier knows of parcels, and note that it was asked: also where storing one event fails."""
-        heard = await self._track(numbers)
+        heard = await self._track(tenant, numbers)
         with translating():
             async with self.engine.connect() as connection:
                 name = await events.connection_of(connection, tenant, self.carrier)
@@ -65,16 +66,37 @@ class SilentParcels:
         if any(new):
             log.info("silent_parcels.heard", carrier=self.carrier, events=sum(map(bool, new)))
 
-    async def _track(self, numbers: Sequence[str]) -> list[TrackingEvent]:
+    async def _track(self, tenant: str, numbers: Sequence[str]) -> list[TrackingEvent]:
         """Return what the carrier knows of parcels. One that it does not want to be asked about spoils no other's."""
         try:
             return await self.port.track(numbers)
         except Rejected as refusal:
             if len(numbers) > 1:
                 middle = len(numbers) // 2
-                return [*await self._track(numbers[:middle]), *await self._track(numbers[middle:])]
-            log.warning("silent_parcels.refused", carrier=self.carrier, parcel=numbers[0], reason=refusal.detail)
+                halves = (numbers[:middle], numbers[middle:])
+                return [event for half in halves for event in await self._track(tenant, half)]
+            said_id = await self._keep(tenant, numbers[0], refusal)
+            log.warning(
+                "silent_parcels.refused",
+                carrier=self.carrier,
+                parcel=numbers[0],
+                reason=refusal.detail,
+                code=refusal.code,
+                said_id=said_id,
+            )
             return []
+
+    async def _keep(self, tenant: str, number: str, refusal: Rejected) -> str | None:
+        """Keep what the carrier said of a parcel with the order that it is of, and return its id."""
+        if refusal.said is None:
+            return None
+        with translating():
+            async with self.engine.begin() as connection:
+                found = await labels.find(connection, tenant, number)
+                if found is None:
+                    return None
+                asked = Asked(tenant, found.order_ref, f"track/{number}", self.carrier)
+                return str(await partner_words.keep(connection, asked, refusal.code, refusal.said))
 
     async def _store(self, how: events.Heard, event: TrackingEvent) -> str | None:
         """Store an event in a transaction of its own: it locks its order."""

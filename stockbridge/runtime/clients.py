@@ -11,6 +11,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from stockbridge.activities.bookkeeping import OrderBookkeeping
@@ -34,20 +35,21 @@ def engine_of(settings: Settings, patience: Patience) -> AsyncEngine:
     A broken connection is found when it is used: then the whole pool is made anew, and what was asked is asked again,
     by Temporal or by the caller of a 503. A ping before each use would cost every push a round trip for each step.
     The connection that was used last is used next: its statements are prepared, and its server process is warm. So few
-    do more than many, and who finds none waits for one.
+    do more than many, and who finds none waits for one. What a statement is given is no part of its error's words.
     """
     return create_async_engine(
         patience.on(_within(settings.database_sqlalchemy_url)),
         pool_size=settings.database_connections,
         max_overflow=0,
         pool_use_lifo=True,
+        hide_parameters=True,
     )
 
 
 def thread_engine_of(settings: Settings, connections: int = 10) -> Engine:
     """Make the pool for activities that run on threads."""
     url = settings.working.on(_within(settings.database_sqlalchemy_url))
-    return create_engine(url, pool_size=connections, pool_use_lifo=True)
+    return create_engine(url, pool_size=connections, pool_use_lifo=True, hide_parameters=True)
 
 
 def _within(url: str) -> URL:
@@ -63,16 +65,26 @@ def ledger_of(engine: AsyncEngine) -> LedgerWriter:
 
 async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool = False) -> Client:
     """Connect to Temporal; `lazy` connects at the first call, so that a door can open while Temporal is down."""
-    converter = _CONVERTER
-    if settings.payload_key is not None:
-        codec = EncryptingCodec(settings.need("payload_key"))
-        converter = dataclasses.replace(converter, payload_codec=codec)
     return await Client.connect(
         settings.need("temporal_address"),
         namespace=settings.temporal_namespace,
-        data_converter=converter,
+        data_converter=converter_of(settings),
         lazy=lazy,
         runtime=_telling_metrics(settings) if metrics and settings.worker_metrics_port else None,
+    )
+
+
+def converter_of(settings: Settings) -> DataConverter:
+    """Make what writes down all that Temporal keeps: in the open, or under a key.
+
+    Words and traces of failures are no payload by themselves: with a key they are made one, and encrypted, too.
+    """
+    if settings.payload_key is None:
+        return _CONVERTER
+    return dataclasses.replace(
+        _CONVERTER,
+        payload_codec=EncryptingCodec(settings.need("payload_key")),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
 
 

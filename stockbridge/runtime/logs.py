@@ -11,13 +11,11 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from stockbridge.runtime.settings import Settings
+from stockbridge.runtime.tracebacks import as_data, as_text
 
 _QUIET = ("temporalio", "httpx", "httpcore", "uvicorn", "zeep", "urllib3")
 _IN_LINES: Final = ("exception", "stack")
 """What has several lines in a log for people: each is set off, so that none looks like an event of its own."""
-
-# Without the variables of each frame: keys, secrets and people's data are among them.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure(settings: Settings) -> None:
@@ -39,11 +37,12 @@ def configure(settings: Settings) -> None:
 
 
 def _for_machines() -> tuple[Any, ...]:
-    return _TRACEBACKS, structlog.processors.JSONRenderer()
+    return structlog.processors.ExceptionRenderer(as_data), structlog.processors.JSONRenderer()
 
 
 def _for_people() -> tuple[Any, ...]:
-    return structlog.processors.format_exc_info, in_plain_text, structlog.dev.ConsoleRenderer(colors=False)
+    rendered = structlog.processors.ExceptionRenderer(as_text)
+    return rendered, in_plain_text, structlog.dev.ConsoleRenderer(colors=False)
 
 
 def _configure_libraries(level: int) -> None:
@@ -139,7 +138,7 @@ class _PlainFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - likewise
-        return in_lines(super().formatException(ei))
+        return in_lines(as_text(ei))
 
 
 __all__ = ["UnfailingLogger", "configure", "escaped", "in_lines", "in_plain_text"]

@@ -31,7 +31,8 @@ class Fault(BaseModel):
 
     `operation` is the server's own name of it (for callbacks the scan's status), or `*`. `count` is how often it
     happens; null is until it is cleared. `seconds` is for `slow` and `timeout_after`; a `timeout_after` without them
-    hangs up after the work. `form`, `code` and `message` shape the refusal that a `fault` makes.
+    hangs up after the work. `form`, `code` and `message` shape the refusal that a `fault` makes; `garbage` has the
+    `message`, too.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -117,7 +118,7 @@ async def served(
         return await work()
     instead: dict[str, Callable[[], Response]] = {
         "down": Hangup,
-        "garbage": _garbage,
+        "garbage": lambda: _garbage(fault),
         "busy": refusals.busy,
         "fault": lambda: refusals.fault(fault),
     }
@@ -137,6 +138,7 @@ async def _too_late(answer: Response, seconds: float | None) -> Response:
     return answer
 
 
-def _garbage() -> Response:
+def _garbage(fault: Fault) -> Response:
     """Answer as the proxy in front of a server does on a bad day: 200, and a page for people."""
-    return HTMLResponse("<html><body><h1>Scheduled maintenance</h1><p>We will be back&nbsp;soon<br></body></html>")
+    why = f"<p>We will be back&nbsp;soon<br>{fault.message}"
+    return HTMLResponse(f"<html><body><h1>Scheduled maintenance</h1>{why}</body></html>")

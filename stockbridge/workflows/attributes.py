@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from stockbridge.activities.messages import ErpStep, OrderWork
+from stockbridge.workflows.markdown import code, escaped
 
 TENANT: Final = SearchAttributeKey.for_keyword("Tenant")
 ORDER_STATUS: Final = SearchAttributeKey.for_keyword("OrderStatus")
@@ -77,23 +78,34 @@ def template_of(action: str, work: OrderWork) -> str:
 def details_of(work: OrderWork, untold: Sequence[ErpStep], blocked: Iterable[str]) -> str:
     """Tell an operator where the order is, in Markdown."""
     rows = [
-        f"| {line.line_no} | {line.sku} | " + " | ".join(str(line.quantities[name]) for name in COLUMNS) + " |"
+        f"| {line.line_no} | {escaped(line.sku)} | " + " | ".join(str(line.quantities[name]) for name in COLUMNS) + " |"
         for line in work.lines[:50]
     ]
-    parts = [f"**{work.status}**, revision {work.revision}, site {work.site}, carrier {work.carrier}"]
+    place = f"site {escaped(work.site)}, carrier {escaped(work.carrier)}"
+    parts = [f"**{work.status}**, revision {work.revision}, {place}"]
     if work.needs_attention and work.attention:
-        parts.append(f"**Needs attention** since {work.attention.get('since')}: {work.attention['reason']}")
-        parts.append("What unsticks it, as an update of that name with this JSON:")
-        parts.append("\n".join(f"- `{action}` `{template_of(action, work)}`" for action in work.attention["actions"]))
-    elif stuck := ", ".join(f"`{step}`" for step in sorted(blocked)):
+        parts += _attention(work, work.attention)
+    elif stuck := ", ".join(map(code, sorted(blocked))):
         parts.append(f"Waits for a person: {stuck}")
     if rows:
         head = "| line | sku | " + " | ".join(COLUMNS) + " |"
         parts.append("\n".join([head, "|---" * (len(COLUMNS) + 2) + "|", *rows]))
     if work.tracking_numbers:
-        parts.append("Parcels: " + ", ".join(work.tracking_numbers[:20]))
+        parts.append("Parcels: " + ", ".join(map(escaped, work.tracking_numbers[:20])))
     if untold:
         parts.append("The ERP is still to hear: " + ", ".join(f"{s.number} {s.kind}" for s in untold[:20]))
     if work.carrier_steps:
-        parts.append("At the carrier: " + ", ".join(f"`{s.step_id}`" for s in work.carrier_steps[:20]))
+        parts.append("At the carrier: " + ", ".join(code(s.step_id) for s in work.carrier_steps[:20]))
     return "\n\n".join(parts)
+
+
+def _attention(work: OrderWork, attention: Mapping[str, Any]) -> list[str]:
+    """Tell why a person is needed, and what to do. What a partner said is told elsewhere: it may be about people."""
+    actions = (f"- {code(action)} {code(template_of(action, work))}" for action in attention["actions"])
+    said_id = attention.get("said_id")
+    return [
+        f"**Needs attention** since {attention.get('since')}: {escaped(attention['reason'])}",
+        *([f"What was said to us is in the order's view, as `attention.said` ({code(said_id)})."] if said_id else ()),
+        "What unsticks it, as an update of that name with this JSON:",
+        "\n".join(actions),
+    ]

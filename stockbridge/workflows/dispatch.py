@@ -33,6 +33,7 @@ from stockbridge.activities.messages import Command, CommandAnswer, OrderId
 from stockbridge.activities.standing import answer_if_closed, is_undecided, standing_of
 from stockbridge.domain.errors import Unavailable
 from stockbridge.workflows import attributes, names
+from stockbridge.workflows.markdown import escaped
 from stockbridge.workflows.order_lifecycle import OrderLifecycle
 from stockbridge.workflows.return_lifecycle import ReturnLifecycle
 
@@ -186,7 +187,7 @@ class OrderGateway:
                 ReturnLifecycle.run,
                 order,
                 id=names.return_workflow(row.tenant, row.payload["return_no"]),
-                static_summary=f"return {row.payload['return_no']} of order {row.order_ref}",
+                static_summary=f"return {escaped(row.payload['return_no'])} of order {escaped(row.order_ref)}",
                 # Its row is decided once; one that was refused may be said again, and better.
                 **{**options, "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
             )
@@ -220,7 +221,7 @@ class OrderGateway:
                 OrderLifecycle.run,
                 order,
                 id=names.order_workflow(order.tenant, order.order_ref),
-                static_summary=f"order {order.order_ref}",
+                static_summary=f"order {escaped(order.order_ref)}",
                 rpc_timeout=SIGNAL_TIMEOUT,
                 **{**_start_options(order), **options},
             )
@@ -279,10 +280,12 @@ def _start_options(order: OrderId) -> dict[str, Any]:
 
 def _summary(row: StoredCommand) -> str:
     lines = row.payload.get("resolved") or ()
+    order = f"order {escaped(row.order_ref)}"
     if row.kind != "submit":
-        return f"order {row.order_ref}"
+        return order
     count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-    return f"order {row.order_ref}: {count} from {row.payload.get('site')} by {row.payload.get('carrier')}"
+    site, carrier = (escaped(str(row.payload.get(name))) for name in ("site", "carrier"))
+    return f"{order}: {count} from {site} by {carrier}"
 
 
 _ENDED_WITH_IT: Final = "AcceptedUpdateCompletedWorkflow"

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from stockbridge.activities.intercepting import InterceptActivities
     from stockbridge.activities.orders import OrderActivities
     from stockbridge.workflows import attributes, names, profiles
+    from stockbridge.workflows.markdown import escaped
 
 CARRIER_ACTIONS = ("retry_step", "skip_step", "cancel_order", "use_address")
 INTERCEPT_ACTIONS = ("retry_step", "skip_step")
@@ -146,7 +147,7 @@ class OrderLifecycle:
         """Leave a step until a person has decided; the order is flagged in its turn."""
         self._blocked.add(step)
         reason = f"{who} (`{step}`): {error.__cause__ or error}"
-        self._unflagged.append(m.Attention(reason=reason, actions=actions, step=step))
+        self._unflagged.append(m.Attention(reason=reason, actions=actions, step=step, said_id=_said_id(error)))
 
     async def _flag(self) -> None:
         stuck = m.Stuck(order=self._order, attention=self._unflagged.pop(0))
@@ -360,7 +361,7 @@ class OrderLifecycle:
     async def _ask(self, step: m.CarrierStep) -> None:
         verb = CARRIER_VERBS[step.kind]
         profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
-        summary, before = f"{step.kind} {step.shipment_no}", self._shows
+        summary, before = f"{step.kind} {escaped(step.shipment_no)}", self._shows
         try:
             work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profile)
             self._take_up(work, before)
@@ -476,6 +477,12 @@ def _check_act(act: m.OperatorAct) -> None:
 def _erp_step(step: m.ErpStep) -> str:
     """Name a message as operators do."""
     return f"erp/{step.number}"
+
+
+def _said_id(error: BaseException) -> str | None:
+    """Return the id of what a partner said, where a step failed since it did not do what was asked."""
+    details = error.__cause__.details if isinstance(error.__cause__, ApplicationError) else ()
+    return details[0].get("said_id") if details and isinstance(details[0], dict) else None
 
 
 def _is_final(error: FailureError) -> bool:

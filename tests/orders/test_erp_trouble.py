@@ -67,9 +67,9 @@ async def test_a_refusal_needs_a_person_and_says_what_is_stuck_why_and_what_unst
     attention = await hub.until_attention("SO-1")
 
     assert attention["step"] == "erp/1"
-    assert "No open posting period." in attention["reason"]
+    assert "posting period for this time isn't open" in attention["reason"]
     assert set(attention["actions"]) >= {"retry_step", "skip_step", "resend_to_erp"}
-    assert "No open posting period." in await hub.details("SO-1")
+    assert "posting period for this time isn't open" in await hub.details("SO-1")
     picked = await hub.pick("SO-1", {1: ("MUG", 10)})
     assert picked.state == "accepted", "the warehouse does not wait for it"
 

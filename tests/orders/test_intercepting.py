@@ -137,7 +137,7 @@ async def test_a_carrier_that_does_not_understand_us_has_not_said_no_and_a_perso
 
     assert (asked.status_code, answers(asked)) == (202, [("asked", None)])
     assert attention["step"].startswith("intercept/")
-    assert "reference is too odd" in attention["reason"]
+    assert "breaks its contract" in attention["reason"]
     assert attention["actions"] == ["retry_step", "skip_step"], "it has left: no cancel or other address reaches it"
     assert not (await order.view())["needs_attention"]
     assert await said_of(order) == [f"sandbox is asked to send {number} back: accepted"]

@@ -174,6 +174,6 @@ def test_a_traceback_for_machines_shows_no_variables_of_its_frames() -> None:
 
     with pytest.raises(RuntimeError) as failed:
         fail(f"Bearer {GOOD}")
-    told = logs._TRACEBACKS(None, "error", {"event": "http.failed", "exc_info": failed.value})
-    assert told["exception"]
+    told = logs.as_data((RuntimeError, failed.value, failed.tb))
+    assert told
     assert GOOD not in str(told)

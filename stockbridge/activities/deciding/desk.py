@@ -89,11 +89,18 @@ async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId
 
 
 async def ask_for_a_person(
-    connection: AsyncConnection, order: OrderId, reason: str, actions: tuple[str, ...], step: str
+    connection: AsyncConnection,
+    order: OrderId,
+    reason: str,
+    actions: tuple[str, ...],
+    step: str,
+    said_id: str | None = None,
 ) -> None:
-    """Flag an order: what is stuck, why, and which named actions unstick it."""
+    """Flag an order: what is stuck, why, and which named actions unstick it; and the id of what a partner said."""
     now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
     attention = attention_row(reason, actions, step, now.isoformat())
+    if said_id is not None:
+        attention["said_id"] = said_id
     await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)
 
 
