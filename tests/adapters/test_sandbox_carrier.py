@@ -163,7 +163,7 @@ async def test_a_refused_booking_names_the_field_in_our_words(server: Scripted, 
     fault = Fault("/ship_to/country", "carrier_unknown_country", refusal.value.detail)
     assert (refusal.value.code, refusal.value.status) == ("carrier_unknown_country", 422)
     assert refusal.value.faults == (fault,)
-    assert refusal.value.said == "unknown_country: XX is no country. (ship_to.country_code)"
+    assert refusal.value.said == "XX is no country."
 
 
 @pytest.mark.parametrize("field", ["ship_to.Ida Holm", "Ida Holm", "ship_to.99999", "", "."])
@@ -175,6 +175,7 @@ async def test_a_field_that_we_never_sent_is_the_carriers_to_say(
         await carrier.book(REQUEST)
     assert (refusal.value.code, refusal.value.faults) == ("carrier_refused", ())
     assert "Ida Holm" not in str(refusal.value.as_json())
+    assert refusal.value.said == f"Ida Holm: No Ida Holm.{f' ({field})' if field else ''}"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ async def test_a_void_of_what_is_under_way_is_refused_as_already_shipped(
     with pytest.raises(Rejected) as refusal:
         await carrier.void("SHP-1")
     assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
-    assert refusal.value.said == "already_shipped: On its way."
+    assert refusal.value.said == "On its way."
 
 
 @pytest.mark.parametrize("body", [VOIDED | {"status": "booked"}, VOIDED | {"shipment_id": "SHP-2"}, {}, [], "ok"])
@@ -289,7 +290,7 @@ async def test_an_intercept_that_comes_too_late_is_rejected(server: Scripted, ca
     with pytest.raises(Rejected) as refusal:
         await carrier.intercept("SBX1", "acme/SO-1/1")
     assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
-    assert refusal.value.said == "too_late: In the van."
+    assert refusal.value.said == "In the van."
 
 
 @pytest.mark.parametrize("body", [PROMISED | {"status": "noted"}, PROMISED | {"tracking_number": "SBX2"}, {}, "ok"])

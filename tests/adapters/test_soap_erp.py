@@ -200,7 +200,7 @@ async def test_a_result_code_in_an_http_200_refuses_a_message(
     with pytest.raises(Rejected, match="doesn't know the order") as refusal:
         await tell(erp, MESSAGES[kind])
     assert (refusal.value.code, refusal.value.status) == ("erp_unknown_order", 422)
-    assert refusal.value.said == "40: No such order."
+    assert refusal.value.said == "No such order."
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ async def refused_by_the_erp(hub: Hub, partners: Partners) -> None:
 async def test_a_stuck_order_is_found_by_filter_retried_by_name_and_goes_on(hub: Hub, partners: Partners) -> None:
     await refused_by_the_erp(hub, partners)
     details = await hub.details("SO-1")
-    assert "No open period." in details
+    assert "posting period for this time isn't open" in details
     assert "`retry_step`" in details
     await partners.behave()
 

@@ -276,7 +276,7 @@ def _check(answer: Answer) -> None:
 
 
 def _refusal(answer: Answer, error: payloads.ErrorDetail) -> StockbridgeError | Unreadable:
-    said = " ".join(filter(None, (f"{error.code}:", error.message, error.field and f"({error.field})")))
+    said = _said(error)
     if error.code in NOTHING_DONE:
         return Unavailable(f"The carrier did nothing ({error.code}){answer.retry_after}.", said=said)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -285,6 +285,14 @@ def _refusal(answer: Answer, error: payloads.ErrorDetail) -> StockbridgeError | 
     path = (error.field or "").split(".")
     faults = [Fault(_pointer(path), code, detail)] if all(map(_is_ours, path)) else []
     return Rejected(code, detail, faults, 409 if answer.status == HTTPStatus.CONFLICT else 422, said=said)
+
+
+def _said(error: payloads.ErrorDetail) -> str:
+    """Return what the carrier said, with what of its code and field has no words of ours."""
+    known = error.message and (error.code in CODES or error.code in NOTHING_DONE)
+    words = error.message if known else f"{error.code}: {error.message}"
+    field = error.field or ""
+    return words if all(map(_is_ours, field.split("."))) or not field else f"{words} ({field})"
 
 
 def _is_ours(part: str) -> bool:

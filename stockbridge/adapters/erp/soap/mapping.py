@@ -250,7 +250,8 @@ def _document_no(holder: Mapping[str, Any]) -> str:
 
 def _rejected(code: str, text: str) -> Rejected:
     ours, words = CODES.get(code, REFUSED)
-    return Rejected(ours, words, said=f"{code}: {text.strip()}")
+    text = text.strip()
+    return Rejected(ours, words, said=text if text and code in CODES else f"{code}: {text}")
 
 
 def _business_fault(detail: etree._Element | None) -> tuple[str, str] | None:
