@@ -8,6 +8,7 @@ import json
 import sys
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from .scripted import Behavior, Heard, Scripted, answer, scripted
 
 MIB = 1024 * 1024
 MOST_GROWN_MIB = 64
+LONGEST_S = 300
+"""Far more than all of it takes: without an end to calls, some of it takes for ever."""
 
 ZEROS = bytes(32 * MIB)
 GZIP = gzip.compress(ZEROS, 9)
@@ -134,7 +137,12 @@ async def test_no_partner_can_fill_our_memory_or_keep_us_waiting(server: Scripte
         *(sys.executable, str(script), server.url, *ATTACKS),
         stdout=asyncio.subprocess.PIPE,
     )
-    output, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            output, _ = await process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
 
     told = [json.loads(line) for line in output.splitlines()]
     assert process.returncode == 0
