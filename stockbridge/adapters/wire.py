@@ -8,6 +8,7 @@ error's own words are ours, and the partner's go with it as `said`.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
@@ -203,7 +204,7 @@ def tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def storable_json(body: bytes) -> bytes:
+def storable_json(body: bytes | bytearray) -> bytes | bytearray:
     """Mark halves of characters in JSON: no text that is kept can hold one, and no parser reads one."""
     return _ESCAPES.sub(_marked, body) if b"\\u" in body else body
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.domain import characters
 from stockbridge.driver import Query
 
 LONGEST: Final = 4000
@@ -52,7 +53,7 @@ class PartnerWords:
 
 def storable(words: str) -> str:
     """Return words as PostgreSQL can keep them, and no more of them than anybody reads."""
-    return words[:LONGEST].replace("\x00", "\ufffd").encode(errors="replace").decode()
+    return characters.storable(words[:LONGEST])
 
 
 async def keep(connection: AsyncConnection, asked: Asked, code: str, words: str) -> UUID:
