@@ -9,12 +9,13 @@ from pathlib import Path
 
 import uvloop
 
-from bench import growth, ledger
+from bench import door, growth, ledger
 from bench.processes import two_processes
 from bench.report import Report
 from stockbridge.runtime.services import backing_services
 
 RESULT = Path("build/bench.json")
+PARTS = ("ledger", "growth", "orders", "door")
 
 
 async def main(parts: list[str], seconds: float, entries: int) -> None:
@@ -29,13 +30,17 @@ async def main(parts: list[str], seconds: float, entries: int) -> None:
             await growth.run(report, Path(folder), entries, seconds)
     if "orders" in parts and importlib.util.find_spec("bench.orders"):
         await importlib.import_module("bench.orders").run(report)
+    if "door" in parts:
+        await door.run(report)
     report.show()
     report.write(RESULT)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["ledger", "growth", "orders"], help="ledger, growth, orders")
+    parser.add_argument(
+        "parts", nargs="*", default=["ledger", "growth", "orders", "door"], help="ledger, growth, orders, door"
+    )
     parser.add_argument("--seconds", type=float, default=ledger.SECONDS, help="how long each load lasts")
     parser.add_argument("--entries", type=int, default=growth.ENTRIES, help="of the ledger that `growth` loads")
     given = parser.parse_args()

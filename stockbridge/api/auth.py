@@ -14,13 +14,10 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from stockbridge.api.json_bodies import read_json
-from stockbridge.api.odd_names import odd_names
 from stockbridge.api.queries import KnownParameters
+from stockbridge.api.said import SaidRequest, shape_of
 from stockbridge.api.services import ApiServices
 from stockbridge.domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
 from stockbridge.domain.characters import keeping
@@ -139,24 +136,6 @@ def _unauthorized(detail: str) -> Rejected:
     return Rejected("unauthorized", detail, status=HTTPStatus.UNAUTHORIZED)
 
 
-class Read(Request):
-    """A request whose body is read once, in front of all else that looks at it: `told` is what it says."""
-
-    told: Any = None
-
-    async def read(self) -> None:
-        """Read the body. Raises `Rejected`: `malformed`, or `duplicate_key`."""
-        try:
-            body = await self.body()
-        except ClientDisconnect as error:
-            raise HTTPException(HTTPStatus.BAD_REQUEST) from error
-        self.told = read_json(body) if body else None
-
-    async def json(self) -> Any:
-        """Return what the body says."""
-        return self.told
-
-
 class Door(APIRoute):
     """A route behind the door: who speaks is known, and the body is JSON, before a byte of the body is read.
 
@@ -169,6 +148,7 @@ class Door(APIRoute):
         """Return the route's handler with the checks in front of it."""
         handle = super().get_route_handler()
         parameters = KnownParameters(self.dependant)
+        shape = shape_of(self.body_field.field_info.annotation) if self.body_field else None
 
         async def checked(request: Request) -> Response:
             authenticator = cast("Authenticator", request.app.state.authenticator)
@@ -178,11 +158,11 @@ class Door(APIRoute):
             _check_scope(caller, for_administrators=self.for_administrators)
             _check_content_type(request)
             parameters.check(request)
-            read = Read(request.scope, request.receive)
+            said = SaidRequest(request, shape)
             if self.body_field is not None:
-                await read.read()
-            with keeping(await _kept_names(read, caller.tenant)):
-                return await handle(read)
+                await said.read()
+            with keeping(await _kept_names(said, caller.tenant)):
+                return await handle(said)
 
         return checked
 
@@ -203,14 +183,13 @@ def _check_scope(caller: ApiKey, *, for_administrators: bool) -> None:
     raise Rejected("wrong_scope", detail, status=HTTPStatus.FORBIDDEN)
 
 
-async def _kept_names(request: Read, tenant: str) -> Collection[str]:
+async def _kept_names(request: SaidRequest, tenant: str) -> Collection[str]:
     """Return the names of goods that are taken as they are told: they are stored just so."""
-    names = odd_names(request.query_params, request.told)
-    if not names:
+    if not request.odd_names:
         return ()
     services = cast("ApiServices", request.app.state.services)
     async with services.reading() as connection:
-        return await stored_names(connection, tenant, names)
+        return await stored_names(connection, tenant, request.odd_names)
 
 
 def _check_content_type(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -16,7 +17,7 @@ from stockbridge.api.auth import BEARER, Caller, Door, actor_of
 from stockbridge.api.deciding import WAIT_S, Command, Decided, Patience, decide
 from stockbridge.api.described import same_again
 from stockbridge.api.finding import FoundOrder, NamedOrder, OrderAt
-from stockbridge.api.kits import component_to_cancel
+from stockbridge.api.kits import component_to_cancel, told_of
 from stockbridge.api.notices import Notice, notices_of
 from stockbridge.api.paging import Utc
 from stockbridge.api.problems import not_found
@@ -231,8 +232,9 @@ async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part)
     parts = list(part.parts("lines"))
     lines = await order.lines(connection)
     known = await read_known(connection, order.tenant, lines, parts)
+    told = await told_of(connection, order)
     resolved = [
-        await component_to_cancel(connection, order, lines, faults, line)
+        await component_to_cancel(connection, order, told, lines, faults, line)
         or resolve_line(faults, line, known, lambda line: line.unshipped)
         for line in parts
     ]
@@ -307,9 +309,10 @@ async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -
     boxes = list(part.parts("parcels"))
     lines = await order.lines(connection) if boxes else []
     known = await read_known(connection, order.tenant, lines, ())
-    resolved = [
-        [named_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")] for box in boxes
-    ]
+    resolved = []
+    for box in boxes:
+        resolved.append([named_line(faults, line, known, lambda line: line.reserved) for line in box.parts("lines")])
+        await asyncio.sleep(0)  # there may be as many lines as in fifty orders: others have their turn between boxes
     taken_by = await order_reads.order_of_shipment(connection, order.tenant, part.get("shipment_no") or "")
     if taken_by not in {None, order.order_ref}:
         raise Conflict(f"Shipment number {part.get('shipment_no')} is taken by another order.")

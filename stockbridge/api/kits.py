@@ -43,13 +43,17 @@ async def kit_factors(connection: AsyncConnection, tenant: str, order_ref: str) 
 
 
 async def component_to_cancel(
-    connection: AsyncConnection, order: FoundOrder, lines: Collection[OrderLine], faults: Faults, part: Part
+    connection: AsyncConnection,
+    order: FoundOrder,
+    told: Told,
+    lines: Collection[OrderLine],
+    faults: Faults,
+    part: Part,
 ) -> dict[str, Any] | None:
     """Return what cancelling a kit's line means of the component of which most is left: the others follow it.
 
     None where the line is not of a kit.
     """
-    told = await _told(connection, order)
     kit = next((kit for kit in told.get("kits") or () if kit["line_no"] == part.get("line_no")), None)
     components = _components(told, lines, kit["line_no"]) if kit else []
     if kit is None or not components:
@@ -62,7 +66,8 @@ async def component_to_cancel(
     return {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": quantity}
 
 
-async def _told(connection: AsyncConnection, order: FoundOrder) -> Told:
+async def told_of(connection: AsyncConnection, order: FoundOrder) -> Told:
+    """Return what an order's latest revision says."""
     if order.row is None:
         return order.push.payload if order.push else {}
     return (await order_reads.contents(connection, order.tenant, [order.order_ref])).get(order.order_ref, {})

@@ -22,7 +22,8 @@ from stockbridge.domain.errors import Fault, OutcomeUnknown, Rejected, Stockbrid
 from stockbridge.driver import outage_of
 
 RETRY_AFTER_S: Final = 1
-MOST_FAULTS: Final = 1000
+MOST_FAULTS: Final = 100
+"""As many faults are told of a request, however many there are."""
 
 _SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP", "gtin": "GTIN"}
 _OF_STATUS: Final = {
@@ -100,15 +101,26 @@ def not_found(what: str) -> Rejected:
     return Rejected("not_found", f"There is no {what}.", status=HTTPStatus.NOT_FOUND)
 
 
-def refusal(faults: Sequence[Fault]) -> Rejected:
-    """Refuse a request for all that is wrong with it. Several kinds of faults together are `invalid_request`."""
+def refusal(faults: Sequence[Fault], *, more: bool = False) -> Rejected:
+    """Refuse a request for all that is wrong with it. Several kinds of faults together are `invalid_request`.
+
+    With `more`, it was not looked at any further: so much was wrong.
+    """
     codes = {fault.code for fault in faults}
     code = codes.pop() if len(codes) == 1 else "invalid_request"
     if len(faults) == 1:
         detail = _in_words(faults[0])
     else:
-        detail = f"{len(faults)} things are wrong with the request; the first: {_in_words(faults[0])}"
-    return Rejected(code, detail, faults)
+        detail = f"{_how_many(len(faults), more=more)}; the first: {_in_words(faults[0])}"
+    return Rejected(code, detail, faults[:MOST_FAULTS])
+
+
+def _how_many(faults: int, *, more: bool) -> str:
+    """Say how many things are wrong, and how many of them are told if not all are."""
+    if more:
+        return f"At least {faults} things are wrong with the request"
+    told = "" if faults <= MOST_FAULTS else f", of which {MOST_FAULTS} are told"
+    return f"{faults} things are wrong with the request{told}"
 
 
 def _in_words(fault: Fault) -> str:

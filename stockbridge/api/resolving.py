@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stockbridge.api.problems import MOST_FAULTS, refusal
 from stockbridge.api.said import Part
 from stockbridge.api.times import told_time
 from stockbridge.domain.allocation import ExpiredStock
@@ -29,8 +32,10 @@ class Faults:
     found: list[Fault] = field(default_factory=list)
 
     def add(self, part: Part, name: str, code: str, detail: str) -> None:
-        """Note what is wrong with a field."""
+        """Note what is wrong with a field. Raises `Rejected` once more is wrong than is told: no more is looked at."""
         self.found.append(part.fault(name, code, detail))
+        if len(self.found) > MOST_FAULTS:
+            raise refusal(self.found, more=True)
 
     def base_units(
         self,
@@ -269,18 +274,31 @@ class Known:
 
     def line(self, line_no: int, rank: Rank) -> OrderLine | None:
         """Return a line by its number."""
-        found = [line for line in self.lines if line.line_no == line_no]
-        return max(found, key=lambda line: (rank(line) > 0, line.ordered > 0), default=None)
+        return max(self._by_number.get(line_no, ()), key=lambda line: (rank(line) > 0, line.ordered > 0), default=None)
 
     def missing(self, faults: Faults, part: Part) -> None:
         """Note that a line is not there, or is a kit's, of which only the components are."""
         line_no = part.get("line_no")
-        components = sorted({str(line.line_no) for line in self.lines if main_line_of(line.line_no) == line_no})
+        components = sorted(self._components.get(line_no, ()))
         if components:
             detail = f"Line {line_no} is of a kit: name its components, {', '.join(components)}"
             faults.add(part, "line_no", "kit_line", detail)
         else:
             faults.add(part, "line_no", "unknown_line", f"The order has no line {line_no}")
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, list[OrderLine]]:
+        found: dict[int, list[OrderLine]] = defaultdict(list)
+        for line in self.lines:
+            found[line.line_no].append(line)
+        return found
+
+    @cached_property
+    def _components(self) -> Mapping[int | None, set[str]]:
+        found: dict[int | None, set[str]] = defaultdict(set)
+        for line in self.lines:
+            found[main_line_of(line.line_no)].add(str(line.line_no))
+        return found
 
 
 async def read_known(

@@ -6,18 +6,24 @@ Checks read the parts that are readable, and settle for the whole at the end.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
-from typing import Any, Final, Generic, TypeVar, get_args
+from http import HTTPStatus
+from typing import Any, Final, Generic, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 
-from stockbridge.api.problems import code_of, pointer, refusal, words_of
+from stockbridge.api.odd_names import odd_names
+from stockbridge.api.problems import MOST_FAULTS, code_of, pointer, refusal, words_of
+from stockbridge.api.reading import off_the_loop, parsed, validator_of
 from stockbridge.domain.characters import Everything, keeping, meant_by, watching
-from stockbridge.domain.errors import Fault
+from stockbridge.domain.errors import Fault, Rejected
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -27,12 +33,37 @@ NEWLY_REFUSED: Final = frozenset({"blank", "forbidden_character"})
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """What of a body is out of shape: the places themselves, and these with all that they are in."""
+
+    itself: frozenset[str] = frozenset()
+    somewhere_in: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, faults: Iterable[Fault]) -> Self:
+        """Sort out where the faults are."""
+        places = frozenset(fault.pointer for fault in faults)
+        return cls(places, _with_all_above(places))
+
+
+def _with_all_above(places: Iterable[str]) -> frozenset[str]:
+    """Return places, and all that they are in."""
+    found: set[str] = set()
+    for place in places:
+        at = place
+        while at not in found:
+            found.add(at)
+            at = at.rpartition("/")[0]
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
 class Part:
     """An object in a body, some of whose fields may not be readable."""
 
     fields: dict[str, Any]
     pointer: str
-    unreadable: frozenset[str]
+    unreadable: Unreadable
 
     def get(self, name: str) -> Any:
         """Return a field as it was sent, names of goods as they are meant; None where it can't be read."""
@@ -43,8 +74,7 @@ class Part:
 
     def readable(self, name: str) -> bool:
         """Say whether a field, with all that is in it, is in shape."""
-        at = self.at(name)
-        return not any(fault == at or fault.startswith(f"{at}/") for fault in self.unreadable)
+        return self.at(name) not in self.unreadable.somewhere_in
 
     def at(self, name: str) -> str:
         """Point at a field."""
@@ -56,8 +86,8 @@ class Part:
         return Part(inside if isinstance(inside, dict) else {}, self.at(name), self.unreadable)
 
     def parts(self, name: str) -> Iterator[Part]:
-        """Yield the objects of a list inside, passing what are none."""
-        inside = self.fields.get(name)
+        """Yield the objects of a list inside, passing what are none; nothing of a list that is out of shape itself."""
+        inside = None if self.at(name) in self.unreadable.itself else self.fields.get(name)
         for index, item in enumerate(inside if isinstance(inside, list) else ()):
             if isinstance(item, dict):
                 yield Part(item, f"{self.at(name)}/{index}", self.unreadable)
@@ -107,31 +137,85 @@ class Said(Generic[Body]):
         return self.body
 
     @classmethod
-    def read(cls, raw: Any, validate: ValidatorFunctionWrapHandler) -> Said[Body]:
-        """Read what was sent, keeping what is wrong with it."""
+    def read(cls, shape: type[Body], raw: Any) -> Said[Body]:
+        """Read what was sent, keeping what is wrong with it. Raises `Rejected` where that is more than is told."""
         body = None
         faults: tuple[Fault, ...] = ()
+        too_many = False
         with watching() as naming:
             try:
-                body = validate(raw)
+                body = validator_of(shape).validate_python(raw)
             except ValidationError as error:
                 faults = tuple(_faults(raw, error.errors(include_url=False, include_input=False)))
+                too_many = error.error_count() > MOST_FAULTS
         differs = naming.changed or any(fault.code in NEWLY_REFUSED for fault in faults)
-        unreadable = frozenset(fault.pointer for fault in faults)
-        part = Part(raw if isinstance(raw, dict) else {}, "", unreadable)
-        return cls(body, part, faults, _as_before(raw, validate) if differs else None)
+        before = _as_before(shape, raw) if differs else None
+        if too_many and before is None:
+            raise refusal(faults, more=True)
+        return cls(body, Part(raw if isinstance(raw, dict) else {}, "", Unreadable.by(faults)), faults, before)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         (shape,) = get_args(source)
-        return core_schema.no_info_wrap_validator_function(cls.read, handler.generate_schema(shape))
+        # The shape's own schema is what is documented; what is read is checked by a bounded one.
+        return core_schema.no_info_wrap_validator_function(partial(_as_read, shape), handler.generate_schema(shape))
 
 
-def _as_before(raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+def _as_read(shape: type[Body], raw: Any, _validate: ValidatorFunctionWrapHandler) -> Said[Body]:
+    """Return a body, or raise its refusal, as it was read off the loop; read it now if it was not."""
+    if isinstance(raw, Rejected):
+        raise raw
+    return cast("Said[Body]", raw) if isinstance(raw, Said) else Said.read(shape, raw)
+
+
+class SaidRequest(Request):
+    """A request whose body is read once, in front of all that looks at it, and where that holds up nobody else.
+
+    `told` is what it says; `odd_names` are the names of goods in it and in the address that are not in their one form.
+    """
+
+    def __init__(self, request: Request, shape: type[BaseModel] | None) -> None:
+        super().__init__(request.scope, request.receive)
+        self._shape = shape
+        self.told: Any = None
+        self.odd_names = odd_names(self.query_params, None)
+
+    async def read(self) -> None:
+        """Read the body as JSON. Raises `Rejected`: `malformed`, `duplicate_key`, `too_many_values`."""
+        try:
+            body = await self.body()
+        except ClientDisconnect as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST) from error
+        if body:
+            self.told, self.odd_names = await off_the_loop(self._parse, body)
+
+    def _parse(self, body: bytes) -> tuple[Any, Collection[str]]:
+        told = parsed(body)
+        return told, odd_names(self.query_params, told)
+
+    async def json(self) -> Any:
+        """Return the body as it was said, in the route's shape if it has one."""
+        return self.told if self._shape is None else await off_the_loop(self._in_shape, await self.body())
+
+    def _in_shape(self, _body: bytes) -> Any:
+        """Return the body in its shape. FastAPI takes no refusal here, so it is returned."""
+        assert self._shape is not None
+        try:
+            return Said.read(self._shape, self.told)
+        except Rejected as refused:
+            return refused
+
+
+def shape_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the shape of a body that is said to a route."""
+    return get_args(annotation)[0] if get_origin(annotation) is Said else None
+
+
+def _as_before(shape: type[Body], raw: Any) -> Body | None:
     """Read what was sent as it was read before names had one form; None where it was refused then, too."""
     with keeping(Everything()):
         try:
-            return validate(raw)
+            return cast("Body", validator_of(shape).validate_python(raw))
         except ValidationError:
             return None
 
@@ -144,8 +228,9 @@ def _faults(raw: Any, errors: Sequence[ErrorDetails]) -> Iterator[Fault]:
     found: dict[str, ErrorDetails] = {}
     for details in errors:
         found.setdefault(pointer(_path(raw, details["loc"])), details)
+    around = _with_all_above(at.rpartition("/")[0] for at in found)
     for at, details in found.items():
-        if not (details["type"] == "too_short" and any(other.startswith(f"{at}/") for other in found)):
+        if not (details["type"] == "too_short" and at in around):
             yield Fault(at, code_of(details["type"]), words_of(details, _told(raw, details["loc"])))
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
@@ -52,7 +53,11 @@ class InboundOrder:
 
     def line(self, line_no: int) -> InboundLine | None:
         """Return a line by its number, unless it is expected no more and nothing of it has arrived."""
-        return next((x for x in self.lines if x.line_no == line_no and (x.expected or x.received)), None)
+        return self._by_number.get(line_no)
+
+    @cached_property
+    def _by_number(self) -> dict[int, InboundLine]:
+        return {x.line_no: x for x in reversed(self.lines) if x.expected or x.received}
 
 
 async def add(
