@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -49,11 +50,10 @@ DRAIN: Final = timedelta(seconds=10)
 
 async def serve_api(settings: Settings) -> None:
     """Serve the HTTP API."""
-    import uvicorn
-
     from stockbridge.api.app import create_app
     from stockbridge.api.services import ApiServices
     from stockbridge.runtime.bootstrapping import make_known
+    from stockbridge.runtime.connections import Connections
 
     logs.configure(settings)
     engine = clients.engine_of(settings, settings.answering)
@@ -77,10 +77,11 @@ async def serve_api(settings: Settings) -> None:
                 well_known_keys=settings.well_known_keys,
             )
         )
-        config = uvicorn.Config(
-            app, host=settings.api_host, port=settings.api_port, log_config=None, access_log=False, lifespan="on"
-        )
-        await _serve(uvicorn.Server(config))
+        gc.collect()
+        gc.freeze()  # what is there for good need not be looked at whenever garbage is collected
+        connections = Connections(settings.connection_limits, app.state.registry)
+        async with connections.served(app, settings.api_host, settings.api_port) as server:
+            await _serve(server)
     finally:
         await ledger.drain()
         await carrier.aclose()

@@ -18,6 +18,7 @@ from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import Window
 from stockbridge.driver import Patience
 from stockbridge.ledger.signing import key_bytes
+from stockbridge.runtime.connection_limits import Limits
 from stockbridge.runtime.errors import SettingMissingError, StartupError
 
 _SCHEMES = ("postgresql://", "postgres://")
@@ -129,6 +130,20 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on")
     api_port: int = Field(default=8900, ge=1, le=65_535, description="Port that the API listens on")
     body_limit_bytes: int = Field(default=1_048_576, ge=1024, description="Longest request body taken, in bytes")
+    connections: int = Field(default=1000, ge=1, le=100_000, description="Most connections to the API at once")
+    head_limit_bytes: int = Field(
+        default=32 * 1024, ge=1024, le=1_048_576, description="Longest head of a request taken, in bytes"
+    )
+    head_time_s: float = Field(default=10, gt=0, description="How long the head of a request may take, in seconds")
+    body_time_s: float = Field(
+        default=30, gt=0, description="How long a body, or the taking of an answer, may be slower than the rate"
+    )
+    body_bytes_per_second: int = Field(
+        default=8 * 1024, ge=1, description="How fast a body must come, or an answer be taken, that takes longer"
+    )
+    idle_time_s: float = Field(
+        default=60, gt=0, description="How long a connection is kept without a request, in seconds"
+    )
     worker_queues: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("orders", "stock", "erp", "carriers"),
         description="What a worker works on, separated by commas: orders, stock, erp, carriers",
@@ -301,6 +316,18 @@ class Settings(BaseSettings):
     def working(self) -> Patience:
         """How long worker and relay let it take: nobody waits on the telephone."""
         return Patience(self.report_timeout_s, self.lock_timeout_s, self.idle_transaction_timeout_s)
+
+    @property
+    def connection_limits(self) -> Limits:
+        """What connections to the API may cost."""
+        return Limits(
+            connections=self.connections,
+            head_bytes=self.head_limit_bytes,
+            head_s=self.head_time_s,
+            body_s=self.body_time_s,
+            body_rate=self.body_bytes_per_second,
+            idle_s=self.idle_time_s,
+        )
 
     @property
     def database_sqlalchemy_url(self) -> str:

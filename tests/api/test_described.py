@@ -33,6 +33,7 @@ POSITIONS = {
     "_stray_parameter": 0,
 }
 AT_THE_DOOR = {"add": 2}
+BEFORE_THE_DOOR = {"_refuse": 1}
 # Raised by a carrier's adapter, and told at the door.
 CALLBACKS = {"invalid_signature", "stale_signature", "malformed"}
 
@@ -59,6 +60,7 @@ def used_codes() -> set[str]:
     for area in AREAS:
         for path in (PACKAGE / area).rglob("*.py"):
             found |= set(codes_in(path, POSITIONS | AT_THE_DOOR if area == "api" else POSITIONS))
+    found |= set(codes_in(PACKAGE / "runtime" / "connections.py", BEFORE_THE_DOOR))
     found |= {code for code, _ in problems._OF_STATUS.values()}
     found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
     return found - {"code"}
