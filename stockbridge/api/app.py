@@ -45,6 +45,7 @@ from stockbridge.api.limits import BodyLimit
 from stockbridge.api.methods import Methods
 from stockbridge.api.observing import Observed, RequestMetrics
 from stockbridge.api.problems import Problem
+from stockbridge.api.rates import AddressLimit, Pace
 from stockbridge.api.services import ApiServices
 
 _ABOUT = """
@@ -63,12 +64,14 @@ def create_app(services: ApiServices) -> FastAPI:
     registry = CollectorRegistry()
     app.state.services = services
     app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
+    app.state.pace = Pace(services.rates, app.state.authenticator)
     app.state.registry = registry
     app.state.writing = health.WriteProbe(services.engine)
     app.state.waiting = health.WaitingMetrics(registry)
     problems.install(app)
     app.add_middleware(Methods, described=app)
     app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
+    app.add_middleware(AddressLimit, rates=services.rates)
     app.add_middleware(Observed, metrics=RequestMetrics(registry))
     app.add_middleware(AnswerHeaders)
     return app
@@ -81,7 +84,15 @@ def described() -> dict[str, Any]:
 
 def _addresses() -> FastAPI:
     """Make the application with nothing behind its addresses."""
-    app = _Door(title="Stockbridge", version="1", description=_ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
+    app = _Door(
+        title="Stockbridge",
+        version="1",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # whither to is what the Host header says, which anybody writes
+        lifespan=_life,
+    )
     # The inbound orders come before the orders: their address would else be an order's number.
     for area in (
         health,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Final, cast
+from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
 import structlog
 from fastapi import Depends, Request
@@ -136,6 +136,14 @@ def _unauthorized(detail: str) -> Rejected:
     return Rejected("unauthorized", detail, status=HTTPStatus.UNAUTHORIZED)
 
 
+class LetsIn(Protocol):
+    """Says who speaks, and whether he may now (`api/rates.py`)."""
+
+    async def caller(self, request: Request) -> ApiKey:
+        """Return who speaks. Raises `Rejected`."""
+        ...
+
+
 class Door(APIRoute):
     """A route behind the door: who speaks is known, and the body is JSON, before a byte of the body is read.
 
@@ -151,8 +159,7 @@ class Door(APIRoute):
         shape = shape_of(self.body_field.field_info.annotation) if self.body_field else None
 
         async def checked(request: Request) -> Response:
-            authenticator = cast("Authenticator", request.app.state.authenticator)
-            caller = await authenticator.caller(request.headers.get("authorization"))
+            caller = await cast("LetsIn", request.app.state.pace).caller(request)
             request.state.caller = caller
             structlog.contextvars.bind_contextvars(tenant=caller.tenant, key_name=caller.name)
             _check_scope(caller, for_administrators=self.for_administrators)

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from stockbridge.domain.characters import named
@@ -94,6 +95,15 @@ class TooManyCommandsError(Rejected):
 
     def __init__(self, detail: str) -> None:
         super().__init__("too_many_commands", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class TooManyRequestsError(Rejected):
+    """Whoever asks has asked too often; he may again after so many seconds."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        detail = f"Too many requests. Try again after {retry_after_s} s."
+        super().__init__("too_many_requests", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
+        self.retry_after_s = retry_after_s
 
 
 def not_found(what: str) -> Rejected:
@@ -202,7 +212,10 @@ def request_id_of(request: Request) -> str:
 def of_error(request: Request, error: Exception) -> Response:
     """Answer with what an error is to the caller. Only our own bugs and surprises are logged with their traceback."""
     if isinstance(error, Rejected):
-        return problem(request, error.code, error.status, error.detail, error.faults)
+        again = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequestsError) else {}
+        return problem(request, error.code, error.status, error.detail, error.faults, again)
+    if isinstance(error, ClientDisconnect):
+        return problem(request, "malformed", HTTPStatus.BAD_REQUEST, "The body ended too early.")
     if isinstance(error, Unavailable | OutcomeUnknown) or outage_of(error):
         log.warning("http.unavailable", error=str(error))
         return _unavailable(request, error)

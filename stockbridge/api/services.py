@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stockbridge.activities.messages import CommandAnswer
 from stockbridge.adapters.carriers.port import CarrierPort
+from stockbridge.api.rates import Rates
 from stockbridge.domain.lot_numbers import LotPattern
 from stockbridge.domain.window import USUAL, Window
 from stockbridge.driver import alone, with_more_time
@@ -56,6 +57,7 @@ class ApiServices:
     window: Window = USUAL
     lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
     well_known_keys: bool = False
+    rates: Rates = field(default_factory=Rates)
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""

@@ -51,6 +51,7 @@ DRAIN: Final = timedelta(seconds=10)
 async def serve_api(settings: Settings) -> None:
     """Serve the HTTP API."""
     from stockbridge.api.app import create_app
+    from stockbridge.api.rates import Rates
     from stockbridge.api.services import ApiServices
     from stockbridge.runtime.bootstrapping import make_known
     from stockbridge.runtime.connections import Connections
@@ -73,6 +74,11 @@ async def serve_api(settings: Settings) -> None:
                 body_limit_bytes=settings.body_limit_bytes,
                 report_timeout_s=settings.report_timeout_s,
                 window=settings.window,
+                rates=Rates(
+                    key_per_s=settings.key_requests_per_second,
+                    address_per_s=settings.address_requests_per_second,
+                    wrong_keys_per_minute=settings.wrong_keys_per_minute,
+                ),
                 lot_patterns={numbering.tenant: numbering.pattern for numbering in settings.lot_patterns},
                 well_known_keys=settings.well_known_keys,
             )

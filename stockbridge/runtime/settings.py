@@ -144,6 +144,15 @@ class Settings(BaseSettings):
     idle_time_s: float = Field(
         default=60, gt=0, description="How long a connection is kept without a request, in seconds"
     )
+    key_requests_per_second: float = Field(
+        default=1000, ge=0, description="Most requests of a key, by the mean of 10 s; 0 is no limit"
+    )
+    address_requests_per_second: float = Field(
+        default=2000, ge=0, description="Most requests from an address, by the mean of 10 s; 0 is no limit"
+    )
+    wrong_keys_per_minute: float = Field(
+        default=60, ge=0, description="Wrong keys from an address, until it is answered 429 and slowly; 0 is no limit"
+    )
     worker_queues: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("orders", "stock", "erp", "carriers"),
         description="What a worker works on, separated by commas: orders, stock, erp, carriers",
