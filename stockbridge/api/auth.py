@@ -13,12 +13,11 @@ import structlog
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from stockbridge.api.queries import KnownParameters
 from stockbridge.api.said import SaidRequest, shape_of
-from stockbridge.api.services import ApiServices
 from stockbridge.domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
 from stockbridge.domain.characters import keeping
 from stockbridge.domain.errors import Rejected
@@ -144,6 +143,14 @@ class LetsIn(Protocol):
         ...
 
 
+class Reads(Protocol):
+    """Has connections to read by (`api/services.py`)."""
+
+    def reading(self) -> AsyncConnection:
+        """Return a connection."""
+        ...
+
+
 class Door(APIRoute):
     """A route behind the door: who speaks is known, and the body is JSON, before a byte of the body is read.
 
@@ -194,7 +201,7 @@ async def _kept_names(request: SaidRequest, tenant: str) -> Collection[str]:
     """Return the names of goods that are taken as they are told: they are stored just so."""
     if not request.odd_names:
         return ()
-    services = cast("ApiServices", request.app.state.services)
+    services = cast("Reads", request.app.state.services)
     async with services.reading() as connection:
         return await stored_names(connection, tenant, request.odd_names)
 
