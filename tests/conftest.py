@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from structlog._config import BoundLoggerLazyProxy
 
 from stockbridge.runtime.services import BackingServices, backing_services
 from stockbridge.runtime.settings import sqlalchemy_url
@@ -73,3 +76,16 @@ async def owner(database: BackingServices) -> AsyncIterator[AsyncEngine]:
 def tenant() -> str:
     """Return a tenant of the test's own, so that nothing needs cleaning."""
     return f"t-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def logged() -> Iterator[list[structlog.typing.EventDict]]:
+    """What is logged from here on, however the logs of this process were set up before."""
+    kept = structlog.get_config()
+    structlog.reset_defaults()
+    for module in list(sys.modules.values()):
+        if isinstance(log := vars(module).get("log"), BoundLoggerLazyProxy):
+            vars(log).pop("bind", None)  # what it was when it was first used
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+    structlog.configure(**kept)

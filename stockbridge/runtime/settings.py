@@ -228,7 +228,9 @@ class Settings(BaseSettings):
         default=30, gt=0, description="How often sites are looked for at which a day has begun, in seconds"
     )
     payload_key: SecretStr | None = Field(
-        default=None, description="Encrypts what Temporal keeps: base64 of 32 bytes; off without it"
+        default=None,
+        description="Encrypts what Temporal keeps, failures too (its UI then shows `Encoded failure`; the order's view "
+        "says why): base64 of 32 bytes; off without it",
     )
 
     checkpoint_key: SecretStr | None = Field(

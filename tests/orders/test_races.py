@@ -43,7 +43,7 @@ async def test_two_at_once_end_as_one_after_the_other(shop: Shop, partners: Part
 
 
 async def told_before_it_is_closed(shop: Shop, partners: Partners, point: str, pairs: list[Pair]) -> dict[Pair, Ending]:
-    """Tell what comes of changes that come between a cancel and the end of its order, which the ERP is to hear first."""
+    """Tell what comes of a change between a cancel and the end of its order: of that, the ERP is to hear first."""
     late = {pair: await POINTS[point].reach(shop) for pair in pairs if pair[1] == "cancelled"}
     for order in late.values():
         await order.settle()

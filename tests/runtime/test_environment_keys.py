@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.typing import EventDict
 
 from stockbridge.domain.api_keys import KeyRevocation, written
 from stockbridge.domain.errors import StockbridgeError
@@ -142,15 +142,14 @@ async def test_a_key_that_the_database_has_for_another_stops_the_start(
 
 
 async def test_a_key_that_was_revoked_is_not_brought_back_by_a_start(
-    engine: AsyncEngine, tenant: str, key: str
+    engine: AsyncEngine, tenant: str, key: str, logged: list[EventDict]
 ) -> None:
     settings = given(f"{tenant}:erp:{key}")
     await make_known(engine, settings)
     async with engine.begin() as connection:
         await key_ring.revoke(connection, tenant, "environment", KeyRevocation(), By("a test"))
-    with structlog.testing.capture_logs() as lines:
-        await make_known(engine, settings)
-    assert [(line["event"], line["name"]) for line in lines] == [("key.has_ended", "environment")]
+    await make_known(engine, settings)
+    assert [(line["event"], line["name"]) for line in logged] == [("key.has_ended", "environment")]
     async with engine.connect() as connection:
         found = await keys.find_key(connection, keys.hash_of(key))
     assert found is not None
