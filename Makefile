@@ -36,7 +36,7 @@ up: $(READY) temporal  ## Everything on this machine until Ctrl-C, with its addr
 
 .PHONY: test
 test: $(READY) temporal  ## All tests, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: cases
 CASES ?= cases

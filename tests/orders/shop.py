@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final
 
 import httpx
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from stockbridge.adapters.carriers.signatures import timestamped_digest
 from stockbridge.domain.stock import Place
@@ -56,6 +56,10 @@ LABELS: Final = """
 select case state when 'done' then 'bought' when 'undone' then 'voided' else state end as state, count(*)
 from records.carrier_step where tenant = :tenant and order_ref = :order_ref and kind = 'label' group by 1 order by 1
 """
+
+FORGET: Final = text(
+    "update records.parcel set last_heard_at = 'infinity' where tenant = :tenant and order_ref = :order_ref"
+)
 
 
 @dataclass
@@ -241,6 +245,11 @@ class Order:
         """Count what was bought of the carrier for the order, and voided."""
         rows = await self.shop.hub.rows(LABELS, order_ref=self.order_no)
         return ", ".join(f"{row['count']} {row['state']}" for row in rows)
+
+    async def forget(self) -> None:
+        """Let nobody ask the carrier about the order's parcels any more: the story is over."""
+        async with self.shop.hub.engine.begin() as connection:
+            await connection.execute(FORGET, {"tenant": self.shop.hub.tenant, "order_ref": self.order_no})
 
     async def until_closed(self) -> None:
         """Wait until the order is closed."""

@@ -54,6 +54,7 @@ async def outcome(shop: Shop, partners: Partners, point: Point, change: Change) 
     begun, before = await settled(order)
     answer = await change(order)
     view, after = await settled(order)
+    await order.forget()
     wrong = await disagreements(order, view, partners)
     if begun["status"] != point.status:
         wrong.append(f"it began as {begun['status']}")

@@ -53,7 +53,7 @@ POINTS = (
     "before the ERP is told returned",
     "after the ERP was told returned",
 )
-TRIED: Final = 10
+TRIED: Final = 6
 """How many points a usual run tries."""
 ERP_OPERATIONS = (
     "AcknowledgeOrder",
