@@ -22,7 +22,7 @@ def odd_names(query: QueryParams, body: Any) -> Collection[str]:
     """Return the names of goods in a request that are not in their one form."""
     asked_for = (value for name, value in query.multi_items() if name in ONE)
     told = {name for part in _objects(body) for name in _names(part)}
-    return {name for name in (*asked_for, *told) if not is_normal(name) and is_storable(name)}
+    return {name for name in (*asked_for, *told) if is_storable(name) and not is_normal(name)}
 
 
 def _objects(told: Any) -> Iterator[Mapping[str, Any]]:
