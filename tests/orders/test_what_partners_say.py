@@ -117,7 +117,7 @@ async def refused_by_the_erp(shop: Shop, partners: Partners) -> Order:
 
 
 async def refused_by_the_carrier(shop: Shop, partners: Partners) -> Order:
-    """Bring an order to an intercept. The carrier refuses each step once, or answers with a page for people."""
+    """Bring an order to an intercept. The carrier refuses each step once."""
     order = await shop.order()
     await order.push([order.line(1, "MUG", 4)])
     assert (await order.pick(PICKED)).is_success
@@ -126,11 +126,8 @@ async def refused_by_the_carrier(shop: Shop, partners: Partners) -> Order:
     await unstick(order, await stuck(order, "label/"))
     await shop.hub.until_labeled(order.order_no)
     await partners.carrier_fault("fault", operation="void", **REFUSED)
-    await partners.carrier_fault("garbage", operation="book", count=1, message=WORDS)
-    await partners.carrier_fault("fault", operation="find_shipments", **REFUSED)
     await order.push([order.line(1, "MUG", 4)], ship_to={**ADDRESS, "street": ["Zirkusweg 7"]})
     await unstick(order, await stuck(order, "void/"))
-    await unstick(order, await stuck(order, "label/"))
     number = await relabeled(order)
     await order.hand_over()
     order.tracking_number = number
