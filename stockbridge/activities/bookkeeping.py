@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import capacity, parcels
 from stockbridge.activities.messages import OrderId
+from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.erp import ErpMessageKind
 from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
-from stockbridge.domain.packing import Row, merged, unnamed
+from stockbridge.domain.packing import Row, merged, row_of, unnamed
 from stockbridge.domain.packing import quantities as totals
 from stockbridge.domain.units import from_base
 from stockbridge.ledger.balances import order_lines
@@ -227,33 +228,38 @@ def cancelled_lines(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[Er
         if rest < 0:  # more is to be put back, or sent again, than was cancelled: which of it was, nobody knows
             known = [row for row in known if row["line_no"] != line.line_no]
             rest = line.cancelled
-        known.append(unnamed({"line_no": line.line_no, "sku": line.sku, "site": line.site}, rest))
+        known.append(unnamed(row_of(line), rest))
     return amounts(every, known)
 
 
-def changes(
-    kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine], goods: Sequence[Row] = ()
-) -> list[messages.Said]:
-    """Write a message about the lines of which there is now more, or less, of what it is named for.
+def changes(kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine]) -> list[messages.Said]:
+    """Write a message about the lines of which there is now more, or less, of what it is named for."""
+    changed = _changed(kind, before, after)
+    return [(kind, {"lines": erp_lines(changed, kind)})] if changed else []
 
-    `goods` are what is known of all that is cancelled.
-    """
+
+def _changed(kind: ErpMessageKind, before: Iterable[OrderLine], after: Iterable[OrderLine]) -> list[OrderLine]:
     known = {(line.line_no, line.site, line.sku): getattr(line, kind) for line in before}
-    changed = [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
+    return [x for x in after if getattr(x, kind) != known.get((x.line_no, x.site, x.sku), 0)]
+
+
+async def cancelled_changes(
+    connection: AsyncConnection, order: OrderId, before: Sequence[OrderLine], after: Sequence[OrderLine]
+) -> list[messages.Said]:
+    """Write a message about the lines of which more, or less, is cancelled now, with what is known of the goods."""
+    changed = _changed("cancelled", before, after)
     if not changed:
         return []
-    return [(kind, {"lines": cancelled_lines(changed, goods) if goods else erp_lines(changed, kind)})]
+    goods = await cancelled_goods(connection, order, after)
+    return [("cancelled", {"lines": cancelled_lines(changed, goods) if goods else erp_lines(changed, "cancelled")})]
 
 
-def demand_changes(
-    before: Sequence[OrderLine], after: Sequence[OrderLine], cancelled: Sequence[Row] = ()
+async def demand_changes(
+    connection: AsyncConnection, order: OrderId, before: Sequence[OrderLine], after: Sequence[OrderLine]
 ) -> list[messages.Said]:
-    """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved.
-
-    `cancelled` is what is known of all goods that are.
-    """
+    """Write messages about what of the demand is met otherwise now: cancelled, waiting, reserved."""
     return [
-        *changes("cancelled", before, after, cancelled),
+        *await cancelled_changes(connection, order, before, after),
         *changes("backordered", before, after),
         *changes("reserved", before, after),
     ]

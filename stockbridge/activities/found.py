@@ -12,7 +12,6 @@ from stockbridge.activities import arriving, parcels
 from stockbridge.activities.bookkeeping import amounts, demand_changes
 from stockbridge.activities.deciding.desk import ask_for_a_person, read_lines
 from stockbridge.activities.messages import OrderId
-from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import of_units
 from stockbridge.domain.stock import Evidence
@@ -60,8 +59,7 @@ async def deliver_lost(
         await _note_arrival(connection, order, box, at)
         lines = await read_lines(connection, order)
         await parcels.fit(connection, order, former, lines)
-        cancelled = await cancelled_goods(connection, order, lines)
-        for kind, payload in [_found(lines, loss), *demand_changes(former, lines, cancelled)]:
+        for kind, payload in [_found(lines, loss), *await demand_changes(connection, order, former, lines)]:
             await messages.append(connection, order.tenant, order.order_ref, kind, payload)
         await _tell_arrival(connection, order, shipment, boxes, box, event, at)
         if _has_too_much(former, lines):

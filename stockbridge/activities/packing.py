@@ -21,6 +21,7 @@ from stockbridge.domain.packing import (
     line_key,
     named_goods,
     pack,
+    row_of,
     still_there,
     unnamed,
 )
@@ -74,7 +75,9 @@ async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines:
     used: Counter[int] = Counter()
     for content in others:
         used[content["line_no"]] += content["quantity"]
-    rows = [unnamed(_of(line), line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]]
+    rows = [
+        unnamed(row_of(line), line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]
+    ]
     picked = await read_held(connection, order, lines, picked_only=True)
     packed = named_goods(others)
     free = {key: goods - packed.get(key, _NOBODYS) for key, goods in picked.items()}
@@ -89,17 +92,13 @@ async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Se
     gone = await goods_that_never_arrived(connection, order.tenant, order.order_ref)
     goods = await _to_put_back(connection, order, cancelled)
     for line in cancelled:
-        goods += by_lot(_of(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
+        goods += by_lot(row_of(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
     return goods
-
-
-def _of(line: OrderLine) -> Row:
-    return {"line_no": line.line_no, "sku": line.sku, "site": line.site}
 
 
 async def _to_put_back(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
     """Return what is to be put back of lines, as far as it is known which of what is picked that is."""
-    rows = [unnamed(_of(line), line.to_put_back) for line in lines if line.to_put_back]
+    rows = [unnamed(row_of(line), line.to_put_back) for line in lines if line.to_put_back]
     if not rows:
         return []
     return pack([rows], await read_held(connection, order, lines, picked_only=True))[0]

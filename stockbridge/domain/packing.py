@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stockbridge.domain.orders import OrderLine
+
 Row = dict[str, Any]
 Goods = tuple[str, str]
 """A lot and a serial number, each empty where there is none."""
@@ -45,6 +47,11 @@ def holds_the_same(before: Iterable[Row], now: Iterable[Row]) -> bool:
     if quantities(then) != quantities(there):
         return False
     return not (all(map(is_named, then)) and all(map(is_named, there))) or named_goods(then) == named_goods(there)
+
+
+def row_of(line: OrderLine) -> Row:
+    """Name an order line as a row does."""
+    return {"line_no": line.line_no, "sku": line.sku, "site": line.site}
 
 
 def unnamed(row: Mapping[str, Any], quantity: int) -> Row:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import changes
+from stockbridge.activities.bookkeeping import cancelled_changes, changes
 from stockbridge.activities.deciding.desk import (
     Desk,
     accept_alone,
@@ -22,7 +22,6 @@ from stockbridge.activities.deciding.desk import (
     read_linked,
 )
 from stockbridge.activities.messages import OrderId
-from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.orders import OrderLine
 from stockbridge.ledger.requests import ConfirmPick, PickedLine, PutBack
 from stockbridge.ledger.writer import Attachment, Outcome
@@ -69,8 +68,8 @@ def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
         await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
         lines = await read_lines(connection, row)
         order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-        cancelled = await cancelled_goods(connection, order, lines)
-        for kind, payload in [*changes("backordered", former, lines), *changes("cancelled", former, lines, cancelled)]:
+        cancelled = await cancelled_changes(connection, order, former, lines)
+        for kind, payload in [*changes("backordered", former, lines), *cancelled]:
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
         await parcels.fit(connection, order, lines, lines)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})

@@ -21,7 +21,7 @@ from stockbridge.activities.deciding.desk import (
 from stockbridge.activities.deciding.part_of_parcel import part_of
 from stockbridge.activities.deciding.underway import read_underway
 from stockbridge.activities.messages import OrderId
-from stockbridge.activities.packing import cancelled_goods, read_still_underway
+from stockbridge.activities.packing import read_still_underway
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.packing import of_units, without
@@ -63,8 +63,7 @@ async def lose(desk: Desk, row: InboxRow) -> None:
         if (known["attention"] or {}).get("step") in ended:
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
-        cancelled = await cancelled_goods(connection, order, lines)
-        for kind, said in [*_loss(row, lines, goods), *demand_changes(former, lines, cancelled)]:
+        for kind, said in [*_loss(row, lines, goods), *await demand_changes(connection, order, former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         await arriving.go_on_without(connection, order, shipment_no)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})

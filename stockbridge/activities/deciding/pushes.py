@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.activities import parcels
-from stockbridge.activities.bookkeeping import HOLD_STEP, cancelled_lines, changes, erp_lines, replaced_step
+from stockbridge.activities.bookkeeping import HOLD_STEP, cancelled_changes, cancelled_lines, erp_lines, replaced_step
 from stockbridge.activities.deciding.desk import (
     Desk,
     Order,
@@ -111,8 +111,7 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
     lines = await read_lines(connection, row)
     amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    cancelled = await cancelled_goods(connection, order, lines)
-    for kind, payload in [*amended, *changes("cancelled", former, lines, cancelled)]:
+    for kind, payload in [*amended, *await cancelled_changes(connection, order, former, lines)]:
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     await parcels.fit(connection, order, former, lines, relabel=bool(changed))
     if known["needs_attention"] and not outlives_an_amendment(known):

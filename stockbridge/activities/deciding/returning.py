@@ -13,7 +13,6 @@ from stockbridge.activities.bookkeeping import amounts, demand_changes, parcel_s
 from stockbridge.activities.deciding.authorizing import check_authorized
 from stockbridge.activities.deciding.desk import Desk, clear_attention, instant, open_order, quantity_of, read_lines
 from stockbridge.activities.messages import OrderId
-from stockbridge.activities.packing import cancelled_goods
 from stockbridge.domain.carriers import TrackingStatus
 from stockbridge.domain.errors import Fault, Rejected
 from stockbridge.domain.packing import Goods, Row, is_named, is_there, line_key, moved, named_goods, pack
@@ -56,8 +55,8 @@ async def take_return(desk: Desk, row: InboxRow) -> None:
         lines = await read_lines(connection, row)
         back = _came_back(asked, outcome)
         payload = {"lines": amounts(lines, back)}
-        cancelled = await cancelled_goods(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines)
-        for kind, said in [("returned", payload), *demand_changes(former, lines, cancelled)]:
+        name = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        for kind, said in [("returned", payload), *await demand_changes(connection, name, former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         if undelivered:
             numbers = await _note_parcels(connection, row, undelivered, outcome.occurred_at)
