@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -16,15 +15,15 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stockbridge.domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
 from stockbridge.domain.commands import Key, Shape
-from stockbridge.ledger.writer import translating
 from stockbridge.records import key_ring
 from stockbridge.records.key_ring import By, Held, KeyStatus, Made
 from stockbridge.runtime.errors import StartupError
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from stockbridge.runtime.one_transaction import one_transaction
+from stockbridge.runtime.settings import Settings
 
 _HOUR_S: Final = 3600
 _TABLE_WIDTH: Final = 160
@@ -103,21 +102,10 @@ def _by(said: str | None) -> By:
 
 def _with(settings: Settings, work: Callable[[AsyncConnection], Coroutine[Any, Any, Answer]]) -> Answer:
     async def run() -> Answer:
-        async with _connection(settings) as connection:
+        async with one_transaction(settings.need("database_url")) as connection:
             return await work(connection)
 
     return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(sqlalchemy_url(settings.need("database_url")))
-    try:
-        with translating():
-            async with engine.begin() as connection:
-                yield connection
-    finally:
-        await engine.dispose()
 
 
 # -- showing ---------------------------------------------------------------------------------------------------------

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from stockbridge.ledger.writer import translating
 from stockbridge.records import restorations
 from stockbridge.records.restorations import KnownElsewhere, Restoration, Undecided
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from stockbridge.runtime.one_transaction import one_transaction
+from stockbridge.runtime.settings import Settings
 
 _SHOWN = 50
 
@@ -26,7 +24,7 @@ def restored(settings: Settings) -> None:
 
 
 async def _raise(settings: Settings) -> tuple[int, int]:
-    async with _as_owner(settings) as connection:
+    async with one_transaction(settings.need("database_admin_url")) as connection:
         return await restorations.raise_epoch(connection)
 
 
@@ -36,7 +34,7 @@ def finish(settings: Settings) -> None:
 
 
 async def _finish(settings: Settings) -> None:
-    async with _as_owner(settings) as connection:
+    async with one_transaction(settings.need("database_admin_url")) as connection:
         restoration = await restorations.unfinished(connection)
         if restoration is None:
             typer.echo("No restore is unfinished.")
@@ -67,14 +65,3 @@ def _show_known_elsewhere(restoration: Restoration, known: Sequence[KnownElsewhe
         typer.echo(f"{len(known)} things that others know, and nobody has said again; look at each:")
     for each in known:
         typer.echo(f"  {each.tenant}  {each.order_ref}  {each.partner}: {each.detail}")
-
-
-@asynccontextmanager
-async def _as_owner(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(sqlalchemy_url(settings.need("database_admin_url")))
-    try:
-        with translating():
-            async with engine.begin() as connection:
-                yield connection
-    finally:
-        await engine.dispose()
