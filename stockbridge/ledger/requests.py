@@ -310,8 +310,25 @@ class AmendOrder(_OrderRequest):
         return not (self.former or self.linked)
 
 
+class NamesGoods:
+    """What may name a lot or serial numbers: exactly those are meant then."""
+
+    lot: str
+    serial_numbers: tuple[str, ...]
+
+    @property
+    def is_named(self) -> bool:
+        """Say whether a lot or serial numbers are named."""
+        return bool(self.lot or self.serial_numbers)
+
+    @cached_property
+    def named_serials(self) -> frozenset[str]:
+        """The serial numbers to look one up in: they may be many, and each of as many is asked about."""
+        return frozenset(self.serial_numbers)
+
+
 @dataclass(frozen=True)
-class LineQuantity:
+class LineQuantity(NamesGoods):
     """A quantity of an order line. None means all that the request can mean of the line.
 
     Where a lot or serial numbers are named, exactly those are meant.
@@ -326,16 +343,6 @@ class LineQuantity:
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 0)
-
-    @property
-    def is_named(self) -> bool:
-        """Say whether a lot or serial numbers are named."""
-        return bool(self.lot or self.serial_numbers)
-
-    @cached_property
-    def named_serials(self) -> frozenset[str]:
-        """The serial numbers to look one up in: they may be many, and each of as many is asked about."""
-        return frozenset(self.serial_numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -602,7 +609,7 @@ class SendTransfer(Request):
 
 
 @dataclass(frozen=True)
-class ArrivedLine:
+class ArrivedLine(NamesGoods):
     """What arrived of a transfer. None for the status keeps the one that it was sent with.
 
     Where a lot or serial numbers are named, exactly those are meant.
@@ -616,16 +623,6 @@ class ArrivedLine:
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 1)
-
-    @property
-    def is_named(self) -> bool:
-        """Say whether a lot or serial numbers are named."""
-        return bool(self.lot or self.serial_numbers)
-
-    @cached_property
-    def named_serials(self) -> frozenset[str]:
-        """The serial numbers to look one up in: they may be many, and each of as many is asked about."""
-        return frozenset(self.serial_numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

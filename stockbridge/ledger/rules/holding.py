@@ -15,7 +15,7 @@ from stockbridge.domain.orders import OrderLine
 from stockbridge.domain.stock import PlaceKind, StreamKey
 from stockbridge.ledger.book import Draft, LineKey, Stream, line_key
 from stockbridge.ledger.outcomes import Unpicked
-from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, PickedLine
+from stockbridge.ledger.requests import ArrivedLine, LineQuantity, LinkedLine, NamesGoods, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
 STAGING: Final = frozenset({PlaceKind.STAGING})
@@ -211,7 +211,7 @@ def matching(holds: list[tuple[Stream, int]], asked: PickedLine) -> list[tuple[S
     ]
 
 
-def names(asked: LineQuantity | ArrivedLine, key: StreamKey) -> bool:
+def names(asked: NamesGoods, key: StreamKey) -> bool:
     """Say whether a stream is of the lot and of the serial numbers that were named; of any, where none were."""
     return (not asked.lot or key.lot == asked.lot) and (
         not asked.serial_numbers or key.serial_number in asked.named_serials
