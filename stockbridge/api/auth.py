@@ -171,8 +171,8 @@ class Door(APIRoute):
             structlog.contextvars.bind_contextvars(tenant=caller.tenant, key_name=caller.name)
             _check_scope(caller, for_administrators=self.for_administrators)
             _check_content_type(request)
-            parameters.check(request)
             said = SaidRequest(request, shape)
+            parameters.check(said)
             if self.body_field is not None:
                 await said.read()
             with keeping(await _kept_names(said, caller.tenant)):

@@ -6,7 +6,6 @@ Settling one posts nothing: where the ledger is to be mended, an adjustment does
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from stockbridge.api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, po
 from stockbridge.api.problems import not_found
 from stockbridge.api.said import Part, Said, asked, digest
 from stockbridge.api.services import Services
+from stockbridge.api.times import in_utc
 from stockbridge.domain.commands import Key, OrderNo
 from stockbridge.domain.errors import Conflict, Fault
 from stockbridge.domain.reasons import code_of
@@ -141,8 +141,7 @@ def _settled_before(found: Row, body: Settlement) -> bool:
         return False
     if found["settlement_no"] != body.settlement_no:
         who = f" by {found['settled_by']} ({found['settlement_no']})" if found["settlement_no"] else ""
-        when = found["resolved_at"].astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        detail = f"Discrepancy {found['discrepancy_id']} was settled{who} at {when}."
+        detail = f"Discrepancy {found['discrepancy_id']} was settled{who} at {in_utc(found['resolved_at'])}."
         raise Conflict(detail, code="already_settled")
     if found["digest"] != digest(asked(body)):
         raise Conflict(f"Settlement {body.settlement_no} came before with other content.")

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, NoReturn
 
-from stockbridge.api.problems import pointer, refusal
+from stockbridge.api.problems import MOST_FAULTS, pointer, refusal
 from stockbridge.domain.errors import Fault, Rejected
 
-MOST_TOLD: Final = 100
-"""So many names that come twice are told, while they are no longer than this together."""
 _LONGEST_TOLD: Final = 10_000
+"""Names that come twice are told while they are no longer than this together."""
 
 
 class _Repeating(dict[str, Any]):
@@ -84,7 +83,7 @@ def _steps(path: _Path) -> list[object]:
 def _bounded(faults: Iterator[Fault]) -> Iterator[Fault]:
     """Tell the first faults: names can be as long as the body, and each is told with all that it lies in."""
     length = 0
-    for fault in islice(faults, MOST_TOLD):
+    for fault in islice(faults, MOST_FAULTS):
         yield fault
         length += len(fault.pointer)
         if length > _LONGEST_TOLD:

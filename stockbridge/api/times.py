@@ -36,10 +36,10 @@ def faults_by(part: Part, window: Window, now: datetime) -> Iterator[Fault]:
     for name in HAPPENED:
         told = told_time(part, name)
         if told is not None and window.is_ahead(told, now):
-            detail = f"{_utc(told)} is later than now, which is {_utc(now)}: set the clock that says so"
+            detail = f"{in_utc(told)} is later than now, which is {in_utc(now)}: set the clock that says so"
             yield part.fault(name, "time_in_future", detail)
         elif told is not None and window.is_too_old(told, now):
-            detail = f"{_utc(told)} is more than {window.back.days} days before now, which is {_utc(now)}"
+            detail = f"{in_utc(told)} is more than {window.back.days} days before now, which is {in_utc(now)}"
             yield part.fault(name, "time_too_old", detail)
 
 
@@ -52,5 +52,6 @@ def told_time(part: Part, name: str) -> datetime | None:
         return None
 
 
-def _utc(at: datetime) -> str:
+def in_utc(at: datetime) -> str:
+    """Write an instant for a person, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
