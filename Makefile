@@ -35,8 +35,8 @@ up: $(READY) temporal  ## Everything on this machine until Ctrl-C, with its addr
 # --- check it ---
 
 .PHONY: test
-test: $(READY) temporal  ## All tests, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY) temporal  ## All tests, three files at a time: some wait for what they end and start again
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: cases
 CASES ?= cases

@@ -167,9 +167,13 @@ async def _return_to_sender(order: Order) -> httpx.Response:
 
 
 async def _put_back_of_two_lots(order: Order) -> httpx.Response:
-    """Pick one of each lot, if a pick can be, and put one back without saying which."""
+    """Pick one of each lot, if a pick can be, and put one back without saying which.
+
+    What is labeled is packed anew by both pushes; the second waits until the label of the first is bought.
+    """
     await order.push([order.line(1, "MUG", 4), order.line(2, "CUP", 7)])
     await order.pick(CUPS(1), CUPS(1, lot="L-2"), pick_no="P-2")
+    await order.settle()
     await order.push([order.line(1, "MUG", 4), order.line(2, "CUP", 1)])
     return await order.say("put-backs", {"put_back_no": "B-1", "lines": [_cup_in_its_bin()]})
 

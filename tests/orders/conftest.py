@@ -78,7 +78,7 @@ def settings_for(services: BackingServices, partners: Partners) -> Settings:
         carrier_token=partners.settings.carrier_token,
         carrier_secret=partners.settings.carrier_secret,
         carrier_connection="sandbox",
-        silent_parcel_s=0.3,
+        silent_parcel_s=1.0,
         missing_workflows_s=2,
         expired_backorders_s=1,
         partner_timeout_s=3,

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TaskQueueType
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
@@ -28,7 +28,8 @@ from .hub import Hub
 from .partners import Partners
 
 WORKED = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED}
-QUEUES = {"orders", "stock", "erp", "carriers"}
+WORKFLOWS, ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+POLLED = {("orders", WORKFLOWS), *((queue, ACTIVITIES) for queue in ("orders", "stock", "erp", "carriers"))}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -68,14 +69,14 @@ async def make_current(client: Client, build: str) -> None:
 
 
 async def knows(client: Client, build: str) -> bool:
-    """Say whether Temporal has seen workers of the build on all queues."""
+    """Say whether Temporal has seen workers of the build on all queues, of workflows and of activities."""
     version = WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build)
     asked = DescribeWorkerDeploymentVersionRequest(namespace=client.namespace, deployment_version=version)
     try:
         shown = await client.workflow_service.describe_worker_deployment_version(asked)
     except RPCError:
         return False
-    return {queue.name for queue in shown.worker_deployment_version_info.task_queue_infos} == QUEUES
+    return {(queue.name, queue.type) for queue in shown.worker_deployment_version_info.task_queue_infos} == POLLED
 
 
 async def builds_of(hub: Hub, order_no: str) -> list[str]:
