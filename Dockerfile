@@ -9,8 +9,8 @@ WORKDIR /app
 # The packages first: they change less often than the code.
 COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project
-COPY README.md LICENSE ./
-COPY stockbridge ./stockbridge
+# .dockerignore lets nothing else through than what the image is built from.
+COPY . .
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.11.14-slim-bookworm

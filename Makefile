@@ -13,7 +13,8 @@ TOOLS := .stockbridge/tools
 UV := $(or $(shell command -v uv),$(TOOLS)/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := stockbridge tests bench
+ROOMS := activities adapters api domain ledger migrations postgres records relay runtime sandbox workflows
+CODE := $(ROOMS) tests bench
 # More for the command, such as  make test ARGS="-k ledger -x"
 ARGS ?=
 
@@ -107,7 +108,7 @@ $(TOOLS)/bin/uv:
 # Temporal's dev server, unless there is one: without this the first test would wait for it in silence.
 .PHONY: temporal
 temporal: $(READY)
-	@[ -n "$${TEMPORAL_ADDRESS:-}" ] || $(BIN)/python -m stockbridge.runtime.temporal_binary
+	@[ -n "$${TEMPORAL_ADDRESS:-}" ] || $(BIN)/python -m runtime.temporal_binary
 
 .PHONY: clean
 clean:  ## Remove what was installed and built here; the data of `up` stays

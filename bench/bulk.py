@@ -22,10 +22,10 @@ import orjson
 import psycopg
 
 from bench.ledger import HOT, SITE, SKUS, TENANT
-from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import Place, PlaceKind, StreamKey, supplier
-from stockbridge.ledger.canonical import entry_hash, microseconds, posting_digest
-from stockbridge.ledger.requests import AmendOrder, ConfirmPick, Demand, PickedLine, ReceivedLine, ReceiveStock, Request
+from domain.orders import OrderLine
+from domain.stock import Place, PlaceKind, StreamKey, supplier
+from ledger.canonical import entry_hash, microseconds, posting_digest
+from ledger.requests import AmendOrder, ConfirmPick, Demand, PickedLine, ReceivedLine, ReceiveStock, Request
 
 BINS: Final = (Place("A-01", SITE), Place("B-02", SITE))
 STAGING: Final = Place("STAGE", SITE, PlaceKind.STAGING)

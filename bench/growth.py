@@ -21,11 +21,11 @@ from bench import ledger
 from bench.bulk import Growth, grow, planned
 from bench.report import Load, Report, console, in_turn
 from bench.spending import postgresql_seconds
-from stockbridge.ledger.balance_selection import page_of_balances
-from stockbridge.ledger.balances import BalanceQuery
-from stockbridge.ledger.verification import cores, verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices, backing_services
+from ledger.balance_selection import page_of_balances
+from ledger.balances import BalanceQuery
+from ledger.verification import cores, verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices, backing_services
 
 ENTRIES: Final = 500_000
 CLIENTS: Final = 32

@@ -19,15 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bench.report import Ask, Load, Report, console, in_turn, load
 from bench.spending import where_time_goes
 from bench.usual import SCHEMA, Usual
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.balances import BalanceQuery, balances
-from stockbridge.ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.migrating import migrate
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from domain.errors import Rejected
+from domain.stock import Place
+from ledger.balances import BalanceQuery, balances
+from ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.migrating import migrate
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 CLIENTS = (1, 32, 256)
 CROWD = 1024

@@ -28,9 +28,9 @@ from bench.budget import cost_of
 from bench.measuring import mean, measure
 from bench.report import Load, Report, console
 from bench.spending import processor_seconds
-from stockbridge.runtime.settings import Settings
-from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
-from stockbridge.workflows import names
+from runtime.settings import Settings
+from runtime.stack import EmbeddedStack, Plan, embedded_stack
+from workflows import names
 
 PUSHES = {1: 200, 32: 400}
 LIVES = {1: 20, 8: 80, 32: 320}

@@ -9,8 +9,8 @@ import psutil
 import psycopg
 
 from bench.report import Ask, Report, console, load
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.stack import EmbeddedStack
+from runtime.services import BackingServices
+from runtime.stack import EmbeddedStack
 
 CLIENTS = 32
 PARTS = ("api", "worker", "partners", "relay", "sandbox")

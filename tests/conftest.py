@@ -20,8 +20,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from structlog._config import BoundLoggerLazyProxy
 
-from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import sqlalchemy_url
+from runtime.services import BackingServices, backing_services
+from runtime.settings import sqlalchemy_url
 
 SEED: Final = int(os.environ.get("STOCKBRIDGE_SEED", "1"))
 IN_FULL: Final = bool(os.environ.get("STOCKBRIDGE_IN_FULL"))

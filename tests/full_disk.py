@@ -21,10 +21,10 @@ from typing import Any
 import httpx
 import psycopg
 
-from stockbridge.api import examples
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.settings import Settings
-from stockbridge.runtime.stack import EmbeddedStack, Plan, embedded_stack
+from api import examples
+from ledger.verification import verify
+from runtime.settings import Settings
+from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 DISK = "700m"
 PUSHES = 400

@@ -14,8 +14,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
-from stockbridge.activities.failures import as_failures
-from stockbridge.domain.errors import InvariantViolated, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from activities.failures import as_failures
+from domain.errors import InvariantViolated, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 SAID: Final = "Ida Holm, +49 171 5550199"
 

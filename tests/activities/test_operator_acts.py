@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.activities import messages as m
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import inbox
+from activities import messages as m
+from activities.bookkeeping import OrderBookkeeping
+from activities.orders import OrderActivities
+from ledger.writer import LedgerWriter
+from records import inbox
 
 
 async def test_an_act_is_kept_whatever_its_texts_hold(engine: AsyncEngine, tenant: str) -> None:

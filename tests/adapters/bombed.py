@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
-from stockbridge.domain.errors import StockbridgeError
+from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from domain.errors import StockbridgeError
 
 HONEST = "honest"
 TIMEOUT_S = 0.4

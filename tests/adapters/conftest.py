@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from stockbridge.sandbox.serve import running
-from stockbridge.sandbox.settings import SandboxSettings
+from sandbox.serve import running
+from sandbox.settings import SandboxSettings
 
 from .scripted import Scripted, answer, scripted
 

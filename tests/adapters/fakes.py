@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from stockbridge.adapters.carriers.sandbox.mapping import callback_event, oldest_first
-from stockbridge.adapters.carriers.signatures import verify_timestamped
-from stockbridge.domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent, TrackingStatus
-from stockbridge.domain.erp import ErpMessage, ErpReceipt
-from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from adapters.carriers.sandbox.mapping import callback_event, oldest_first
+from adapters.carriers.signatures import verify_timestamped
+from domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent, TrackingStatus
+from domain.erp import ErpMessage, ErpReceipt
+from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 
 @dataclass

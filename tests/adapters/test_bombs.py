@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from stockbridge.domain.errors import Unavailable
+from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from domain.errors import Unavailable
 
 from .scripted import Behavior, Heard, Scripted, answer, scripted
 

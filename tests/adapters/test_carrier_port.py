@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from stockbridge.adapters.carriers.port import CarrierPort, InterceptingCarrier
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from stockbridge.domain.carriers import Address, BookingRequest, ParcelRequest, TrackingEvent, TrackingStatus
-from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
+from adapters.carriers.port import CarrierPort, InterceptingCarrier
+from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from domain.carriers import Address, BookingRequest, ParcelRequest, TrackingEvent, TrackingStatus
+from domain.errors import OutcomeUnknown, Rejected, Unavailable
 
 from .conftest import Sandbox
 from .fakes import FakeCarrier

@@ -9,10 +9,10 @@ from typing import Protocol, get_args
 
 import pytest
 
-from stockbridge.adapters.erp.port import ErpPort
-from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
-from stockbridge.domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
-from stockbridge.domain.errors import OutcomeUnknown, Rejected, Unavailable
+from adapters.erp.port import ErpPort
+from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
+from domain.errors import OutcomeUnknown, Rejected, Unavailable
 
 from .conftest import Sandbox
 from .fakes import FakeErp

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from stockbridge.domain.carriers import (
+from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from domain.carriers import (
     Address,
     Booking,
     BookingRequest,
@@ -22,7 +22,7 @@ from stockbridge.domain.carriers import (
     TrackingEvent,
     TrackingStatus,
 )
-from stockbridge.domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 from .conftest import Sandbox
 from .scripted import Behavior, Scripted, answer, break_off, hang_up, never_answer, scripted

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockbridge.adapters.carriers.signatures import TimestampedSignature, timestamped_digest, verify_timestamped
-from stockbridge.domain.errors import Rejected
+from adapters.carriers.signatures import TimestampedSignature, timestamped_digest, verify_timestamped
+from domain.errors import Rejected
 
 SHIPPO = Path(__file__).parents[3] / "shared" / "contracts" / "webhooks" / "shippo-track-updated.json"
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stockbridge.adapters.erp.soap import adapter, contract, mapping
-from stockbridge.adapters.erp.soap.contract import NotBundled, SoapContract
-from stockbridge.adapters.wire import Unreadable
-from stockbridge.domain.erp import ErpLine, ErpMessage
+from adapters.erp.soap import adapter, contract, mapping
+from adapters.erp.soap.contract import NotBundled, SoapContract
+from adapters.wire import Unreadable
+from domain.erp import ErpLine, ErpMessage
 
 OURS = Path(adapter.__file__).with_name("contract.wsdl")
 THEIRS = Path(__file__).parents[3] / "shared" / "contracts" / "wsdl"

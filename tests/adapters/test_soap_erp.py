@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from stockbridge.adapters.erp.soap.adapter import SoapErp, SoapErpSettings
-from stockbridge.domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
-from stockbridge.domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
+from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 from .conftest import Sandbox
 from .scripted import Behavior, Scripted, answer, break_off, hang_up, never_answer, scripted

@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.activities.site_days import site_days
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from stockbridge.api.app import create_app
-from stockbridge.api.services import ApiServices
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import keys
+from activities.bookkeeping import OrderBookkeeping
+from activities.site_days import site_days
+from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
+from api.app import create_app
+from api.services import ApiServices
+from ledger.writer import LedgerWriter
+from records import keys
 
 from .door import DirectGateway, Door
 

@@ -11,17 +11,17 @@ import httpx
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.activities.deciding import Deciding
-from stockbridge.activities.messages import CommandAnswer, OrderId
-from stockbridge.activities.tracking import Tracking
-from stockbridge.api import examples
-from stockbridge.api.services import ApiServices
-from stockbridge.domain.carriers import TrackingEvent
-from stockbridge.domain.errors import Unavailable
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import events, inbox
-from stockbridge.records.inbox import InboxRow
-from stockbridge.records.tables import parcel
+from activities.deciding import Deciding
+from activities.messages import CommandAnswer, OrderId
+from activities.tracking import Tracking
+from api import examples
+from api.services import ApiServices
+from domain.carriers import TrackingEvent
+from domain.errors import Unavailable
+from ledger.writer import LedgerWriter
+from records import events, inbox
+from records.inbox import InboxRow
+from records.tables import parcel
 
 ADDRESS = examples.ADDRESS
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from stockbridge.api.pushing import content_of
-from stockbridge.domain.commands import Push
-from stockbridge.relay.expired_backorders import ExpiredBackorders
+from api.pushing import content_of
+from domain.commands import Push
+from relay.expired_backorders import ExpiredBackorders
 
 from .door import Door, faults_of, line, push
 

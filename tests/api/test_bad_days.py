@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stockbridge.api import examples
+from api import examples
 
 from .door import Door, line, push
 

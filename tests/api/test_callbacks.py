@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stockbridge.adapters.carriers.signatures import timestamped_digest
+from adapters.carriers.signatures import timestamped_digest
 
 from .door import Door, code_of, line, push
 

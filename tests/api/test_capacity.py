@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import StreamKey
-from stockbridge.ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter, Outcome
-from stockbridge.records import places
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from activities.bookkeeping import OrderBookkeeping
+from domain.errors import Rejected
+from domain.stock import StreamKey
+from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
+from ledger.verification import verify
+from ledger.writer import LedgerWriter, Outcome
+from records import places
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 from .door import Door, examples, faults_of, line, place, push
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.activities.messages import OrderId
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.api import examples
-from stockbridge.ledger.writer import LedgerWriter
+from activities.bookkeeping import OrderBookkeeping
+from activities.messages import OrderId
+from activities.orders import OrderActivities
+from api import examples
+from ledger.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, place, product, push
 from .test_callbacks import scan, tell

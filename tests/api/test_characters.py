@@ -11,11 +11,11 @@ import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from stockbridge.api import auth, bodies
-from stockbridge.domain import commands
-from stockbridge.domain.characters import Everything
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
+from api import auth, bodies
+from domain import commands
+from domain.characters import Everything
+from domain.stock import Place
+from ledger.requests import ReceivedLine, ReceiveStock
 
 from .door import Door, code_of, faults_of, line, product, push
 

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 from structlog.typing import EventDict
 
-from stockbridge.api.app import create_app
-from stockbridge.runtime.connection_limits import Limits
-from stockbridge.runtime.connections import Connections
-from stockbridge.runtime.polling import until
+from api.app import create_app
+from runtime.connection_limits import Limits
+from runtime.connections import Connections
+from runtime.polling import until
 
 from .door import Door, push
 

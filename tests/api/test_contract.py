@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stockbridge.api.app import described
+from api.app import described
 
 from .contract import broken
 from .door import Door

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.activities.site_days import site_days
-from stockbridge.api import intercepts
-from stockbridge.api.app import create_app
-from stockbridge.domain.api_keys import Scope
-from stockbridge.ledger.writer import LedgerWriter
+from activities.bookkeeping import OrderBookkeeping
+from activities.site_days import site_days
+from api import intercepts
+from api.app import create_app
+from domain.api_keys import Scope
+from ledger.writer import LedgerWriter
 
 from .door import ADDRESS, DirectGateway, Door, examples, line, place, push
 from .test_keys import key_of

@@ -11,14 +11,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import stockbridge
-from stockbridge.api import bodies, examples, problems
-from stockbridge.domain import api_keys, commands
+from api import bodies, examples, problems
+from domain import api_keys, commands
 
 from .door import Door, push
 
-PACKAGE = Path(stockbridge.__file__).parent
-PAGE = PACKAGE.parent / "docs" / "problems.md"
+HOUSE = Path(__file__).parents[2]
+PAGE = HOUSE / "docs" / "problems.md"
 AREAS = ("domain", "ledger", "records", "activities", "relay", "api")
 
 # Where a code stands in a call, by the name that is called; what else takes codes calls these.
@@ -58,9 +57,9 @@ def codes_in(path: Path, positions: dict[str, int]) -> Iterator[str]:
 def used_codes() -> set[str]:
     found = set(CALLBACKS)
     for area in AREAS:
-        for path in (PACKAGE / area).rglob("*.py"):
+        for path in (HOUSE / area).rglob("*.py"):
             found |= set(codes_in(path, POSITIONS | AT_THE_DOOR if area == "api" else POSITIONS))
-    found |= set(codes_in(PACKAGE / "runtime" / "connections.py", BEFORE_THE_DOOR))
+    found |= set(codes_in(HOUSE / "runtime" / "connections.py", BEFORE_THE_DOOR))
     found |= {code for code, _ in problems._OF_STATUS.values()}
     found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
     return found - {"code"}
@@ -91,12 +90,12 @@ def refused_without_a_place() -> set[tuple[str, str]]:
     """Find where 422 is said of nothing in particular."""
     found = set()
     for area in AREAS:
-        for path in (PACKAGE / area).rglob("*.py"):
+        for path in (HOUSE / area).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Rejected":
                     given = {keyword.arg for keyword in node.keywords}
                     if len(node.args) < 3 and not given & {"status", "faults"}:
-                        found.add((path.relative_to(PACKAGE).as_posix(), ast.literal_eval(node.args[0])))
+                        found.add((path.relative_to(HOUSE).as_posix(), ast.literal_eval(node.args[0])))
     return {(path, code) for path, code in found if path not in OF_PARTNERS}
 
 

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
-from stockbridge.domain.stock import Evidence
-from stockbridge.ledger.requests import IssueGoods, LineQuantity
-from stockbridge.records import keys
+from domain.carriers import TrackingEvent, TrackingStatus
+from domain.stock import Evidence
+from ledger.requests import IssueGoods, LineQuantity
+from records import keys
 
 from .door import Door, code_of, faults_of, line, place, push
 

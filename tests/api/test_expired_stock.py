@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from stockbridge.api.examples import SITE
-from stockbridge.relay.expired_stock import ExpiredStock
+from api.examples import SITE
+from relay.expired_stock import ExpiredStock
 
 from .door import Door, line, push
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from sqlalchemy import update
 
-from stockbridge.records.tables import parcel
+from records.tables import parcel
 
 from .door import Door, line, push
 

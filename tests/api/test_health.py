@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from stockbridge.api.app import create_app
-from stockbridge.api.services import ApiServices
-from stockbridge.ledger.writer import LedgerWriter
+from api.app import create_app
+from api.services import ApiServices
+from ledger.writer import LedgerWriter
 
 from .door import DirectGateway, Door, code_of, push
 

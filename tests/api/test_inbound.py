@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from stockbridge.api import examples
-from stockbridge.domain.lot_numbers import LotPattern
+from api import examples
+from domain.lot_numbers import LotPattern
 
 from .door import Door, code_of, faults_of
 

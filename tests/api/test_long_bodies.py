@@ -15,9 +15,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from stockbridge.api import reading
-from stockbridge.api.app import create_app
-from stockbridge.api.problems import MOST_FAULTS
+from api import reading
+from api.app import create_app
+from api.problems import MOST_FAULTS
 
 from .door import Door, code_of, faults_of, line, push
 

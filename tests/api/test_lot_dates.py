@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from stockbridge.api.bodies import Receipt
-from stockbridge.api.examples import RECEIPT, SITE
-from stockbridge.api.said import asked
+from api.bodies import Receipt
+from api.examples import RECEIPT, SITE
+from api.said import asked
 
 from .door import Door, code_of, faults_of, line, place, product, push
 

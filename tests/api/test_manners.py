@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stockbridge.domain.api_keys import Scope
+from domain.api_keys import Scope
 
 from .door import Door, code_of, faults_of, line, push
 from .test_keys import key_of

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from stockbridge.api.said import asked
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
-from stockbridge.domain.commands import Loss, PutBackDone
+from api.said import asked
+from domain.carriers import TrackingEvent, TrackingStatus
+from domain.commands import Loss, PutBackDone
 
 from .door import Door, faults_of, line, push
 

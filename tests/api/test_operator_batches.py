@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from stockbridge.activities.deciding.desk import ask_for_a_person
-from stockbridge.activities.messages import OrderId
-from stockbridge.records import keys, orders
+from activities.desk import ask_for_a_person
+from activities.messages import OrderId
+from records import keys, orders
 
 from .door import Door, code_of, faults_of, line, push
 

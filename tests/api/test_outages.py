@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.api.app import create_app
-from stockbridge.api.health import WriteProbe
-from stockbridge.driver import Patience
-from stockbridge.ledger.writer import LedgerWriter
+from api.app import create_app
+from api.health import WriteProbe
+from ledger.writer import LedgerWriter
+from postgres.statements import Patience
 
 from .door import Door, code_of
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stockbridge.records import keys
+from records import keys
 
 from .door import Door, code_of, faults_of, line, push
 

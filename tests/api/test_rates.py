@@ -11,13 +11,13 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from stockbridge.api.app import create_app
-from stockbridge.api.auth import Authenticator
-from stockbridge.api.problems import TooManyRequestsError
-from stockbridge.api.rates import Allowances, Pace, Rates, address_of
-from stockbridge.domain.errors import Rejected
-from stockbridge.records import keys
-from stockbridge.records.keys import ApiKey
+from api.app import create_app
+from api.auth import Authenticator
+from api.problems import TooManyRequestsError
+from api.rates import Allowances, Pace, Rates, address_of
+from domain.errors import Rejected
+from records import keys
+from records.keys import ApiKey
 
 from .door import Door, code_of
 
@@ -109,7 +109,7 @@ async def test_nobody_is_limited_where_the_limit_is_zero(limited: Limited) -> No
 
 
 def test_what_is_kept_of_allowances_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockbridge.api.rates.MOST_KNOWN", 10)
+    monkeypatch.setattr("api.rates.MOST_KNOWN", 10)
     allowances = Allowances(per_s=0.1)
     for name in range(100):
         allowances.take(name)

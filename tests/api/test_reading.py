@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.records import keys
+from records import keys
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from stockbridge.records import keys
+from records import keys
 
 from .door import Door, faults_of, line, place, push
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from stockbridge.api import examples
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
-from stockbridge.ledger.writer import LedgerWriter
+from api import examples
+from domain.stock import Place
+from ledger.requests import ReceivedLine, ReceiveStock
+from ledger.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from stockbridge.ledger import rules
-from stockbridge.ledger.book import Draft
-from stockbridge.ledger.requests import ReceiveStock
-from stockbridge.ledger.rules.holding import Answer
-from stockbridge.ledger.rules.receiving import receive
+from ledger import rules
+from ledger.book import Draft
+from ledger.requests import ReceiveStock
+from ledger.rules.holding import Answer
+from ledger.rules.receiving import receive
 
 from .door import Door, code_of, line, product, push
 from .test_stock import adjustment, move
@@ -218,8 +218,8 @@ async def test_what_is_said_again_is_answered_though_its_time_could_not_be_told_
     said = [("/api/inventory/move", fast), ("/api/orders/outbound", ahead), ("/api/orders/SO-1/picks", picked)]
     with monkeypatch.context() as older:
         for module, name in (("stock", "time_faults"), ("floor", "time_faults")):
-            older.setattr(f"stockbridge.api.{module}.{name}", believe_anything)
-        older.setattr("stockbridge.api.pushing.faults_by", lambda *_given: [])
+            older.setattr(f"api.{module}.{name}", believe_anything)
+        older.setattr("api.pushing.faults_by", lambda *_given: [])
         for path, body in said:
             await house.made(path, body)
     before = await house.counts()

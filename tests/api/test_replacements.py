@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from stockbridge.api.pushing import content_of
-from stockbridge.domain.commands import Push
-from stockbridge.records import keys, orders
+from api.pushing import content_of
+from domain.commands import Push
+from records import keys, orders
 
 from .door import Door, code_of, faults_of, line, push
 

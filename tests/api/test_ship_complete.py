@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stockbridge.api.pushing import content_of
-from stockbridge.domain.commands import Push
+from api.pushing import content_of
+from domain.commands import Push
 
 from .door import Door, code_of, faults_of, line, place, push
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from stockbridge.api import bodies
-from stockbridge.api.times import HAPPENED
-from stockbridge.domain import commands
-from stockbridge.ledger.requests import Request
+from api import bodies
+from api.times import HAPPENED
+from domain import commands
+from ledger.requests import Request
 
 from .door import Door, faults_of, line, push
 from .test_callbacks import labeled, scan, tell
@@ -157,7 +157,7 @@ async def test_what_an_older_build_let_be_dated_ahead_does_a_count_no_harm(
 ) -> None:
     with monkeypatch.context() as older:
         older.setattr(Request, "happened_at", lambda request, recorded_at: request.occurred_at or recorded_at)
-        older.setattr("stockbridge.api.inbound.time_faults", believe_anything)
+        older.setattr("api.inbound.time_faults", believe_anything)
         lines = [{"line_no": 1, "sku": "MUG-WHITE", "quantity": 20}]
         await shop.made("/api/orders/inbound", {"po_no": "PO-1", "site": "HAM", "supplier": "ACME", "lines": lines})
         receipt = {"receipt_no": "R-1", "location_id": "HAM-A-1", "occurred_at": "2190-01-01T00:00:00Z"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stockbridge.ledger.requests import DeliverParcel, LineQuantity
-from stockbridge.ledger.writer import LedgerWriter
+from ledger.requests import DeliverParcel, LineQuantity
+from ledger.writer import LedgerWriter
 
 from .door import Door, code_of, examples, faults_of, line, place, push
 

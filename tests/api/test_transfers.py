@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .door import Door, code_of, examples, faults_of, line, place, push
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stockbridge.api import examples
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
+from api import examples
+from domain.carriers import TrackingEvent, TrackingStatus
 
 from .door import Door, line, push
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from stockbridge.runtime.demo.checks import Checks, watch
-from stockbridge.runtime.demo.display import Display
+from runtime.demo.checks import Checks, watch
+from runtime.demo.display import Display
 
 
 def told() -> tuple[Checks, io.StringIO]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stockbridge.runtime.demo.story import CHAPTERS
-from stockbridge.runtime.processes import MARK
+from runtime.demo.story import CHAPTERS
+from runtime.processes import MARK
 
 LIMIT_S = 240
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start_demo(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "stockbridge.runtime.cli", "demo", *options],
+        [sys.executable, "-m", "runtime.cli", "demo", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

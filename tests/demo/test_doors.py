@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from stockbridge.adapters.carriers.signatures import verify_timestamped
-from stockbridge.runtime.demo.hub import Answer, Hub, UnexpectedAnswerError, side_by_side
-from stockbridge.runtime.demo.partners import Carrier
+from adapters.carriers.signatures import verify_timestamped
+from runtime.demo.hub import Answer, Hub, UnexpectedAnswerError, side_by_side
+from runtime.demo.partners import Carrier
 
 
 def hub_answering(*answers: httpx.Response) -> tuple[Hub, list[httpx.Request]]:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from stockbridge.runtime.demo.world import FEWEST_ORDERS, make_world, revised, with_lines, without_line
+from runtime.demo.world import FEWEST_ORDERS, make_world, revised, with_lines, without_line
 
 SEED = 7
 

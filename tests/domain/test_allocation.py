@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockbridge.domain.allocation import AllocationPolicy, allocate, first_expiry_first, take
+from domain.allocation import AllocationPolicy, allocate, first_expiry_first, take
 
 
 @dataclass(frozen=True)

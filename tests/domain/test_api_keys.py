@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from stockbridge.domain.api_keys import SECRET_BYTES, is_guessable, is_misspelt, is_sendable, numbered, written
+from domain.api_keys import SECRET_BYTES, is_guessable, is_misspelt, is_sendable, numbered, written
 
 
 def test_a_key_of_ours_is_known_by_its_form_and_has_256_bits() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from stockbridge.domain.characters import (
+from domain.characters import (
     first_unseen,
     first_untold,
     for_xml,
@@ -20,7 +20,7 @@ from stockbridge.domain.characters import (
     storable,
     watching,
 )
-from stockbridge.domain.labels import matched_as
+from domain.labels import matched_as
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=20)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockbridge.domain.linked_lines import (
+from domain.linked_lines import (
     LAST_LINKED,
     LAST_OF_AN_ERP,
     MOST_RULES,
@@ -22,7 +22,7 @@ from stockbridge.domain.linked_lines import (
     linked_line_no,
     main_line_of,
 )
-from stockbridge.domain.orders import OrderLine
+from domain.orders import OrderLine
 
 DAY = date(2026, 11, 20)
 PROPORTIONS = st.builds(Proportion, st.integers(1, 100), st.integers(1, 100))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from stockbridge.domain.lot_numbers import Arrival, LotPattern
+from domain.lot_numbers import Arrival, LotPattern
 
 ARRIVAL = Arrival("PO-88", "GR-1", 2, "WINE", date(2026, 11, 30))
 

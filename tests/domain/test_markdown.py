@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.activities.messages import LineBrief, OrderWork
-from stockbridge.workflows.attributes import details_of
-from stockbridge.workflows.markdown import code, escaped
+from activities.messages import LineBrief, OrderWork
+from workflows.attributes import details_of
+from workflows.markdown import code, escaped
 
 
 @pytest.mark.parametrize(

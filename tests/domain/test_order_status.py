@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.domain.orders import OrderLine, OrderStatus, status_of
+from domain.orders import OrderLine, OrderStatus, status_of
 
 
 def _line(line_no: int = 1, **quantities: int) -> OrderLine:

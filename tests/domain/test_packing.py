@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stockbridge.domain.packing import Row, of_units, pack, still_there
-from stockbridge.domain.units import from_base
+from domain.packing import Row, of_units, pack, still_there
+from domain.units import from_base
 
 LINE = {"line_no": 1, "sku": "SKU", "site": "HAM"}
 

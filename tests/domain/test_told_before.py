@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from stockbridge.domain.erp import ErpDocument, ErpLine, ErpMessage, ErpMessageKind, ErpReceipt, told_before
+from domain.erp import ErpDocument, ErpLine, ErpMessage, ErpMessageKind, ErpReceipt, told_before
 
 MADE = datetime(2026, 11, 20, 14, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockbridge.domain.carriers import PHYSICAL, TrackingStatus, advances, latest
+from domain.carriers import PHYSICAL, TrackingStatus, advances, latest
 
 S = TrackingStatus
 statuses = st.sampled_from(TrackingStatus)

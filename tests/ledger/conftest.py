@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.ledger.writer import LedgerWriter
+from ledger.writer import LedgerWriter
 
 from .warehouse import Warehouse
 

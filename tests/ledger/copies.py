@@ -14,12 +14,12 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.ledger.canonical import entry_hash, posting_digest
-from stockbridge.ledger.checkpoints import Checkpoint
-from stockbridge.ledger.signing import SigningKey
-from stockbridge.runtime.migrating import migrate
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from ledger.canonical import entry_hash, posting_digest
+from ledger.checkpoints import Checkpoint
+from ledger.signing import SigningKey
+from runtime.migrating import migrate
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 OURS = SigningKey(sha256(b"ours").digest())
 THEIRS = SigningKey(sha256(b"theirs").digest())

@@ -19,15 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from stockbridge.domain.errors import Conflict, Rejected, Unavailable
-from stockbridge.domain.orders import QUANTITIES
-from stockbridge.domain.stock import Place, StockStatus
-from stockbridge.ledger.days import Days
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import ExpireStock, ReceiveStock, Request
-from stockbridge.ledger.writer import Attachment, LedgerWriter
-from stockbridge.runtime.polling import until
-from stockbridge.runtime.settings import sqlalchemy_url
+from domain.errors import Conflict, Rejected, Unavailable
+from domain.orders import QUANTITIES
+from domain.stock import Place, StockStatus
+from ledger.days import Days
+from ledger.outcomes import Outcome
+from ledger.requests import ExpireStock, ReceiveStock, Request
+from ledger.writer import Attachment, LedgerWriter
+from runtime.polling import until
+from runtime.settings import sqlalchemy_url
 
 from .model import ALLOWS_EXPIRED, KEEPS, PERISHABLE, Key, Model, Refused
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse

@@ -8,12 +8,12 @@ from datetime import date
 
 import pytest
 
-from stockbridge.domain.allocation import AllocationPolicy
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.requests import AmendOrder
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from domain.allocation import AllocationPolicy
+from domain.errors import Rejected
+from domain.stock import Place
+from ledger.requests import AmendOrder
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.linked_lines import Proportion
-from stockbridge.domain.stock import StockStatus
-from stockbridge.ledger.requests import AmendOrder, LinkedLine
+from domain.errors import Rejected
+from domain.linked_lines import Proportion
+from domain.stock import StockStatus
+from ledger.requests import AmendOrder, LinkedLine
 
 from .warehouse import OTHER_BIN, SITE, Warehouse
 
@@ -374,7 +374,7 @@ async def test_an_amendment_that_forgets_what_was_accepted_before_is_our_own_fau
     await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
     warehouse.former["SO-1"].clear()
 
-    from stockbridge.domain.errors import InvariantViolated
+    from domain.errors import InvariantViolated
 
     with pytest.raises(InvariantViolated, match=r"less than its line says|does not name"):
         await warehouse.post(warehouse.order("SO-1", (1, "CUP", 4)))

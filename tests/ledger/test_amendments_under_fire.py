@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import AmendOrder, Request
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import Rejected
+from ledger.outcomes import Outcome
+from ledger.requests import AmendOrder, Request
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .hold_checker import commits, violations
 from .warehouse import BIN, OTHER_BIN, Warehouse

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.domain.errors import Rejected, Unavailable
-from stockbridge.domain.stock import Place, StockStatus
-from stockbridge.ledger import instants
-from stockbridge.ledger.balances import (
+from domain.errors import Rejected, Unavailable
+from domain.stock import Place, StockStatus
+from ledger import instants
+from ledger.balances import (
     BalancePage,
     BalanceQuery,
     Basis,
@@ -22,7 +22,7 @@ from stockbridge.ledger.balances import (
     stock_levels,
     stream_entries,
 )
-from stockbridge.ledger.requests import Request
+from ledger.requests import Request
 
 from .warehouse import BIN, OTHER_BIN, Warehouse
 

@@ -15,14 +15,14 @@ import pytest_asyncio
 from psycopg import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from stockbridge.ledger import verification_queries as queries
-from stockbridge.ledger.balances import order_postings
-from stockbridge.ledger.checkpoints import take_checkpoint
-from stockbridge.ledger.requests import BlockLot, Request
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from ledger import verification_queries as queries
+from ledger.balances import order_postings
+from ledger.checkpoints import take_checkpoint
+from ledger.requests import BlockLot, Request
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, copied, database_of_its_own, named
 from .warehouse import SITE, Warehouse

@@ -11,16 +11,16 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from stockbridge.domain.errors import InvariantViolated, Rejected
-from stockbridge.domain.stock import PlaceKind
-from stockbridge.ledger import chaining, deciding
-from stockbridge.ledger.book import NOBODY, Draft, Entry, Holder, Stream, Tail
-from stockbridge.ledger.canonical import entry_hash
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import Request
-from stockbridge.ledger.rules import promising
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import InvariantViolated, Rejected
+from domain.stock import PlaceKind
+from ledger import chaining, deciding
+from ledger.book import NOBODY, Draft, Entry, Holder, Stream, Tail
+from ledger.canonical import entry_hash
+from ledger.outcomes import Outcome
+from ledger.requests import Request
+from ledger.rules import promising
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .copies import named, new_database
 from .stories import tell

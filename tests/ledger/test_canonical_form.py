@@ -11,8 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from stockbridge.domain.stock import Place, PoolKey, StreamKey
-from stockbridge.runtime.services import BackingServices
+from domain.stock import Place, PoolKey, StreamKey
+from runtime.services import BackingServices
 
 from .warehouse import SITE, Warehouse
 

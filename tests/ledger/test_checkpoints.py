@@ -17,13 +17,13 @@ import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.domain.errors import InvariantViolated
-from stockbridge.ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
-from stockbridge.ledger.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from domain.errors import InvariantViolated
+from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
+from ledger.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, THEIRS, Copy, copied, database_of_its_own
 from .warehouse import Warehouse

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockbridge.ledger.clock import CLOSE, Clock
+from ledger.clock import CLOSE, Clock
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

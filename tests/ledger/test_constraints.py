@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.domain.orders import QUANTITIES
-from stockbridge.domain.stock import StreamKey
+from domain.orders import QUANTITIES
+from domain.stock import StreamKey
 
 from .warehouse import BIN, OTHER_BIN, STAGING, Warehouse
 

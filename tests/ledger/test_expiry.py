@@ -9,15 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import StockStatus
-from stockbridge.ledger.days import Days
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import AmendOrder, ExpireStock
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import Rejected
+from domain.orders import OrderLine
+from domain.stock import StockStatus
+from ledger.days import Days
+from ledger.outcomes import Outcome
+from ledger.requests import AmendOrder, ExpireStock
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import StockStatus
+from domain.errors import Rejected
+from domain.stock import StockStatus
 
 from .warehouse import BIN, OTHER_BIN, STAGING, Warehouse
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.ledger import checkpoint_queries, verification_queries
+from ledger import checkpoint_queries, verification_queries
 
 PAGE = (Path(__file__).parents[2] / "docs/invariants.md").read_text()
 NAMES = re.findall(r"`([^`]+)`", PAGE)

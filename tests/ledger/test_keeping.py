@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from stockbridge.domain.stock import Place, StreamKey
-from stockbridge.ledger.book import Book, Stream
-from stockbridge.ledger.keeping import MOST_OF_A_POOL, KeptPools
+from domain.stock import Place, StreamKey
+from ledger.book import Book, Stream
+from ledger.keeping import MOST_OF_A_POOL, KeptPools
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

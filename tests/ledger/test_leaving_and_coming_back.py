@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import StockStatus
+from domain.errors import Rejected
+from domain.stock import StockStatus
 
 from .warehouse import BIN, Warehouse
 

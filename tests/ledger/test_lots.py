@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place, PlaceKind, StockStatus
-from stockbridge.ledger import lots
-from stockbridge.ledger.lots import Traced, Whereabouts
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import Rejected
+from domain.stock import Place, PlaceKind, StockStatus
+from ledger import lots
+from ledger.lots import Traced, Whereabouts
+from ledger.outcomes import Outcome
+from ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 

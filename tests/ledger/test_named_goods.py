@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place, StockStatus
-from stockbridge.ledger.requests import ArrivedLine, LineQuantity, ReceiveTransfer, Request, SendTransfer, SentLine
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from domain.errors import Rejected
+from domain.stock import Place, StockStatus
+from ledger.requests import ArrivedLine, LineQuantity, ReceiveTransfer, Request, SendTransfer, SentLine
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
 

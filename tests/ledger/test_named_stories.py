@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from psycopg.rows import namedtuple_row
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.ledger.requests import Request
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import Rejected
+from ledger.requests import Request
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .stories import Stage
 from .warehouse import BIN, RETURNS, STAGING, Warehouse

@@ -6,8 +6,8 @@ import asyncio
 
 import psycopg
 
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .copies import database_of_its_own, named
 from .warehouse import Warehouse

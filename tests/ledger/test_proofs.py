@@ -12,15 +12,15 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.domain.errors import Unavailable
-from stockbridge.ledger.checkpoints import take_checkpoint
-from stockbridge.ledger.proof_checking import ProofFailsError, check_proof
-from stockbridge.ledger.proofs import prove_order
-from stockbridge.ledger.signing import SigningKey, key_text
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime import cli
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from domain.errors import Unavailable
+from ledger.checkpoints import take_checkpoint
+from ledger.proof_checking import ProofFailsError, check_proof
+from ledger.proofs import prove_order
+from ledger.signing import SigningKey, key_text
+from ledger.writer import LedgerWriter
+from runtime import cli
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, THEIRS, copied, database_of_its_own, named
 from .warehouse import Warehouse

@@ -9,10 +9,10 @@ from itertools import groupby
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.ledger.requests import Request
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from ledger.requests import Request
+from ledger.verification import verify
+from ledger.writer import LedgerWriter
+from runtime.services import BackingServices
 
 from .warehouse import Warehouse
 

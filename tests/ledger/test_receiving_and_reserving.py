@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import StockStatus
+from domain.errors import Rejected
+from domain.stock import StockStatus
 
 from .warehouse import BIN, OTHER_BIN, Warehouse
 

@@ -29,16 +29,16 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 
-from stockbridge.activities import messages as m
-from stockbridge.ledger.signing import key_text
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime import clients, serving
-from stockbridge.runtime.errors import StartupError
-from stockbridge.runtime.polling import until
-from stockbridge.runtime.ports import any_free
-from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
-from stockbridge.workflows import names, schedules
+from activities import messages as m
+from ledger.signing import key_text
+from ledger.writer import LedgerWriter
+from runtime import clients, serving
+from runtime.errors import StartupError
+from runtime.polling import until
+from runtime.ports import any_free
+from runtime.services import BackingServices, backing_services
+from runtime.settings import Settings, sqlalchemy_url
+from workflows import names, schedules
 
 from .warehouse import Warehouse
 

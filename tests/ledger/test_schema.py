@@ -10,9 +10,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from stockbridge.runtime.migrating import alembic_config, migrate
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import sqlalchemy_url
+from runtime.migrating import alembic_config, migrate
+from runtime.services import BackingServices
+from runtime.settings import sqlalchemy_url
 
 
 def test_the_migrations_make_what_the_tables_say(database: BackingServices) -> None:

@@ -10,8 +10,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import pytest
 
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .stories import tell
 

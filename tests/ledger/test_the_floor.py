@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.domain.errors import Rejected
-from stockbridge.domain.stock import Place, StockStatus
+from domain.errors import Rejected
+from domain.stock import Place, StockStatus
 
 from .warehouse import BIN, OTHER_BIN, STAGING, Warehouse
 

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from stockbridge.domain.stock import StockStatus
-from stockbridge.ledger import verification_queries as queries
-from stockbridge.ledger.verification import Report, rebuild, verify
-from stockbridge.ledger.verification_record import OtherLedgerError
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.runtime import ledger_cli
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import Settings
+from domain.stock import StockStatus
+from ledger import verification_queries as queries
+from ledger.verification import Report, rebuild, verify
+from ledger.verification_record import OtherLedgerError
+from ledger.writer import LedgerWriter
+from runtime import ledger_cli
+from runtime.services import BackingServices
+from runtime.settings import Settings
 
 from . import copies
 from .copies import copied, database_of_its_own

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from stockbridge.domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
-from stockbridge.domain.stock import Evidence, Place
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import PickedLine
-from stockbridge.ledger.writer import LedgerWriter
+from domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
+from domain.stock import Evidence, Place
+from ledger.outcomes import Outcome
+from ledger.requests import PickedLine
+from ledger.writer import LedgerWriter
 
 from .warehouse import SITE, Warehouse
 

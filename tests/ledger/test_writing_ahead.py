@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stockbridge.domain.errors import InvariantViolated, Rejected
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.verification import verify
-from stockbridge.ledger.writer import AHEAD, WARY, LedgerWriter
-from stockbridge.runtime.services import BackingServices
+from domain.errors import InvariantViolated, Rejected
+from domain.stock import Place
+from ledger.outcomes import Outcome
+from ledger.verification import verify
+from ledger.writer import AHEAD, WARY, LedgerWriter
+from runtime.services import BackingServices
 
 from .warehouse import SITE, Warehouse
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import Place, PlaceKind, StockStatus, StreamKey
-from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.outcomes import Outcome
-from stockbridge.ledger.requests import (
+from domain.orders import OrderLine
+from domain.stock import Place, PlaceKind, StockStatus, StreamKey
+from ledger.balances import order_lines
+from ledger.outcomes import Outcome
+from ledger.requests import (
     AdjustStock,
     AmendOrder,
     CancelLines,
@@ -37,7 +37,7 @@ from stockbridge.ledger.requests import (
     ReturnGoods,
     ReverseReceipt,
 )
-from stockbridge.ledger.writer import LedgerWriter
+from ledger.writer import LedgerWriter
 
 SITE = "HAM"
 BIN = Place("A-01", SITE)

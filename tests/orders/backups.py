@@ -14,10 +14,10 @@ from typing import Final, Protocol
 
 import psycopg
 
-from stockbridge.runtime import postgres, postgres_folder
-from stockbridge.runtime.migrating import LOGIN_ROLE
-from stockbridge.runtime.polling import until
-from stockbridge.runtime.services import Database
+from runtime import postgres, postgres_folder
+from runtime.migrating import LOGIN_ROLE
+from runtime.polling import until
+from runtime.services import Database
 
 POINT: Final = "the backup"
 

@@ -8,11 +8,11 @@ from typing import Final
 
 import httpx
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.domain.carriers import TrackingStatus
-from stockbridge.ledger.days import Days
-from stockbridge.ledger.requests import ExpireStock
-from stockbridge.ledger.writer import LedgerWriter
+from activities.bookkeeping import OrderBookkeeping
+from domain.carriers import TrackingStatus
+from ledger.days import Days
+from ledger.requests import ExpireStock
+from ledger.writer import LedgerWriter
 
 from .hub import ADDRESS
 from .partners import PIGEON

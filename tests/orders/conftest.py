@@ -13,14 +13,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier
-from stockbridge.runtime import clients, serving
-from stockbridge.runtime.ports import preferred_or_free
-from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import ApiKey, Settings, sqlalchemy_url
-from stockbridge.sandbox.serve import running
-from stockbridge.sandbox.settings import SandboxSettings
-from stockbridge.workflows.dispatch import OrderGateway
+from adapters.carriers.sandbox.adapter import SandboxCarrier
+from runtime import clients, serving
+from runtime.ports import preferred_or_free
+from runtime.services import BackingServices, backing_services
+from runtime.settings import ApiKey, Settings, sqlalchemy_url
+from sandbox.serve import running
+from sandbox.settings import SandboxSettings
+from workflows.dispatch import OrderGateway
 
 from .hub import Hub
 from .partners import PIGEON, Partners

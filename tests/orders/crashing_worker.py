@@ -15,15 +15,15 @@ from typing import Any
 
 import psycopg
 
-from stockbridge.activities.bookkeeping import OrderBookkeeping
-from stockbridge.activities.carriers import CarrierActivities
-from stockbridge.activities.deciding import Deciding
-from stockbridge.activities.erp import ErpActivities
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.activities.tracking import Tracking
-from stockbridge.records import feed
-from stockbridge.runtime import serving, signals
-from stockbridge.runtime.settings import Settings
+from activities.bookkeeping import OrderBookkeeping
+from activities.carriers import CarrierActivities
+from activities.deciding import Deciding
+from activities.erp import ErpActivities
+from activities.orders import OrderActivities
+from activities.tracking import Tracking
+from records import feed
+from runtime import serving, signals
+from runtime.settings import Settings
 
 ARMED = Path(os.environ["CRASH_DIR"])
 

@@ -17,18 +17,18 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from stockbridge.domain.carriers import LabeledParcel, TrackingEvent, TrackingStatus
-from stockbridge.domain.errors import Unavailable
-from stockbridge.domain.orders import OrderLine
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.balances import order_lines
-from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
-from stockbridge.ledger.writer import LedgerWriter
-from stockbridge.records import events, inbox, labels, orders, shipments
-from stockbridge.records.events import Heard
-from stockbridge.records.tables import address, carrier_connection, carrier_step, location, parcel, product
-from stockbridge.workflows import names
-from stockbridge.workflows.dispatch import OrderGateway
+from domain.carriers import LabeledParcel, TrackingEvent, TrackingStatus
+from domain.errors import Unavailable
+from domain.orders import OrderLine
+from domain.stock import Place
+from ledger.balances import order_lines
+from ledger.requests import ReceivedLine, ReceiveStock
+from ledger.writer import LedgerWriter
+from records import events, inbox, labels, orders, shipments
+from records.events import Heard
+from records.tables import address, carrier_connection, carrier_step, location, parcel, product
+from workflows import names
+from workflows.dispatch import OrderGateway
 
 ADDRESS = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 

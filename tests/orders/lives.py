@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from temporalio.client import WorkflowHandle
 
-from stockbridge.workflows import names
-from stockbridge.workflows.ledger_check import LedgerCheck
-from stockbridge.workflows.ledger_checkpoint import LedgerCheckpoint
+from workflows import names
+from workflows.ledger_check import LedgerCheck
+from workflows.ledger_checkpoint import LedgerCheckpoint
 
 from .hub import Hub
 from .partners import Partners

@@ -9,8 +9,8 @@ from typing import Any, Final, Self
 
 import httpx
 
-from stockbridge.runtime.clients import SANDBOX
-from stockbridge.sandbox.settings import SandboxSettings
+from runtime.clients import SANDBOX
+from sandbox.settings import SandboxSettings
 
 PIGEON: Final = "pigeon"
 """The other carrier's name, as orders name it."""

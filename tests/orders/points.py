@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from stockbridge.domain.orders import OrderStatus
+from domain.orders import OrderStatus
 
 from .shop import Order, Shop
 

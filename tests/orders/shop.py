@@ -17,11 +17,11 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import insert, text
 
-from stockbridge.adapters.carriers.signatures import timestamped_digest
-from stockbridge.domain.stock import Place
-from stockbridge.ledger.requests import ReceivedLine, ReceiveStock
-from stockbridge.records import keys
-from stockbridge.records.tables import product
+from adapters.carriers.signatures import timestamped_digest
+from domain.stock import Place
+from ledger.requests import ReceivedLine, ReceiveStock
+from records import keys
+from records.tables import product
 
 from .hub import ADDRESS, Hub
 from .partners import PIGEON

@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from stockbridge.runtime.clients import SANDBOX
+from runtime.clients import SANDBOX
 
 from .shop import Body
 

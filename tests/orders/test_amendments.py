@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stockbridge.domain.errors import Conflict
+from domain.errors import Conflict
 
 from .hub import ADDRESS, Hub
 from .partners import Partners

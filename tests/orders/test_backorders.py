@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from stockbridge.domain.stock import Place, StreamKey
-from stockbridge.ledger.requests import AdjustStock
+from domain.stock import Place, StreamKey
+from ledger.requests import AdjustStock
 
 from .hub import Hub
 

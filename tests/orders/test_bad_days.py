@@ -14,15 +14,15 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import WorkflowExecutionStatus
 
-from stockbridge.domain.errors import Unavailable
-from stockbridge.records import orders
-from stockbridge.relay.inbox import AT_ONCE, InboxReplay
-from stockbridge.runtime import clients, postgres, serving
-from stockbridge.runtime import temporal as temporal_server
-from stockbridge.runtime.migrating import LOGIN_ROLE
-from stockbridge.runtime.services import Database
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
-from stockbridge.workflows.dispatch import OrderGateway
+from domain.errors import Unavailable
+from records import orders
+from relay.inbox import AT_ONCE, InboxReplay
+from runtime import clients, postgres, serving
+from runtime import temporal as temporal_server
+from runtime.migrating import LOGIN_ROLE
+from runtime.services import Database
+from runtime.settings import Settings, sqlalchemy_url
+from workflows.dispatch import OrderGateway
 
 from .conftest import process
 from .hub import Hub

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stockbridge.activities import messages as m
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.domain.carriers import TrackingStatus
-from stockbridge.records import closing
+from activities import messages as m
+from activities.orders import OrderActivities
+from domain.carriers import TrackingStatus
+from records import closing
 
 from .hub import ADDRESS, Hub
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .agreement import disagreements
 from .partners import Partners

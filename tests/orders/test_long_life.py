@@ -8,8 +8,8 @@ from itertools import cycle, islice
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from stockbridge.records.inbox import InboxRow
-from stockbridge.workflows import names
+from records.inbox import InboxRow
+from workflows import names
 
 from .hub import Hub
 

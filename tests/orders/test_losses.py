@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stockbridge.domain.stock import StreamKey
-from stockbridge.ledger.requests import AdjustStock, ReceivedLine, ReceiveStock
-from stockbridge.runtime import clients, serving
-from stockbridge.runtime.ports import preferred_or_free
-from stockbridge.runtime.settings import ApiKey, Settings
-from stockbridge.workflows.dispatch import OrderGateway
+from domain.stock import StreamKey
+from ledger.requests import AdjustStock, ReceivedLine, ReceiveStock
+from runtime import clients, serving
+from runtime.ports import preferred_or_free
+from runtime.settings import ApiKey, Settings
+from workflows.dispatch import OrderGateway
 
 from .agreement import disagreements
 from .conftest import process

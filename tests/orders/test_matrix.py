@@ -15,11 +15,11 @@ from typing import Any, get_args
 
 import pytest
 
-from stockbridge.domain.carriers import TrackingStatus
-from stockbridge.domain.commands import CommandKind, OperatorVerb
-from stockbridge.domain.orders import OrderStatus
-from stockbridge.ledger.verification import verify
-from stockbridge.runtime.services import BackingServices
+from domain.carriers import TrackingStatus
+from domain.commands import CommandKind, OperatorVerb
+from domain.orders import OrderStatus
+from ledger.verification import verify
+from runtime.services import BackingServices
 
 from .agreement import disagreements
 from .changes import CHANGES, Change

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from stockbridge.activities.messages import OrderId
-from stockbridge.relay.inbox import InboxReplay
+from activities.messages import OrderId
+from relay.inbox import InboxReplay
 
 from .partners import Partners
 from .shop import Order, Shop

@@ -26,13 +26,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from stockbridge.activities import messages as m
-from stockbridge.ledger.signing import key_text
-from stockbridge.runtime import clients, serving
-from stockbridge.runtime.settings import Settings
-from stockbridge.workflows import names
-from stockbridge.workflows.order_lifecycle import OrderLifecycle
-from stockbridge.workflows.registered import WORKFLOWS
+from activities import messages as m
+from ledger.signing import key_text
+from runtime import clients, serving
+from runtime.settings import Settings
+from workflows import names
+from workflows.order_lifecycle import OrderLifecycle
+from workflows.registered import WORKFLOWS
 
 from .conftest import process
 from .fingerprints import expect, fingerprint_of, keep, kept, workflow_of
@@ -46,7 +46,7 @@ LATEST = sorted(HISTORIES.glob("*.json"))
 KEY = SecretStr(key_text(sha256(b"ours").digest()))
 
 # All that the stories stand on, but not their own files: there, a clock, a random number or a file is refused.
-PASSED_THROUGH = ("stockbridge.activities", "stockbridge.domain", "pydantic", "pydantic_core", "annotated_types")
+PASSED_THROUGH = ("activities", "domain", "pydantic", "pydantic_core", "annotated_types")
 
 
 def replayer() -> Replayer:

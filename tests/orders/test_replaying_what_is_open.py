@@ -18,12 +18,12 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from stockbridge.activities.messages import OrderId
-from stockbridge.ledger.signing import key_text
-from stockbridge.runtime import serving
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import Settings
-from stockbridge.workflows import attributes, names
+from activities.messages import OrderId
+from ledger.signing import key_text
+from runtime import serving
+from runtime.services import BackingServices
+from runtime.settings import Settings
+from workflows import attributes, names
 
 from .conftest import process, settings_for
 from .hub import Hub
@@ -56,7 +56,7 @@ async def open_orders(hub: Hub, worker: None) -> None:  # noqa: ARG001 - works o
 async def replayed(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "stockbridge.runtime.cli", "replay", *arguments],
+        [sys.executable, "-m", "runtime.cli", "replay", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **settings.environment()},

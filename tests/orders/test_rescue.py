@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 from temporalio.client import WorkflowUpdateFailedError
 
-from stockbridge.records import people
-from stockbridge.records.tables import location
+from records import people
+from records.tables import location
 
 from .hub import ADDRESS, Hub
 from .partners import Partners

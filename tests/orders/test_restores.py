@@ -19,12 +19,12 @@ import pytest
 import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from stockbridge.ledger.verification import verify
-from stockbridge.records import gauges, restorations
-from stockbridge.runtime import clients, restored_cli, serving
-from stockbridge.runtime import temporal as temporal_server
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
-from stockbridge.workflows.dispatch import OrderGateway
+from ledger.verification import verify
+from records import gauges, restorations
+from runtime import clients, restored_cli, serving
+from runtime import temporal as temporal_server
+from runtime.settings import Settings, sqlalchemy_url
+from workflows.dispatch import OrderGateway
 
 from .backups import WAYS, BackedUp
 from .conftest import process

@@ -18,10 +18,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from stockbridge.runtime import serving
-from stockbridge.runtime.deployment import DEPLOYMENT
-from stockbridge.runtime.services import BackingServices, backing_services
-from stockbridge.runtime.settings import Settings, sqlalchemy_url
+from runtime import serving
+from runtime.deployment import DEPLOYMENT
+from runtime.services import BackingServices, backing_services
+from runtime.settings import Settings, sqlalchemy_url
 
 from .conftest import process, settings_for
 from .hub import Hub

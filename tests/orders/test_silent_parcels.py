@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, text
 
-from stockbridge.activities import messages as m
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.domain.carriers import TrackingEvent, TrackingStatus
-from stockbridge.domain.errors import Rejected, Unavailable
-from stockbridge.records.tables import parcel
-from stockbridge.relay.silent_parcels import BATCH, SilentParcels
+from activities import messages as m
+from activities.orders import OrderActivities
+from domain.carriers import TrackingEvent, TrackingStatus
+from domain.errors import Rejected, Unavailable
+from records.tables import parcel
+from relay.silent_parcels import BATCH, SilentParcels
 
 from .hub import Hub
 

@@ -11,16 +11,16 @@ import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
-from stockbridge.activities import messages as m
-from stockbridge.activities.carriers import CarrierActivities
-from stockbridge.activities.erp import ErpActivities
-from stockbridge.activities.intercepting import InterceptActivities
-from stockbridge.activities.orders import OrderActivities
-from stockbridge.adapters.carriers.port import CarrierPort
-from stockbridge.adapters.carriers.sandbox.adapter import SandboxCarrier
-from stockbridge.records.inbox import InboxRow
-from stockbridge.runtime import clients
-from stockbridge.runtime.settings import Settings
+from activities import messages as m
+from activities.carriers import CarrierActivities
+from activities.erp import ErpActivities
+from activities.intercepting import InterceptActivities
+from activities.orders import OrderActivities
+from adapters.carriers.port import CarrierPort
+from adapters.carriers.sandbox.adapter import SandboxCarrier
+from records.inbox import InboxRow
+from runtime import clients
+from runtime.settings import Settings
 
 from .hub import Hub
 from .partners import Partners

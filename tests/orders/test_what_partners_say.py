@@ -14,8 +14,8 @@ import pytest_asyncio
 from sqlalchemy import text
 from temporalio.client import WorkflowHandle
 
-from stockbridge.api import intercepts
-from stockbridge.runtime.settings import Settings
+from api import intercepts
+from runtime.settings import Settings
 
 from .hub import ADDRESS
 from .partners import Partners
@@ -42,7 +42,7 @@ async def logs(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
     with path.open("ab") as log:
         processes = [
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "stockbridge.runtime.cli", name),
+                *(sys.executable, "-m", "runtime.cli", name),
                 env={**environ, **given.environment()},
                 stdout=log,
                 stderr=log,

@@ -17,8 +17,8 @@ SCRIPT = """
 import asyncio, json, sys
 from dataclasses import asdict
 from pathlib import Path
-from stockbridge.runtime import signals
-from stockbridge.runtime.services import backing_services
+from runtime import signals
+from runtime.services import backing_services
 
 async def main():
     wanted = sys.argv[2] == "True"

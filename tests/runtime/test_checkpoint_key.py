@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from stockbridge.ledger.signing import key_text
-from stockbridge.runtime import stack
-from stockbridge.runtime.clients import signing_key_of, trusted_keys_of
-from stockbridge.runtime.errors import StartupError
-from stockbridge.runtime.settings import Settings
+from ledger.signing import key_text
+from runtime import stack
+from runtime.clients import signing_key_of, trusted_keys_of
+from runtime.errors import StartupError
+from runtime.settings import Settings
 
 OLD, NEW = bytes(32), bytes(31) + b"1"
 

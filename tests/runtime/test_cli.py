@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stockbridge.runtime import cli
-from stockbridge.runtime.settings import variables
+from runtime import cli
+from runtime.settings import variables
 
 COMMANDS = ("demo", "up", "api", "worker", "relay", "migrate", "sandbox", "openapi", "replay", "ledger")
 
@@ -16,7 +16,7 @@ COMMANDS = ("demo", "up", "api", "worker", "relay", "migrate", "sandbox", "opena
 def stockbridge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if name not in variables()}
     return subprocess.run(
-        [sys.executable, "-m", "stockbridge.runtime.cli", *arguments],
+        [sys.executable, "-m", "runtime.cli", *arguments],
         capture_output=True,
         text=True,
         env={**bare, "COLUMNS": "120", **environment},
@@ -77,7 +77,7 @@ def test_a_database_that_does_not_answer_is_told_in_words(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_use_is_told_in_words(tmp_path: Path) -> None:
-    from stockbridge.runtime.services import locked
+    from runtime.services import locked
 
     with locked(tmp_path):
         answer = stockbridge("up", "--data-dir", str(tmp_path))

@@ -13,9 +13,9 @@ import pytest
 import typer.main
 import yaml
 
-from stockbridge.runtime.cli import app
-from stockbridge.runtime.settings import Settings, variable_of, variables
-from stockbridge.sandbox.settings import SandboxSettings
+from runtime.cli import app
+from runtime.settings import Settings, variable_of, variables
+from sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

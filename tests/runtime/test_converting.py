@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from stockbridge.ledger.signing import key_text
-from stockbridge.runtime.clients import converter_of
-from stockbridge.runtime.settings import Settings
+from ledger.signing import key_text
+from runtime.clients import converter_of
+from runtime.settings import Settings
 
 WORDS: Final = "The carrier does not deliver to the country"
 SETTINGS: Final = Settings(payload_key=SecretStr(key_text(b"0" * 32)))

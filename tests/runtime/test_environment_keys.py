@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.typing import EventDict
 
-from stockbridge.domain.api_keys import KeyRevocation, written
-from stockbridge.domain.errors import StockbridgeError
-from stockbridge.records import key_ring, keys
-from stockbridge.records.key_ring import By
-from stockbridge.runtime import logs
-from stockbridge.runtime.bootstrapping import make_known
-from stockbridge.runtime.environment_keys import insist_on_good_keys
-from stockbridge.runtime.errors import StartupError
-from stockbridge.runtime.settings import ApiKey, Settings
-from stockbridge.runtime.stack import Plan, embedded_stack
+from domain.api_keys import KeyRevocation, written
+from domain.errors import StockbridgeError
+from records import key_ring, keys
+from records.key_ring import By
+from runtime import logs
+from runtime.bootstrapping import make_known
+from runtime.environment_keys import insist_on_good_keys
+from runtime.errors import StartupError
+from runtime.settings import ApiKey, Settings
+from runtime.stack import Plan, embedded_stack
 
 GOOD = "a-key-with-22-letters-"
 

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stockbridge.runtime import cli
-from stockbridge.runtime.polling import until
-from stockbridge.runtime.ports import preferred_or_free
-from stockbridge.runtime.services import BackingServices
-from stockbridge.runtime.settings import Settings, variables
+from runtime import cli
+from runtime.polling import until
+from runtime.ports import preferred_or_free
+from runtime.services import BackingServices
+from runtime.settings import Settings, variables
 
 ERP = ("--source", "erp", "--owner", "Team SAP")
 WITHIN_S = 120
@@ -114,7 +114,7 @@ def api(database: BackingServices, log: Path) -> Iterator[str]:
         carrier_connection="none",
         log_format="json",
     )
-    command = [sys.executable, "-m", "stockbridge.runtime.cli", "api"]
+    command = [sys.executable, "-m", "runtime.cli", "api"]
     environment = {**os.environ, **settings.environment()}
     with (
         log.open("w") as told,

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 import structlog
 
-from stockbridge.runtime import logs
-from stockbridge.runtime.settings import Settings
+from runtime import logs
+from runtime.settings import Settings
 
 WORK = """
 import logging, sys
 from pathlib import Path
 import structlog
-from stockbridge.runtime import logs
-from stockbridge.runtime.settings import Settings
+from runtime import logs
+from runtime.settings import Settings
 logs.configure(Settings.load(log_format=sys.argv[2]))
 log = structlog.get_logger("work")
 for number in range(2000):

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from stockbridge.runtime import migrating
-from stockbridge.runtime.errors import StartupError
-from stockbridge.runtime.services import BackingServices, backing_services
+from runtime import migrating
+from runtime.errors import StartupError
+from runtime.services import BackingServices, backing_services
 
 ENVIRONMENT = """
 from alembic import context

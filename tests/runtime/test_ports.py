@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stockbridge.runtime import ports
+from runtime import ports
 
 
 @pytest.fixture

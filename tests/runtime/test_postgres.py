@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from stockbridge.runtime import postgres, postgres_folder
-from stockbridge.runtime.errors import StartupError
+from runtime import postgres, postgres_folder
+from runtime.errors import StartupError
 
 
 @asynccontextmanager

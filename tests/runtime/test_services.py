@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from temporalio.client import Client
 
-from stockbridge.runtime import temporal, temporal_binary
-from stockbridge.runtime.errors import FolderInUseError, SettingMissingError
-from stockbridge.runtime.services import backing_services, locked
-from stockbridge.runtime.settings import Settings
+from runtime import temporal, temporal_binary
+from runtime.errors import FolderInUseError, SettingMissingError
+from runtime.services import backing_services, locked
+from runtime.settings import Settings
 
 Run = Callable[..., Any]  # a StackProcess, see conftest
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from stockbridge.domain.lot_numbers import LotPattern
-from stockbridge.runtime.errors import SettingMissingError, StartupError
-from stockbridge.runtime.settings import ApiKey, Settings, sqlalchemy_url, variable_of, variables
+from domain.lot_numbers import LotPattern
+from runtime.errors import SettingMissingError, StartupError
+from runtime.settings import ApiKey, Settings, sqlalchemy_url, variable_of, variables
 
 
 @pytest.fixture(autouse=True)

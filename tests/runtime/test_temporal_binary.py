@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stockbridge.runtime import temporal_binary
-from stockbridge.runtime.errors import StartupError
+from runtime import temporal_binary
+from runtime.errors import StartupError
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ import pytest
 SAID = "Wilhelmina Quist"
 SCRIPT = """
 import logging, structlog
-from stockbridge.domain.errors import Unavailable
-from stockbridge.runtime import logs
-from stockbridge.runtime.settings import Settings
+from domain.errors import Unavailable
+from runtime import logs
+from runtime.settings import Settings
 logs.configure(Settings(log_format={format!r}, log_level="debug"))
 def read(row):
     try:

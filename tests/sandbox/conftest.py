@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stockbridge.sandbox.serve import running
-from stockbridge.sandbox.settings import SandboxSettings
+from sandbox.serve import running
+from sandbox.settings import SandboxSettings
 
 NS = "urn:legacy-erp:orders:v1"
 _numbers = itertools.count(1)

@@ -16,7 +16,7 @@ import pytest
 async def test_the_module_runs_and_stops_cleanly_on_sigterm() -> None:
     environment = {**os.environ, "SANDBOX_ERP_PORT": "0", "SANDBOX_CARRIER_PORT": "0"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "stockbridge.sandbox", env=environment, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "sandbox", env=environment, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     first = await asyncio.wait_for(process.stdout.readline(), 15)

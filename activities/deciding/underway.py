@@ -1,0 +1,57 @@
+"""The parcels of a shipment that a command names: which of them are still underway, or how they ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import Rejected
+from records import shipments, tracking
+from records.inbox import InboxRow
+from records.shipments import Parcel
+
+
+@dataclass(frozen=True)
+class Underway:
+    """What of a shipment is underway with its carrier: the parcels that a command names, and the rest."""
+
+    carrier: str
+    named: list[Parcel]
+    rest: list[Parcel]
+
+
+async def read_underway(connection: AsyncConnection, row: InboxRow, *, instead: str) -> Underway:
+    """Read what of a command's shipment is underway. Its parcel_no null names all of it.
+
+    Raises `Rejected` where nothing of what it names is; `instead` is to be done where it has not left.
+    """
+    shipment_no, parcel_no = row.payload["shipment_no"], row.payload["parcel_no"]
+    shipment = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
+    if shipment is None:
+        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
+    if shipment["dissolved_at"]:
+        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
+    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
+    own = [box for box in boxes if box["shipment_no"] == shipment_no and box["lines"]]
+    named = [box for box in own if parcel_no in {None, box["parcel_no"]}]
+    if not named:
+        raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
+    if shipment["handed_over_at"] is None:
+        raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", status=409)
+    underway = [box for box in named if tracking.is_underway(box)]
+    if not underway:
+        raise _ended(named[0])
+    rest = [box for box in own if tracking.is_underway(box) and box not in underway]
+    return Underway(shipment["carrier"], underway, rest)
+
+
+def _ended(box: Parcel) -> Rejected:
+    """Say how a parcel ended."""
+    name = f"Parcel {box['parcel_no']} of {box['shipment_no']}"
+    if box["delivered_at"] is not None:
+        detail = f"{name} was delivered at {box['delivered_at'].isoformat()}, as the carrier says."
+        return Rejected("already_delivered", detail, status=409)
+    if box["lost_at"] is not None:
+        return Rejected("already_lost", f"{name} was lost before, at {box['lost_at'].isoformat()}.", status=409)
+    return Rejected("came_back", f"{name} came back, at {box['came_back_at'].isoformat()}.", status=409)

@@ -1,0 +1,112 @@
+"""What is asked of a carrier once it has a parcel: to stop it, and to send it back.
+
+A carrier that says no leaves why in the step's row, and nobody is needed: the parcel just goes on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from activities import messages as m
+from activities.carriers import port_of
+from activities.failures import as_failures
+from activities.hearing import hearing
+from activities.recalling import Recalling
+from activities.work import read_work
+from adapters.carriers.port import CarrierPort, InterceptingCarrier
+from domain.errors import OutcomeUnknown, Rejected
+from postgres.statements import alone
+from records import intercepts, orders, shipments
+from records.partner_words import Asked
+from records.shipments import Step
+
+_CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods back as a return once they have arrived."
+
+
+class InterceptActivities:
+    """Intercepts; `carriers` are ports by the name that shipments use."""
+
+    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+        self._engine = engine
+        self._reading = alone(engine)
+        self._carriers = carriers
+        self._recalling = Recalling(engine)
+
+    @activity.defn
+    async def intercept_parcel(self, step: m.CarrierStep) -> m.OrderWork:
+        """Have the carrier send a parcel back. A second run finds what was asked by our reference."""
+        order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
+        with as_failures():
+            memory = await self._recalling.before_sending(step)
+            row = await self._claim(step)
+            if row is None:
+                await self._recalling.is_gone(step, memory)
+            elif row["state"] in shipments.OPEN:
+                maybe_asked = row["state"] != "intended" or memory.asks_first(row["created_at"])
+                await self._ask(row, maybe_asked=maybe_asked)
+            async with self._reading.connect() as connection:
+                return await read_work(connection, order)
+
+    async def _claim(self, step: m.CarrierStep) -> Step | None:
+        """Mark an intercept as sent, if it was not answered. Returns the row as it was before, if there is one."""
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(step.tenant, step.order_ref)])
+            row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            if row is not None and row["state"] in shipments.OPEN:
+                await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+        return row
+
+    async def _ask(self, row: Step, *, maybe_asked: bool) -> None:
+        async with self._reading.connect() as connection:
+            box = await shipments.get_parcel(
+                connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
+            )
+        port = port_of(self._carriers, row["carrier"])
+        if not isinstance(port, InterceptingCarrier):
+            await self._refuse(row, _CAN_NOT.format(row["carrier"]))
+        elif not (maybe_asked and await self._is_intercepted(port, row)):
+            await self._intercept(port, row, box["tracking_number"])
+        else:
+            await self._accept(row)
+
+    async def _is_intercepted(self, port: InterceptingCarrier, row: Step) -> bool:
+        async with hearing(self._engine, _asked(row)):
+            return await port.is_intercepted(row["reference"])
+
+    async def _intercept(self, port: InterceptingCarrier, row: Step, tracking_number: str) -> None:
+        try:
+            async with hearing(self._engine, _asked(row)):
+                await port.intercept(tracking_number, row["reference"])
+        except OutcomeUnknown as error:
+            await self._note(row, "unknown", str(error))
+            raise
+        except Rejected as refusal:
+            # No is where the parcel is too far, which the carrier knows; else it did not understand us.
+            if refusal.status != HTTPStatus.CONFLICT:
+                await self._note(row, "intended", refusal.detail)
+                raise
+            await self._refuse(row, refusal.detail)
+        else:
+            await self._accept(row)
+
+    async def _accept(self, row: Step) -> None:
+        async with self._engine.begin() as connection:
+            await orders.lock(connection, [(row["tenant"], row["order_ref"])])
+            await intercepts.accepted(connection, row)
+
+    async def _refuse(self, row: Step, refusal: str) -> None:
+        async with self._engine.begin() as connection:
+            await intercepts.refused(connection, row, refusal)
+
+    async def _note(self, row: Step, state: intercepts.Unanswered, error: str) -> None:
+        async with self._engine.begin() as connection:
+            await intercepts.unanswered(connection, row, state, error)
+
+
+def _asked(row: Step) -> Asked:
+    return Asked(row["tenant"], row["order_ref"], row["step_id"], row["carrier"])

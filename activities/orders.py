@@ -1,0 +1,140 @@
+"""What an order's workflow asks of the house itself: decide, refresh, close, ask for a person.
+
+Short and idempotent, so they run as local activities first. Each returns the order as PostgreSQL has it afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from activities import messages as m
+from activities.deciding import Deciding
+from activities.desk import ask_for_a_person
+from activities.failures import as_failures
+from activities.recalling import Recalling
+from activities.tracking import Tracking
+from activities.work import close_if_done, read_decision, read_work
+from domain.characters import as_line, storable
+from ledger.writer import LedgerWriter
+from postgres.statements import alone
+from records import inbox, orders, shipments
+
+
+class OrderActivities:
+    """The order's own verbs."""
+
+    def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
+        self._engine = engine
+        self._reading = alone(engine)
+        self._deciding = Deciding(engine, ledger)
+        self._tracking = Tracking(engine, ledger)
+        self._recalling = Recalling(engine)
+
+    @activity.defn
+    async def load_order(self, order: m.OrderId) -> m.OrderWork:
+        """Read an order: all that a workflow needs to go on, whenever it starts."""
+        with as_failures():
+            return await self._work(order)
+
+    @activity.defn
+    async def decide_next(self, command: m.Command) -> m.Decision:
+        """Decide the order's first undecided command up to this one; without one, tell this one's decision."""
+        with as_failures():
+            row = await self._decide_first(command)
+            order = m.OrderId(tenant=command.tenant, order_ref=command.order_ref)
+            async with self._reading.connect() as connection:
+                return await read_decision(connection, order, row.inbox_id)
+
+    async def _decide_first(self, command: m.Command) -> inbox.InboxRow:
+        row = await self._recalling.next_up(command)
+        if row.state == "queued":
+            await self._deciding.decide(row)
+        return row
+
+    @activity.defn
+    async def keep_act(self, act: m.Act) -> m.Command:
+        """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
+        without = {"address_id"} if act.said.address_id is None else set()
+        said = {
+            name: storable(told) if isinstance(told, str) else told
+            for name, told in act.said.model_dump(exclude=without).items()
+        }
+        payload = {"act_no": act.act_no, "verb": act.verb, **said}
+        with as_failures():
+            async with self._engine.begin() as connection:
+                row, _ = await inbox.put(
+                    connection,
+                    tenant=act.order.tenant,
+                    order_ref=act.order.order_ref,
+                    kind="operate",
+                    key=f"operate/{act.order.order_ref}/{act.act_no}",
+                    digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
+                    payload=payload,
+                    actor=as_line(act.said.by),
+                )
+        return _command(row)
+
+    @activity.defn
+    async def apply_carrier_events(self, order: m.OrderId) -> m.OrderWork:
+        """Apply what carriers said of the order's parcels and was not dealt with yet."""
+        with as_failures():
+            await self._tracking.apply_all(order)
+            return await self._work(order)
+
+    @activity.defn
+    async def close_order(self, order: m.OrderId) -> m.OrderWork:
+        """Close an order of which nothing is left to do, where that was not seen when the ERP was told the last."""
+        with as_failures():
+            async with self._engine.begin() as connection:
+                await connection.run_sync(close_if_done, order)
+            return await self._work(order)
+
+    @activity.defn
+    async def request_attention(self, stuck: m.Stuck) -> m.OrderWork:
+        """Flag an order that needs a person, unless that is for a step which is not wanted any more."""
+        order, attention = stuck.order, stuck.attention
+        with as_failures():
+            async with self._engine.begin() as connection:
+                await orders.lock(connection, [(order.tenant, order.order_ref)])
+                if not await shipments.is_over(connection, order.tenant, order.order_ref, attention.step):
+                    told = (attention.reason, attention.actions, attention.step)
+                    await ask_for_a_person(connection, order, *told, attention.said_id)
+            return await self._work(order)
+
+    @activity.defn
+    async def cancel_from_temporal(self, order: m.OrderId) -> m.OrderWork:
+        """Cancel an order because its workflow was cancelled: the same command as the API's, by its own key."""
+        with as_failures():
+            async with self._engine.begin() as connection:
+                row, _ = await inbox.put(
+                    connection,
+                    tenant=order.tenant,
+                    order_ref=order.order_ref,
+                    kind="cancel",
+                    key=f"cancel/{order.order_ref}/temporal",
+                    digest=bytes(32),
+                    payload={"cancel_no": "temporal", "reason": "cancelled in the Temporal UI", "lines": None},
+                    actor="Temporal UI",
+                )
+            while (await self._decide_first(_command(row))).inbox_id != row.inbox_id:
+                pass  # what came before it is decided before it
+            return await self._work(order)
+
+    async def _work(self, order: m.OrderId) -> m.OrderWork:
+        async with self._reading.connect() as connection:
+            return await read_work(connection, order)
+
+
+def _command(row: inbox.InboxRow) -> m.Command:
+    return m.Command(
+        tenant=row.tenant,
+        order_ref=row.order_ref,
+        inbox_id=row.inbox_id,
+        kind=row.kind,
+        key=row.key,
+        received_at=row.received_at,
+    )

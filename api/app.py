@@ -1,0 +1,150 @@
+"""The door, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CollectorRegistry
+
+from api import (
+    addresses,
+    adjustments,
+    callbacks,
+    counts,
+    discrepancies,
+    floor,
+    health,
+    inbound,
+    intercepts,
+    inventory,
+    keys,
+    ledger,
+    locations,
+    losses,
+    misplaced,
+    operator_batches,
+    orders,
+    problems,
+    products,
+    purchase_orders,
+    reference,
+    return_authorizations,
+    returns,
+    reversals,
+    stock,
+    tracing,
+    transfers,
+)
+from api.auth import Authenticator
+from api.headers import AnswerHeaders
+from api.limits import BodyLimit
+from api.methods import Methods
+from api.observing import Observed, RequestMetrics
+from api.problems import Problem
+from api.rates import AddressLimit, Pace
+from api.services import ApiServices
+
+_ABOUT = """
+The hub between a legacy ERP, a warehouse and its carriers.
+
+Every write has a natural key in its body: the same again gives the same answer (200), the same key with other content
+is 409. 201 is told at most once for a key, to the request that made it so: of many at once the others are told 200, and
+so is whoever asks again after a 202. Quantities in answers are whole numbers in base units. Errors are problem
+documents (RFC 9457); a body is checked whole, and all its faults come in one answer.
+"""
+
+
+def create_app(services: ApiServices) -> FastAPI:
+    """Make the application. It opens nothing of its own: whoever made the services closes them."""
+    app = _addresses()
+    registry = CollectorRegistry()
+    app.state.services = services
+    app.state.authenticator = Authenticator(services.engine, well_known=services.well_known_keys)
+    app.state.pace = Pace(services.rates, app.state.authenticator)
+    app.state.registry = registry
+    app.state.writing = health.WriteProbe(services.engine)
+    app.state.waiting = health.WaitingMetrics(registry)
+    problems.install(app)
+    app.add_middleware(Methods, described=app)
+    app.add_middleware(BodyLimit, limit_bytes=services.body_limit_bytes)
+    app.add_middleware(AddressLimit, rates=services.rates)
+    app.add_middleware(Observed, metrics=RequestMetrics(registry))
+    app.add_middleware(AnswerHeaders)
+    return app
+
+
+def described() -> dict[str, Any]:
+    """Return the description of the API, which it serves at `/openapi.json` and `docs/openapi.json` is a copy of."""
+    return _addresses().openapi()
+
+
+def _addresses() -> FastAPI:
+    """Make the application with nothing behind its addresses."""
+    app = _Door(
+        title="Stockbridge",
+        version="1",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # whither to is what the Host header says, which anybody writes
+        lifespan=_life,
+    )
+    # The inbound orders come before the orders: their address would else be an order's number.
+    for area in (
+        health,
+        products,
+        locations,
+        purchase_orders,
+        inbound,
+        reversals,
+        orders,
+        floor,
+        intercepts,
+        losses,
+        addresses,
+        return_authorizations,
+        returns,
+        operator_batches,
+        inventory,
+        stock,
+        adjustments,
+        misplaced,
+        counts,
+        discrepancies,
+        transfers,
+        tracing,
+        ledger,
+        keys,
+        callbacks,
+        reference,
+    ):
+        app.include_router(area.router)
+    app.include_router(inbound.unordered)
+    app.include_router(orders.one)
+    return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Let what was begun beside requests end, before what it needs is closed."""
+    yield
+    await app.state.authenticator.drain()
+
+
+class _Door(FastAPI):
+    """FastAPI with a description that has the problem document, which every refusal is."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API."""
+        if self.openapi_schema is None:
+            described = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=self.routes
+            )
+            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            described["components"]["schemas"] |= {**schema.pop("$defs", {}), "Problem": schema}
+            self.openapi_schema = described
+        return self.openapi_schema

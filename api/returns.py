@@ -1,0 +1,31 @@
+"""What is known of a return: the goods, and what is sent in their place."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.auth import BEARER, Door
+from api.deciding import Decided
+from api.described import OF_AN_ORDER
+from api.finding import OrderAt
+from api.floor import ReturnView, key_of, return_view
+from api.problems import not_found
+from api.services import Services
+from domain.commands import Key
+from records import inbox, order_reads
+
+router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+
+
+@router.get("/returns/{return_no}", responses=OF_AN_ORDER)
+async def get_return(services: Services, named: OrderAt, return_no: Annotated[Key, Path()]) -> ReturnView:
+    """Return what came back of an order; `queued` while that waits for its decision."""
+    async with services.reading() as connection:
+        order = await named.find(connection)
+        key = key_of("return", order, return_no)
+        known = await order_reads.known_of_key(connection, order.tenant, order.order_ref, key)
+        if known.inbox_id is None or known.state == "refused":
+            raise not_found(f"return {return_no} of {named.order_no}")
+        return await return_view(connection, order, Decided(await inbox.get(connection, known.inbox_id)))

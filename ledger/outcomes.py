@@ -1,0 +1,53 @@
+"""What becomes of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.orders import OrderLine
+from ledger.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Unpicked:
+    """What an order line had picked of a lot, and does not want any more, though it wants as much of another one."""
+
+    order_ref: str
+    line_no: int
+    sku: str
+    site: str
+    lot: str
+    quantity: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of an accepted request.
+
+    `posting_id` is None where there was nothing to post. `lines` are the order lines that it changed, also of other
+    orders, whose names are in `served` (they got stock) and `displaced` (a fact took it). `unaccounted` is what left
+    though the ledger never had it: sku, site, quantity; `guessed` what was moved though nobody said which of several
+    units it was; `expired` what left though it has expired. `unpicked` is what orders had picked, and want other goods
+    for.
+    """
+
+    request: Request
+    posting_id: UUID | None
+    recorded_at: datetime
+    answer: dict[str, Any]
+    replayed: bool = False
+    lines: tuple[OrderLine, ...] = ()
+    served: frozenset[str] = frozenset()
+    displaced: frozenset[str] = frozenset()
+    unaccounted: tuple[tuple[str, str, int], ...] = ()
+    guessed: tuple[tuple[str, str, int], ...] = ()
+    expired: tuple[tuple[str, str, int], ...] = ()
+    unpicked: tuple[Unpicked, ...] = ()
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, as the posting has it."""
+        return self.request.happened_at(self.recorded_at)

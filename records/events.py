@@ -1,0 +1,274 @@
+"""Carrier events as they were heard, and the outbox that tells an order's workflow of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.carriers import PHYSICAL, TrackingEvent, TrackingStatus
+from domain.labels import matched_as
+from domain.window import USUAL, Window
+from postgres.statements import Query, change
+from records import labels, orders, outbox, shipments, tracking
+from records.labels import Found
+from records.shipments import Parcel
+from records.tables import carrier_connection, carrier_event, label, parcel
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How events are heard of: by whose connection, whose parcels they are, and which of their times are believed."""
+
+    connection: str
+    carrier: str
+    tenant: str
+    by: Literal["callback", "poll"]
+    window: Window = USUAL
+
+
+async def store(connection: AsyncConnection, heard: Heard, event: TrackingEvent) -> str | None:
+    """Store an event once, and let it act: what moves no stock at once, else through its order's workflow.
+
+    A time that can't be is kept as told, and the event happened when it was received.
+    Returns the order_ref that must hear of it. An event of a parcel that is not known is kept until its tracking number
+    appears. One at a time for an order: its row is locked.
+    """
+    tenant = heard.tenant
+    found = await labels.find(connection, tenant, event.tracking_number)
+    if found is not None:
+        await orders.lock(connection, [(tenant, found.order_ref)])
+    new = await _insert(connection, heard, event, found)
+    if found is None:
+        return None
+    await _heard_of(connection, tenant, found.tracking_number)
+    missed = new is None and await match(connection, tenant, found.owner, found.tracking_number)
+    if missed or (new is not None and not await _applied_at_once(connection, tenant, found, new, event.status)):
+        if event.status in PHYSICAL:
+            await _open_again(connection, tenant, found, event.status)
+        await outbox.put(connection, tenant, found.order_ref, "carrier_event")
+        return found.order_ref
+    return None
+
+
+async def _open_again(connection: AsyncConnection, tenant: str, found: Found, status: TrackingStatus) -> None:
+    """Open an order again if it was closed, and must hear what nobody thought of.
+
+    What arrived is a parcel of it that was lost, or the carrier has one under a label that was replaced.
+    """
+    delivered = status is TrackingStatus.DELIVERED
+    await _OPEN_AGAIN.run(
+        connection, tenant=tenant, delivered=delivered, **found.owner, tracking_number=found.tracking_number
+    )
+
+
+_OPEN_AGAIN: Final = Query(
+    """
+    update records.orders o set closed_at = null, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and closed_at is not null and exists (
+      select from records.parcel p
+      where p.tenant = o.tenant and p.order_ref = o.order_ref and p.shipment_no = %(shipment_no)s
+        and p.parcel_no = %(parcel_no)s
+        and (p.lost_at is not null and %(delivered)s or p.tracking_number is distinct from %(tracking_number)s)
+    )
+    """
+)
+
+
+async def _insert(connection: AsyncConnection, heard: Heard, event: TrackingEvent, label: Found | None) -> int | None:
+    """Write an event, unless it is there. Returns its id if it is new.
+
+    It names its parcel as the label does, however the carrier wrote the number this time; one of a label that is not
+    known yet, by what that is matched by.
+    """
+    found = await _INSERT.row(
+        connection,
+        tenant=heard.tenant,
+        carrier=heard.carrier,
+        connection_name=heard.connection,
+        event_id=event.event_id,
+        tracking_number=label.tracking_number if label else matched_as(event.tracking_number),
+        status=event.status.value,
+        vendor_status=event.vendor_status,
+        told=event.occurred_at,
+        ahead=heard.window.ahead,
+        back=heard.window.back,
+        location=event.location,
+        signed_by=event.signed_by,
+        heard_by=heard.by,
+        **(label.owner if label else _NOBODY),
+    )
+    return int(found[0]) if found else None
+
+
+_NOBODY: Final = {"order_ref": None, "shipment_no": None, "parcel_no": None}
+_INSERT: Final = Query(
+    """
+    with receipt as materialized (select clock_timestamp() as received_at, %(told)s::timestamptz as told),
+    believed as (
+      select *, told between received_at - %(back)s::interval and received_at + %(ahead)s::interval as can_be
+      from receipt
+    )
+    insert into records.carrier_event (tenant, carrier, connection, event_id, tracking_number, status, vendor_status,
+      occurred_at, told_at, received_at, location, signed_by, heard_by, order_ref, shipment_no, parcel_no)
+    select %(tenant)s, %(carrier)s, %(connection_name)s, %(event_id)s, %(tracking_number)s, %(status)s,
+      %(vendor_status)s, case when can_be then least(told, received_at) when told is not null then received_at end,
+      case when not can_be then told end, received_at, %(location)s, %(signed_by)s, %(heard_by)s, %(order_ref)s,
+      %(shipment_no)s, %(parcel_no)s
+    from believed
+    on conflict do nothing returning carrier_event_id
+    """
+)
+
+
+async def _applied_at_once(
+    connection: AsyncConnection, tenant: str, found: Found, carrier_event_id: int, status: TrackingStatus
+) -> bool:
+    """Apply an event that its order need not hear of. Says no to others, and where the shipment was cancelled.
+
+    Of a label that was replaced, only what proves that the carrier has the parcel is news, and only until a person
+    took note.
+    """
+    row = await shipments.get(connection, tenant, found.order_ref, found.shipment_no)
+    box = await shipments.get_parcel(connection, tenant, **found.owner)
+    if box["tracking_number"] != found.tracking_number:
+        news = status in PHYSICAL and not await _is_settled(connection, tenant, found)
+        return not news and await mark_applied(connection, carrier_event_id, REPLACED)
+    if row is None or row["dissolved_at"] is not None or tracking.concerns_its_order(status, row, box):
+        return False
+    effect, _ = await tracking.advance(connection, box, status)
+    await mark_applied(connection, carrier_event_id, effect)
+    return True
+
+
+REPLACED: Final = "nothing: its label was replaced"
+
+
+async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) -> bool:
+    """Say whether an order is closed, and whoever closed it knew of a label's scans."""
+    order = await orders.get(connection, tenant, found.order_ref)
+    noted = await labels.was_noted(connection, tenant, found.order_ref, found.tracking_number)
+    return noted and order is not None and order["closed_at"] is not None
+
+
+_HEARD_OF: Final = tuple(
+    Query.of(
+        update(table)
+        .where(table.c.tenant == bindparam("tenant"), number == bindparam("number"))
+        .values(last_heard_at=func.clock_timestamp())
+    )
+    for table, number in ((parcel, parcel.c.tracking_number), (label, label.c.matched_as))
+)
+
+
+async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: str) -> None:
+    """Note that the parcel is not silent."""
+    for query, number in zip(_HEARD_OF, (tracking_number, matched_as(tracking_number)), strict=True):
+        await query.run(connection, tenant=tenant, number=number)
+
+
+async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
+    """Name the connection that a tenant's events of a carrier come by, so that a poll and a callback are one event."""
+    query = (
+        select(carrier_connection.c.connection)
+        .where(carrier_connection.c.tenant == tenant, carrier_connection.c.carrier == carrier)
+        .order_by(carrier_connection.c.connection)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none() or f"poll/{tenant}/{carrier}"
+
+
+async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequence[str]) -> None:
+    """Note that the carrier was asked about these parcels: they are next asked about after the same silence.
+
+    One that somebody is changing just now is passed over: it is asked about again at once, and nobody waits in a ring.
+    """
+    for query in _ASKED:
+        await query.run(
+            connection,
+            tenant=tenant,
+            numbers=list(tracking_numbers),
+            matched_as=list(map(matched_as, tracking_numbers)),
+        )
+
+
+_ASKED: Final = tuple(
+    Query(
+        f"""
+        with free as (
+          select ctid from records.{table} where tenant = %(tenant)s and {named} for update skip locked
+        )
+        update records.{table} set last_heard_at = clock_timestamp() where ctid in (select ctid from free)
+        """  # noqa: S608 - put together from constants
+    )
+    for table, named in (
+        ("parcel", "tracking_number = any(%(numbers)s::text[])"),
+        ("label", "matched_as = any(%(matched_as)s::text[])"),
+    )
+)
+
+
+async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:
+    """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
+    key = {"tenant": tenant, "tracking_number": matched_as(tracking_number), "order_ref": None}
+    return bool(await change(connection, carrier_event, key, {**owner, "tracking_number": tracking_number}))
+
+
+async def hear_again(connection: AsyncConnection, tenant: str, order_ref: str, tracking_numbers: list[str]) -> None:
+    """Let an order hear again what carriers said of these labels, and it changed nothing."""
+    await connection.execute(
+        update(carrier_event)
+        .where(
+            carrier_event.c.tenant == tenant,
+            carrier_event.c.order_ref == order_ref,
+            carrier_event.c.tracking_number.in_(tracking_numbers),
+            carrier_event.c.effect.startswith("nothing: "),
+        )
+        .values(applied_at=None, effect=None)
+    )
+
+
+async def delivery_of(connection: AsyncConnection, box: Parcel) -> dict[str, Any]:
+    """Return the event by which a parcel was delivered."""
+    query = (
+        select(carrier_event)
+        .where(
+            *(carrier_event.c[name] == box[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")),
+            carrier_event.c.status == TrackingStatus.DELIVERED.value,
+        )
+        .order_by(carrier_event.c.carrier_event_id)
+        .limit(1)
+    )
+    return dict((await connection.execute(query)).mappings().one())
+
+
+async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> Sequence[dict[str, Any]]:
+    """Return an order's events that were not dealt with yet, as they came."""
+    return await _UNAPPLIED.mappings(connection, tenant=tenant, order_ref=order_ref)
+
+
+_UNAPPLIED: Final = Query.of(
+    select(carrier_event)
+    .where(
+        carrier_event.c.tenant == bindparam("tenant"),
+        carrier_event.c.order_ref == bindparam("order_ref"),
+        carrier_event.c.applied_at.is_(None),
+    )
+    .order_by(carrier_event.c.carrier_event_id)
+)
+_APPLIED: Final = Query.of(
+    update(carrier_event)
+    .where(
+        carrier_event.c.carrier_event_id == bindparam("event"),
+        carrier_event.c.applied_at.is_(None),
+    )
+    .values(applied_at=func.clock_timestamp(), effect=bindparam("what"))
+)
+
+
+async def mark_applied(connection: AsyncConnection, carrier_event_id: int, effect: str) -> bool:
+    """Note what an event changed. Returns False where another run was first."""
+    return bool(await _APPLIED.run(connection, event=carrier_event_id, what=effect))

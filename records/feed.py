@@ -1,0 +1,162 @@
+"""The ERP feed as its sender sees it. Synchronous: it is used on a thread, beside a synchronous SOAP client.
+
+Each step is one statement, and commits by itself: an order has several messages, and a message several steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from postgres.statements import Query, listed
+from records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missing
+
+_OF_MESSAGE: Final = (
+    "tenant",
+    "order_ref",
+    "number",
+    "kind",
+    "reference",
+    "payload",
+    "state",
+    "attempts",
+    "created_at",
+)
+_OF_ORDER: Final = ("source", "order_no", "status")
+_OF_MEMORY: Final = ("epoch", "stopped", "asks_first")
+_CLAIMED: Final = (*_OF_MESSAGE, *_OF_ORDER, "parcels", "label_is_to_come", *_OF_MEMORY)
+
+_THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"
+_OPEN: Final = "state not in ('done', 'skipped')"
+
+# The feed's next message that is not done, if it comes behind this one.
+_BEHIND: Final = f"""
+    tenant = %(tenant)s and order_ref = %(order_ref)s and number > %(number)s and %(go_on)s::boolean and number = (
+      select min(number) from records.erp_message
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and number <> %(number)s and {_OPEN}
+    )
+"""  # noqa: S608 - put together from constants
+
+
+def _claiming(which: str) -> str:
+    """Mark a message as sent, before it is; tell it as it was, with its order and the parcels that it is about."""
+    return f"""
+    message as (
+      select * from records.erp_message where {which} and {_OPEN} for update
+    ), claimed as (
+      update records.erp_message m set state = 'sent', attempts = m.attempts + 1
+      from message where (m.tenant, m.order_ref, m.number) = (message.tenant, message.order_ref, message.number)
+    )
+    select {listed(_OF_MESSAGE, "message.")}, {listed(_OF_ORDER, "o.")},
+      (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number)
+                                 order by p.parcel_no), '[]')
+       from records.parcel p
+       where p.tenant = message.tenant and p.order_ref = message.order_ref
+         and p.shipment_no = message.payload ->> 'shipment_no' and p.tracking_number is not null
+      ) as parcels,
+      message.kind = 'shipped' and exists (
+        select from records.carrier_step s
+        where s.tenant = message.tenant and s.order_ref = message.order_ref
+          and s.shipment_no = message.payload ->> 'shipment_no'
+          and s.kind = 'label' and s.state in ('intended', 'sent', 'unknown')
+      ) as label_is_to_come,
+      {EPOCH} as epoch, {STOPPED} as stopped, {asks_first("message.created_at")} as asks_first
+    from message join records.orders o on o.tenant = message.tenant and o.order_ref = message.order_ref
+    """  # noqa: S608 - put together from constants
+
+
+_CLAIM: Final = Query(f"with {_claiming(_THIS)}", _CLAIMED)
+
+_DONE: Final = Query(
+    f"""
+    with told as (
+      update records.erp_message
+      set state = 'done', document_no = %(document_no)s, done_at = clock_timestamp(), last_error = null
+      where {_THIS} and {_OPEN}
+    ), {_claiming(_BEHIND)}
+    """,  # noqa: S608 - put together from constants
+    _CLAIMED,
+)
+
+_FAILED: Final = Query(
+    f"update records.erp_message set state = %(state)s, last_error = %(reason)s where {_THIS} and {_OPEN}"  # noqa: S608
+)
+
+
+def claim(connection: Connection, tenant: str, order_ref: str, number: int) -> dict[str, Any] | None:
+    """Mark a message as sent, before it is. Returns it as it was, with its order; None if it is done with."""
+    return _claimed(connection, _CLAIM, {"tenant": tenant, "order_ref": order_ref, "number": number})
+
+
+def done(
+    connection: Connection, tenant: str, order_ref: str, number: int, document_no: str, *, go_on: bool
+) -> dict[str, Any] | None:
+    """Note the document that the ERP made of a message and, to `go_on`, claim the one behind it, if there is one."""
+    given = {"tenant": tenant, "order_ref": order_ref, "number": number, "document_no": document_no, "go_on": go_on}
+    return _claimed(connection, _DONE, given)
+
+
+def failed(connection: Connection, tenant: str, order_ref: str, number: int, state: str, reason: str) -> None:
+    """Note why a message is not done: `unknown` if the ERP may have it, `intended` if it surely has not."""
+    given = {"tenant": tenant, "order_ref": order_ref, "number": number, "state": state, "reason": reason}
+    _FAILED.at_once(connection, **given)
+
+
+def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> dict[str, Any] | None:
+    rows = query.at_once(connection, **given)
+    return dict(zip(query.columns, rows[0], strict=True)) if rows else None
+
+
+# -- after a restore from a backup ---------------------------------------------------------------------------------
+
+_EXISTS: Final = Query(f"select {EPOCH}, exists (select from records.erp_message where {_THIS})")  # noqa: S608
+
+KNOWN: Final = Query(
+    """
+    select min(number) filter (where state <> 'skipped' and (done_at is null or done_at >= r.restored_at)), max(number),
+      coalesce(array_agg(document_no) filter (where document_no is not null), '{}')
+    from records.erp_message, (select max(restored_at) as restored_at from records.restoration) r
+    where tenant = %(tenant)s and order_ref = %(order_ref)s
+    """
+)
+
+_REFER: Final = Query(f"update records.erp_message set reference = %(reference)s where {_THIS} and {_OPEN}")  # noqa: S608
+
+
+def gone(connection: Connection, tenant: str, order_ref: str, number: int) -> int | None:
+    """Return the latest restore where there is no such message any more; None where there is."""
+    ((epoch, exists),) = _EXISTS.at_once(connection, tenant=tenant, order_ref=order_ref, number=number)
+    return None if exists else int(epoch)
+
+
+def note_missing(connection: Connection, tenant: str, order_ref: str, what: str) -> None:
+    """Note what is remembered and the database has not."""
+    NOTE_MISSING.at_once(connection, **missing(tenant, order_ref, what))
+
+
+@dataclass(frozen=True)
+class KnownFeed:
+    """What of an order's feed is certain: from which number on the ERP may have heard others, and its documents."""
+
+    from_number: int
+    last_number: int
+    document_nos: frozenset[str]
+
+
+def known(connection: Connection, tenant: str, order_ref: str) -> KnownFeed:
+    """Return what of an order's feed is certain after a restore."""
+    return known_of(KNOWN.at_once(connection, tenant=tenant, order_ref=order_ref))
+
+
+def known_of(rows: Sequence[Sequence[Any]]) -> KnownFeed:
+    """Read what `KNOWN` tells."""
+    ((first, last, document_nos),) = rows
+    return KnownFeed(first or 1, last or 0, frozenset(document_nos))
+
+
+def refer(connection: Connection, tenant: str, order_ref: str, number: int, reference: str) -> None:
+    """Tell a message under another reference: the ERP has something else under its own."""
+    _REFER.at_once(connection, tenant=tenant, order_ref=order_ref, number=number, reference=reference)

@@ -1,0 +1,122 @@
+"""The feed of an order to its ERP: numbered messages, sent in their order, each exactly once in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.erp import ErpMessageKind
+from domain.errors import InvariantViolated
+from postgres.statements import Query
+from records.tables import erp_message
+
+Message = dict[str, Any]
+
+
+async def append(
+    connection: AsyncConnection, tenant: str, order_ref: str, kind: ErpMessageKind, payload: Mapping[str, Any]
+) -> int:
+    """Put a message at the end of an order's feed. The caller holds the order's lock, or this takes it.
+
+    The revision that the message is about is the order's now, not when the ERP can be reached.
+    """
+    told = await _APPEND.row(connection, tenant=tenant, order_ref=order_ref, kind=kind, payload=dict(payload))
+    if told is None:
+        raise InvariantViolated(f"there is no order {order_ref} to tell an ERP of")
+    return int(told[0])
+
+
+def in_base_units(payload: str, tenant: str) -> str:
+    """Write what lets the lines of a payload name the base unit that their quantities are in.
+
+    One whose sku is not in the catalog keeps the unit that it came with.
+    """
+    return f"""
+    case when {payload} ? 'lines' then {payload} || jsonb_build_object('lines', (
+      select coalesce(
+        jsonb_agg(line || jsonb_build_object('uom', coalesce(base_uom, line ->> 'uom')) order by place), '[]'
+      )
+      from jsonb_array_elements({payload} -> 'lines') with ordinality as told (line, place)
+      left join records.product on product.tenant = {tenant} and product.sku = line ->> 'sku'
+    )) else {payload} end
+    """  # noqa: S608 - put together from constants
+
+
+_APPEND: Final = Query(
+    f"""
+    with numbered as (
+      update records.orders set next_erp_number = next_erp_number + 1
+      where tenant = %(tenant)s and order_ref = %(order_ref)s
+      returning tenant, order_ref, next_erp_number - 1 as number, revision
+    )
+    insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
+    select tenant, order_ref, number, %(kind)s, concat_ws('/', tenant, order_ref, number),
+      jsonb_build_object('revision', revision) || {in_base_units("%(payload)s::jsonb", "numbered.tenant")}, 'intended'
+    from numbered
+    returning number
+    """,  # noqa: S608 - put together from constants
+    documents=frozenset({"payload"}),
+)
+
+Said = tuple[ErpMessageKind, Mapping[str, Any]]
+"""What the ERP is to hear, and what of it."""
+
+
+async def renew(connection: AsyncConnection, message: Message) -> None:
+    """Let a message that is not done be told in its place as one that the ERP can't know yet: under a new reference."""
+    await connection.execute(
+        update(erp_message)
+        .where(
+            erp_message.c.tenant == message["tenant"],
+            erp_message.c.order_ref == message["order_ref"],
+            erp_message.c.number == message["number"],
+        )
+        .values(reference=f"{message['reference']}+", state="intended", attempts=0, last_error=None)
+    )
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> Message | None:
+    """Return a message by its number."""
+    query = select(erp_message).where(
+        erp_message.c.tenant == tenant, erp_message.c.order_ref == order_ref, erp_message.c.number == number
+    )
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Message]:
+    """Return what the ERP has not been told yet, in the order of the feed."""
+    query = (
+        select(erp_message)
+        .where(
+            erp_message.c.tenant == tenant,
+            erp_message.c.order_ref == order_ref,
+            erp_message.c.state.not_in(("done", "skipped")),
+        )
+        .order_by(erp_message.c.number)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def move(
+    connection: AsyncConnection, tenant: str, order_ref: str, number: int, state: str, **fields: Any
+) -> None:
+    """Move a message to a state. What is done stays done."""
+    values: dict[str, Any] = {"state": state, **fields}
+    if state == "sent":
+        values["attempts"] = erp_message.c.attempts + 1
+    if state == "done":
+        values["done_at"] = case((erp_message.c.done_at.is_(None), func.clock_timestamp()), else_=erp_message.c.done_at)
+    await connection.execute(
+        update(erp_message)
+        .where(
+            erp_message.c.tenant == tenant,
+            erp_message.c.order_ref == order_ref,
+            erp_message.c.number == number,
+            erp_message.c.state.not_in(("done", "skipped")),
+        )
+        .values(**values)
+    )

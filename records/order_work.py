@@ -1,0 +1,103 @@
+"""What an order is, and what is still to be done for it, as the records have it: all in one look.
+
+The statements here are put together with what the ledger says of the order (`activities/work.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postgres.statements import Query, listed
+from records.restorations import EPOCH
+
+# One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
+# `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
+_OF_ORDER: Final = (
+    "tenant",
+    "order_ref",
+    "site",
+    "carrier",
+    "status",
+    "needs_attention",
+    "attention",
+    "revision",
+    "closed_at",
+)
+_OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided", "epoch")
+READ: Final = f"""
+    select {listed(_OF_ORDER, "o.")},
+      (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
+                                                    'carrier', coalesce(s.carrier, o.carrier))
+                                 order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
+       from records.carrier_step s
+       where s.tenant = o.tenant and s.order_ref = o.order_ref and s.state in ('intended', 'sent', 'unknown')
+         and not (s.kind = 'label' and exists (
+           select from records.carrier_step v
+           where v.tenant = s.tenant and v.order_ref = s.order_ref and v.shipment_no = s.shipment_no
+             and v.version = s.version and v.kind = 'void' and v.state in ('intended', 'sent', 'unknown')))
+      ) as carrier_steps,
+      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind, 'waits_for_label',
+           m.kind = 'shipped' and exists (
+             select from records.carrier_step s
+             where s.tenant = m.tenant and s.order_ref = m.order_ref
+               and s.shipment_no = m.payload ->> 'shipment_no'
+               and s.kind = 'label' and s.state in ('intended', 'sent', 'unknown'))) order by m.number), '[]')
+       from records.erp_message m
+       where m.tenant = o.tenant and m.order_ref = o.order_ref and m.state not in ('done', 'skipped')
+      ) as erp_steps,
+      (select coalesce(jsonb_agg(p.tracking_number order by p.shipment_no, p.parcel_no), '[]')
+       from records.parcel p
+       where p.tenant = o.tenant and p.order_ref = o.order_ref and p.tracking_number is not null
+      ) as tracking_numbers,
+      exists (select from records.carrier_event e
+              where e.tenant = o.tenant and e.order_ref = o.order_ref and e.applied_at is null) as heard,
+      exists (select from records.inbox i
+              where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided,
+      {EPOCH} as epoch
+    from records.orders o
+    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
+    """  # noqa: S608 - put together from constants
+COLUMNS: Final = (*_OF_ORDER, *_OF_WORK)
+
+# The same, beside what became of a command of the order. Without an order, the command alone.
+READ_WITH_COMMAND: Final = f"""
+    select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, i.received_at, work.*
+    from records.inbox i left join lateral ({READ}) work on true
+    where i.inbox_id = %(inbox_id)s
+    """  # noqa: S608 - put together from constants
+COLUMNS_WITH_COMMAND: Final = (
+    *("inbox_id", "command_kind", "key", "command_state", "answer", "received_at"),
+    *COLUMNS,
+)
+
+
+# Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:
+# where no worker is up, being told again and again helps nobody.
+_OVERLOOKED: Final = Query(
+    """
+    select tenant, order_ref from records.carrier_step s
+    where state = 'intended' and attempts = 0
+      and created_at between now() - interval '10 min' and now() - interval '1 min'
+      and not exists (
+        select from records.carrier_step b where b.tenant = s.tenant and b.order_ref = s.order_ref and b.attempts > 0
+          and b.state in ('intended', 'sent', 'unknown'))
+    union
+    select tenant, order_ref from records.erp_message m
+    where state = 'intended' and attempts = 0
+      and created_at between now() - interval '10 min' and now() - interval '1 min'
+      and not exists (
+        select from records.erp_message b where b.tenant = m.tenant and b.order_ref = m.order_ref
+          and b.number < m.number and b.state not in ('done', 'skipped'))
+    limit %(limit)s
+    """
+)
+
+
+async def overlooked(connection: AsyncConnection, limit: int) -> list[tuple[str, str]]:
+    """Name orders whose workflow seems not to know of a step.
+
+    It was not told where worker and Temporal died together, after the command was decided and before that was recorded.
+    """
+    return [(tenant, order_ref) for tenant, order_ref in await _OVERLOOKED.rows(connection, limit=limit)]

@@ -1,0 +1,134 @@
+"""Accepted orders and their revisions. An order's row is the lock of everything that is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import Conflict, InvariantViolated, Rejected
+from postgres.statements import Query, listed
+from records.tables import address, order_revision, orders
+
+Order = dict[str, Any]
+
+_GET: Final = Query.of(
+    select(orders).where(orders.c.tenant == bindparam("tenant"), orders.c.order_ref == bindparam("order_ref"))
+)
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order | None:
+    """Return an accepted order's row."""
+    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref)
+
+
+# It does not lock out who refers to an order's name: another order that replaces it, accepted at the same time.
+_LOCK: Final = Query(
+    f"""
+    select {listed(orders.c.keys())} from records.orders
+    where (tenant, order_ref) in (select * from unnest(%(tenants)s::text[], %(refs)s::text[]))
+    order by tenant, order_ref for no key update
+    """,  # noqa: S608 - put together from constants
+    tuple(orders.c.keys()),
+)
+
+
+async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Order]:
+    """Lock the rows of orders, in one sorted order, and return those that exist."""
+    tenants, refs = [tenant for tenant, _ in names], [order_ref for _, order_ref in names]
+    rows = await _LOCK.mappings(connection, tenants=tenants, refs=refs)
+    return {(row["tenant"], row["order_ref"]): row for row in rows}
+
+
+async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
+    """Change an order's row; its time of change moves along."""
+    await connection.execute(
+        update(orders)
+        .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
+        .values(**fields, updated_at=func.clock_timestamp())
+    )
+
+
+async def set_statuses(connection: AsyncConnection, tenant: str, statuses: Mapping[str, str]) -> None:
+    """Bring orders to their statuses, by order_ref; their time of change moves along."""
+    await _SET_STATUSES.run(connection, tenant=tenant, refs=list(statuses), statuses=list(statuses.values()))
+
+
+_SET_STATUSES: Final = Query(
+    """
+    update records.orders o set status = n.status, updated_at = clock_timestamp()
+    from unnest(%(refs)s::text[], %(statuses)s::text[]) as n (order_ref, status)
+    where o.tenant = %(tenant)s and o.order_ref = n.order_ref
+    """
+)
+
+
+def check_revision(order: Order, revision: int) -> None:
+    """Compare a revision under the order's lock. Raises `Conflict` or `Rejected`: stale, or the order is closed."""
+    if revision <= order["revision"]:
+        raise Conflict(f"Revision {order['revision']} was accepted already.", code="stale_revision")
+    if order["closed_at"] is not None:
+        raise Rejected("order_closed", "The order is closed; it takes no new revision.", status=409)
+
+
+async def add_revision(
+    connection: AsyncConnection,
+    tenant: str,
+    order_ref: str,
+    revision: int,
+    digest: bytes,
+    content: Mapping[str, Any],
+    address_id: UUID,
+) -> None:
+    """Keep an accepted revision."""
+    await connection.execute(
+        insert(order_revision).values(
+            tenant=tenant,
+            order_ref=order_ref,
+            revision=revision,
+            digest=digest,
+            content=dict(content),
+            address_id=address_id,
+        )
+    )
+
+
+async def pushed_address(connection: AsyncConnection, order: Order) -> UUID:
+    """Return the address of an order's latest revision; a person may have chosen another one since."""
+    found = await _PUSHED_ADDRESS.row(connection, **{name: order[name] for name in ("tenant", "order_ref", "revision")})
+    if found is None:
+        raise InvariantViolated(f"order {order['order_ref']} has no revision {order['revision']}")
+    address_id: UUID = found[0]
+    return address_id
+
+
+_PUSHED_ADDRESS: Final = Query(
+    """
+    select address_id from records.order_revision
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and revision = %(revision)s
+    """
+)
+
+
+async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:
+    """Return people's data of an order; empty once erased."""
+    found = await _ADDRESS.row(connection, address_id=address_id)
+    return dict(found[0] or {}) if found else {}
+
+
+_ADDRESS: Final = Query.of(select(address.c.data).where(address.c.address_id == bindparam("address_id")))
+
+
+async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[Order]:
+    """Return open orders by name, a page at a time: each must have a workflow."""
+    query = (
+        select(orders)
+        .where(orders.c.closed_at.is_(None), tuple_(orders.c.tenant, orders.c.order_ref) > after)
+        .order_by(orders.c.tenant, orders.c.order_ref)
+        .limit(limit)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]

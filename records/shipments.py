@@ -1,0 +1,310 @@
+"""Shipments, their parcels, and the steps at the carrier: each label and each void is a row before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Text
+
+from domain.errors import InvariantViolated
+from postgres.statements import Query, adding, change
+from records.tables import carrier_step, parcel, shipment
+
+Shipment = dict[str, Any]
+Parcel = dict[str, Any]
+Step = dict[str, Any]
+
+OPEN: Final = frozenset({"intended", "sent", "unknown"})
+"""The states of a step that the carrier has not answered."""
+
+_TENANT: Final[BindParameter[str]] = bindparam("tenant")
+_ORDER_REF: Final[BindParameter[str]] = bindparam("order_ref")
+_ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))
+
+_GET: Final = Query.of(
+    select(shipment).where(
+        shipment.c.tenant == _TENANT,
+        shipment.c.order_ref == _ORDER_REF,
+        shipment.c.shipment_no == bindparam("shipment_no"),
+    )
+)
+_OF_ORDER: Final = Query.of(
+    select(shipment)
+    .where(shipment.c.tenant == _TENANT, shipment.c.order_ref == _ORDER_REF)
+    .order_by(shipment.c.created_at, shipment.c.shipment_no)
+)
+
+
+async def get(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> Shipment | None:
+    """Return a shipment of an order."""
+    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
+
+
+async def number_taken(connection: AsyncConnection, tenant: str, shipment_no: str) -> bool:
+    """Say whether any order of the tenant has a shipment with this number."""
+    return await _TAKEN.row(connection, tenant=tenant, shipment_no=shipment_no) is not None
+
+
+_TAKEN: Final = Query.of(
+    select(shipment.c.order_ref).where(shipment.c.tenant == _TENANT, shipment.c.shipment_no == bindparam("shipment_no"))
+)
+
+
+async def of_order(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Shipment]:
+    """Return an order's shipments as they were made."""
+    return await _OF_ORDER.mappings(connection, tenant=tenant, order_ref=order_ref)
+
+
+async def left_unseen(connection: AsyncConnection, tenant: str, order_ref: str) -> bool:
+    """Say whether a shipment of an order left of which only a carrier's scan tells."""
+    return await _LEFT_UNSEEN.row(connection, tenant=tenant, order_ref=order_ref) is not None
+
+
+_LEFT_UNSEEN: Final = Query(
+    """
+    select from records.shipment
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and handover_evidence = 'inferred' limit 1
+    """
+)
+_PARCELS: Final = Query.of(
+    select(*(column for column in parcel.c if column.name != "label"))
+    .where(parcel.c.tenant == _TENANT, parcel.c.order_ref == func.any(_ORDER_REFS))
+    .order_by(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no)
+)
+
+
+async def parcels_of(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
+    """Return the parcels of orders, without their labels."""
+    return await _PARCELS.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+
+
+async def get_parcel(
+    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int
+) -> Parcel:
+    """Return a parcel, without its label."""
+    boxes = await parcels_of(connection, tenant, [order_ref])
+    return next(box for box in boxes if (box["shipment_no"], box["parcel_no"]) == (shipment_no, parcel_no))
+
+
+async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
+    """Return what is in the parcels of orders that are labeled and were not handed over."""
+    return await _WAITING.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+
+
+def _its_shipment() -> ColumnElement[bool]:
+    return and_(
+        shipment.c.tenant == parcel.c.tenant,
+        shipment.c.order_ref == parcel.c.order_ref,
+        shipment.c.shipment_no == parcel.c.shipment_no,
+    )
+
+
+_WAITING: Final = Query.of(
+    select(parcel.c.order_ref, parcel.c.lines)
+    .join(shipment, _its_shipment())
+    .where(
+        parcel.c.tenant == _TENANT,
+        parcel.c.order_ref == func.any(_ORDER_REFS),
+        parcel.c.tracking_number.is_not(None),
+        shipment.c.handed_over_at.is_(None),
+        shipment.c.dissolved_at.is_(None),
+    )
+)
+
+
+async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
+    """Write a shipment and its parcels, and that its label is going to be bought."""
+    label = _step(row, "label", 1, row["carrier"])
+    await _ADD.run(connection, **row, parcels=list(parcels), **{name: label[name] for name in ("step_id", "reference")})
+
+
+_ADD: Final = Query(
+    """
+    with made as (
+      insert into records.shipment (tenant, order_ref, shipment_no, site, carrier, service_level, tracking_status)
+      values (%(tenant)s, %(order_ref)s, %(shipment_no)s, %(site)s, %(carrier)s, %(service_level)s, 'pending')
+      returning tenant, order_ref, shipment_no, carrier
+    ), packed as (
+      insert into records.parcel (tenant, order_ref, shipment_no, parcel_no, weight_g, length_mm, width_mm, height_mm,
+        lines, tracking_status)
+      select tenant, order_ref, shipment_no, parcel_no, weight_g, length_mm, width_mm, height_mm, lines, 'pending'
+      from made cross join jsonb_to_recordset(%(parcels)s) as box (
+        parcel_no integer, weight_g integer, length_mm integer, width_mm integer, height_mm integer, lines jsonb
+      )
+    )
+    insert into records.carrier_step (tenant, order_ref, step_id, kind, shipment_no, version, carrier, reference, state)
+    select tenant, order_ref, %(step_id)s, 'label', shipment_no, 1, carrier, %(reference)s, 'intended' from made
+    """,
+    documents=frozenset({"parcels"}),
+)
+
+
+async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, **fields: Any) -> None:
+    """Change a shipment's row."""
+    await change(connection, shipment, {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no}, fields)
+
+
+async def dissolve(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> None:
+    """Note that a shipment is off for good, and its goods are no longer in it."""
+    await connection.execute(
+        update(shipment)
+        .where(shipment.c.tenant == tenant, shipment.c.order_ref == order_ref, shipment.c.shipment_no == shipment_no)
+        .values(dissolved_at=func.clock_timestamp(), tracking_status="cancelled")
+    )
+
+
+async def set_parcel(
+    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int, **fields: Any
+) -> None:
+    """Change a parcel's row."""
+    key = {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no, "parcel_no": parcel_no}
+    await change(connection, parcel, key, fields)
+
+
+async def steps_of(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Step]:
+    """Return an order's steps at carriers, as they were intended."""
+    query = (
+        select(carrier_step)
+        .where(carrier_step.c.tenant == tenant, carrier_step.c.order_ref == order_ref)
+        .order_by(carrier_step.c.created_at, carrier_step.c.shipment_no, carrier_step.c.version, carrier_step.c.kind)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def get_step(
+    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
+) -> Step:
+    """Return a step, locked if it is going to be decided on."""
+    found = await find_step(connection, tenant, order_ref, step_id, locked=locked)
+    if found is None:
+        raise InvariantViolated(f"order {order_ref} has no step {step_id}")
+    return found
+
+
+async def find_step(
+    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
+) -> Step | None:
+    """Return a step, if the order has it."""
+    query = _LOCK_STEP if locked else _GET_STEP
+    return await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+
+
+async def is_over(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> bool:
+    """Say whether a step at a carrier is one that nothing is to be done for any more."""
+    found = await _GET_STEP.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    return found is not None and found["state"] not in OPEN
+
+
+_STEP: Final = select(carrier_step).where(
+    carrier_step.c.tenant == _TENANT,
+    carrier_step.c.order_ref == _ORDER_REF,
+    carrier_step.c.step_id == bindparam("step_id"),
+)
+_GET_STEP: Final = Query.of(_STEP)
+_LOCK_STEP: Final = Query.of(_STEP.with_for_update())
+
+
+async def intend(
+    connection: AsyncConnection, shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None
+) -> None:
+    """Write down what is going to be asked of a carrier for a shipment, with our reference, before it is asked."""
+    step = _step(shipment, kind, version, carrier)
+    await adding(carrier_step, tuple(step)).run(connection, **step)
+
+
+def _step(shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None) -> Step:
+    tenant, order_ref, shipment_no = shipment["tenant"], shipment["order_ref"], shipment["shipment_no"]
+    return {
+        "tenant": tenant,
+        "order_ref": order_ref,
+        "step_id": f"{kind}/{shipment_no}/{version}",
+        "kind": kind,
+        "shipment_no": shipment_no,
+        "version": version,
+        "carrier": carrier,
+        "reference": label_reference(shipment, version),
+        "state": "intended",
+    }
+
+
+def label_reference(shipment: Mapping[str, Any], version: int) -> str:
+    """Return our name for the booking of a shipment; what is bought again is the next version."""
+    return f"{shipment['tenant']}/{shipment['order_ref']}/{shipment['shipment_no']}/{version}"
+
+
+async def move_step(
+    connection: AsyncConnection,
+    tenant: str,
+    order_ref: str,
+    step_id: str,
+    state: str,
+    *,
+    booking_id: str | None = None,
+    last_error: str | None = None,
+) -> None:
+    """Move a step to a state; what the carrier said of it is kept beside what it said before."""
+    await _MOVE.run(
+        connection,
+        tenant=tenant,
+        order_ref=order_ref,
+        step_id=step_id,
+        state=state,
+        booking_id=booking_id,
+        last_error=last_error,
+    )
+
+
+_MOVE: Final = Query(
+    """
+    update records.carrier_step
+    set state = %(state)s::text, booking_id = coalesce(%(booking_id)s, booking_id),
+      last_error = coalesce(%(last_error)s, last_error),
+      attempts = attempts + (%(state)s::text = 'sent')::int, updated_at = clock_timestamp()
+    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+    """
+)
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A label that nothing was heard of for a while."""
+
+    tenant: str
+    tracking_number: str
+
+
+async def silent_parcels(connection: AsyncConnection, carrier: str, silent_for_s: float, limit: int) -> list[Silent]:
+    """Return labels of parcels on their way with a carrier that were silent for a while, the longest silent first.
+
+    Of labels that were replaced, too: the parcel may have left under one.
+    """
+    rows = await _SILENT.rows(connection, carrier=carrier, silent_for_s=silent_for_s, limit=limit)
+    return [Silent(*row) for row in rows]
+
+
+_SILENT: Final = Query(
+    """
+    select tenant, tracking_number from (
+      select p.tenant, p.tracking_number, coalesce(p.last_heard_at, s.created_at) as heard
+      from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
+      where s.carrier = %(carrier)s and p.tracking_number is not null and s.dissolved_at is null
+        and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
+        and p.tracking_status not in ('cancelled', 'return_to_sender')
+      union all
+      select l.tenant, l.tracking_number, coalesce(l.last_heard_at, l.created_at)
+      from records.label l
+      join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
+      join records.shipment s using (tenant, order_ref, shipment_no)
+      where l.carrier = %(carrier)s and l.tracking_number is not null and l.noted_at is null and s.dissolved_at is null
+        and p.tracking_number is distinct from l.tracking_number
+        and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
+    ) parcel
+    where heard < now() - make_interval(secs => %(silent_for_s)s)
+    order by heard limit %(limit)s
+    """
+)

@@ -1,0 +1,49 @@
+"""What was said of an order and to it, for its timeline: commands, ERP messages, carrier events and so on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
+
+Row = dict[str, Any]
+
+
+async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return every command of an order, with each attempt."""
+    return await _of_order(connection, inbox, tenant, order_ref)
+
+
+async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return the order's feed to its ERP."""
+    return await _of_order(connection, erp_message, tenant, order_ref)
+
+
+async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return the scans of an order's parcels."""
+    return await _of_order(connection, carrier_event, tenant, order_ref)
+
+
+async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return what carriers were asked to send back of an order, each with its parcel's number."""
+    steps = carrier_step.c
+    same_parcel = and_(*(parcel.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")))
+    query = (
+        select(carrier_step, parcel.c.tracking_number)
+        .join(parcel, same_parcel)
+        .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def return_authorizations(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+    """Return what the office lets come back of an order."""
+    return await _of_order(connection, return_authorization, tenant, order_ref)
+
+
+async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> list[Row]:
+    query = select(table).where(table.c.tenant == tenant, table.c.order_ref == order_ref)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]

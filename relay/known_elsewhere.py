@@ -1,0 +1,199 @@
+"""Asks, after a restore from a backup, what others know of orders and PostgreSQL does not: once for each restore.
+
+What is said again is found by whoever sends it. This is for what nobody may say again: a label that was bought, a
+message that was told, an order that was pushed. It is listed for a person, and nothing is done about it by itself; but
+a label that the carrier knows as void is heard of as such, for no parcel would leave with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activities.erp import recalled
+from activities.hearing import hearing
+from adapters.carriers.port import CarrierPort
+from adapters.erp.port import ErpPort
+from domain.carriers import Booking, TrackingEvent, TrackingStatus
+from domain.erp import ERP_MESSAGE_KINDS
+from domain.errors import Rejected, Unavailable
+from ledger.writer import translating
+from records import events, feed, labels, orders, restorations, shipments
+from records.partner_words import Asked
+from records.restorations import Concerned, KnownElsewhere, Restoration
+from workflows.dispatch import OrderGateway
+
+log = structlog.get_logger(__name__)
+
+PAGE: Final = 20
+FORGOTTEN_LABELS: Final = 2
+"""How many labels of a shipment, and how many shipments of an order, are looked for beyond those that are known."""
+
+
+@dataclass
+class KnownElsewhereSweep:
+    """The sweep. `carriers` are ports by name, `erps` by the source that an order comes from.
+
+    A partner that is away keeps it from no other: its orders are asked about again.
+    """
+
+    engine: AsyncEngine
+    orders: OrderGateway
+    carriers: Mapping[str, CarrierPort]
+    erps: Mapping[str, ErpPort]
+    _epoch: int = field(default=0, init=False)
+    _after: tuple[str, str] = field(default=("", ""), init=False)
+    _again: list[Concerned] = field(default_factory=list, init=False)
+
+    async def round(self) -> int:
+        """Ask about the next orders. Returns how many there were."""
+        with translating():
+            async with self.engine.connect() as connection:
+                restoration = await restorations.unfinished(connection)
+            if restoration is None or restoration.looked_at is not None:
+                return 0
+            if restoration.epoch != self._epoch:
+                await self._ask_temporal(restoration)
+                self._epoch, self._after, self._again = restoration.epoch, ("", ""), []
+            return await self._ask_about_next(restoration)
+
+    async def _ask_about_next(self, restoration: Restoration) -> int:
+        async with self.engine.connect() as connection:
+            page = await restorations.concerned(connection, restoration, PAGE, self._after)
+        waiting, self._again = [*self._again, *page], []
+        await asyncio.gather(*(self._ask_about(restoration.epoch, order) for order in waiting))
+        if page:
+            self._after = (page[-1].tenant, page[-1].order_ref)
+        elif not self._again:
+            async with self.engine.begin() as connection:
+                await restorations.looked(connection, restoration.epoch)
+            log.info("restoration.looked", epoch=restoration.epoch)
+        return len(page)
+
+    async def _ask_about(self, epoch: int, order: Concerned) -> None:
+        """Ask the order's carriers and its ERP. Who is away is asked again in another round."""
+        try:
+            async with hearing(self.engine, Asked(order.tenant, order.order_ref, restorations.STEP, "a partner")):
+                known = [each async for each in self._known_of(epoch, order)]
+            async with self.engine.begin() as connection:
+                for each in known:
+                    await restorations.note_known_elsewhere(connection, epoch, each)
+        except (Unavailable, TimeoutError) as error:
+            log.info("restoration.asks_again", order_ref=order.order_ref, reason=str(error))
+            self._again.append(order)
+        except Rejected as refusal:  # who does not understand the question now never will
+            log.warning("restoration.not_told", order_ref=order.order_ref, reason=refusal.detail, code=refusal.code)
+
+    async def _known_of(self, epoch: int, order: Concerned) -> AsyncIterator[KnownElsewhere]:
+        async with self.engine.connect() as connection:
+            made = await shipments.of_order(connection, order.tenant, order.order_ref)
+            latest = {each["shipment_no"]: await _label_of(connection, order, each["shipment_no"]) for each in made}
+        for shipment in [*made, *_guessed(order, made)]:
+            label = latest.get(shipment["shipment_no"])
+            port = self.carriers.get(shipment["carrier"])
+            if port is None:
+                continue
+            if label is not None and label["state"] == "done" and _is_here(shipment):
+                await self._hear_of_a_void(epoch, order, port, label)
+            async for booking in self._bookings_beyond(port, shipment, label["version"] if label else 0):
+                yield _bought(order, shipment, booking)
+        async for document in self._documents(order):
+            yield document
+
+    async def _bookings_beyond(
+        self, port: CarrierPort, shipment: Mapping[str, Any], known: int
+    ) -> AsyncIterator[Booking]:
+        """Yield what the carrier has booked for a shipment as versions that nobody here knows of."""
+        for version in range(known + 1, known + 1 + FORGOTTEN_LABELS):
+            booking = await port.find(shipments.label_reference(shipment, version))
+            if booking is None:
+                continue
+            async with self.engine.connect() as connection:
+                given = (shipment["tenant"], shipment["carrier"], "", booking.booking_id)
+                is_known = await labels.is_known_booking(connection, *given)
+            if not is_known:
+                yield booking
+
+    async def _hear_of_a_void(self, epoch: int, order: Concerned, port: CarrierPort, label: dict[str, Any]) -> None:
+        """Hear that the carrier has a label as void that is good as far as we know: as if it had told us so itself."""
+        if await port.find(label["reference"]) is not None:
+            return
+        async with self.engine.begin() as connection:
+            await orders.lock(connection, [(order.tenant, order.order_ref)])
+            now = await _label_of(connection, order, label["shipment_no"])
+            if now is None or now["step_id"] != label["step_id"]:
+                return  # another was bought meanwhile
+            for number in await _numbers_of(connection, order, label["shipment_no"]):
+                event = TrackingEvent(f"{number}/void/{epoch}", number, TrackingStatus.CANCELLED, "void", None)
+                carrier = label["carrier"] or order.carrier
+                name = await events.connection_of(connection, order.tenant, carrier)
+                heard = events.Heard(name, carrier, order.tenant, "poll")
+                await events.store(connection, heard, event)
+
+    async def _documents(self, order: Concerned) -> AsyncIterator[KnownElsewhere]:
+        """Yield what the ERP was told of an order, and nobody here knows of."""
+        erp = self.erps.get(order.source)
+        if erp is None:
+            return
+        async with self.engine.connect() as connection:
+            known = feed.known_of(await feed.KNOWN.rows(connection, tenant=order.tenant, order_ref=order.order_ref))
+        stem = f"{order.tenant}/{order.order_ref}"
+        for receipt in await asyncio.to_thread(list, recalled(erp.find, stem, known.from_number, known.last_number)):
+            if receipt.document_no not in known.document_nos:
+                told = receipt.document.kind if receipt.document else None
+                kind = told if told in ERP_MESSAGE_KINDS else "something"
+                detail = f"the ERP was told '{kind}': document {receipt.document_no}, under {receipt.reference}"
+                yield KnownElsewhere(order.tenant, order.order_ref, "erp", receipt.document_no, detail)
+
+    async def _ask_temporal(self, restoration: Restoration) -> None:
+        """Note orders that have a workflow and no row. One that still runs is told so, and ends."""
+        async with self.engine.connect() as connection:
+            since = await restorations.last_heard_at(connection, restoration)
+        async for known in self.orders.since(since):
+            async with self.engine.begin() as connection:
+                if await restorations.is_known(connection, known.tenant, known.order_ref):
+                    continue
+                detail = f"it was pushed after the backup: its workflow {known.workflow_id} {known.ended}"
+                found = KnownElsewhere(known.tenant, known.order_ref, "temporal", known.workflow_id, detail)
+                await restorations.note_known_elsewhere(connection, restoration.epoch, found)
+            await self.orders.wake(known.workflow_id)
+
+
+def _is_here(shipment: Mapping[str, Any]) -> bool:
+    return shipment["handed_over_at"] is None and shipment["dissolved_at"] is None
+
+
+def _guessed(order: Concerned, made: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Name shipments that the order may have had, if they were numbered as is usual: nobody can ask for all."""
+    known = {shipment["shipment_no"] for shipment in made}
+    numbers = [f"{order.order_no}-{number}" for number in range(1, len(made) + 1 + FORGOTTEN_LABELS)]
+    name = {"tenant": order.tenant, "order_ref": order.order_ref, "carrier": order.carrier}
+    return [
+        {**name, "shipment_no": number, "handed_over_at": None, "dissolved_at": None}
+        for number in numbers
+        if number not in known
+    ]
+
+
+def _bought(order: Concerned, shipment: Mapping[str, Any], booking: Booking) -> KnownElsewhere:
+    numbers = ", ".join(parcel.tracking_number for parcel in booking.parcels)
+    detail = f"{shipment['carrier']} has a label of {shipment['shipment_no']}: {numbers}, booking {booking.booking_id}"
+    return KnownElsewhere(order.tenant, order.order_ref, "carrier", booking.booking_id, detail)
+
+
+async def _label_of(connection: AsyncConnection, order: Concerned, shipment_no: str) -> shipments.Step | None:
+    """Return the latest label of a shipment, if it has one."""
+    steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
+    bought = [step for step in steps if step["kind"] == "label" and step["shipment_no"] == shipment_no]
+    return max(bought, key=itemgetter("version"), default=None)
+
+
+async def _numbers_of(connection: AsyncConnection, order: Concerned, shipment_no: str) -> list[str]:
+    boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+    return [box["tracking_number"] for box in boxes if box["shipment_no"] == shipment_no and box["tracking_number"]]

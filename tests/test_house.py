@@ -1,0 +1,72 @@
+"""The house is what `ls` shows: its rooms stand at the top, and their names are ours alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from runtime import stack
+
+ROOT = Path(__file__).parents[1]
+INSTALLED = {
+    "activities",
+    "adapters",
+    "api",
+    "domain",
+    "ledger",
+    "migrations",
+    "postgres",
+    "records",
+    "relay",
+    "runtime",
+    "sandbox",
+    "workflows",
+}
+ROOMS = INSTALLED | {"bench", "tests"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_folders_of_code_at_the_top_are_the_rooms() -> None:
+    folders = (path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+    assert {folder.name for folder in folders if next(folder.rglob("*.py"), None)} == ROOMS
+
+
+def test_every_room_is_installed_checked_and_in_the_image_but_those_that_are_for_us() -> None:
+    tools = PROJECT["tool"]
+    makefile = (ROOT / "Makefile").read_text()
+    rooms = re.search(r"^ROOMS := (.+)$", makefile, re.MULTILINE)
+    assert rooms is not None
+    lists = {
+        "wheel": tools["hatch"]["build"]["targets"]["wheel"]["packages"],
+        "mypy": tools["mypy"]["packages"],
+        "import-linter": tools["importlinter"]["root_packages"],
+        "make": rooms[1].split(),
+        "image": re.findall(r"^!([a-z]+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE),
+    }
+    assert lists == dict.fromkeys(lists, sorted(INSTALLED))
+
+
+def test_every_room_is_a_package_and_goes_in_no_circles() -> None:
+    assert {room for room in INSTALLED if not (ROOT / room / "__init__.py").exists()} == set()
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    (acyclic,) = (contract for contract in contracts if contract["type"] == "acyclic_siblings")
+    assert acyclic["ancestors"] == sorted(INSTALLED)
+
+
+def test_no_other_installed_distribution_provides_a_rooms_name() -> None:
+    others = {
+        name: provided for name, by in packages_distributions().items() if (provided := set(by) - {"stockbridge"})
+    }
+    assert {room: others[room] for room in ROOMS & others.keys()} == {}
+
+
+def test_a_folder_named_like_a_room_where_somebody_starts_us_is_not_ours(tmp_path: Path) -> None:
+    for room in ROOMS:
+        (tmp_path / f"{room}.py").write_text("raise SystemExit('somebody else\\'s')")
+    answer = subprocess.run(
+        stack.own_command("--help", {}).argv, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
