@@ -12,17 +12,18 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 
-from activities import messages as m
-from activities import replaced_labels
-from activities.bookkeeping import refresh_status, replaced_step
 from activities.failures import as_failures
 from activities.hearing import hearing
-from activities.recalling import Recalling
-from activities.work import read_work
 from adapters.carriers.port import CarrierPort
+from commands.order_status import refresh_status
+from commands.orders.remembered import Recalling
+from commands.shipping import replaced_labels
+from domain import messages as m
+from domain.attention import replaced_step
 from domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
+from queries.order_work import read_work
 from records import events, labels, orders, outbox, restorations, shipments
 from records.partner_words import Asked
 from records.restorations import Memory

@@ -14,15 +14,16 @@ import structlog
 from sqlalchemy import Engine
 from temporalio import activity
 
-from activities import messages as m
-from activities import work
 from activities.failures import as_failures
 from activities.hearing import hearing_at_once
 from adapters.erp.port import ErpPort
+from commands.orders import close
+from domain import messages as m
 from domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from domain.linked_lines import main_line_of
 from ledger.writer import translating
+from queries import order_work
 from records import feed
 from records.partner_words import Asked
 from records.restorations import words_of
@@ -71,14 +72,14 @@ class ErpActivities:
                 log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
                 break
             told, last = row["number"], row
-        ends = last is None or last["status"] in work.DONE
+        ends = last is None or last["status"] in order_work.DONE
         return m.Told(number=told, closed=ends and self._close_if_done(step))
 
     def _close_if_done(self, step: m.ErpStep) -> bool:
         """Close the order if this was the last there was to do. Where it can't be, its workflow sees to it."""
         try:
             with translating(), self._transacting.begin() as connection:
-                return work.close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+                return close.close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
         except StockbridgeError as error:
             log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
             return False
@@ -102,7 +103,7 @@ class ErpActivities:
 
     def _work(self, step: m.ErpStep) -> m.OrderWork:
         with self._engine.connect() as connection:
-            return work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+            return order_work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
 
     def _tell(self, row: Row, until: float, remembered: int = 0) -> Row | None:
         """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""

@@ -12,15 +12,15 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities import messages as m
 from activities.carriers import port_of
 from activities.failures import as_failures
 from activities.hearing import hearing
-from activities.recalling import Recalling
-from activities.work import read_work
 from adapters.carriers.port import CarrierPort, InterceptingCarrier
+from commands.orders.remembered import Recalling
+from domain import messages as m
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
+from queries.order_work import read_work
 from records import intercepts, orders, shipments
 from records.partner_words import Asked
 from records.shipments import Step

@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 
-from activities import messages as m
 from activities.failures import as_failures
+from domain import messages as m
 from domain.errors import InvariantViolated, Unavailable
 from ledger import checkpoints
 from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints

@@ -11,16 +11,18 @@ from hashlib import sha256
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities import messages as m
-from activities.deciding import Deciding
-from activities.desk import ask_for_a_person
 from activities.failures import as_failures
-from activities.recalling import Recalling
-from activities.tracking import Tracking
-from activities.work import close_if_done, read_decision, read_work
+from commands.context import ask_for_a_person
+from commands.decide import Decisions
+from commands.orders.close import close_if_done
+from commands.orders.remembered import Recalling
+from commands.shipping.carrier_events import CarrierEvents
+from domain import messages as m
 from domain.characters import as_line, storable
+from domain.order_commands import ORDER_COMMANDS
 from ledger.writer import LedgerWriter
 from postgres.statements import alone
+from queries.order_work import read_decision, read_work
 from records import inbox, orders, shipments
 
 
@@ -30,8 +32,8 @@ class OrderActivities:
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
         self._reading = alone(engine)
-        self._deciding = Deciding(engine, ledger)
-        self._tracking = Tracking(engine, ledger)
+        self._deciding = Decisions(engine, ledger)
+        self._tracking = CarrierEvents(engine, ledger)
         self._recalling = Recalling(engine)
 
     @activity.defn
@@ -71,7 +73,7 @@ class OrderActivities:
                     tenant=act.order.tenant,
                     order_ref=act.order.order_ref,
                     kind="operate",
-                    key=f"operate/{act.order.order_ref}/{act.act_no}",
+                    key=ORDER_COMMANDS["operate"].key(act.order.order_ref, act.act_no),
                     digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
                     payload=payload,
                     actor=as_line(act.said.by),
@@ -115,7 +117,7 @@ class OrderActivities:
                     tenant=order.tenant,
                     order_ref=order.order_ref,
                     kind="cancel",
-                    key=f"cancel/{order.order_ref}/temporal",
+                    key=ORDER_COMMANDS["cancel"].key(order.order_ref, "temporal"),
                     digest=bytes(32),
                     payload={"cancel_no": "temporal", "reason": "cancelled in the Temporal UI", "lines": None},
                     actor="Temporal UI",

@@ -10,12 +10,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.messages import CommandAnswer
 from api.created import created
 from api.problems import TooManyCommandsError
 from api.services import ApiServices
-from domain.commands import CommandKind
 from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
+from domain.messages import CommandAnswer
+from domain.order_commands import CommandKind
 from records import inbox, order_reads
 from records.inbox import InboxRow
 from records.order_reads import KnownOfKey

@@ -28,7 +28,6 @@ from api.times import time_faults
 from api.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
 from domain.commands import (
     Cancel,
-    CommandKind,
     HandOver,
     Key,
     OperatorAct,
@@ -39,6 +38,7 @@ from domain.commands import (
 )
 from domain.errors import Conflict, Fault
 from domain.linked_lines import main_line_of
+from domain.order_commands import ORDER_COMMANDS, CommandKind
 from domain.orders import OrderLine
 from domain.stock import PlaceKind, StockStatus, worse_of
 from records import catalog, inbox, order_reads, people, replacements
@@ -130,7 +130,7 @@ class Counter:
             tenant=order.tenant,
             order_ref=order.order_ref,
             kind=telling.kind,
-            key=key_of(telling.kind, order, telling.key(body)),
+            key=ORDER_COMMANDS[telling.kind].key(order.order_ref, telling.key(body)),
             digest=digest("\n".join((asked(body), *(value for _, value in telling.more)))),
             actor=actor_of(self.caller, actor),
         )
@@ -141,25 +141,6 @@ class Counter:
         async with self.services.reading() as connection:
             view = await read_view(connection, await self.named.find(connection))
         return CommandAnswer(**dict(view), outcome=answered.decided.outcome)
-
-
-_KEY_WORDS: Final[dict[CommandKind, str]] = {
-    "submit": "push",
-    "cancel": "cancel",
-    "confirm_pick": "pick",
-    "put_back": "put_back",
-    "ship": "ship",
-    "hand_over": "hand_over",
-    "intercept": "intercept",
-    "lose": "loss",
-    "return": "return",
-    "operate": "operate",
-}
-
-
-def key_of(kind: CommandKind, order: FoundOrder, name: str) -> str:
-    """Return the key of an order's command: the same whenever it is told."""
-    return f"{_KEY_WORDS[kind]}/{order.order_ref}/{name}"
 
 
 async def _counter(services: Services, caller: Caller, named: OrderAt) -> Counter:
@@ -406,7 +387,7 @@ def _shipment_is_there(shipment_no: str) -> Resolver:
 
 
 async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow | None:
-    key = key_of("ship", order, shipment_no)
+    key = ORDER_COMMANDS["ship"].key(order.order_ref, shipment_no)
     waiting = await inbox.undecided(connection, order.tenant, order.order_ref)
     return next((row for row in waiting if row.key == key), None)
 

@@ -9,8 +9,6 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities import misplaced
-from activities.misplaced import Misplaced, MisplacedFilter
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.bodies import Conversion
@@ -29,6 +27,8 @@ from domain.reasons import code_of
 from domain.stock import StockStatus
 from ledger.requests import ConvertStock
 from ledger.writer import Outcome
+from queries import misplaced
+from queries.misplaced import Misplaced, MisplacedFilter
 from records import catalog
 from records.catalog import Location
 from records.keys import ApiKey

@@ -19,6 +19,7 @@ from api.services import ApiServices
 from api.times import faults_by
 from domain.commands import Push
 from domain.errors import Conflict, Fault, Rejected
+from domain.order_commands import ORDER_COMMANDS
 from domain.window import Window
 from ledger.balances import order_lines
 from records import inbox, push_intake
@@ -87,7 +88,7 @@ async def _read_as_stored(
 
 
 def _key(order_ref: str, revision: int) -> str:
-    return f"push/{order_ref}/{revision}"
+    return ORDER_COMMANDS["submit"].key(order_ref, str(revision))
 
 
 def _faults_beside(part: Part, standing: Standing, window: Window) -> Iterator[Fault]:

@@ -10,10 +10,11 @@ from api.auth import BEARER, Door
 from api.deciding import Decided
 from api.described import OF_AN_ORDER
 from api.finding import OrderAt
-from api.floor import ReturnView, key_of, return_view
+from api.floor import ReturnView, return_view
 from api.problems import not_found
 from api.services import Services
 from domain.commands import Key
+from domain.order_commands import ORDER_COMMANDS
 from records import inbox, order_reads
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
@@ -24,7 +25,7 @@ async def get_return(services: Services, named: OrderAt, return_no: Annotated[Ke
     """Return what came back of an order; `queued` while that waits for its decision."""
     async with services.reading() as connection:
         order = await named.find(connection)
-        key = key_of("return", order, return_no)
+        key = ORDER_COMMANDS["return"].key(order.order_ref, return_no)
         known = await order_reads.known_of_key(connection, order.tenant, order.order_ref, key)
         if known.inbox_id is None or known.state == "refused":
             raise not_found(f"return {return_no} of {named.order_no}")

@@ -11,10 +11,10 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activities.messages import CommandAnswer
 from adapters.carriers.port import CarrierPort
 from api.rates import Rates
 from domain.lot_numbers import LotPattern
+from domain.messages import CommandAnswer
 from domain.window import USUAL, Window
 from ledger.writer import LedgerWriter
 from postgres.statements import alone, with_more_time

@@ -14,6 +14,7 @@ from api.intercepts import refusal_of, state_of
 from api.paging import Page, Utc, bad_cursor, cursor
 from api.problems import document_of
 from api.views import said_view
+from domain.order_commands import ORDER_COMMANDS, for_return
 from ledger.balances import EntryView, PostingView, order_postings
 from records import partner_words, people, replacements, story
 from records.partner_words import PartnerWords
@@ -79,7 +80,7 @@ def _command(row: story.Row, words: Mapping[str, str]) -> TimelineItem:
         occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row["received_at"],
         recorded_at=row["received_at"],
         kind="push" if row["kind"] == "submit" else "operator",
-        summary=f"{_WORDS[row['kind']](payload)}: {_became(row)}",
+        summary=f"{ORDER_COMMANDS[row['kind']].words(payload)}: {_became(row)}",
         actor=row["actor"],
         evidence=None,
         data={
@@ -100,40 +101,6 @@ def _command(row: story.Row, words: Mapping[str, str]) -> TimelineItem:
     )
 
 
-_WORDS: Final = {
-    "submit": lambda payload: f"Revision {payload['revision']} pushed{_in_place_of(payload.get('replaces'))}",
-    "cancel": lambda payload: f"Cancel {payload['cancel_no']} ({payload['reason']})",
-    "confirm_pick": lambda payload: f"Pick {payload['pick_no']}{' (short)' if payload.get('short') else ''}",
-    "put_back": lambda payload: f"Put-back {payload['put_back_no']}",
-    "ship": lambda payload: f"Shipment {payload['shipment_no']} asked for",
-    "hand_over": lambda payload: f"Hand-over {payload['handover_no']} of {payload['shipment_no']}",
-    "intercept": lambda payload: (
-        f"{payload['by']}: intercept {payload['intercept_no']} of {payload['shipment_no']} ({payload['reason']})"
-    ),
-    "lose": lambda payload: f"Loss {payload['loss_no']} of {payload['shipment_no']} ({payload['reason']})",
-    "return": lambda payload: f"Return {payload['return_no']}{_authorized_by(payload)}",
-    "operate": lambda payload: (
-        f"{payload['by']}: {payload['verb'].replace('_', ' ')} ({payload['reason']}){_of_batch(payload)}"
-    ),
-}
-
-
-def _in_place_of(original: dict[str, Any] | None) -> str:
-    return f" in place of {original['order_no']}{_for_return(original['return_no'])}" if original else ""
-
-
-def _for_return(return_no: str | None) -> str:
-    return f", for return {return_no}" if return_no else ""
-
-
-def _authorized_by(payload: dict[str, Any]) -> str:
-    return f" by authorization {payload['authorization_no']}" if payload.get("authorization_no") else ""
-
-
-def _of_batch(payload: dict[str, Any]) -> str:
-    return f" in batch {payload['batch_no']}" if payload.get("batch_no") else ""
-
-
 def _became(row: story.Row) -> str:
     if row["state"] == "refused":
         return f"refused, {row['answer']['detail']}"
@@ -152,7 +119,7 @@ def _replacement(other: Replacement) -> TimelineItem:
         occurred_at=other.accepted_at,
         recorded_at=other.accepted_at,
         kind="push",
-        summary=f"{other.order_no} is sent in its place{_for_return(other.return_no)}",
+        summary=f"{other.order_no} is sent in its place{for_return(other.return_no)}",
         actor=None,
         evidence=None,
         data={"replaced_by": other.order_no, "return_no": other.return_no},

@@ -340,8 +340,3 @@ class OperatorAct(Shape):
             exclude_if=lambda address_id: address_id is None,  # an act without one is what it was before there were any
         ),
     ] = None
-
-
-CommandKind = Literal[
-    "submit", "cancel", "confirm_pick", "put_back", "ship", "hand_over", "intercept", "lose", "return", "operate"
-]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from domain.characters import for_xml
 
@@ -14,6 +14,9 @@ ErpMessageKind = Literal[
 ]
 
 ERP_MESSAGE_KINDS: Final[frozenset[str]] = frozenset(get_args(ErpMessageKind))
+
+Said = tuple[ErpMessageKind, Mapping[str, Any]]
+"""What the ERP is to hear, and what of it."""
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,6 @@ _APPEND: Final = Query(
     documents=frozenset({"payload"}),
 )
 
-Said = tuple[ErpMessageKind, Mapping[str, Any]]
-"""What the ERP is to hear, and what of it."""
-
 
 async def renew(connection: AsyncConnection, message: Message) -> None:
     """Let a message that is not done be told in its place as one that the ERP can't know yet: under a new reference."""

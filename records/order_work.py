@@ -1,6 +1,6 @@
 """What an order is, and what is still to be done for it, as the records have it: all in one look.
 
-The statements here are put together with what the ledger says of the order (`activities/work.py`).
+The statements here are put together with what the ledger says of the order (`queries/order_work.py`).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.order_commands import ORDER_COMMANDS
 from ledger.writer import translating
 from records import backorders, inbox
 from records.backorders import Expired
@@ -47,7 +48,7 @@ async def _give_up(connection: AsyncConnection, order: Expired) -> None:
         tenant=order.tenant,
         order_ref=order.order_ref,
         kind="operate",
-        key=f"operate/{order.order_ref}/{act['act_no']}",
+        key=ORDER_COMMANDS["operate"].key(order.order_ref, act["act_no"]),
         digest=sha256(json.dumps(act, sort_keys=True).encode()).digest(),
         payload=act,
         actor=ACTOR,

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.messages import OrderId
+from domain.messages import OrderId
 from ledger.writer import translating
 from records import order_work, orders
 from workflows import names

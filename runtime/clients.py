@@ -14,13 +14,13 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from activities.bookkeeping import OrderBookkeeping
-from activities.site_days import site_days
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from commands.posting_effects import PostingEffects
 from ledger.signing import SigningKey, key_bytes
 from ledger.writer import LedgerWriter
 from postgres.statements import Patience
+from queries.site_days import site_days
 from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
 
@@ -60,7 +60,7 @@ def _within(url: str) -> URL:
 
 def ledger_of(engine: AsyncEngine) -> LedgerWriter:
     """Make the ledger's writer of this process, with the books of orders kept in step."""
-    return LedgerWriter(engine, OrderBookkeeping(), days=site_days(engine))
+    return LedgerWriter(engine, PostingEffects(), days=site_days(engine))
 
 
 async def temporal_of(settings: Settings, *, lazy: bool = False, metrics: bool = False) -> Client:

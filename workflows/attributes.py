@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from activities.messages import ErpStep, OrderWork
+from domain.messages import ErpStep, OrderWork
 from workflows.markdown import code, escaped
 
 TENANT: Final = SearchAttributeKey.for_keyword("Tenant")

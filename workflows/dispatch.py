@@ -29,9 +29,11 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.messages import Command, CommandAnswer, OrderId
-from activities.standing import answer_if_closed, is_undecided, standing_of
+from commands.orders.answer_late import answer_if_closed
 from domain.errors import Unavailable
+from domain.messages import Command, CommandAnswer, OrderId
+from domain.order_commands import MAY_BE_FIRST
+from queries.order_standing import is_undecided, standing_of
 from workflows import attributes, names
 from workflows.markdown import escaped
 from workflows.order_lifecycle import OrderLifecycle
@@ -39,8 +41,6 @@ from workflows.return_lifecycle import ReturnLifecycle
 
 log = structlog.get_logger(__name__)
 
-MAY_BE_FIRST: Final = frozenset({"submit", "return"})
-"""A push may be an order's first; a return of a closed order has a workflow of its own."""
 GRACE_S: Final = 1.0
 """The server's own time limit comes first, so that its call is not left behind half-way."""
 SIGNAL_TIMEOUT: Final = timedelta(seconds=5)

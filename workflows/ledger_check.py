@@ -6,8 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities import messages as m
     from activities.ledger_checks import LedgerActivities
+    from domain import messages as m
     from workflows import names, profiles
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import messages as m
     from activities.ledger_checks import LedgerActivities
+    from domain import messages as m
     from workflows import names, profiles
 
 

@@ -15,11 +15,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities import messages as m
     from activities.carriers import CarrierActivities
     from activities.erp import ErpActivities
     from activities.intercepting import InterceptActivities
     from activities.orders import OrderActivities
+    from domain import messages as m
+    from domain.order_commands import UNBLOCKING
     from workflows import attributes, names, profiles
     from workflows.markdown import escaped
 
@@ -33,8 +34,6 @@ CARRIER_VERBS: Mapping[str, Callable[..., Awaitable[m.OrderWork]]] = {
 }
 OWN_STEP = "house"
 OWN_ACTIONS = ("retry_step",)
-UNBLOCKING = frozenset({"submit", "cancel", "operate"})
-"""After one of these, what waited for a person is tried again, and flagged again where that does not help."""
 
 
 @workflow.defn(name="OrderLifecycle")

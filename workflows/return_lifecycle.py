@@ -7,9 +7,9 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import messages as m
     from activities.erp import ErpActivities
     from activities.orders import OrderActivities
+    from domain import messages as m
     from workflows import names, profiles
 
 

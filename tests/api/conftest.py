@@ -9,12 +9,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.bookkeeping import OrderBookkeeping
-from activities.site_days import site_days
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from api.app import create_app
 from api.services import ApiServices
+from commands.posting_effects import PostingEffects
 from ledger.writer import LedgerWriter
+from queries.site_days import site_days
 from records import keys
 
 from .door import DirectGateway, Door
@@ -25,7 +25,7 @@ SECRET = "sandbox-carrier-secret"
 @pytest.fixture
 async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     """The API, as a tenant's default ERP uses it. The tenant's connection to the sandbox carrier has its own name."""
-    ledger = LedgerWriter(engine, OrderBookkeeping(), days=site_days(engine))
+    ledger = LedgerWriter(engine, PostingEffects(), days=site_days(engine))
     gateway = DirectGateway(engine, ledger)
     settings = SandboxCarrierSettings(
         base_url="http://127.0.0.1:9", token=SecretStr("token"), secret=SecretStr(SECRET), timeout_s=1

@@ -11,13 +11,13 @@ import httpx
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.deciding import Deciding
-from activities.messages import CommandAnswer, OrderId
-from activities.tracking import Tracking
 from api import examples
 from api.services import ApiServices
+from commands.decide import Decisions
+from commands.shipping.carrier_events import CarrierEvents
 from domain.carriers import TrackingEvent
 from domain.errors import Unavailable
+from domain.messages import CommandAnswer, OrderId
 from ledger.writer import LedgerWriter
 from records import events, inbox
 from records.inbox import InboxRow
@@ -31,8 +31,8 @@ class DirectGateway:
 
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._engine = engine
-        self._deciding = Deciding(engine, ledger)
-        self._tracking = Tracking(engine, ledger)
+        self._deciding = Decisions(engine, ledger)
+        self._tracking = CarrierEvents(engine, ledger)
         self.down = False
         self.labels = True
 

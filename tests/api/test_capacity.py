@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from activities.bookkeeping import OrderBookkeeping
+from commands.posting_effects import PostingEffects
 from domain.errors import Rejected
 from domain.stock import StreamKey
 from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
@@ -151,7 +151,7 @@ async def test_many_writers_never_fill_a_location_beyond_what_it_takes(
     await racks.made("/api/locations", limited(BIN, "bin", 60, RACK))
     async with racks.engine.connect() as connection:
         bins = [await places.place_of(connection, racks.tenant, name) for name in (BIN, OTHER)]
-    writers = [LedgerWriter(engines[n % len(engines)], OrderBookkeeping()) for n in range(WRITERS)]
+    writers = [LedgerWriter(engines[n % len(engines)], PostingEffects()) for n in range(WRITERS)]
     most: list[int] = []
 
     async def write(number: int) -> list[str]:
@@ -199,7 +199,7 @@ async def test_who_comes_second_counts_what_came_first_though_it_is_not_committe
         lines = (ReceivedLine(sku, 7),)
         return ReceiveStock(tenant=racks.tenant, actor="test", key=sku, place=bin_, lines=lines)
 
-    first, second = (LedgerWriter(engine, OrderBookkeeping()) for engine in engines[:2])
+    first, second = (LedgerWriter(engine, PostingEffects()) for engine in engines[:2])
     holding = asyncio.create_task(first.post(receipt("SKU-1"), keep))
     await reached.wait()
     coming = asyncio.create_task(second.post(receipt("SKU-2")))
@@ -226,7 +226,7 @@ async def test_writers_at_two_locations_do_not_wait_for_each_other_in_a_circle(
         await racks.made("/api/locations", limited(name, kind, 1000, parent))
     async with racks.engine.connect() as connection:
         bins = [await places.place_of(connection, racks.tenant, name) for name in (BIN, OTHER)]
-    writers = [LedgerWriter(engine, OrderBookkeeping()) for engine in engines]
+    writers = [LedgerWriter(engine, PostingEffects()) for engine in engines]
 
     def receipt(number: int, turn: int) -> ReceiveStock:
         """Name the bins by turns, each writer the other one first."""

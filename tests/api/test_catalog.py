@@ -9,10 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from activities.bookkeeping import OrderBookkeeping
-from activities.messages import OrderId
 from activities.orders import OrderActivities
 from api import examples
+from commands.posting_effects import PostingEffects
+from domain.messages import OrderId
 from ledger.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, place, product, push
@@ -84,7 +84,7 @@ async def test_what_a_sku_is_counted_in_cannot_change_while_a_customer_has_some(
     await shop.made("/api/orders/SO-1/picks", {"pick_no": "P-1", "lines": [{"line_no": 1, "quantity": 1}]})
     await shop.made("/api/orders/SO-1/shipments", {"shipment_no": "SH-1", "handed_over": True})
     await tell(shop, scan(status="delivered"))
-    await OrderActivities(shop.engine, LedgerWriter(shop.engine, OrderBookkeeping())).apply_carrier_events(
+    await OrderActivities(shop.engine, LedgerWriter(shop.engine, PostingEffects())).apply_carrier_events(
         OrderId(tenant=shop.tenant, order_ref="SO-1")
     )
     await close(shop, "SO-1")

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from activities.bookkeeping import OrderBookkeeping
-from activities.site_days import site_days
 from api import intercepts
 from api.app import create_app
+from commands.posting_effects import PostingEffects
 from domain.api_keys import Scope
 from ledger.writer import LedgerWriter
+from queries.site_days import site_days
 
 from .door import ADDRESS, DirectGateway, Door, examples, line, place, push
 from .test_keys import key_of
@@ -32,7 +32,7 @@ Write = tuple[str, str, dict[str, Any]]
 @pytest.fixture
 async def beside(shop: Door) -> AsyncIterator[httpx.AsyncClient]:
     """Another process of the API, on the same database."""
-    ledger = LedgerWriter(shop.engine, OrderBookkeeping(), days=site_days(shop.engine))
+    ledger = LedgerWriter(shop.engine, PostingEffects(), days=site_days(shop.engine))
     services = replace(shop.services, ledger=ledger, orders=DirectGateway(shop.engine, ledger))
     transport = httpx.ASGITransport(create_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://beside") as http:

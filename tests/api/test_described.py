@@ -18,7 +18,7 @@ from .door import Door, push
 
 HOUSE = Path(__file__).parents[2]
 PAGE = HOUSE / "docs" / "problems.md"
-AREAS = ("domain", "ledger", "records", "activities", "relay", "api")
+AREAS = ("domain", "ledger", "records", "queries", "commands", "activities", "relay", "api")
 
 # Where a code stands in a call, by the name that is called; what else takes codes calls these.
 POSITIONS = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from activities.desk import ask_for_a_person
-from activities.messages import OrderId
+from commands.context import ask_for_a_person
+from domain.messages import OrderId
 from records import keys, orders
 
 from .door import Door, code_of, faults_of, line, push

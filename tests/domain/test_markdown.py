@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.messages import LineBrief, OrderWork
+from domain.messages import LineBrief, OrderWork
 from workflows.attributes import details_of
 from workflows.markdown import code, escaped
 

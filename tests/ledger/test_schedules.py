@@ -29,7 +29,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 
-from activities import messages as m
+from domain import messages as m
 from ledger.signing import key_text
 from ledger.writer import LedgerWriter
 from runtime import clients, serving

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from activities.bookkeeping import OrderBookkeeping
+from commands.posting_effects import PostingEffects
 from domain.carriers import TrackingStatus
 from ledger.days import Days
 from ledger.requests import ExpireStock
@@ -131,7 +131,7 @@ async def _expire(order: Order) -> httpx.Response:
     day = LOTS[0][1] + timedelta(days=1)
     days = Days()
     days.ahead = day - datetime.now(UTC).date()
-    writer = LedgerWriter(order.shop.hub.engine, OrderBookkeeping(), days=days)
+    writer = LedgerWriter(order.shop.hub.engine, PostingEffects(), days=days)
     sku, tenant = order.sku("CUP"), order.shop.hub.tenant
     outcome = await writer.post(
         ExpireStock(tenant=tenant, key=f"expiry/HAM/{sku}/{day}", actor="expires_on", site="HAM", sku=sku, day=day)

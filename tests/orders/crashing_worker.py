@@ -15,12 +15,12 @@ from typing import Any
 
 import psycopg
 
-from activities.bookkeeping import OrderBookkeeping
 from activities.carriers import CarrierActivities
-from activities.deciding import Deciding
 from activities.erp import ErpActivities
 from activities.orders import OrderActivities
-from activities.tracking import Tracking
+from commands.decide import Decisions
+from commands.posting_effects import PostingEffects
+from commands.shipping.carrier_events import CarrierEvents
 from records import feed
 from runtime import serving, signals
 from runtime.settings import Settings
@@ -122,11 +122,11 @@ def wrap_erp() -> None:
     feed.done = after
 
 
-around(Deciding, "decide", at_decision, None)
-around(OrderBookkeeping, "write", None, before_commit)
+around(Decisions, "decide", at_decision, None)
+around(PostingEffects, "write", None, before_commit)
 around(CarrierActivities, "_claim", None, before_booking)
 around(CarrierActivities, "_keep", before_keeping, after_keeping)
-around(Tracking, "apply_all", None, after_events)
+around(CarrierEvents, "apply_all", None, after_events)
 wrap_decided()
 wrap_erp()
 signals.run_fast(serving.run_worker(Settings.load()))

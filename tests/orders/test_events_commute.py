@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from activities import messages as m
 from activities.orders import OrderActivities
+from domain import messages as m
 from domain.carriers import TrackingStatus
 from records import closing
 

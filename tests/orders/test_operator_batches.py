@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from activities.messages import OrderId
+from domain.messages import OrderId
 from relay.inbox import InboxReplay
 
 from .partners import Partners

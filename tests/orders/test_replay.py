@@ -26,7 +26,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities import messages as m
+from domain import messages as m
 from ledger.signing import key_text
 from runtime import clients, serving
 from runtime.settings import Settings

@@ -18,7 +18,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.messages import OrderId
+from domain.messages import OrderId
 from ledger.signing import key_text
 from runtime import serving
 from runtime.services import BackingServices

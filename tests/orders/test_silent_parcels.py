@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, text
 
-from activities import messages as m
 from activities.orders import OrderActivities
+from domain import messages as m
 from domain.carriers import TrackingEvent, TrackingStatus
 from domain.errors import Rejected, Unavailable
 from records.tables import parcel

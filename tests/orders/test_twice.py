@@ -11,13 +11,13 @@ import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
-from activities import messages as m
 from activities.carriers import CarrierActivities
 from activities.erp import ErpActivities
 from activities.intercepting import InterceptActivities
 from activities.orders import OrderActivities
 from adapters.carriers.port import CarrierPort
 from adapters.carriers.sandbox.adapter import SandboxCarrier
+from domain import messages as m
 from records.inbox import InboxRow
 from runtime import clients
 from runtime.settings import Settings

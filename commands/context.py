@@ -1,0 +1,129 @@
+"""The context at which every command is decided: PostgreSQL and the ledger are at hand.
+
+What the decisions share happens here: an order is opened, its lines are read, the command is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.attention import attention_row
+from domain.errors import Rejected
+from domain.linked_lines import Proportion, main_line_of
+from domain.messages import OrderId
+from domain.orders import OrderLine
+from domain.stock import Evidence
+from ledger.balances import order_lines
+from ledger.requests import LineQuantity, LinkedLine
+from ledger.writer import LedgerWriter
+from postgres.statements import alone
+from records import inbox, order_reads, orders
+from records.inbox import InboxRow
+
+Order = dict[str, Any]
+
+
+class CommandContext:
+    """What a decision reads from and writes to."""
+
+    def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
+        self.engine = engine
+        self.reading = alone(engine)
+        self.ledger = ledger
+
+
+async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:
+    """Return the order, if it is there and open."""
+    return _open(row, await orders.get(connection, row.tenant, row.order_ref), or_closed=or_closed)
+
+
+async def lock_open_order(connection: AsyncConnection, row: InboxRow) -> Order:
+    """Return the order, if it is there and open, and let nobody change it meanwhile."""
+    name = (row.tenant, row.order_ref)
+    return _open(row, (await orders.lock(connection, [name])).get(name))
+
+
+def _open(row: InboxRow, order: Order | None, *, or_closed: bool = False) -> Order:
+    if order is None:
+        raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
+    if order["closed_at"] is not None and not or_closed:
+        raise Rejected("order_closed", "The order is closed.", status=409)
+    return order
+
+
+async def read_lines(connection: AsyncConnection, row: InboxRow | OrderId) -> list[OrderLine]:
+    """Return the order's lines as the ledger has them."""
+    return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
+
+
+async def read_linked(connection: AsyncConnection, row: InboxRow) -> tuple[LinkedLine, ...]:
+    """Return the lines that came along with others in the order's latest accepted revision."""
+    told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref, {})
+    return linked_of(told)
+
+
+def linked_of(push: Mapping[str, Any]) -> tuple[LinkedLine, ...]:
+    """Return those of a push's lines that came along with others."""
+    proportions = {x["line_no"]: Proportion(x["quantity"], x["per"]) for x in push.get("linked", ())}
+    return tuple(
+        LinkedLine(line["line_no"], line["sku"], line["site"], main, proportions[line["line_no"]])
+        for line in push.get("resolved", ())
+        if line["line_no"] in proportions and (main := main_line_of(line["line_no"])) is not None
+    )
+
+
+async def accept_alone(context: CommandContext, row: InboxRow, outcome: str) -> None:
+    """Accept a command that posts nothing."""
+    async with context.engine.begin() as connection:
+        await inbox.accept(connection, row.inbox_id, {"outcome": outcome})
+
+
+async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId) -> None:
+    """Take back that the order needs a person."""
+    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=False, attention=None)
+
+
+async def ask_for_a_person(
+    connection: AsyncConnection,
+    order: OrderId,
+    reason: str,
+    actions: tuple[str, ...],
+    step: str,
+    said_id: str | None = None,
+) -> None:
+    """Flag an order: what is stuck, why, and which named actions unstick it; and the id of what a partner said."""
+    now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
+    attention = attention_row(reason, actions, step, now.isoformat())
+    if said_id is not None:
+        attention["said_id"] = said_id
+    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)
+
+
+def instant(row: InboxRow) -> datetime | None:
+    """Return when it happened, if the command tells: no later than it came."""
+    told = row.payload.get("occurred_at")
+    return min(datetime.fromisoformat(told), row.received_at) if told else None
+
+
+def evidence_of(row: InboxRow) -> Evidence:
+    """Return how we know: a device scanned it, or somebody says so."""
+    return Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED
+
+
+def quantities(lines: list[dict[str, Any]]) -> tuple[LineQuantity, ...]:
+    """Return resolved lines as the ledger takes them."""
+    return tuple(LineQuantity(**quantity_of(line)) for line in lines)
+
+
+def quantity_of(line: dict[str, Any]) -> dict[str, Any]:
+    """Return what a resolved line says of its goods, as every kind of `LineQuantity` takes it."""
+    return {
+        **{name: line[name] for name in ("line_no", "sku", "site", "quantity")},
+        "lot": line.get("lot") or "",
+        "serial_numbers": tuple(line.get("serial_numbers") or ()),
+    }

@@ -1,0 +1,1 @@
+"""Commands about stock that is no order's."""

@@ -1,0 +1,46 @@
+"""A command whose order closed before it could be decided is answered: its workflow is over."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.errors import Rejected
+from domain.messages import OrderId
+from domain.stock import Evidence
+from queries.order_standing import standing_of
+from records import inbox, shipments
+
+
+async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -> None:
+    """Answer a command whose order closed before it could be decided: its workflow is over.
+
+    A late pick or hand-over of what a carrier's scan proved is taken note of; all else is refused.
+    """
+    if await standing_of(engine, order) != "closed":
+        return
+    try:
+        async with engine.begin() as connection:
+            row = await inbox.get(connection, inbox_id)
+            if await _is_known_already(connection, order, row):
+                await inbox.accept(connection, inbox_id, {"outcome": "unchanged"})
+            else:
+                await inbox.refuse(connection, inbox_id, Rejected("order_closed", "The order is closed.", status=409))
+    except inbox.AlreadyDecided:
+        return
+
+
+async def _is_known_already(connection: AsyncConnection, order: OrderId, row: inbox.InboxRow) -> bool:
+    """Say whether a command tells of a hand-over that was posted, or of a pick of what a scan proved to have left."""
+    gone = {
+        shipment["shipment_no"]: shipment["handover_evidence"]
+        for shipment in await shipments.of_order(connection, order.tenant, order.order_ref)
+        if shipment["handed_over_at"]
+    }
+    if row.kind == "hand_over":
+        return row.payload["shipment_no"] in gone
+    if row.kind != "confirm_pick":
+        return False
+    boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
+    inferred = [box for box in boxes if gone.get(box["shipment_no"]) == Evidence.INFERRED.value]
+    proved = {content["line_no"] for box in inferred for content in box["lines"]}
+    return all(line["line_no"] in proved for line in row.payload["resolved"])

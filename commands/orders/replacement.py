@@ -1,0 +1,56 @@
+"""An order that is sent in place of another one: which it may replace, and that it goes on to replace that one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from commands.context import CommandContext, Order
+from domain.errors import Fault, Rejected
+from records import replacements
+from records.inbox import InboxRow
+
+Link = dict[str, Any]
+"""What a push says that it replaces: `order_no`, and `return_no` or None."""
+
+_ORDER_NO: Final = "/replaces/order_no"
+_RETURN_NO: Final = "/replaces/return_no"
+
+
+async def check_original(context: CommandContext, row: InboxRow, link: Link) -> None:
+    """Refuse to replace what is not there, what has not left, or what is not back though the push says so.
+
+    Nothing of that is ever taken back, so no lock is needed between this look and the decision.
+    """
+    order_no, return_no = link["order_no"], link["return_no"]
+    async with context.reading.connect() as connection:
+        found = await replacements.original(connection, row.tenant, row.payload["source"], order_no, return_no)
+    if found is None:
+        raise _refused(Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), 422)
+    if not found.has_left:
+        why = f"Nothing of {order_no} has left the house, so there is nothing to replace"
+        detail = f"{why}: amend that one, or push an order that replaces none."
+        raise _refused(Fault(_ORDER_NO, "nothing_shipped", detail), 409)
+    if return_no is not None and not found.has_return:
+        detail = f"{order_no} has no return {return_no}: push it once that is in, or without return_no to send it now."
+        raise _refused(Fault(_RETURN_NO, "unknown_return", detail), 422)
+
+
+def check_same_original(known: Order, push: dict[str, Any]) -> None:
+    """Refuse a revision that names another original than the first one did; it may leave it out."""
+    link = push.get("replaces")
+    if link is None or (link["order_no"], link["return_no"]) == (known["replaces"], known["replaces_return"]):
+        return
+    at = _RETURN_NO if link["order_no"] == known["replaces"] else _ORDER_NO
+    detail = f"{_standing(known)}, since its first revision: that can't change."
+    raise _refused(Fault(at, "replaces_otherwise", detail), 409)
+
+
+def _standing(known: Order) -> str:
+    if known["replaces"] is None:
+        return f"{known['order_no']} replaces no order"
+    which = f"return {known['replaces_return']}" if known["replaces_return"] else "no return in particular"
+    return f"{known['order_no']} replaces {known['replaces']}, for {which}"
+
+
+def _refused(fault: Fault, status: int) -> Rejected:
+    return Rejected(fault.code, fault.detail, [fault], status=status)

@@ -1,0 +1,198 @@
+"""The ERP's push: the first one makes an order, a later one amends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commands.context import (
+    CommandContext,
+    Order,
+    clear_attention,
+    linked_of,
+    read_lines,
+)
+from commands.orders.relabeling import check_is_here
+from commands.orders.replacement import check_original, check_same_original
+from commands.shipping import repack
+from domain.attention import HOLD_STEP, replaced_step
+from domain.erp import ErpMessageKind, Said
+from domain.erp_lines import erp_lines
+from domain.errors import Unavailable
+from domain.messages import OrderId
+from domain.orders import OrderLine, status_of
+from ledger.requests import AmendOrder, Demand
+from ledger.writer import Outcome
+from queries.erp_changes import cancelled_changes
+from records import first_push, inbox, messages, orders
+from records.inbox import InboxRow
+
+
+async def submit(context: CommandContext, row: InboxRow) -> None:
+    """Bring an order to a revision: its first one makes it, a later one amends it."""
+    push = row.payload
+    former = [] if row.of_new_order else await _former(context, row)
+    if not former and (original := push.get("replaces")):
+        await check_original(context, row, original)
+    request = AmendOrder(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        order_ref=row.order_ref,
+        priority=push["priority"],
+        shortage_policy=push["shortage_policy"],
+        lines=tuple(_demand(line) for line in push["resolved"]),
+        former=tuple({(line.site, line.sku): None for line in former}),
+        linked=linked_of(push),
+    )
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await (_amend(connection, row, former) if former else _begin(connection, row, outcome))
+
+    await context.ledger.post(request, attach)
+
+
+def _demand(line: dict[str, Any]) -> Demand:
+    least_expiry = line.get("least_expiry")
+    return Demand(**{**line, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
+
+
+async def _former(context: CommandContext, row: InboxRow) -> list[OrderLine]:
+    async with context.reading.connect() as connection:
+        return await read_lines(connection, row)
+
+
+async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -> None:
+    """Write a new order, with its status and what the ERP is to hear first."""
+    push = row.payload
+    lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
+    original = push.get("replaces") or {}
+    said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines), ("cancelled", lines)])
+    if original:
+        said = [(kind, {**told, "replaces": original["order_no"]}) for kind, told in said]
+    new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {
+        "ship_complete": push.get("ship_complete", False),
+        "replaces": original.get("order_no"),
+        "replaces_return": original.get("return_no"),
+        "status": status_of(lines, {}).value,
+    }
+    answer = {"outcome": "accepted"}
+    if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
+        raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
+
+
+async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderLine]) -> None:
+    """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
+    known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
+    orders.check_revision(known, row.payload["revision"])
+    check_same_original(known, row.payload)
+    fields = _order_fields(row.payload)
+    pushed_address_id = fields["address_id"]
+    fields["address_id"] = await _address_to_use(connection, known, pushed_address_id)
+    changed = await _reads_otherwise(connection, known, fields)
+    if changed:
+        await check_is_here(connection, row, changed)
+    await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
+    await orders.add_revision(
+        connection,
+        row.tenant,
+        row.order_ref,
+        row.payload["revision"],
+        row.digest,
+        _content(row.payload),
+        pushed_address_id,
+    )
+    lines = await read_lines(connection, row)
+    amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
+    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    for kind, payload in [*amended, *await cancelled_changes(connection, order, former, lines)]:
+        await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+    await repack.fit(connection, order, former, lines, relabel=bool(changed))
+    if known["needs_attention"] and not outlives_an_amendment(known):
+        await clear_attention(connection, row)
+    await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
+
+
+def outlives_an_amendment(order: Order) -> bool:
+    """Say whether an order is flagged for what the ERP can't help with: stock that is gone, a parcel that left."""
+    step = str((order["attention"] or {}).get("step"))
+    return step == HOLD_STEP or step.startswith(replaced_step(""))
+
+
+async def _address_to_use(connection: AsyncConnection, known: Order, pushed: UUID) -> UUID:
+    """Return the address that an order goes to after a push: what a person chose stands while the ERP's is the same."""
+    last = await orders.pushed_address(connection, known)
+    if known["address_id"] == last:
+        return pushed
+    before, after = [(await orders.get_address(connection, each)).get("ship_to") for each in (last, pushed)]
+    chosen: UUID = known["address_id"]
+    return chosen if before == after else pushed
+
+
+async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> list[str]:
+    """Name what has changed of what a label says: the address, the carrier, the service."""
+    changed = [name for name in ("carrier", "service_level") if known[name] != fields[name]]
+    if known["address_id"] != fields["address_id"]:
+        before = await orders.get_address(connection, known["address_id"])
+        after = await orders.get_address(connection, fields["address_id"])
+        changed += ["ship_to"] if before.get("ship_to") != after.get("ship_to") else []
+    return changed
+
+
+def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
+    requested, deadline = push.get("requested_delivery"), push.get("backorder_until")
+    return {
+        "revision": push["revision"],
+        "priority": push["priority"],
+        "shortage_policy": push["shortage_policy"],
+        "customer_no": push.get("customer_no"),
+        "requested_delivery": datetime.fromisoformat(requested).date() if requested else None,
+        "carrier": push["carrier"],
+        "service_level": push["service_level"],
+        "address_id": UUID(push["address_id"]),
+        "ordered_at": datetime.fromisoformat(push["ordered_at"]),
+        "ship_complete": push.get("ship_complete", False),
+        "backorder_until": datetime.fromisoformat(deadline) if deadline else None,
+    }
+
+
+_OF_A_NEW_ORDER: Final = (
+    "source",
+    "order_no",
+    "site",
+    "revision",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "carrier",
+    "service_level",
+    "address_id",
+    "ordered_at",
+    "backorder_until",
+)
+"""What a push says of the order itself."""
+
+
+def _content(push: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a revision: people's data is kept apart."""
+    return {name: said for name, said in push.items() if name not in {"ship_to", "note"}}
+
+
+_TOLD_OF: Final = {"accepted": "ordered", "amended": "reserved"}
+"""Which quantity of a line a message tells, where it is not the one that it is named for."""
+
+
+def _said(about: Iterable[tuple[ErpMessageKind, list[OrderLine]]]) -> list[Said]:
+    """Write messages about lines, each about those that it has something to say of; none about nothing."""
+    said: list[Said] = []
+    for kind, lines in about:
+        quantity = _TOLD_OF.get(kind, kind)
+        told = [x for x in lines if getattr(x, quantity) or kind == "amended"]
+        if told:
+            said.append((kind, {"lines": erp_lines(told, quantity)}))
+    return said

@@ -1,0 +1,1 @@
+"""Commands about goods that leave: pick, pack, ship, hand over, and what carriers say."""

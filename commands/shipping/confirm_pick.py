@@ -1,0 +1,107 @@
+"""A pick is confirmed: what was taken is held in staging, and what was missing is to be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commands.context import (
+    CommandContext,
+    accept_alone,
+    evidence_of,
+    instant,
+    open_order,
+    read_lines,
+    read_linked,
+)
+from commands.shipping import repack
+from commands.shipping.handling import accept_handled, picked_lines
+from domain.erp_lines import changes
+from domain.messages import OrderId
+from domain.orders import OrderLine
+from ledger.requests import ConfirmPick, PickedLine
+from ledger.writer import Attachment, Outcome
+from queries.erp_changes import cancelled_changes
+from records import count_tasks, inbox, messages, places, shipments
+from records.inbox import InboxRow
+
+
+async def confirm_pick(context: CommandContext, row: InboxRow) -> None:
+    """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
+    async with context.reading.connect() as connection:
+        picked = await picked_lines(connection, row)
+        inferred = await _was_inferred(connection, row, picked)
+        if not inferred:
+            await open_order(connection, row)
+        staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
+        short = row.payload.get("short", False)
+        lines = await read_lines(connection, row) if short else []
+        linked = await read_linked(connection, row) if short else ()
+    if inferred:
+        await accept_alone(context, row, "unchanged")
+        return
+    request = ConfirmPick(
+        tenant=row.tenant,
+        key=row.key,
+        actor=row.actor,
+        evidence=evidence_of(row),
+        occurred_at=instant(row),
+        order_ref=row.order_ref,
+        lines=picked,
+        staging=staging,
+        short=short,
+        linked=linked,
+    )
+    await context.ledger.post(request, _missed(row, lines) if short else accept_handled(row))
+
+
+def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
+    """Return what accepts a short pick, has counted what was missing, and tells the ERP what was not made up for.
+
+    Parcels may name what is not picked yet: they lose what is held no more.
+    """
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
+        lines = await read_lines(connection, row)
+        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        cancelled = await cancelled_changes(connection, order, former, lines)
+        for kind, payload in [*changes("backordered", former, lines), *cancelled]:
+            await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        await repack.fit(connection, order, lines, lines)
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    return attach
+
+
+def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[count_tasks.Row]:
+    """Ask for a count of what was missing, one for each line, place and lot."""
+    bucket = itemgetter("line_no", "sku", "site", "location_id", "lot")
+    buckets = [(of, list(gone)) for of, gone in groupby(sorted(missing, key=bucket), key=bucket)]
+    return [
+        {
+            **{name: gone[0][name] for name in ("line_no", "sku", "site", "location_id", "lot")},
+            "tenant": row.tenant,
+            "task_no": count_tasks.task_no_of(row.order_ref, row.payload["pick_no"], number),
+            "order_ref": row.order_ref,
+            "pick_no": row.payload["pick_no"],
+            "missing": sum(each["quantity"] for each in gone),
+            "serial_numbers": [each["serial_number"] for each in gone if each["serial_number"]],
+        }
+        for number, (_, gone) in enumerate(buckets, 1)
+    ]
+
+
+async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:
+    """Say whether a late pick is of goods that a carrier scan proved to have left."""
+    if not await shipments.left_unseen(connection, row.tenant, row.order_ref):
+        return False
+    lines = {line.line_no: line for line in await read_lines(connection, row)}
+    return all(
+        (line := lines.get(x.line_no)) is not None and line.shipped and (x.quantity or 0) > line.unpicked
+        for x in picked
+    )

@@ -1,0 +1,38 @@
+"""What a pick and a put-back share: the goods that were handled, and what follows for parcels that hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commands.context import (
+    quantity_of,
+)
+from commands.shipping import repack
+from domain.messages import OrderId
+from ledger.requests import PickedLine
+from ledger.writer import Attachment, Outcome
+from records import inbox, places
+from records.inbox import InboxRow
+
+
+def accept_handled(row: InboxRow) -> Attachment:
+    """Return what accepts a command, once what live parcels are known to hold is in step with what is held now."""
+
+    async def attach(connection: AsyncConnection, _outcome: Outcome) -> None:
+        await repack.name_again(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref))
+        await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
+
+    return attach
+
+
+async def picked_lines(connection: AsyncConnection, row: InboxRow) -> tuple[PickedLine, ...]:
+    """Return the goods that a command names, with the places that they came from or go to."""
+    return tuple([await _picked_line(connection, row.tenant, line) for line in row.payload["resolved"]])
+
+
+async def _picked_line(connection: AsyncConnection, tenant: str, line: dict[str, Any]) -> PickedLine:
+    location_id = line.get("location_id")
+    place = await places.place_of(connection, tenant, location_id) if location_id else None
+    return PickedLine(**quantity_of(line), place=place)

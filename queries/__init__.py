@@ -1,0 +1,1 @@
+"""Reads that join what the ledger and the records know."""
