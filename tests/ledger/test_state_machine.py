@@ -17,7 +17,7 @@ from .stories import tell
 
 STORIES = int(os.environ.get("STOCKBRIDGE_STORIES", "0"))
 """How many random stories are told, other ones each time; 0 for those that the seed chooses."""
-USUAL = 400
+USUAL = 200
 CHAPTER = 200
 PROCESSES = 2
 
