@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from api import examples
 from api.auth import BEARER, Door
-from api.bodies import StoredAddress
 from api.created import created
 from api.described import same_again
 from api.finding import FoundOrder, OrderAt
 from api.said import Said
 from api.services import Services
 from domain.errors import Conflict, Rejected
+from domain.shapes import StoredAddress
 from records import people
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["operators"], route_class=Door, dependencies=[BEARER])

@@ -227,8 +227,3 @@ BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An API key; it
 """Documents the key; the check itself is in front of the route."""
 
 Caller = Annotated[ApiKey, Depends(caller_of)]
-
-
-def actor_of(caller: ApiKey, said: str | None) -> str:
-    """Name who did it: as the sender says, else the system, or the part of the house, that sent it."""
-    return said or caller.source or caller.scope.value

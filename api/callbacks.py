@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from api.described import REFUSALS, WRITES
-from api.problems import not_found
 from api.services import ApiServices, Services
 from domain.carriers import TrackingEvent
 from domain.errors import Rejected
+from domain.refusals import not_found
 from records import events, keys
 from records.keys import CarrierConnection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from api.posting import Posted
+from commands.posting import Posted
 
 
 def created(*, is_new: bool) -> int:

@@ -15,17 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import Settlement
 from api.described import REFUSALS, WRITES
 from api.ledger import order_no_of
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
-from api.problems import not_found
-from api.said import Part, Said, asked, digest
+from api.said import Said
 from api.services import Services
-from api.times import in_utc
+from commands.times import in_utc
 from domain.commands import Key, OrderNo
 from domain.errors import Conflict, Fault
 from domain.reasons import code_of
+from domain.refusals import not_found
+from domain.said import Part, asked, digest
+from domain.shapes import Settlement
 from ledger import adjustments
 from records import discrepancies, people
 from records.discrepancies import DiscrepancyFilter, Kind, Row, Settled

@@ -9,10 +9,10 @@ from fastapi import Depends, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import Caller
-from api.problems import not_found
 from domain.commands import Key, OrderNo
 from domain.errors import Conflict, Rejected
 from domain.orders import OrderLine
+from domain.refusals import not_found
 from ledger.balances import order_lines
 from records import keys, order_reads
 from records.keys import ApiKey

@@ -13,19 +13,18 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
-from api.auth import BEARER, Caller, Door, actor_of
+from api.auth import BEARER, Caller, Door
 from api.deciding import WAIT_S, Command, Decided, Patience, decide
 from api.described import same_again
 from api.finding import FoundOrder, NamedOrder, OrderAt
 from api.kits import component_to_cancel, told_of
 from api.notices import Notice, notices_of
 from api.paging import Utc
-from api.problems import not_found
-from api.resolving import Faults, Known, Rank, read_known, resolve_line
-from api.said import Part, Said, asked, digest
+from api.said import Said
 from api.services import ApiServices, Services
-from api.times import time_faults
 from api.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
+from commands.resolving import Faults, Known, Rank, read_known, resolve_line
+from commands.times import time_faults
 from domain.commands import (
     Cancel,
     HandOver,
@@ -40,10 +39,12 @@ from domain.errors import Conflict, Fault
 from domain.linked_lines import main_line_of
 from domain.order_commands import ORDER_COMMANDS, CommandKind
 from domain.orders import OrderLine
+from domain.refusals import not_found
+from domain.said import Part, asked, digest
 from domain.stock import PlaceKind, StockStatus, worse_of
 from records import catalog, inbox, order_reads, people, replacements
 from records.inbox import InboxRow
-from records.keys import ApiKey
+from records.keys import ApiKey, actor_of
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

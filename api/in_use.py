@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.ledger import order_no_of
-from api.problems import pointer
 from domain.errors import Fault, Rejected
+from domain.refusals import pointer
 from ledger.in_use import InUse, goods_of
 from records import inbound, order_reads
 

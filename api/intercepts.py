@@ -16,9 +16,10 @@ from api.described import same_again
 from api.finding import FoundOrder
 from api.floor import At, Resolved, Resolver, Telling, of_shipment
 from api.losses import find_parcel
-from api.said import Part, Said
+from api.said import Said
 from api.services import ApiServices
 from domain.commands import Intercept, Key
+from domain.said import Part
 from records import intercepts, partner_words, shipments
 from records.partner_words import PartnerWords
 from records.shipments import Parcel, Step

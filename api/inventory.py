@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import BEARER, Caller, Door
 from api.described import REFUSALS
 from api.paging import Cursor, Limit, Page, Utc, cut, position
-from api.problems import not_found, refusal
 from api.services import ApiServices, Services
 from domain.commands import Instant, Key, Uom
 from domain.days import day_at
 from domain.errors import Fault, Rejected
+from domain.refusals import not_found, refusal
 from domain.stock import StockStatus
 from domain.texts import Lot, Name
 from ledger.balances import (

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, NoReturn
 
-from api.problems import MOST_FAULTS, pointer, refusal
 from domain.errors import Fault, Rejected
+from domain.refusals import MOST_FAULTS, pointer, refusal
 
 _LONGEST_TOLD: Final = 10_000
 """Names that come twice are told while they are no longer than this together."""

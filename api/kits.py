@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.finding import FoundOrder
-from api.resolving import Faults
-from api.said import Part
+from commands.resolving import Faults
 from domain.linked_lines import Component, Proportion, kit_quantities, main_line_of
 from domain.orders import OrderLine
+from domain.said import Part
 from records import catalog, order_reads
 
 Told = Mapping[str, Any]

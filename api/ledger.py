@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from api.auth import BEARER, Caller, Door
 from api.described import REFUSALS
 from api.paging import Limit, Utc
-from api.problems import not_found
 from api.services import Services
+from domain.refusals import not_found
 from domain.stock import StockStatus, StreamKey
 from ledger.balances import EntryView, stream_entries
 from records import people

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.problems import refusal
-from api.said import Part
 from domain.commands import Push
 from domain.days import day_at
 from domain.errors import Fault
 from domain.linked_lines import Brought, brought_along, keep_numbers, main_line_of
 from domain.orders import OrderLine
+from domain.refusals import refusal
+from domain.said import Part
 from domain.units import MOST
 from records import catalog
 from records.catalog import Product

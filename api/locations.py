@@ -10,15 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import Capacity, Location
 from api.created import created
 from api.described import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, cut, position
-from api.problems import not_found
-from api.said import Part, Said
+from api.said import Said
 from api.services import Services
 from domain.commands import Key
 from domain.errors import Conflict, Fault
+from domain.refusals import not_found
+from domain.said import Part
+from domain.shapes import Capacity, Location
 from records import catalog
 from records.catalog import Row, Written
 from records.places import kind_of

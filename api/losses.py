@@ -12,11 +12,12 @@ from api.auth import BEARER, Door
 from api.described import same_again
 from api.finding import FoundOrder
 from api.floor import At, Resolved, Resolver, Telling, named_line, of_shipment
-from api.problems import not_found
-from api.resolving import Faults, read_known
-from api.said import Part, Said
+from api.said import Said
 from api.views import CommandAnswer, read_shipment
+from commands.resolving import Faults, read_known
 from domain.commands import Key, Loss
+from domain.refusals import not_found
+from domain.said import Part
 from records import people
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import Conversion
 from api.created import answer_posted
 from api.described import REFUSALS, same_again
 from api.ledger import StreamView, order_no_of, stream_view
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
-from api.posting import Keyed, once, posted, said_by, why
-from api.resolving import Faults, named
-from api.said import Part, Said
-from api.services import ApiServices, Services
-from api.times import time_faults
+from api.said import Said
+from api.services import Services
+from commands.inventory.convert import convert_stock
+from commands.posting import posted
 from domain.commands import Key
-from domain.errors import Fault
-from domain.reasons import code_of
+from domain.shapes import Conversion
 from domain.stock import StockStatus
-from ledger.requests import ConvertStock
-from ledger.writer import Outcome
 from queries import misplaced
 from queries.misplaced import Misplaced, MisplacedFilter
-from records import catalog
-from records.catalog import Location
-from records.keys import ApiKey
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -110,7 +101,7 @@ async def convert(
 
     Orders that it was promised to get other stock, or wait at their old places in the queue.
     """
-    outcome = await once(services, caller, said, _CONVERSION, lambda: _convert(services, caller, said))
+    outcome = await convert_stock(services.commands, caller, said)
     body = said.settle()
     answer_posted(response, outcome)
     told: dict[str, Any] = outcome.answer
@@ -125,34 +116,3 @@ async def convert(
         displaced=[str(order_no_of(order_ref)) for order_ref in told["displaced"]],
         recorded_at=outcome.recorded_at,
     )
-
-
-_CONVERSION: Final = Keyed[Conversion](ConvertStock, lambda body: f"conversion/{body.conversion_no}")
-
-
-async def _convert(services: ApiServices, caller: ApiKey, said: Said[Conversion]) -> Outcome:
-    async with services.reading() as connection:
-        faults, location = await _resolve(connection, caller.tenant, said.part)
-        faults += await time_faults(connection, said.part, services.window)
-        body = said.settle(faults)
-        assert location is not None
-        skus = await misplaced.skus_at(connection, caller.tenant, location.location_id)
-    request = ConvertStock(
-        **said_by(caller, body),
-        key=_CONVERSION.key(body),
-        occurred_at=body.occurred_at,
-        place=location.place,
-        skus=skus,
-        reason_code=code_of(body.reason),
-    )
-    return await services.ledger.post(request, why(request.key, request.tenant, body.reason))
-
-
-async def _resolve(connection: AsyncConnection, tenant: str, part: Part) -> tuple[list[Fault], Location | None]:
-    faults = Faults()
-    known = await catalog.locations(connection, tenant, named([part], "location_id"))
-    location = faults.stock_location(part, "location_id", known, staging=True)
-    if location is not None and location.place.keeps is StockStatus.AVAILABLE:
-        detail = f"What lies at {location.location_id} may be available: it is a {location.type}"
-        faults.add(part, "location_id", "available_here", detail)
-    return faults.found, location

@@ -15,16 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import MOST_IN_A_BATCH, OperatorBatch
 from api.described import REFUSALS, WRITES, same_again
 from api.paging import Cursor, Limit, Page, Utc, cut, position
-from api.problems import document_of, not_found, refusal
-from api.said import Said, asked, digest
+from api.problems import document_of
+from api.said import Said
 from api.services import Services
 from api.views import AttentionView
 from domain.commands import Key, OperatorVerb
 from domain.errors import Conflict, Fault, Rejected
 from domain.orders import OrderStatus
+from domain.refusals import not_found, refusal
+from domain.said import asked, digest
+from domain.shapes import MOST_IN_A_BATCH, OperatorBatch
 from ledger.balances import orders_waiting_for
 from records import operator_batches
 from records.keys import ApiKey

@@ -13,7 +13,6 @@ from api.described import OF_AN_ORDER, REFUSALS, same_again
 from api.finding import OrderAt
 from api.labels import LABEL, handed_out
 from api.paging import Cursor, Limit, Page, cut, instant_of, position
-from api.problems import not_found
 from api.pushing import take_in
 from api.said import Said
 from api.services import Services
@@ -32,6 +31,7 @@ from api.views import (
 from domain.commands import Instant, Key, Push
 from domain.errors import InvariantViolated
 from domain.orders import OrderStatus
+from domain.refusals import not_found
 from records import order_reads
 from records.order_reads import OrderFilter
 

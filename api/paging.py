@@ -11,8 +11,8 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel
 
-from api.problems import refusal
 from domain.errors import Fault
+from domain.refusals import refusal
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")

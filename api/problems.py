@@ -6,7 +6,7 @@ A code `unknown_sku` is the type `/problems/unknown-sku` with the title "Unknown
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final, cast
 
@@ -20,13 +20,15 @@ from starlette.responses import Response
 
 from domain.characters import named
 from domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.refusals import MOST_FAULTS, pointer, refusal
 from postgres.statements import outage_of
 
 RETRY_AFTER_S: Final = 1
-MOST_FAULTS: Final = 100
-"""As many faults are told of a request, however many there are."""
+
 
 _SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP", "gtin": "GTIN"}
+
+
 _OF_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
@@ -34,13 +36,17 @@ _OF_STATUS: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
 }
 
+
 _ADDRESS: Final = frozenset({"query", "path"})
+
 
 _OF_SHAPE: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 """Our words for pydantic's; those that begin a custom error are ours already."""
 
+
 _OF_CHARACTERS: Final = frozenset({"string_pattern_mismatch", "string_unicode"})
 """Kinds of faults of a text as a whole: which of its characters it is about, pydantic does not say."""
+
 
 _OUR_SHAPE_CODES: Final = frozenset(
     {
@@ -62,6 +68,7 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "wrong_check_digit",
     }
 )
+
 
 log = structlog.get_logger(__name__)
 
@@ -104,46 +111,6 @@ class TooManyRequestsError(Rejected):
         detail = f"Too many requests. Try again after {retry_after_s} s."
         super().__init__("too_many_requests", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
         self.retry_after_s = retry_after_s
-
-
-def not_found(what: str) -> Rejected:
-    """Say that something is not there for this tenant."""
-    return Rejected("not_found", f"There is no {what}.", status=HTTPStatus.NOT_FOUND)
-
-
-def refusal(faults: Sequence[Fault], *, more: bool = False) -> Rejected:
-    """Refuse a request for all that is wrong with it. Several kinds of faults together are `invalid_request`.
-
-    With `more`, it was not looked at any further: so much was wrong.
-    """
-    codes = {fault.code for fault in faults}
-    code = codes.pop() if len(codes) == 1 else "invalid_request"
-    if len(faults) == 1:
-        detail = _in_words(faults[0])
-    else:
-        detail = f"{_how_many(len(faults), more=more)}; the first: {_in_words(faults[0])}"
-    return Rejected(code, detail, faults[:MOST_FAULTS])
-
-
-def _how_many(faults: int, *, more: bool) -> str:
-    """Say how many things are wrong, and how many of them are told if not all are."""
-    if more:
-        return f"At least {faults} things are wrong with the request"
-    told = "" if faults <= MOST_FAULTS else f", of which {MOST_FAULTS} are told"
-    return f"{faults} things are wrong with the request{told}"
-
-
-def _in_words(fault: Fault) -> str:
-    """Say a fault with the line that it is in, counted as people count."""
-    _, *path = fault.pointer.split("/")
-    match path:
-        case ["lines", index, *_] if index.isdigit():
-            place = f"Line {int(index) + 1}: "
-        case [*_, name] if name:
-            place = f"{name}: "
-        case _:
-            place = ""
-    return f"{place}{fault.detail.rstrip('.')}."
 
 
 def title_of(code: str) -> str:
@@ -292,8 +259,3 @@ def unescaped(part: str) -> str:
 def _first_odd(told: object) -> str | None:
     """Return the first character of a text that no key has, if there is one."""
     return next((each for each in told if not "!" <= each <= "~"), None) if isinstance(told, str) else None
-
-
-def pointer(path: Iterable[object]) -> str:
-    """Write a path as RFC 6901 does."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

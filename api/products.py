@@ -12,18 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
 from api.created import created
 from api.described import REFUSALS, same_again
 from api.in_use import insist_on_no_use
 from api.linking import rule_faults
 from api.paging import Cursor, Limit, Page, cut, position
-from api.problems import not_found
-from api.said import Part, Said
+from api.said import Said
 from api.services import ApiServices, Services
 from domain.commands import Key
 from domain.errors import Fault
 from domain.gtin import in_full, spellings
+from domain.refusals import not_found
+from domain.said import Part
+from domain.shapes import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
 from records import catalog
 from records.catalog import Row, Written
 

@@ -11,21 +11,24 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
-from api.auth import BEARER, Caller, Door, actor_of
-from api.bodies import Inbound, InboundCancel
+from api.auth import BEARER, Caller, Door
 from api.created import created
 from api.described import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, Utc, cut, position
-from api.problems import not_found, refusal
-from api.resolving import Faults, named, stocked_product
-from api.said import Part, Said, asked, canonical, digest
+from api.said import Said
 from api.services import ApiServices, Services
+from commands.inbound.expected import found_order
+from commands.resolving import Faults, named, stocked_product
 from domain.commands import Day, Key
 from domain.errors import Conflict, Fault, Rejected
 from domain.inbound import InboundLine, amend, cancel, status_of
+from domain.refusals import not_found, refusal
+from domain.said import Part, asked, canonical, digest
+from domain.shapes import Inbound, InboundCancel
 from records import catalog, inbound, places
 from records.catalog import Product
 from records.inbound import InboundOrder
+from records.keys import actor_of
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
 
@@ -229,14 +232,6 @@ async def get_inbound(services: Services, caller: Caller, po_no: Annotated[Key, 
     """Return a purchase order."""
     async with services.reading() as connection:
         return _view(await found_order(connection, caller.tenant, po_no))
-
-
-async def found_order(connection: AsyncConnection, tenant: str, po_no: str) -> InboundOrder:
-    """Return a purchase order. Raises `Rejected` with status 404 where there is none."""
-    order = await inbound.get(connection, tenant, po_no)
-    if order is None:
-        raise not_found(f"inbound order {po_no}")
-    return order
 
 
 def _view(order: InboundOrder) -> InboundView:

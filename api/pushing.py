@@ -12,14 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deciding import Command
 from api.kits import kit_factors
 from api.linking import Resolved, bring_along
-from api.problems import refusal
-from api.resolving import named, resolve_push
-from api.said import Part, Said, canonical, digest
+from api.said import Said
 from api.services import ApiServices
-from api.times import faults_by
+from commands.resolving import named, resolve_push
+from commands.times import faults_by
 from domain.commands import Push
 from domain.errors import Conflict, Fault, Rejected
 from domain.order_commands import ORDER_COMMANDS
+from domain.refusals import refusal
+from domain.said import Part, canonical, digest
 from domain.window import Window
 from ledger.balances import order_lines
 from records import inbox, push_intake

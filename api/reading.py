@@ -26,8 +26,8 @@ from pydantic_core import (
 )
 
 from api.json_bodies import read_json
-from api.problems import MOST_FAULTS, refusal
 from domain.errors import Fault
+from domain.refusals import MOST_FAULTS, refusal
 
 Read = TypeVar("Read")
 

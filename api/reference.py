@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 from starlette.responses import HTMLResponse, Response
 
-from api.problems import not_found
+from domain.refusals import not_found
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 

@@ -11,18 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Door
-from api.bodies import ReturnAuthorization
 from api.created import created
 from api.described import OF_AN_ORDER, same_again
 from api.finding import FoundOrder, NamedOrder, OrderAt
 from api.floor import returnable
 from api.paging import Utc
-from api.problems import not_found
-from api.resolving import Faults, Known, read_known, resolve_line
-from api.said import Part, Said, asked, digest
+from api.said import Said
 from api.services import Services
+from commands.resolving import Faults, Known, read_known, resolve_line
 from domain.commands import Key
 from domain.errors import Conflict, Rejected
+from domain.refusals import not_found
+from domain.said import Part, asked, digest
+from domain.shapes import ReturnAuthorization
 from records import orders, return_authorizations
 from records.return_authorizations import Authorization, LineName, Row
 

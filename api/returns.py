@@ -11,10 +11,10 @@ from api.deciding import Decided
 from api.described import OF_AN_ORDER
 from api.finding import OrderAt
 from api.floor import ReturnView, return_view
-from api.problems import not_found
 from api.services import Services
 from domain.commands import Key
 from domain.order_commands import ORDER_COMMANDS
+from domain.refusals import not_found
 from records import inbox, order_reads
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])

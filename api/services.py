@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.carriers.port import CarrierPort
 from api.rates import Rates
+from commands.context import CommandContext
 from domain.lot_numbers import LotPattern
 from domain.messages import CommandAnswer
 from domain.window import USUAL, Window
@@ -58,6 +59,11 @@ class ApiServices:
     lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
     well_known_keys: bool = False
     rates: Rates = field(default_factory=Rates)
+
+    @property
+    def commands(self) -> CommandContext:
+        """Return what commands need that are decided at once."""
+        return CommandContext(self.engine, self.ledger, self.window, self.lot_patterns)
 
     def reading(self) -> AsyncConnection:
         """Return a connection for statements that each stand alone: none of them opens a transaction."""

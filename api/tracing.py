@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
@@ -13,33 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import Lift, Recall
 from api.created import answer_posted
 from api.described import REFUSALS, same_again
 from api.ledger import StreamView, order_no_of, stream_view
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
-from api.posting import Keyed, anew, once, posted, said_by, why
-from api.problems import not_found, refusal
-from api.resolving import Faults, known_product, named
 from api.said import Said
-from api.services import ApiServices, Services
-from api.times import time_faults
+from api.services import Services
+from commands.inventory.lift_recall import lift_recall
+from commands.inventory.recall import recall_lot
+from commands.posting import posted
 from domain.commands import Key
 from domain.errors import Fault
-from domain.reasons import code_of
+from domain.refusals import not_found, refusal
+from domain.shapes import Lift, Recall
 from domain.stock import PlaceKind
 from domain.texts import Lot, Serial
 from ledger import lots
 from ledger.lots import Movement, Traced, Whereabouts
-from ledger.requests import BlockLot, UnblockLot
-from ledger.writer import Outcome
-from records import catalog
-from records.keys import ApiKey
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
-
-_TRIES: Final = 5
-"""How often a recall is tried while the lot comes to sites that had not known the sku."""
 
 
 class TracedView(StreamView):
@@ -241,7 +233,7 @@ async def recall(
     What is available of it is quarantined where it lies, and so is what arrives later; orders that it was promised to
     get other stock, or wait at their old places in the queue.
     """
-    outcome = await once(services, caller, said, _RECALL, lambda: _recall(services, caller, said))
+    outcome = await recall_lot(services.commands, caller, said)
     body = said.settle()
     answer_posted(response, outcome)
     async with services.reading() as connection:
@@ -256,43 +248,6 @@ async def recall(
     )
 
 
-_RECALL: Final = Keyed[Recall](BlockLot, lambda body: _key(body.recall_no))
-
-
-async def _recall(services: ApiServices, caller: ApiKey, said: Said[Recall]) -> Outcome:
-    faults = Faults()
-    async with services.reading() as connection:
-        known_product(faults, said.part, await catalog.products(connection, caller.tenant, named([said.part], "sku")))
-        faults.found += await time_faults(connection, said.part, services.window)
-    return await _block(services, caller, said.settle(faults.found))
-
-
-async def _block(services: ApiServices, caller: ApiKey, body: Recall) -> Outcome:
-    async def block_where_it_is() -> Outcome:
-        async with services.reading() as connection:
-            lot = await lots.find_lot(connection, caller.tenant, body.sku, body.lot)
-        if lot is None:
-            raise refusal([Fault("/lot", "unknown_lot", f"Nothing of lot {body.lot} of {body.sku} has ever come")])
-        request = BlockLot(
-            **said_by(caller, body),
-            key=_RECALL.key(body),
-            occurred_at=body.occurred_at,
-            sku=body.sku,
-            lot=body.lot,
-            block_no=body.recall_no,
-            cause=code_of(body.reason),
-            sites=lot.sites,
-            reason_code=code_of(body.reason),
-        )
-        return await services.ledger.post(request, why(request.key, request.tenant, body.reason))
-
-    return await anew("lot_moved", _TRIES, block_where_it_is)
-
-
-def _key(recall_no: str) -> str:
-    return f"recall/{recall_no}"
-
-
 @router.post("/recalls/{recall_no}/lift", status_code=201, responses=same_again(LiftView))
 async def lift(
     services: Services,
@@ -302,8 +257,7 @@ async def lift(
     said: Annotated[Said[Lift], Body(examples=[examples.LIFT])],
 ) -> LiftView:
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
-    keyed = Keyed[Lift](UnblockLot, lambda _body: f"{_key(recall_no)}/lift")
-    outcome = await once(services, caller, said, keyed, lambda: _lift(services, caller, recall_no, said, keyed))
+    outcome = await lift_recall(services.commands, caller, recall_no, said)
     answer_posted(response, outcome)
     return LiftView(
         recall_no=recall_no,
@@ -312,25 +266,3 @@ async def lift(
         lot=outcome.answer["lot"],
         recorded_at=outcome.recorded_at,
     )
-
-
-async def _lift(services: ApiServices, caller: ApiKey, recall_no: str, said: Said[Lift], keyed: Keyed[Lift]) -> Outcome:
-    async with services.reading() as connection:
-        body = said.settle(await time_faults(connection, said.part, services.window))
-        recalled = await lots.lot_of_recall(connection, caller.tenant, _key(recall_no))
-        known = await lots.find_lot(connection, caller.tenant, *recalled) if recalled else None
-    if recalled is None or known is None:
-        raise not_found(f"recall {recall_no}")
-    sku, lot = recalled
-    request = UnblockLot(
-        **said_by(caller, body),
-        key=keyed.key(body),
-        occurred_at=body.occurred_at,
-        sku=sku,
-        lot=lot,
-        block_no=recall_no,
-        cause=code_of(body.reason),
-        sites=known.sites,
-        reason_code=code_of(body.reason),
-    )
-    return await services.ledger.post(request, why(request.key, request.tenant, body.reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
@@ -11,25 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.bodies import Transfer, TransferReceipt
 from api.created import answer_posted
 from api.described import REFUSALS, same_again
 from api.paging import Utc
-from api.posting import Keyed, counted_in, once, posted, said_by
-from api.problems import not_found
-from api.resolving import Faults, named, stocked_product
-from api.said import Part, Said
-from api.services import ApiServices, Services
-from api.times import time_faults
+from api.said import Said
+from api.services import Services
+from commands.inventory.receive_transfer import receive_transfer
+from commands.inventory.transfer import transfer_stock
+from commands.posting import posted
 from domain.commands import Key
-from domain.errors import Fault
+from domain.refusals import not_found
+from domain.shapes import Transfer, TransferReceipt
 from domain.stock import StockStatus
-from ledger.requests import ArrivedLine, ReceiveTransfer, SendTransfer, SentLine
-from ledger.transfers import SentTransfer, find_transfer, transfer_key
-from ledger.writer import Outcome
-from records import catalog
-from records.catalog import Location, Product
-from records.keys import ApiKey
+from ledger.transfers import SentTransfer, find_transfer
 
 router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -102,77 +96,10 @@ async def send(
     said: Annotated[Said[Transfer], Body(examples=[examples.TRANSFER])],
 ) -> TransferView:
     """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
-    outcome = await once(services, caller, said, _SENDING, lambda: _send(services, caller, said))
+    outcome = await transfer_stock(services.commands, caller, said)
     answer_posted(response, outcome)
     async with services.reading() as connection:
         return _view(await _found(connection, caller.tenant, said.settle().transfer_no))
-
-
-_SENDING: Final = Keyed[Transfer](SendTransfer, lambda body: transfer_key(body.transfer_no))
-
-
-async def _send(services: ApiServices, caller: ApiKey, said: Said[Transfer]) -> Outcome:
-    async with services.reading() as connection:
-        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
-        faults, places, quantities = await _resolve_sending(connection, caller.tenant, said.part, products)
-        faults += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults)
-    request = SendTransfer(
-        **said_by(caller, body),
-        key=_SENDING.key(body),
-        occurred_at=body.occurred_at,
-        transfer_no=body.transfer_no,
-        site=places[0].site,
-        to_site=body.to_site,
-        lines=tuple(
-            SentLine(line.sku, place.place, quantity, line.lot or "", line.serial_numbers, line.stock_status)
-            for line, place, quantity in zip(body.lines, places, quantities, strict=True)
-        ),
-    )
-    return await services.ledger.post(request, counted_in(caller.tenant, products))
-
-
-async def _resolve_sending(
-    connection: AsyncConnection, tenant: str, part: Part, products: dict[str, Product]
-) -> tuple[list[Fault], list[Location], list[int]]:
-    """Return what is wrong with a transfer by the catalog, and where each line leaves with how much."""
-    faults = Faults()
-    lines = list(part.parts("lines"))
-    known = await catalog.locations(connection, tenant, named(lines, "location_id"))
-    sites = await catalog.sites_with_staging(connection, tenant, named([part], "to_site"))
-    places = [faults.stock_location(line, "location_id", known) for line in lines]
-    quantities = [_quantity(faults, line, products, lot_needed=True) for line in lines]
-    _check_sites(faults, part, lines, [place.site if place else None for place in places], sites)
-    return (
-        faults.found,
-        [place for place in places if place is not None],
-        [quantity for quantity in quantities if quantity is not None],
-    )
-
-
-def _quantity(faults: Faults, line: Part, products: dict[str, Product], *, lot_needed: bool) -> int | None:
-    product = stocked_product(faults, line, products)
-    if product is None:
-        return None
-    quantity = faults.base_units(line, product)
-    faults.serials(line, product, quantity)
-    if lot_needed:
-        faults.lot(line, product)
-    return quantity
-
-
-def _check_sites(
-    faults: Faults, part: Part, lines: list[Part], leaving: list[str | None], sites: dict[str, bool]
-) -> None:
-    to_site = part.get("to_site")
-    if to_site is not None and to_site not in sites:
-        faults.add(part, "to_site", "unknown_site", f"There is no site {to_site}")
-    first = next((site for site in leaving if site is not None), None)
-    for line, site in zip(lines, leaving, strict=True):
-        if site is not None and site != first:
-            faults.add(line, "location_id", "two_sites", f"is in {site}, and the first line leaves {first}")
-    if first is not None and first == to_site:
-        faults.add(part, "to_site", "same_site", f"The stock is in {to_site} already: that is a move")
 
 
 @router.get("/{transfer_no}", responses=REFUSALS)
@@ -224,10 +151,7 @@ async def receive(
     """
     async with services.reading() as connection:
         transfer = await _found(connection, caller.tenant, transfer_no)
-    keyed = Keyed[TransferReceipt](
-        ReceiveTransfer, lambda body: f"{transfer_key(transfer_no)}/receipt/{body.receipt_no}"
-    )
-    outcome = await once(services, caller, said, keyed, lambda: _receive(services, caller, transfer, said, keyed))
+    outcome = await receive_transfer(services.commands, caller, transfer, said)
     body = said.settle()
     answer_posted(response, outcome)
     async with services.reading() as connection:
@@ -249,51 +173,3 @@ async def receive(
         recorded_at=outcome.recorded_at,
         transfer=_view(now),
     )
-
-
-async def _receive(
-    services: ApiServices,
-    caller: ApiKey,
-    transfer: SentTransfer,
-    said: Said[TransferReceipt],
-    keyed: Keyed[TransferReceipt],
-) -> Outcome:
-    async with services.reading() as connection:
-        products = await catalog.products(connection, caller.tenant, named(said.part.parts("lines"), "sku"))
-        faults, place, quantities = await _resolve_receipt(connection, caller.tenant, transfer, said.part, products)
-        faults += await time_faults(connection, said.part, services.window)
-    body = said.settle(faults)
-    assert place is not None
-    request = ReceiveTransfer(
-        **said_by(caller, body),
-        key=keyed.key(body),
-        occurred_at=body.occurred_at,
-        transfer_no=transfer.transfer_no,
-        site=transfer.site,
-        sent=tuple(sorted({line["sku"] for line in transfer.lines})),
-        place=place.place,
-        lines=tuple(
-            ArrivedLine(line.sku, quantity, line.lot or "", line.serial_numbers, line.stock_status)
-            for line, quantity in zip(body.lines, quantities, strict=True)
-        ),
-        complete=body.complete,
-    )
-    return await services.ledger.post(request, counted_in(caller.tenant, products))
-
-
-async def _resolve_receipt(
-    connection: AsyncConnection, tenant: str, transfer: SentTransfer, part: Part, products: dict[str, Product]
-) -> tuple[list[Fault], Location | None, list[int]]:
-    """Return what is wrong with a receipt by the transfer and the catalog, where the goods are, and how many."""
-    faults = Faults()
-    lines = list(part.parts("lines"))
-    sent = {line["sku"] for line in transfer.lines}
-    known = await catalog.locations(connection, tenant, named([part], "location_id"))
-    place = faults.stock_location(part, "location_id", known, transfer.to_site)
-    quantities = [_quantity(faults, line, products, lot_needed=False) for line in lines]
-    for line in lines:
-        faults.kept_as(line, "stock_status", place)
-        sku = line.get("sku")
-        if sku in products and sku not in sent:
-            faults.add(line, "sku", "not_sent", f"{sku} was not sent with {transfer.transfer_no}")
-    return faults.found, place, [quantity for quantity in quantities if quantity is not None]

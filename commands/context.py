@@ -6,6 +6,7 @@ What the decisions share happens here: an order is opened, its lines are read, t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.attention import attention_row
 from domain.errors import Rejected
 from domain.linked_lines import Proportion, main_line_of
+from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.stock import Evidence
+from domain.window import USUAL, Window
 from ledger.balances import order_lines
 from ledger.requests import LineQuantity, LinkedLine
 from ledger.writer import LedgerWriter
@@ -28,13 +31,22 @@ from records.inbox import InboxRow
 Order = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class CommandContext:
-    """What a decision reads from and writes to."""
+    """What a command reads from and writes to, and by which rules of the house.
 
-    def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
-        self.engine = engine
-        self.reading = alone(engine)
-        self.ledger = ledger
+    Of what happened, times in the `window` are believed, by PostgreSQL's clock. `lot_patterns` are those of tenants
+    that number lots in a way of their own.
+    """
+
+    engine: AsyncEngine
+    ledger: LedgerWriter
+    window: Window = USUAL
+    lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
+
+    def reading(self) -> AsyncConnection:
+        """Return a connection for statements that each stand alone: none of them opens a transaction."""
+        return alone(self.engine).connect()
 
 
 async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:

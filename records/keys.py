@@ -58,6 +58,11 @@ class Found:
         return self.lives_s is not None and self.lives_s <= 0
 
 
+def actor_of(caller: ApiKey, said: str | None) -> str:
+    """Name who did it: as the sender says, else the system, or the part of the house, that sent it."""
+    return said or caller.source or caller.scope.value
+
+
 @dataclass(frozen=True)
 class CarrierConnection:
     """An account at a carrier: whose it is. Its name is the callback's address."""

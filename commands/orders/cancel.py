@@ -30,7 +30,7 @@ from records.inbox import InboxRow
 
 async def cancel(context: CommandContext, row: InboxRow) -> None:
     """Cancel the lines that were named, or all that has not left."""
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         await open_order(connection, row)
         lines = await read_lines(connection, row)
         linked = await read_linked(connection, row)

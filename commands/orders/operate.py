@@ -71,7 +71,7 @@ async def operate(context: CommandContext, row: InboxRow) -> None:
 
 
 async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: bool) -> None:
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         order = await open_order(connection, row)
         await _expect_step(connection, row, order)
         lines = await read_lines(connection, row)

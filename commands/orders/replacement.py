@@ -22,7 +22,7 @@ async def check_original(context: CommandContext, row: InboxRow, link: Link) -> 
     Nothing of that is ever taken back, so no lock is needed between this look and the decision.
     """
     order_no, return_no = link["order_no"], link["return_no"]
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         found = await replacements.original(connection, row.tenant, row.payload["source"], order_no, return_no)
     if found is None:
         raise _refused(Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), 422)

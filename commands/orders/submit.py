@@ -62,7 +62,7 @@ def _demand(line: dict[str, Any]) -> Demand:
 
 
 async def _former(context: CommandContext, row: InboxRow) -> list[OrderLine]:
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         return await read_lines(connection, row)
 
 

@@ -29,7 +29,7 @@ from records.shipments import Parcel
 
 async def receive_return(context: CommandContext, row: InboxRow) -> None:
     """Receive goods back. What never arrived is cancelled, or sent again."""
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         order = await open_order(connection, row, or_closed=True)
         place = await places.place_of(connection, row.tenant, row.payload["location_id"])
         undelivered, asked = await _what_came(connection, row)

@@ -32,7 +32,7 @@ from records.inbox import InboxRow
 
 async def confirm_pick(context: CommandContext, row: InboxRow) -> None:
     """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         picked = await picked_lines(connection, row)
         inferred = await _was_inferred(connection, row, picked)
         if not inferred:

@@ -21,7 +21,7 @@ from records.inbox import InboxRow
 async def hand_over(context: CommandContext, row: InboxRow) -> None:
     """Issue a shipment's goods. One that is known to have left stays as it is."""
     shipment_no = row.payload["shipment_no"]
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         known = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
         await open_order(connection, row, or_closed=known is not None)
         if known is None:

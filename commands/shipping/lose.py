@@ -33,7 +33,7 @@ async def lose(context: CommandContext, row: InboxRow) -> None:
     """Write off what is still underway of the parcels that were named, or of all of a shipment."""
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
     shipment_no, resend = row.payload["shipment_no"], row.payload["resend"]
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         await open_order(connection, row)
         lost = await _lost(connection, row)
         former = await read_lines(connection, row)

@@ -14,7 +14,7 @@ from records.inbox import InboxRow
 
 async def put_back(context: CommandContext, row: InboxRow) -> None:
     """Post that picked lines went back."""
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         await open_order(connection, row)
         lines = await picked_lines(connection, row)
     request = PutBack(

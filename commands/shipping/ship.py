@@ -33,7 +33,7 @@ async def ship(context: CommandContext, row: InboxRow) -> None:
             await _make_shipment(connection, row)
             await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
         return
-    async with context.reading.connect() as connection:
+    async with context.reading() as connection:
         order = await open_order(connection, row)
         boxes = await _boxes(connection, row, order)
         kept = await kept_for_others(connection, named, None)

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api import auth, bodies
-from domain import commands
+from api import auth
+from domain import commands, shapes
 from domain.characters import Everything
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
@@ -123,13 +123,13 @@ async def test_a_reason_is_a_code_whatever_surrounds_it(shop: Door) -> None:
     assert (kept["reason"], kept["actor"]) == ("found", "Ada")
 
 
-def shapes() -> list[type[BaseModel]]:
+def every_shape() -> list[type[BaseModel]]:
     """Every shape of a body, or of a part of one."""
-    found = {shape for module in (bodies, commands) for shape in vars(module).values() if isinstance(shape, type)}
+    found = {shape for module in (shapes, commands) for shape in vars(module).values() if isinstance(shape, type)}
     return sorted((shape for shape in found if issubclass(shape, commands.Shape)), key=lambda shape: shape.__name__)
 
 
-@pytest.mark.parametrize("shape", shapes(), ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("shape", every_shape(), ids=lambda shape: shape.__name__)
 def test_no_field_takes_what_nobody_can_keep_or_tell(shape: type[BaseModel]) -> None:
     for name, field in shape.model_fields.items():
         for told in ("a\x00", "a\ud800", "a\ufffe", ["a\x00"], ["a\ufffe"]):

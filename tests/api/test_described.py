@@ -11,8 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from api import bodies, examples, problems
-from domain import api_keys, commands
+from api import examples, problems
+from domain import api_keys, commands, shapes
 
 from .door import Door, push
 
@@ -31,7 +31,7 @@ POSITIONS = {
     "too_much": 5,
     "_stray_parameter": 0,
 }
-AT_THE_DOOR = {"add": 2}
+BY_FAULTS = {"add": 2}
 BEFORE_THE_DOOR = {"_refuse": 1}
 # Raised by a carrier's adapter, and told at the door.
 CALLBACKS = {"invalid_signature", "stale_signature", "malformed"}
@@ -58,7 +58,7 @@ def used_codes() -> set[str]:
     found = set(CALLBACKS)
     for area in AREAS:
         for path in (HOUSE / area).rglob("*.py"):
-            found |= set(codes_in(path, POSITIONS | AT_THE_DOOR if area == "api" else POSITIONS))
+            found |= set(codes_in(path, POSITIONS | BY_FAULTS if area in {"api", "commands"} else POSITIONS))
     found |= set(codes_in(HOUSE / "runtime" / "connections.py", BEFORE_THE_DOOR))
     found |= {code for code, _ in problems._OF_STATUS.values()}
     found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
@@ -117,14 +117,14 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
 @pytest.mark.parametrize(
     ("shape", "example"),
     [
-        (bodies.Product, examples.PRODUCT),
-        (bodies.Location, examples.SITE),
-        (bodies.Location, examples.BIN),
-        (bodies.Inbound, examples.INBOUND),
-        (bodies.InboundCancel, examples.INBOUND_CANCEL),
-        (bodies.Receipt, examples.RECEIPT),
-        (bodies.UnorderedReceipt, examples.UNORDERED_RECEIPT),
-        (bodies.ReceiptReversal, examples.RECEIPT_REVERSAL),
+        (shapes.Product, examples.PRODUCT),
+        (shapes.Location, examples.SITE),
+        (shapes.Location, examples.BIN),
+        (shapes.Inbound, examples.INBOUND),
+        (shapes.InboundCancel, examples.INBOUND_CANCEL),
+        (shapes.Receipt, examples.RECEIPT),
+        (shapes.UnorderedReceipt, examples.UNORDERED_RECEIPT),
+        (shapes.ReceiptReversal, examples.RECEIPT_REVERSAL),
         (commands.Push, examples.PUSH),
         (commands.Push, examples.REPLACEMENT),
         (commands.Pick, examples.PICK),
@@ -134,18 +134,18 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (commands.Cancel, examples.CANCEL),
         (commands.Intercept, examples.INTERCEPT),
         (commands.Loss, examples.LOSS),
-        (bodies.ReturnAuthorization, examples.RETURN_AUTHORIZATION),
+        (shapes.ReturnAuthorization, examples.RETURN_AUTHORIZATION),
         (commands.Return, examples.RETURN),
         (commands.OperatorAct, examples.OPERATOR_ACT),
-        (bodies.Move, examples.MOVE),
-        (bodies.Adjustment, examples.ADJUSTMENT),
-        (bodies.StatusChange, examples.STATUS_CHANGE),
-        (bodies.Recall, examples.RECALL),
-        (bodies.Transfer, examples.TRANSFER),
-        (bodies.TransferReceipt, examples.TRANSFER_RECEIPT),
-        (bodies.Lift, examples.LIFT),
-        (bodies.Count, examples.COUNT),
-        (bodies.OperatorBatch, examples.OPERATOR_BATCH),
+        (shapes.Move, examples.MOVE),
+        (shapes.Adjustment, examples.ADJUSTMENT),
+        (shapes.StatusChange, examples.STATUS_CHANGE),
+        (shapes.Recall, examples.RECALL),
+        (shapes.Transfer, examples.TRANSFER),
+        (shapes.TransferReceipt, examples.TRANSFER_RECEIPT),
+        (shapes.Lift, examples.LIFT),
+        (shapes.Count, examples.COUNT),
+        (shapes.OperatorBatch, examples.OPERATOR_BATCH),
         (api_keys.NewKey, examples.NEW_KEY),
         (api_keys.NewKey, examples.NEW_ADMINISTRATOR),
         (api_keys.KeyRotation, examples.KEY_ROTATION),

@@ -17,7 +17,7 @@ import pytest
 
 from api import reading
 from api.app import create_app
-from api.problems import MOST_FAULTS
+from domain.refusals import MOST_FAULTS
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.bodies import Receipt
 from api.examples import RECEIPT, SITE
-from api.said import asked
+from domain.said import asked
+from domain.shapes import Receipt
 
 from .door import Door, code_of, faults_of, line, place, product, push
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.said import asked
 from domain.carriers import TrackingEvent, TrackingStatus
 from domain.commands import Loss, PutBackDone
+from domain.said import asked
 
 from .door import Door, faults_of, line, push
 

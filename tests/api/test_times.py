@@ -9,9 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from api import bodies
-from api.times import HAPPENED
-from domain import commands
+from commands.times import HAPPENED
+from domain import commands, shapes
 from ledger.requests import Request
 
 from .door import Door, faults_of, line, push
@@ -157,7 +156,7 @@ async def test_what_an_older_build_let_be_dated_ahead_does_a_count_no_harm(
 ) -> None:
     with monkeypatch.context() as older:
         older.setattr(Request, "happened_at", lambda request, recorded_at: request.occurred_at or recorded_at)
-        older.setattr("api.inbound.time_faults", believe_anything)
+        older.setattr("commands.inbound.receiving.time_faults", believe_anything)
         lines = [{"line_no": 1, "sku": "MUG-WHITE", "quantity": 20}]
         await shop.made("/api/orders/inbound", {"po_no": "PO-1", "site": "HAM", "supplier": "ACME", "lines": lines})
         receipt = {"receipt_no": "R-1", "location_id": "HAM-A-1", "occurred_at": "2190-01-01T00:00:00Z"}
@@ -220,7 +219,7 @@ async def test_a_day_is_the_sites_whatever_offset_came(shop: Door) -> None:
 
 
 def test_every_time_in_a_body_either_happened_or_is_planned() -> None:
-    told = {name for module in (bodies, commands) for shape in shapes_of(module) for name in times_of(shape)}
+    told = {name for module in (shapes, commands) for shape in shapes_of(module) for name in times_of(shape)}
     assert told == PLANNED | set(HAPPENED)
 
 

@@ -12,9 +12,9 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.said import Part
 from domain.commands import Instant
 from domain.errors import Fault
+from domain.said import Part
 from domain.window import Window
 from records import clock
 

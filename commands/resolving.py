@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.problems import MOST_FAULTS, refusal
-from api.said import Part
-from api.times import told_time
+from commands.times import told_time
 from domain.allocation import ExpiredStock
 from domain.days import day_at, expiry_of
 from domain.errors import Fault, Rejected
 from domain.linked_lines import main_line_of
 from domain.orders import OrderLine
+from domain.refusals import MOST_FAULTS, refusal
+from domain.said import Part
 from domain.stock import PlaceKind, StockStatus
 from domain.units import to_base
 from records import catalog

@@ -11,19 +11,18 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
-from api.auth import actor_of
-from api.said import Said, asked
-from api.services import ApiServices
+from commands.context import CommandContext
 from domain.commands import FromTheFloor
 from domain.errors import Conflict, Rejected
 from domain.reasons import words_of
+from domain.said import Said, asked
 from domain.stock import Evidence
 from ledger.repeats import Repeated, find_posted
 from ledger.requests import Request
 from ledger.writer import Attachment, Outcome
 from records import catalog, people
 from records.catalog import Product
-from records.keys import ApiKey
+from records.keys import ApiKey, actor_of
 
 Told = TypeVar("Told", bound=BaseModel)
 
@@ -48,7 +47,11 @@ class Keyed(Generic[Told]):
 
 
 async def once(
-    services: ApiServices, caller: ApiKey, said: Said[Told], keyed: Keyed[Told], post: Callable[[], Awaitable[Outcome]]
+    context: CommandContext,
+    caller: ApiKey,
+    said: Said[Told],
+    keyed: Keyed[Told],
+    post: Callable[[], Awaitable[Outcome]],
 ) -> Posted:
     """Have something posted, unless it was before: a repeat is answered from what was stored.
 
@@ -56,25 +59,25 @@ async def once(
     before a refusal, which may be for what a twin of it did meanwhile. Raises `Conflict` where the key came before with
     other content.
     """
-    before = await _posted_before(services, caller, said, keyed)
+    before = await _posted_before(context, caller, said, keyed)
     if before is not None:
         return before
     try:
         return await anew("product_changed", _TRIES, post)
     except Rejected:
-        twin = await _posted_before(services, caller, said, keyed)
+        twin = await _posted_before(context, caller, said, keyed)
         if twin is None:
             raise
         return twin
 
 
 async def _posted_before(
-    services: ApiServices, caller: ApiKey, said: Said[Told], keyed: Keyed[Told]
+    context: CommandContext, caller: ApiKey, said: Said[Told], keyed: Keyed[Told]
 ) -> Repeated | None:
     if not said.wordings:
         return None
     key = keyed.key(said.wordings[0])
-    async with services.reading() as connection:
+    async with context.reading() as connection:
         before = await find_posted(connection, caller.tenant, key)
     if before is None or said.repeats(lambda body: keyed.kind.digest_of(keyed.asked(body)), before.request_digest):
         return before
