@@ -5,9 +5,6 @@ Short and idempotent, so they run as local activities first. Each returns the or
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -15,11 +12,10 @@ from activities.failures import as_failures
 from commands.context import ask_for_a_person
 from commands.decide import Decisions
 from commands.orders.close import close_if_done
-from commands.orders.remembered import Recalling
+from commands.orders.from_temporal import keep_act, keep_cancellation
+from commands.remembered import Recalling
 from commands.shipping.carrier_events import CarrierEvents
 from domain import messages as m
-from domain.characters import as_line, storable
-from domain.order_commands import ORDER_COMMANDS
 from ledger.writer import LedgerWriter
 from postgres.statements import alone
 from queries.order_work import read_decision, read_work
@@ -60,24 +56,8 @@ class OrderActivities:
     @activity.defn
     async def keep_act(self, act: m.Act) -> m.Command:
         """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
-        without = {"address_id"} if act.said.address_id is None else set()
-        said = {
-            name: storable(told) if isinstance(told, str) else told
-            for name, told in act.said.model_dump(exclude=without).items()
-        }
-        payload = {"act_no": act.act_no, "verb": act.verb, **said}
         with as_failures():
-            async with self._engine.begin() as connection:
-                row, _ = await inbox.put(
-                    connection,
-                    tenant=act.order.tenant,
-                    order_ref=act.order.order_ref,
-                    kind="operate",
-                    key=ORDER_COMMANDS["operate"].key(act.order.order_ref, act.act_no),
-                    digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
-                    payload=payload,
-                    actor=as_line(act.said.by),
-                )
+            row = await keep_act(self._engine, act)
         return _command(row)
 
     @activity.defn
@@ -111,17 +91,7 @@ class OrderActivities:
     async def cancel_from_temporal(self, order: m.OrderId) -> m.OrderWork:
         """Cancel an order because its workflow was cancelled: the same command as the API's, by its own key."""
         with as_failures():
-            async with self._engine.begin() as connection:
-                row, _ = await inbox.put(
-                    connection,
-                    tenant=order.tenant,
-                    order_ref=order.order_ref,
-                    kind="cancel",
-                    key=ORDER_COMMANDS["cancel"].key(order.order_ref, "temporal"),
-                    digest=bytes(32),
-                    payload={"cancel_no": "temporal", "reason": "cancelled in the Temporal UI", "lines": None},
-                    actor="Temporal UI",
-                )
+            row = await keep_cancellation(self._engine, order)
             while (await self._decide_first(_command(row))).inbox_id != row.inbox_id:
                 pass  # what came before it is decided before it
             return await self._work(order)

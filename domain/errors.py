@@ -11,7 +11,7 @@ Adapters, the ledger and the records raise these. One place translates them for 
 (`activities/failures.py`), one for HTTP (`api/problems.py`).
 
 Their words are ours, for they go into histories and logs. What a partner said goes with an error as `said`, and from
-there into `records` only (`activities/hearing.py`).
+there into `records` only (`commands/hearing.py`).
 """
 
 from __future__ import annotations

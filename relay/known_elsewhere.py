@@ -16,10 +16,10 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activities.erp import recalled
-from activities.hearing import hearing
 from adapters.carriers.port import CarrierPort
 from adapters.erp.port import ErpPort
+from commands.erp.tell import recalled
+from commands.hearing import hearing
 from domain.carriers import Booking, TrackingEvent, TrackingStatus
 from domain.erp import ERP_MESSAGE_KINDS
 from domain.errors import Rejected, Unavailable

@@ -19,7 +19,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from activities.carriers import CarrierActivities
 from activities.erp import ErpActivities
-from activities.intercepting import InterceptActivities
 from activities.ledger_checks import LedgerActivities
 from activities.orders import OrderActivities
 from adapters.carriers.port import CarrierPort
@@ -191,11 +190,11 @@ async def _keep_schedules(client: Client, settings: Settings) -> None:
 def _carriers_worker(
     client: Client, engine: AsyncEngine, carriers: Mapping[str, CarrierPort], settings: Settings
 ) -> Worker:
-    labels, intercepts = CarrierActivities(engine, carriers), InterceptActivities(engine, carriers)
+    steps = CarrierActivities(engine, carriers)
     return Worker(
         client,
         task_queue=names.CARRIERS_QUEUE,
-        activities=[labels.book_label, labels.void_label, intercepts.intercept_parcel],
+        activities=[steps.book_label, steps.void_label, steps.intercept_parcel],
         max_concurrent_activities=50,
         max_task_queue_activities_per_second=settings.carrier_calls_per_second,
         deployment_config=deployment_of(settings),

@@ -17,7 +17,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 with workflow.unsafe.imports_passed_through():
     from activities.carriers import CarrierActivities
     from activities.erp import ErpActivities
-    from activities.intercepting import InterceptActivities
     from activities.orders import OrderActivities
     from domain import messages as m
     from domain.order_commands import UNBLOCKING
@@ -30,7 +29,7 @@ ERP_ACTIONS = ("retry_step", "skip_step", "resend_to_erp")
 CARRIER_VERBS: Mapping[str, Callable[..., Awaitable[m.OrderWork]]] = {
     "label": CarrierActivities.book_label,
     "void": CarrierActivities.void_label,
-    "intercept": InterceptActivities.intercept_parcel,
+    "intercept": CarrierActivities.intercept_parcel,
 }
 OWN_STEP = "house"
 OWN_ACTIONS = ("retry_step",)

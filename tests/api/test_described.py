@@ -83,7 +83,7 @@ POINTED_AT_BY_THE_CALLER = {
     ("ledger/instants.py", "as_of_in_future"),
 }
 # What a worker hears of a partner: it stops a step, and answers nobody at the door.
-OF_PARTNERS = {"activities/carriers.py", "activities/erp.py"}
+OF_PARTNERS = {"commands/shipping/book_label.py", "commands/shipping/carrier_steps.py", "commands/erp/tell.py"}
 
 
 def refused_without_a_place() -> set[tuple[str, str]]:

@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 
-from activities.carriers import CarrierActivities
-from activities.erp import ErpActivities
 from activities.orders import OrderActivities
 from commands.decide import Decisions
+from commands.erp.tell import ErpFeed
 from commands.posting_effects import PostingEffects
+from commands.shipping.book_label import LabelBooking
 from commands.shipping.carrier_events import CarrierEvents
 from records import feed
 from runtime import serving, signals
@@ -106,7 +106,7 @@ def wrap_decided() -> None:
 
 def wrap_erp() -> None:
     """Die where every run of a message comes by: one that was killed by another order asks, and does not send again."""
-    port, done = ErpActivities._port, feed.done
+    port, done = ErpFeed._port, feed.done
     telling = threading.local()
 
     def before(self: Any, row: Any) -> Any:
@@ -118,14 +118,14 @@ def wrap_erp() -> None:
         die_at(f"after the ERP was told {telling.kind}", order_ref)
         return done(connection, tenant, order_ref, *rest, **more)
 
-    ErpActivities._port = before  # type: ignore[method-assign]
+    ErpFeed._port = before  # type: ignore[method-assign]
     feed.done = after
 
 
 around(Decisions, "decide", at_decision, None)
 around(PostingEffects, "write", None, before_commit)
-around(CarrierActivities, "_claim", None, before_booking)
-around(CarrierActivities, "_keep", before_keeping, after_keeping)
+around(LabelBooking, "_claim", None, before_booking)
+around(LabelBooking, "_keep", before_keeping, after_keeping)
 around(CarrierEvents, "apply_all", None, after_events)
 wrap_decided()
 wrap_erp()

@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 
 from activities.carriers import CarrierActivities
 from activities.erp import ErpActivities
-from activities.intercepting import InterceptActivities
 from activities.orders import OrderActivities
 from adapters.carriers.port import CarrierPort
 from adapters.carriers.sandbox.adapter import SandboxCarrier
@@ -32,14 +31,11 @@ HANDED_OVER: Said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "
 class Steps:
     """The activities of an order, run by hand: no worker takes part."""
 
-    def __init__(
-        self, hub: Hub, carriers: CarrierActivities, intercepts: InterceptActivities, erp: ErpActivities
-    ) -> None:
+    def __init__(self, hub: Hub, carriers: CarrierActivities, erp: ErpActivities) -> None:
         self.hub = hub
         self.house = OrderActivities(hub.engine, hub.ledger)
         self.other_house = OrderActivities(hub.engine, clients.ledger_of(hub.engine))
         self.carriers = carriers
-        self.intercepts = intercepts
         self.erp = erp
         self.order = m.OrderId(tenant=hub.tenant, order_ref="SO-1")
 
@@ -107,7 +103,6 @@ async def steps(hub: Hub, settings: Settings, carrier: SandboxCarrier) -> AsyncI
         yield Steps(
             hub,
             CarrierActivities(hub.engine, carriers),
-            InterceptActivities(hub.engine, carriers),
             ErpActivities(engine, {"erp": erp}),
         )
 
@@ -214,11 +209,9 @@ async def test_an_intercept_whose_every_step_runs_twice_is_asked_for_once(steps:
     await partners.carrier_fault("timeout_after", operation="intercept", count=1)
     await partners.carrier_fault("fault", operation="intercept", count=1)
     with pytest.raises(ApplicationError, match="no usable answer"):
-        await steps.intercepts.intercept_parcel(step)
+        await steps.carriers.intercept_parcel(step)
     unknown = await steps.intercepts_are()
-    work = await at_once(
-        lambda: steps.intercepts.intercept_parcel(step), lambda: steps.intercepts.intercept_parcel(step)
-    )
+    work = await at_once(lambda: steps.carriers.intercept_parcel(step), lambda: steps.carriers.intercept_parcel(step))
 
     assert (unknown, await steps.intercepts_are()) == ([("unknown", None)], [("done", None)])
     assert work.carrier_steps == ()
@@ -241,7 +234,7 @@ async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps, carrie
     assert isinstance(step, m.CarrierStep)
 
     carriers = {"sandbox": StopsNothing(carrier)}
-    await twice(lambda: InterceptActivities(steps.hub.engine, carriers).intercept_parcel(step))
+    await twice(lambda: CarrierActivities(steps.hub.engine, carriers).intercept_parcel(step))
 
     ((state, refusal),) = await steps.intercepts_are()
     assert state == "skipped"

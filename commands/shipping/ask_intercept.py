@@ -10,17 +10,14 @@ from http import HTTPStatus
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio import activity
 
-from activities.carriers import port_of
-from activities.failures import as_failures
-from activities.hearing import hearing
 from adapters.carriers.port import CarrierPort, InterceptingCarrier
-from commands.orders.remembered import Recalling
+from commands.hearing import hearing
+from commands.remembered import Recalling
+from commands.shipping.carrier_steps import port_of
 from domain import messages as m
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
-from queries.order_work import read_work
 from records import intercepts, orders, shipments
 from records.partner_words import Asked
 from records.shipments import Step
@@ -28,8 +25,8 @@ from records.shipments import Step
 _CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods back as a return once they have arrived."
 
 
-class InterceptActivities:
-    """Intercepts; `carriers` are ports by the name that shipments use."""
+class Interception:
+    """Asks carriers for parcels; `carriers` are ports by the name that shipments use."""
 
     def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
         self._engine = engine
@@ -37,20 +34,15 @@ class InterceptActivities:
         self._carriers = carriers
         self._recalling = Recalling(engine)
 
-    @activity.defn
-    async def intercept_parcel(self, step: m.CarrierStep) -> m.OrderWork:
+    async def ask(self, step: m.CarrierStep) -> None:
         """Have the carrier send a parcel back. A second run finds what was asked by our reference."""
-        order = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
-        with as_failures():
-            memory = await self._recalling.before_sending(step)
-            row = await self._claim(step)
-            if row is None:
-                await self._recalling.is_gone(step, memory)
-            elif row["state"] in shipments.OPEN:
-                maybe_asked = row["state"] != "intended" or memory.asks_first(row["created_at"])
-                await self._ask(row, maybe_asked=maybe_asked)
-            async with self._reading.connect() as connection:
-                return await read_work(connection, order)
+        memory = await self._recalling.before_sending(step)
+        row = await self._claim(step)
+        if row is None:
+            await self._recalling.is_gone(step, memory)
+        elif row["state"] in shipments.OPEN:
+            maybe_asked = row["state"] != "intended" or memory.asks_first(row["created_at"])
+            await self._ask(row, maybe_asked=maybe_asked)
 
     async def _claim(self, step: m.CarrierStep) -> Step | None:
         """Mark an intercept as sent, if it was not answered. Returns the row as it was before, if there is one."""

@@ -1,0 +1,1 @@
+"""Commands to ERPs: they are told what became of their orders."""

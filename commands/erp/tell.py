@@ -1,0 +1,246 @@
+"""What the ERP is told: one message of an order's feed at a time, each exactly once in effect.
+
+zeep is synchronous, so these are plain functions on the worker's thread pool, with a plain engine of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any, Final, NoReturn
+
+import structlog
+from sqlalchemy import Engine
+
+from adapters.erp.port import ErpPort
+from commands.hearing import hearing_at_once
+from commands.orders import close
+from domain import messages as m
+from domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
+from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.linked_lines import main_line_of
+from ledger.writer import translating
+from queries import order_work
+from records import feed
+from records.partner_words import Asked
+from records.restorations import words_of
+
+ENOUGH_S: Final = 5.0
+"""After so long a run tells nothing more: it ends well before its time is up."""
+
+Row = dict[str, Any]
+"""A message as it was claimed."""
+
+FORGOTTEN_NUMBERS: Final = 3
+"""So many numbers of a feed may be missing at the ERP, as skipped ones are, before it has heard no more."""
+
+log = structlog.get_logger(__name__)
+
+
+class ErpFeed:
+    """Tells ERPs what they are to hear; `erps` are ports by the source that an order comes from."""
+
+    def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
+        self._transacting = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._erps = erps
+
+    def tell(self, step: m.ErpStep) -> m.Told:
+        """Tell the ERP a message of the feed, and what waits behind it. Who tells the last of an order closes it.
+
+        A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
+        well; it is the next one's.
+        """
+        return self._tell_feed(step, monotonic() + ENOUGH_S)
+
+    def _tell_feed(self, step: m.ErpStep, until: float) -> m.Told:
+        row = self._claim(step)
+        if row is None and self._is_gone(step):
+            return m.Told(number=0, work=self._work(step))
+        behind = self._tell(row, until, step.epoch) if row else None
+        told, last = step.number, row
+        while (row := behind) is not None:
+            try:
+                with translating():
+                    behind = self._tell(row, until)
+            except StockbridgeError as error:
+                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
+                break
+            told, last = row["number"], row
+        ends = last is None or last["status"] in order_work.DONE
+        return m.Told(number=told, closed=ends and self._close_if_done(step))
+
+    def _close_if_done(self, step: m.ErpStep) -> bool:
+        """Close the order if this was the last there was to do. Where it can't be, its workflow sees to it."""
+        try:
+            with translating(), self._transacting.begin() as connection:
+                return close.close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+        except StockbridgeError as error:
+            log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
+            return False
+
+    def _claim(self, step: m.ErpStep) -> Row | None:
+        with self._engine.connect() as connection:
+            return feed.claim(connection, step.tenant, step.order_ref, step.number)
+
+    def _is_gone(self, step: m.ErpStep) -> bool:
+        """Say whether a message is remembered from before a restore that was told of. Raises where none was."""
+        with self._engine.connect() as connection:
+            epoch = feed.gone(connection, step.tenant, step.order_ref, step.number)
+        if epoch is not None and step.epoch >= epoch:
+            self._miss(step.tenant, step.order_ref, f"message {step.number} of order {step.order_ref}")
+        return epoch is not None
+
+    def _miss(self, tenant: str, order_ref: str, what: str) -> NoReturn:
+        with self._engine.connect() as connection:
+            feed.note_missing(connection, tenant, order_ref, what)
+        raise Unavailable(words_of(what))
+
+    def _work(self, step: m.ErpStep) -> m.OrderWork:
+        with self._engine.connect() as connection:
+            return order_work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+
+    def _tell(self, row: Row, until: float, remembered: int = 0) -> Row | None:
+        """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""
+        self._check_may_tell(row, remembered)
+        if row["label_is_to_come"]:
+            # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
+            self._failed(row, row["state"], "waits for the label")
+            raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
+        with hearing_at_once(self._engine, _asked(row)):
+            receipt = self._ask(self._port(row), row)
+        with self._engine.connect() as connection:
+            return feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
+
+    def _ask(self, port: ErpPort, row: Row) -> ErpReceipt:
+        """Tell the ERP a message, unless it has it."""
+        receipt = self._recall(port, row) if row["asks_first"] else self._find(port, row)
+        return self._send(port, row) if receipt is None else receipt
+
+    def _check_may_tell(self, row: Row, remembered: int) -> None:
+        """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
+        if row["stopped"] is not None:
+            self._failed(row, row["state"], words_of(row["stopped"]))
+            raise Unavailable(words_of(row["stopped"]))
+        if remembered > row["epoch"]:
+            self._miss(row["tenant"], row["order_ref"], f"the restore of epoch {remembered}")
+
+    def _find(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+        """Ask by our reference, if an earlier attempt may have been carried out."""
+        return port.find(row["reference"]) if row["attempts"] > 0 else None
+
+    def _recall(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+        """Find the message among all that the ERP may have heard in a life that was forgotten, by what it says.
+
+        The number of a message is another one's there. What the ERP has under this reference, and is not this message,
+        leaves that reference to it.
+        """
+        with self._engine.connect() as connection:
+            known = feed.known(connection, row["tenant"], row["order_ref"])
+        stem = f"{row['tenant']}/{row['order_ref']}"
+        found = list(recalled(port.find, stem, known.from_number, known.last_number))
+        message = _message(row)
+        receipt = told_before(message, found, known.document_nos)
+        if receipt is not None:
+            return receipt
+        self._check_agreed(row, message, found, known.document_nos)
+        taken = {receipt.reference for receipt in found}
+        reference = row["reference"]
+        while reference in taken:
+            reference += "+"
+        if reference != row["reference"]:
+            with self._engine.connect() as connection:
+                feed.refer(connection, *_name(row), reference)
+            row["reference"] = reference
+        return None
+
+    def _check_agreed(self, row: Row, message: ErpMessage, found: Sequence[ErpReceipt], known: Collection[str]) -> None:
+        """Refuse to tell what the ERP has heard otherwise of the same shipment: its stock would move twice."""
+        for receipt in found:
+            told = receipt.document
+            if told and receipt.document_no not in known and told.contradicts(message):
+                detail = f"The ERP has a document of {message.shipment_no} that says something else."
+                self._failed(row, "intended", detail)
+                raise Rejected("told_otherwise", detail, said=f"document {receipt.document_no}: {told}")
+
+    def _port(self, row: Row) -> ErpPort:
+        source = row["source"]
+        if source not in self._erps:
+            raise Rejected("unknown_source", f"No ERP is set up for the source {source}.")
+        return self._erps[source]
+
+    def _send(self, port: ErpPort, row: Row) -> ErpReceipt:
+        try:
+            return port.tell(_message(row))
+        except OutcomeUnknown as error:
+            self._failed(row, "unknown", str(error))
+            raise
+        except Rejected as error:
+            self._failed(row, "intended", error.detail)
+            raise
+
+    def _failed(self, row: Row, state: str, reason: str) -> None:
+        with self._engine.connect() as connection:
+            feed.failed(connection, *_name(row), state, reason)
+
+
+def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, last: int) -> Iterator[ErpReceipt]:
+    """Ask the ERP for all that it has of an order's feed from a number on, beyond the last that is known."""
+    number, missing = first, 0
+    while number <= last or missing < FORGOTTEN_NUMBERS:
+        reference = f"{order}/{number}"
+        missing += 1
+        while (receipt := find(reference)) is not None:
+            yield receipt
+            reference, missing = f"{reference}+", 0
+        number += 1
+
+
+def _asked(row: Row) -> Asked:
+    return Asked(row["tenant"], row["order_ref"], f"erp/{row['number']}", row["source"])
+
+
+def _name(row: Row) -> tuple[str, str, int]:
+    return row["tenant"], row["order_ref"], row["number"]
+
+
+def _message(row: Row) -> ErpMessage:
+    payload = row["payload"]
+    return ErpMessage(
+        reference=row["reference"],
+        order_no=row["order_no"],
+        number=row["number"],
+        kind=row["kind"],
+        revision=payload["revision"],
+        occurred_at=_happened_at(row).isoformat(),
+        lines=tuple(_line(line) for line in payload.get("lines", ())),
+        shipment_no=payload.get("shipment_no"),
+        carrier=payload.get("carrier"),
+        parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row["parcels"]),
+        signed_by=payload.get("signed_by"),
+        reason=payload.get("reason"),
+        replaces=payload.get("replaces"),
+    )
+
+
+def _happened_at(row: Row) -> datetime:
+    """Return when what a message tells happened: no later than it was written, whatever an older build was told."""
+    written_at: datetime = row["created_at"]
+    told = row["payload"].get("occurred_at")
+    return min(datetime.fromisoformat(told), written_at) if told else written_at
+
+
+def _line(line: Mapping[str, Any]) -> ErpLine:
+    return ErpLine(
+        line_no=line["line_no"],
+        sku=line["sku"],
+        quantity=line["quantity"],
+        ordered=line["ordered"],
+        uom=line["uom"],
+        lot=line.get("lot"),
+        serial_numbers=tuple(line.get("serial_numbers") or ()),
+        main_line_no=main_line_of(line["line_no"]),
+        line_quantity=line.get("line_quantity"),
+        line_uom=line.get("line_uom"),
+    )
