@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from api import examples
 from api.auth import BEARER, Door
 from api.created import created
-from api.described import same_again
-from api.finding import FoundOrder, OrderAt
-from api.said import Said
+from api.openapi import same_again
+from api.order_lookup import FoundOrder, OrderAt
+from api.request_body import Said
 from api.services import Services
 from domain.errors import Conflict, Rejected
 from domain.shapes import StoredAddress

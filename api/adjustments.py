@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.auth import BEARER, Caller, Door
-from api.described import REFUSALS
 from api.ledger import StreamView, stream_view
+from api.openapi import REFUSALS
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
 from api.services import Services
 from domain.commands import Instant, Key

@@ -25,6 +25,7 @@ from api import (
     ledger,
     locations,
     losses,
+    lot_traces,
     misplaced,
     operator_batches,
     orders,
@@ -36,14 +37,13 @@ from api import (
     returns,
     reversals,
     stock,
-    tracing,
     transfers,
 )
 from api.auth import Authenticator
 from api.headers import AnswerHeaders
 from api.limits import BodyLimit
 from api.methods import Methods
-from api.observing import Observed, RequestMetrics
+from api.metrics import Observed, RequestMetrics
 from api.problems import Problem
 from api.rates import AddressLimit, Pace
 from api.services import ApiServices
@@ -116,7 +116,7 @@ def _addresses() -> FastAPI:
         counts,
         discrepancies,
         transfers,
-        tracing,
+        lot_traces,
         ledger,
         keys,
         callbacks,

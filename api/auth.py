@@ -17,14 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from api.queries import KnownParameters
-from api.said import SaidRequest, shape_of
+from api.request_body import SaidRequest, shape_of
 from domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
 from domain.characters import keeping
 from domain.errors import Rejected
 from ledger.stored_names import stored_names
 from postgres.statements import alone
-from records import keys
-from records.keys import ApiKey, Found
+from records import api_keys
+from records.api_keys import ApiKey, Found
 
 CACHED_S: Final = 3.0
 """How long a key is believed without another look: as long it may go on here after it was revoked."""
@@ -52,7 +52,7 @@ class Authenticator:
         self, engine: AsyncEngine, *, well_known: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = alone(engine)
-        self._refused = frozenset() if well_known else frozenset(map(keys.hash_of, WELL_KNOWN))
+        self._refused = frozenset() if well_known else frozenset(map(api_keys.hash_of, WELL_KNOWN))
         self._clock = clock
         self._believed: dict[bytes, _Believed] = {}
         self._looking: dict[bytes, asyncio.Task[tuple[Found | None, float]]] = {}
@@ -99,7 +99,7 @@ class Authenticator:
     async def _read(self, key_hash: bytes) -> tuple[Found | None, float]:
         asked = self._clock()
         async with self._engine.connect() as connection:
-            return await keys.find_key(connection, key_hash), asked
+            return await api_keys.find_key(connection, key_hash), asked
 
     def _note_use(self, key_hash: bytes) -> None:
         """Have it noted that a key is used, now and then; the request does not wait for it."""
@@ -113,7 +113,7 @@ class Authenticator:
     async def _write_use(self, key_hash: bytes) -> None:
         try:
             async with self._engine.connect() as connection:
-                await keys.note_use(connection, key_hash, USE_NOTED_S)
+                await api_keys.note_use(connection, key_hash, USE_NOTED_S)
         except Exception as error:  # noqa: BLE001 - nobody waits for this, and nothing hangs on it
             log.warning("key.use_not_noted", error=type(error).__name__)
 
@@ -128,7 +128,7 @@ def _hash_in(authorization: str | None) -> bytes:
         raise _unauthorized("What the request has is no API key: it is too long, or not of visible ASCII characters.")
     if is_misspelt(key):
         raise _unauthorized("The API key is mistyped or cut off: its checksum does not match.")
-    return keys.hash_of(key)
+    return api_keys.hash_of(key)
 
 
 def _unauthorized(detail: str) -> Rejected:

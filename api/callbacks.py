@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from api.described import REFUSALS, WRITES
+from api.openapi import REFUSALS, WRITES
 from api.services import ApiServices, Services
 from domain.carriers import TrackingEvent
 from domain.errors import Rejected
 from domain.refusals import not_found
-from records import events, keys
-from records.keys import CarrierConnection
+from records import carrier_events, connections
+from records.connections import CarrierConnection
 
 router = APIRouter(prefix="/api/callbacks/carriers", tags=["carriers"])
 
@@ -61,7 +61,7 @@ async def hear_carrier(
 async def _account(services: ApiServices, carrier: str, name: str) -> CarrierConnection:
     if name in services.carriers:
         async with services.reading() as connection:
-            account = await keys.find_connection(connection, name)
+            account = await connections.find_connection(connection, name)
         if account is not None and account.carrier == carrier:
             return account
     raise not_found("such connection")
@@ -69,7 +69,7 @@ async def _account(services: ApiServices, carrier: str, name: str) -> CarrierCon
 
 async def _store(services: ApiServices, account: CarrierConnection, told: list[TrackingEvent]) -> None:
     """Store what is new; its orders hear of it from the relay, by the outbox."""
-    heard = events.Heard(account.connection, account.carrier, account.tenant, "callback", services.window)
+    heard = carrier_events.Heard(account.connection, account.carrier, account.tenant, "callback", services.window)
     async with services.engine.begin() as connection:
         for event in told:
-            await events.store(connection, heard, event)
+            await carrier_events.store(connection, heard, event)

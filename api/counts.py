@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.described import REFUSALS, WRITES
 from api.ledger import order_no_of
+from api.openapi import REFUSALS, WRITES
 from api.paging import Cursor, Limit, Page, Utc, cut, instant_of, position
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.inventory.count import count_key, count_missing, read_task
 from domain.commands import Key

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.deciding import WAIT_S, Command, Decided, Patience, decide
-from api.described import same_again
-from api.finding import FoundOrder, NamedOrder, OrderAt
+from api.await_decision import WAIT_S, Command, Decided, Patience, decide
 from api.kits import component_to_cancel, told_of
 from api.notices import Notice, notices_of
+from api.openapi import same_again
+from api.order_lookup import FoundOrder, NamedOrder, OrderAt
 from api.paging import Utc
-from api.said import Said
+from api.request_body import Said
 from api.services import ApiServices, Services
 from api.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
 from commands.resolving import Faults, Known, Rank, read_known, resolve_line
@@ -43,8 +43,8 @@ from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.stock import PlaceKind, StockStatus, worse_of
 from records import catalog, inbox, order_reads, people, replacements
+from records.api_keys import ApiKey, actor_of
 from records.inbox import InboxRow
-from records.keys import ApiKey, actor_of
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 
@@ -57,7 +57,7 @@ Resolver = Callable[[AsyncConnection, FoundOrder, Part], Awaitable[Resolved]]
 
 
 @dataclass(frozen=True)
-class Telling(Generic[Told]):
+class CommandSpec(Generic[Told]):
     """A command that is told to an order: its kind, how its key is made of its body, and what resolves it."""
 
     kind: CommandKind
@@ -67,9 +67,11 @@ class Telling(Generic[Told]):
     """What the payload and the digest gain from the address."""
 
 
-def of_shipment(kind: CommandKind, shipment_no: str, key: Callable[[Told], str], resolve: Resolver) -> Telling[Told]:
+def of_shipment(
+    kind: CommandKind, shipment_no: str, key: Callable[[Told], str], resolve: Resolver
+) -> CommandSpec[Told]:
     """Make a command about a shipment that the address names: its key names that, too, and so does its payload."""
-    return Telling(kind, lambda body: f"{shipment_no}/{key(body)}", resolve, (("shipment_no", shipment_no),))
+    return CommandSpec(kind, lambda body: f"{shipment_no}/{key(body)}", resolve, (("shipment_no", shipment_no),))
 
 
 @dataclass(frozen=True)
@@ -82,57 +84,57 @@ class Answered(Generic[Told]):
 
 
 @dataclass(frozen=True)
-class Counter:
+class CommandEndpoint:
     """Where commands are told: the order as the address names it, and who speaks."""
 
     services: ApiServices
     caller: ApiKey
     named: NamedOrder
 
-    async def tell(self, telling: Telling[Told], said: Said[Told]) -> Answered[Told]:
+    async def submit(self, spec: CommandSpec[Told], said: Said[Told]) -> Answered[Told]:
         """Check a command, keep it, and have it decided. Raises `Rejected` with all that is wrong with it."""
         async with self.services.engine.begin() as connection:
             order = await self.named.find(connection)
             if said.is_odd:
-                await self._read_as_stored(connection, order, telling, said)
+                await self._read_as_stored(connection, order, spec, said)
             body = said.body
             if body is None:
-                faults, _ = await self._resolve(connection, order, telling, said.part)
+                faults, _ = await self._resolve(connection, order, spec, said.part)
                 raise AssertionError(said.settle(faults))
-            command = self._command(order, telling, body)
+            command = self._command(order, spec, body)
             known = await command.known(connection)
             row = await command.came_before(connection, known)
             if row is None:
-                faults, more = await self._resolve(connection, order, telling, said.part)
+                faults, more = await self._resolve(connection, order, spec, said.part)
                 said.settle(faults)
-                payload = {**body.model_dump(mode="json"), **dict(telling.more), **more}
+                payload = {**body.model_dump(mode="json"), **dict(spec.more), **more}
                 row = await command.keep(connection, payload, known)
         return Answered(order, body, await decide(self.services, row))
 
     async def _read_as_stored(
-        self, connection: AsyncConnection, order: FoundOrder, telling: Telling[Told], said: Said[Told]
+        self, connection: AsyncConnection, order: FoundOrder, spec: CommandSpec[Told], said: Said[Told]
     ) -> None:
         """Read a command that came before as it was read then."""
-        known = await self._command(order, telling, said.wordings[0]).known(connection)
+        known = await self._command(order, spec, said.wordings[0]).known(connection)
         if known.state != "refused":
-            said.repeats(lambda body: self._command(order, telling, body).digest, known.digest)
+            said.repeats(lambda body: self._command(order, spec, body).digest, known.digest)
 
     async def _resolve(
-        self, connection: AsyncConnection, order: FoundOrder, telling: Telling[Told], part: Part
+        self, connection: AsyncConnection, order: FoundOrder, spec: CommandSpec[Told], part: Part
     ) -> Resolved:
         """Resolve what is said for the first time, by the world as it is now: clock, order, catalog."""
         early = await time_faults(connection, part, self.services.window)
-        faults, more = await telling.resolve(connection, order, part)
+        faults, more = await spec.resolve(connection, order, part)
         return [*early, *faults], more
 
-    def _command(self, order: FoundOrder, telling: Telling[Told], body: Told) -> Command:
+    def _command(self, order: FoundOrder, spec: CommandSpec[Told], body: Told) -> Command:
         actor = getattr(body, "actor", None) or getattr(body, "by", None)
         return Command(
             tenant=order.tenant,
             order_ref=order.order_ref,
-            kind=telling.kind,
-            key=ORDER_COMMANDS[telling.kind].key(order.order_ref, telling.key(body)),
-            digest=digest("\n".join((asked(body), *(value for _, value in telling.more)))),
+            kind=spec.kind,
+            key=ORDER_COMMANDS[spec.kind].key(order.order_ref, spec.key(body)),
+            digest=digest("\n".join((asked(body), *(value for _, value in spec.more)))),
             actor=actor_of(self.caller, actor),
         )
 
@@ -144,11 +146,11 @@ class Counter:
         return CommandAnswer(**dict(view), outcome=answered.decided.outcome)
 
 
-async def _counter(services: Services, caller: Caller, named: OrderAt) -> Counter:
-    return Counter(services, caller, named)
+async def _endpoint(services: Services, caller: Caller, named: OrderAt) -> CommandEndpoint:
+    return CommandEndpoint(services, caller, named)
 
 
-At = Annotated[Counter, Depends(_counter)]
+At = Annotated[CommandEndpoint, Depends(_endpoint)]
 
 
 # -- lines of an order ------------------------------------------------------------------------------------------------
@@ -233,10 +235,12 @@ def _linked_faults(part: Part) -> Iterator[Fault]:
 
 # -- picks, put-backs, cancels ----------------------------------------------------------------------------------------
 
-PICK: Final = Telling[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
-PUT_BACK: Final = Telling[PutBackDone]("put_back", lambda body: body.put_back_no, _named(lambda line: line.to_put_back))
-CANCEL: Final = Telling[Cancel]("cancel", lambda body: body.cancel_no, _cancelled)
-OPERATE: Final = Telling[OperatorAct]("operate", lambda body: body.act_no, _addressed)
+PICK: Final = CommandSpec[Pick]("confirm_pick", lambda body: body.pick_no, _picked(lambda line: line.unpicked))
+PUT_BACK: Final = CommandSpec[PutBackDone](
+    "put_back", lambda body: body.put_back_no, _named(lambda line: line.to_put_back)
+)
+CANCEL: Final = CommandSpec[Cancel]("cancel", lambda body: body.cancel_no, _cancelled)
+OPERATE: Final = CommandSpec[OperatorAct]("operate", lambda body: body.act_no, _addressed)
 
 
 @router.post("/picks", responses=same_again(CommandAnswer, 202))
@@ -244,7 +248,7 @@ async def confirm_pick(
     at: At, response: Response, said: Annotated[Said[Pick], Body(examples=[examples.PICK])]
 ) -> CommandAnswer:
     """Confirm what was picked. With `short`, the rest was not found: it is made up for elsewhere, by policy."""
-    return await at.view(await at.tell(PICK, said), response)
+    return await at.view(await at.submit(PICK, said), response)
 
 
 class PutBackAnswer(CommandAnswer):
@@ -258,7 +262,7 @@ async def put_back(
     at: At, response: Response, said: Annotated[Said[PutBackDone], Body(examples=[examples.PUT_BACK])]
 ) -> PutBackAnswer:
     """Confirm what went back from staging to its bin. `notices` say what became of it there, if it can't be sold."""
-    answered = await at.tell(PUT_BACK, said)
+    answered = await at.submit(PUT_BACK, said)
     answer = await at.view(answered, response)
     async with at.services.reading() as connection:
         return PutBackAnswer(
@@ -271,7 +275,7 @@ async def cancel_order(
     at: At, response: Response, said: Annotated[Said[Cancel], Body(examples=[examples.CANCEL])]
 ) -> CommandAnswer:
     """Cancel an order, or lines of it; what has left stays shipped."""
-    return await at.view(await at.tell(CANCEL, said), response)
+    return await at.view(await at.submit(CANCEL, said), response)
 
 
 @router.post("/operator-acts", tags=["operators"], responses=same_again(CommandAnswer, 202))
@@ -279,7 +283,7 @@ async def operate(
     at: At, response: Response, said: Annotated[Said[OperatorAct], Body(examples=[examples.OPERATOR_ACT])]
 ) -> CommandAnswer:
     """Decide what the hub can't: one of the actions that the order's `attention` names."""
-    return await at.view(await at.tell(OPERATE, said), response)
+    return await at.view(await at.submit(OPERATE, said), response)
 
 
 # -- shipments --------------------------------------------------------------------------------------------------------
@@ -301,14 +305,14 @@ async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -
     return faults.found, {"resolved": resolved} if boxes else {}
 
 
-SHIP: Final = Telling[Ship]("ship", lambda body: body.shipment_no, _parcels)
+SHIP: Final = CommandSpec[Ship]("ship", lambda body: body.shipment_no, _parcels)
 
 
 @router.post("/shipments", status_code=201, responses=same_again(ShipmentView, 202))
 async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(examples=[examples.SHIP])]) -> ShipmentView:
     """Book and label a shipment; 202 while it has no label: it gets one when the carrier is back."""
     patience = Patience(WAIT_S)
-    answered = await at.tell(SHIP, said)
+    answered = await at.submit(SHIP, said)
     shipment = await _labeled(at.services, answered, patience)
     response.status_code = answered.decided.status_of_creation()
     if shipment is None:
@@ -366,8 +370,8 @@ async def hand_over(
 ) -> ShipmentView:
     """Say that a shipment's parcels were given to the carrier: the goods have left."""
     known = _shipment_is_there(shipment_no)
-    telling: Telling[HandOver] = of_shipment("hand_over", shipment_no, lambda body: body.handover_no, known)
-    answered = await at.tell(telling, said)
+    spec: CommandSpec[HandOver] = of_shipment("hand_over", shipment_no, lambda body: body.handover_no, known)
+    answered = await at.submit(spec, said)
     response.status_code = answered.decided.status_of_change()
     async with at.services.reading() as connection:
         shipment = await read_shipment(connection, answered.order, shipment_no)
@@ -456,7 +460,7 @@ def _condition(part: Part) -> StockStatus:
     return StockStatus(part.get("condition") or StockStatus.INSPECTION)
 
 
-RETURN: Final = Telling[Return]("return", lambda body: body.return_no, _returned)
+RETURN: Final = CommandSpec[Return]("return", lambda body: body.return_no, _returned)
 
 
 @router.post("/returns", status_code=201, responses=same_again(ReturnView, 202))
@@ -467,7 +471,7 @@ async def take_back(
 
     So is more than may come back by the authorization that it names, if it names one.
     """
-    answered = await at.tell(RETURN, said)
+    answered = await at.submit(RETURN, said)
     response.status_code = answered.decided.status_of_creation()
     async with at.services.reading() as connection:
         return await return_view(connection, answered.order, answered.decided)

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import REFUSALS, same_again
+from api.openapi import REFUSALS, same_again
 from api.paging import Utc
-from api.said import Said
+from api.request_body import Said
 from api.services import ApiServices, Services
 from commands.inbound.receive import receive_goods
 from commands.inbound.receive_unordered import receive_unordered_goods

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Door
-from api.deciding import WAIT_S, Patience
-from api.described import same_again
-from api.finding import FoundOrder
-from api.floor import At, Resolved, Resolver, Telling, of_shipment
+from api.await_decision import WAIT_S, Patience
+from api.floor import At, CommandSpec, Resolved, Resolver, of_shipment
 from api.losses import find_parcel
-from api.said import Said
+from api.openapi import same_again
+from api.order_lookup import FoundOrder
+from api.request_body import Said
 from api.services import ApiServices
 from domain.commands import Intercept, Key
 from domain.said import Part
@@ -62,8 +62,8 @@ async def intercept(
     """
     patience = Patience(WAIT_S)
     known = _parcel_is_there(shipment_no)
-    telling: Telling[Intercept] = of_shipment("intercept", shipment_no, lambda body: body.intercept_no, known)
-    answered = await at.tell(telling, said)
+    spec: CommandSpec[Intercept] = of_shipment("intercept", shipment_no, lambda body: body.intercept_no, known)
+    answered = await at.submit(spec, said)
     parcels = await _answered(at.services, answered.order, shipment_no, answered.body.parcel_no, patience)
     response.status_code = 202 if _waits(parcels) else answered.decided.status_of_creation()
     return InterceptView(

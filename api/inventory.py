@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import BEARER, Caller, Door
-from api.described import REFUSALS
+from api.openapi import REFUSALS
 from api.paging import Cursor, Limit, Page, Utc, cut, position
 from api.services import ApiServices, Services
 from domain.commands import Instant, Key, Uom

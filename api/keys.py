@@ -10,15 +10,15 @@ from pydantic import BaseModel, Field
 from api import examples
 from api.auth import BEARER, AdministratorsDoor, Caller
 from api.created import created
-from api.described import REFUSALS, WRITES, same_again
+from api.openapi import REFUSALS, WRITES, same_again
 from api.paging import Cursor, Limit, Page, Utc, cut, position
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
 from domain.commands import Key
 from records import key_ring
+from records.api_keys import ApiKey
 from records.key_ring import By, Held, KeyStatus, Made
-from records.keys import ApiKey
 
 router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=AdministratorsDoor, dependencies=[BEARER])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.finding import FoundOrder
+from api.order_lookup import FoundOrder
 from commands.resolving import Faults
 from domain.linked_lines import Component, Proportion, kit_quantities, main_line_of
 from domain.orders import OrderLine

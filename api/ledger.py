@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
 from api.auth import BEARER, Caller, Door
-from api.described import REFUSALS
+from api.openapi import REFUSALS
 from api.paging import Limit, Utc
 from api.services import Services
 from domain.refusals import not_found

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import created
-from api.described import REFUSALS, same_again
+from api.openapi import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, cut, position
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from domain.commands import Key
 from domain.errors import Conflict, Fault

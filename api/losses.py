@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Door
-from api.described import same_again
-from api.finding import FoundOrder
-from api.floor import At, Resolved, Resolver, Telling, named_line, of_shipment
-from api.said import Said
+from api.floor import At, CommandSpec, Resolved, Resolver, named_line, of_shipment
+from api.openapi import same_again
+from api.order_lookup import FoundOrder
+from api.request_body import Said
 from api.views import CommandAnswer, read_shipment
 from commands.resolving import Faults, read_known
 from domain.commands import Key, Loss
@@ -34,8 +34,8 @@ async def lose(
 
     With `lines`, only these of its goods; the rest of it may still arrive.
     """
-    telling: Telling[Loss] = of_shipment("lose", shipment_no, lambda body: body.loss_no, _lost(shipment_no))
-    return await at.view(await at.tell(telling, said), response)
+    spec: CommandSpec[Loss] = of_shipment("lose", shipment_no, lambda body: body.loss_no, _lost(shipment_no))
+    return await at.view(await at.submit(spec, said), response)
 
 
 def _lost(shipment_no: str) -> Resolver:

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import REFUSALS, same_again
 from api.ledger import StreamView, order_no_of, stream_view
+from api.openapi import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.inventory.convert import convert_stock
 from commands.posting import posted

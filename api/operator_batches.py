@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import examples
 from api.auth import BEARER, Caller, Door
-from api.described import REFUSALS, WRITES, same_again
+from api.openapi import REFUSALS, WRITES, same_again
 from api.paging import Cursor, Limit, Page, Utc, cut, position
 from api.problems import document_of
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from api.views import AttentionView
 from domain.commands import Key, OperatorVerb
@@ -29,7 +29,7 @@ from domain.said import asked, digest
 from domain.shapes import MOST_IN_A_BATCH, OperatorBatch
 from ledger.balances import orders_waiting_for
 from records import operator_batches
-from records.keys import ApiKey
+from records.api_keys import ApiKey
 from records.operator_batches import Act, Batch, Became, Row, Wanted, flag_of
 
 router = APIRouter(prefix="/api/operator-batches", tags=["operators"], route_class=Door, dependencies=[BEARER])

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Body, Path, Query, Response
 
 from api import examples, timeline
 from api.auth import BEARER, Caller, Door
-from api.deciding import decide
-from api.described import OF_AN_ORDER, REFUSALS, same_again
-from api.finding import OrderAt
+from api.await_decision import decide
 from api.labels import LABEL, handed_out
+from api.openapi import OF_AN_ORDER, REFUSALS, same_again
+from api.order_lookup import OrderAt
 from api.paging import Cursor, Limit, Page, cut, instant_of, position
 from api.pushing import take_in
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from api.timeline import TimelineItem
 from api.views import (

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import created
-from api.described import REFUSALS, same_again
 from api.in_use import insist_on_no_use
 from api.linking import rule_faults
+from api.openapi import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, cut, position
-from api.said import Said
+from api.request_body import Said
 from api.services import ApiServices, Services
 from domain.commands import Key
 from domain.errors import Fault

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import created
-from api.described import REFUSALS, same_again
+from api.openapi import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, Utc, cut, position
-from api.said import Said
+from api.request_body import Said
 from api.services import ApiServices, Services
 from commands.inbound.expected import found_order
 from commands.resolving import Faults, named, stocked_product
@@ -26,9 +26,9 @@ from domain.refusals import not_found, refusal
 from domain.said import Part, asked, canonical, digest
 from domain.shapes import Inbound, InboundCancel
 from records import catalog, inbound, places
+from records.api_keys import actor_of
 from records.catalog import Product
 from records.inbound import InboundOrder
-from records.keys import actor_of
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
 

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.deciding import Command
+from api.await_decision import Command
 from api.kits import kit_factors
 from api.linking import Resolved, bring_along
-from api.said import Said
+from api.request_body import Said
 from api.services import ApiServices
 from commands.resolving import named, resolve_push
 from commands.times import faults_by
@@ -24,8 +24,8 @@ from domain.said import Part, canonical, digest
 from domain.window import Window
 from ledger.balances import order_lines
 from records import inbox, push_intake
+from records.api_keys import ApiKey
 from records.inbox import InboxRow
-from records.keys import ApiKey
 from records.push_intake import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})

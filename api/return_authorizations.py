@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Door
 from api.created import created
-from api.described import OF_AN_ORDER, same_again
-from api.finding import FoundOrder, NamedOrder, OrderAt
 from api.floor import returnable
+from api.openapi import OF_AN_ORDER, same_again
+from api.order_lookup import FoundOrder, NamedOrder, OrderAt
 from api.paging import Utc
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.resolving import Faults, Known, read_known, resolve_line
 from domain.commands import Key

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.auth import BEARER, Door
-from api.deciding import Decided
-from api.described import OF_AN_ORDER
-from api.finding import OrderAt
+from api.await_decision import Decided
 from api.floor import ReturnView, return_view
+from api.openapi import OF_AN_ORDER
+from api.order_lookup import OrderAt
 from api.services import Services
 from domain.commands import Key
 from domain.order_commands import ORDER_COMMANDS

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import same_again
 from api.inbound import ReversalView
-from api.said import Said
+from api.openapi import same_again
+from api.request_body import Said
 from api.services import Services
 from commands.inbound.reverse_receipt import Reversed
 from commands.inbound.reverse_receipt import reverse_receipt as taking_back

@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import same_again
 from api.ledger import StreamView, stream_view
 from api.notices import Notice, notices_of
+from api.openapi import same_again
 from api.paging import Utc
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.inventory.adjust import ADJUSTMENT, adjust_stock, adjusted_stream
 from commands.inventory.change_status import change_stock_status

@@ -9,14 +9,14 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.finding import FoundOrder
 from api.intercepts import refusal_of, state_of
+from api.order_lookup import FoundOrder
 from api.paging import Page, Utc, bad_cursor, cursor
 from api.problems import document_of
 from api.views import said_view
 from domain.order_commands import ORDER_COMMANDS, for_return
 from ledger.balances import EntryView, PostingView, order_postings
-from records import partner_words, people, replacements, story
+from records import partner_words, people, replacements, timeline
 from records.partner_words import PartnerWords
 from records.replacements import Replacement
 
@@ -44,7 +44,7 @@ class TimelineItem(BaseModel):
 async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineItem]:
     """Read the whole story of an order."""
     name = (connection, order.tenant, order.order_ref)
-    commands = await story.commands(*name)
+    commands = await timeline.commands(*name)
     postings = await order_postings(*name, keys={command["key"] for command in commands})
     keys = {*(command["key"] for command in commands), *(posting.key for posting in postings)}
     words = await people.words_about(connection, order.tenant, keys)
@@ -52,12 +52,12 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
     items = [
         *(_command(command, words.get(command["key"], {})) for command in commands),
         *(_posting(posting, words.get(posting.key, {})) for posting in postings),
-        *map(_erp_message, await story.erp_messages(*name)),
-        *map(_carrier_event, await story.carrier_events(*name)),
+        *map(_erp_message, await timeline.erp_messages(*name)),
+        *map(_carrier_event, await timeline.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
-        *(_intercept(row, said.get((order.order_ref, row["step_id"]))) for row in await story.intercepts(*name)),
+        *(_intercept(row, said.get((order.order_ref, row["step_id"]))) for row in await timeline.intercepts(*name)),
         *map(_partner_words, said.values()),
-        *map(_authorization, await story.return_authorizations(*name)),
+        *map(_authorization, await timeline.return_authorizations(*name)),
     ]
     return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
 
@@ -74,7 +74,7 @@ def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[Timeline
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def _command(row: story.Row, words: Mapping[str, str]) -> TimelineItem:
+def _command(row: timeline.Row, words: Mapping[str, str]) -> TimelineItem:
     payload = row["payload"]
     return TimelineItem(
         occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row["received_at"],
@@ -101,7 +101,7 @@ def _command(row: story.Row, words: Mapping[str, str]) -> TimelineItem:
     )
 
 
-def _became(row: story.Row) -> str:
+def _became(row: timeline.Row) -> str:
     if row["state"] == "refused":
         return f"refused, {row['answer']['detail']}"
     if row["state"] == "queued":
@@ -126,7 +126,7 @@ def _replacement(other: Replacement) -> TimelineItem:
     )
 
 
-def _authorization(row: story.Row) -> TimelineItem:
+def _authorization(row: timeline.Row) -> TimelineItem:
     """Tell of what the office lets come back."""
     return TimelineItem(
         occurred_at=row["authorized_at"],
@@ -200,7 +200,7 @@ def _entry(entry: EntryView) -> dict[str, Any]:
 # -- what others were told, and told us ------------------------------------------------------------------------------
 
 
-def _erp_message(row: story.Row) -> TimelineItem:
+def _erp_message(row: timeline.Row) -> TimelineItem:
     told = {"done": f"told, document {row['document_no']}", "skipped": "skipped"}.get(row["state"], "waits")
     return TimelineItem(
         occurred_at=row["done_at"] or row["created_at"],
@@ -228,7 +228,7 @@ def _erp_message(row: story.Row) -> TimelineItem:
     )
 
 
-def _carrier_event(row: story.Row) -> TimelineItem:
+def _carrier_event(row: timeline.Row) -> TimelineItem:
     place = f" in {row['location']}" if row["location"] else ""
     signed = f", signed by {row['signed_by']}" if row["signed_by"] else ""
     return TimelineItem(
@@ -263,7 +263,7 @@ def _partner_words(said: PartnerWords) -> TimelineItem:
     )
 
 
-def _intercept(row: story.Row, said: PartnerWords | None) -> TimelineItem:
+def _intercept(row: timeline.Row, said: PartnerWords | None) -> TimelineItem:
     state = state_of(row)
     refusal = refusal_of(row, said)
     became = {"asked": "waits for its answer", "refused": f"refused, {refusal}"}.get(state, state)

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import REFUSALS, same_again
+from api.openapi import REFUSALS, same_again
 from api.paging import Utc
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.inventory.receive_transfer import receive_transfer
 from commands.inventory.transfer import transfer_stock

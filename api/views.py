@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.examples import PUSHED
-from api.finding import FoundOrder
 from api.kits import Told, kit_lines
+from api.order_lookup import FoundOrder
 from api.paging import Utc
 from api.problems import Problem, document_of
 from domain.commands import Money

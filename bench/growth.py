@@ -25,7 +25,7 @@ from ledger.balance_selection import page_of_balances
 from ledger.balances import BalanceQuery
 from ledger.verification import cores, verify
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices, backing_services
+from runtime.embedded_servers import BackingServices, backing_services
 
 ENTRIES: Final = 500_000
 CLIENTS: Final = 32

@@ -25,8 +25,8 @@ from ledger.balances import BalanceQuery, balances
 from ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
 from ledger.verification import verify
 from ledger.writer import LedgerWriter
+from runtime.embedded_servers import BackingServices
 from runtime.migrating import migrate
-from runtime.services import BackingServices
 from runtime.settings import sqlalchemy_url
 
 CLIENTS = (1, 32, 256)

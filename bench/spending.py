@@ -9,7 +9,7 @@ import psutil
 import psycopg
 
 from bench.report import Ask, Report, console, load
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.stack import EmbeddedStack
 
 CLIENTS = 32

@@ -21,8 +21,8 @@ from ledger.repeats import Repeated, find_posted
 from ledger.requests import Request
 from ledger.writer import Attachment, Outcome
 from records import catalog, people
+from records.api_keys import ApiKey, actor_of
 from records.catalog import Product
-from records.keys import ApiKey, actor_of
 
 Told = TypeVar("Told", bound=BaseModel)
 

@@ -23,7 +23,7 @@ from records.discrepancies import Found, Kind
 
 
 class PostingEffects:
-    """The ledger's companion: keeps orders' status, attention, ERP feed and outbox in step with the ledger."""
+    """The ledger's hook: keeps orders' status, attention, ERP feed and outbox in step with the ledger."""
 
     async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Collection[OrderName]:
         """Lock every order that a batch is about or touched, and return those that were there before it.

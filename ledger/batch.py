@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import StockbridgeError
 from ledger.book import Book
-from ledger.deciding import Decision, Verdict
+from ledger.decide_batch import Decision, Verdict
 from ledger.loading import Needs
 from ledger.outcomes import Outcome
 from ledger.requests import Request

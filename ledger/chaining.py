@@ -10,7 +10,7 @@ import orjson
 
 from ledger.book import Entry, Stream, Tail
 from ledger.canonical import entry_hash, posting_digest
-from ledger.deciding import Decision
+from ledger.decide_batch import Decision
 from ledger.loading import TICK
 
 

@@ -14,7 +14,7 @@ from ledger import queries
 from ledger.arrays import array_of_plain, array_of_texts
 from ledger.book import Book, LotDate, NotLoaded, Stream
 from ledger.days import Site, Today
-from ledger.keeping import Kept
+from ledger.pool_cache import Kept
 from ledger.reading import LINE_WIDTH, line_of, stream_of
 from ledger.requests import Request
 from ledger.sessions import Rows, Session

@@ -13,7 +13,7 @@ from domain.orders import OrderLine
 from ledger import queries
 from ledger.arrays import array_of_plain, array_of_texts, columns
 from ledger.book import UNDATED, Book, Stream, line_key, pool_of
-from ledger.deciding import Decision
+from ledger.decide_batch import Decision
 from ledger.reading import NO_PARTS, written_parts
 from ledger.statements import Call, Statement
 

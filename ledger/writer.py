@@ -29,10 +29,10 @@ from ledger.book import Book, Entry, NotLoaded
 from ledger.chaining import chain
 from ledger.clock import Clock
 from ledger.days import Days, Today
-from ledger.deciding import Decision, Repeat, Verdict, decide_batch
-from ledger.keeping import KeptPools
+from ledger.decide_batch import Decision, Repeat, Verdict, decide_batch
 from ledger.loading import Loaded, load, load_more, load_tails, unread_tails
 from ledger.outcomes import Outcome
+from ledger.pool_cache import KeptPools
 from ledger.requests import Request
 from ledger.sessions import Session
 from ledger.statements import Call
@@ -49,7 +49,7 @@ WARY: Final = 32
 log = structlog.get_logger(__name__)
 
 
-class Companion(Protocol):
+class PostingHook(Protocol):
     """Keeps what others see of orders in step with the ledger, in the ledger's own transaction."""
 
     async def prepare(self, connection: AsyncConnection, outcomes: Sequence[Outcome]) -> Any:
@@ -90,14 +90,14 @@ class LedgerWriter:
     def __init__(
         self,
         engine: AsyncEngine,
-        companion: Companion | None = None,
+        hook: PostingHook | None = None,
         max_batch: int = MAX_BATCH,
         days: Days | None = None,
     ) -> None:
         self.days = days or Days()
         # We begin and commit ourselves (`statements.BEGIN`), together with what is read and written.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._companion = companion
+        self._hook = hook
         self._max_batch = max_batch
         self._gathering: list[Waiting] = []
         self._enough: asyncio.Future[None] | None = None
@@ -263,7 +263,7 @@ class LedgerWriter:
             self._kept.keep(book, claim.left(), newest)
             batch.will_leave(book, decisions)
             batch.is_decided()
-            if self._companion or batch.has_attachments():
+            if self._hook or batch.has_attachments():
                 await session.run(calls)
                 await self._attach(session.connection, list(batch.accepted(verdicts)))
                 calls = []
@@ -273,12 +273,12 @@ class LedgerWriter:
 
     async def _attach(self, connection: AsyncConnection, accepted: Sequence[tuple[Waiting, Outcome]]) -> None:
         outcomes = [outcome for _, outcome in accepted]
-        prepared = await self._companion.prepare(connection, outcomes) if self._companion and outcomes else None
+        prepared = await self._hook.prepare(connection, outcomes) if self._hook and outcomes else None
         for waiting, outcome in accepted:
             if waiting.attachment is not None:
                 await waiting.attachment(connection, outcome)
-        if self._companion and outcomes:
-            await self._companion.write(connection, outcomes, prepared)
+        if self._hook and outcomes:
+            await self._hook.write(connection, outcomes, prepared)
 
 
 async def _commit(session: Session, calls: list[Call], *, announcing: bool) -> None:
@@ -358,4 +358,4 @@ def _cause(error: BaseException) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error
 
 
-__all__ = ["Attachment", "Companion", "LedgerWriter", "Outcome", "translated"]
+__all__ = ["Attachment", "LedgerWriter", "Outcome", "PostingHook", "translated"]

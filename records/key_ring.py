@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.api_keys import SECRET_BYTES, KeyRevocation, KeyRotation, NewKey, Scope, numbered, written
 from domain.errors import Conflict, Fault, Rejected
 from postgres.statements import Query
-from records import keys
+from records import api_keys
 
 
 class KeyStatus(StrEnum):
@@ -80,7 +80,7 @@ async def make(connection: AsyncConnection, tenant: str, wanted: NewKey, by: By)
 
     Raises `Conflict` where it was made otherwise, `Rejected` where it would have ended already.
     """
-    await keys.lock(connection, tenant)
+    await api_keys.lock(connection, tenant)
     known = await _find(connection, tenant, wanted.name)
     if known is not None:
         if (known.owner, known.scope, known.source, known.expires_at) != _as_made(wanted):
@@ -108,7 +108,7 @@ async def _now(connection: AsyncConnection) -> datetime:
 
 async def _make(connection: AsyncConnection, tenant: str, name: str, by: By, **columns: Any) -> Made:
     secret = written(secrets.token_bytes(SECRET_BYTES))
-    await keys.add(connection, keys.hash_of(secret), tenant=tenant, name=name, **columns)
+    await api_keys.add(connection, api_keys.hash_of(secret), tenant=tenant, name=name, **columns)
     await _note(connection, tenant, name, "made", by)
     return Made(await get(connection, tenant, name), secret)
 
@@ -119,13 +119,13 @@ async def rotate(connection: AsyncConnection, tenant: str, name: str, wanted: Ke
     A key has one successor; it is returned, without what it is sent as, where it is there. Raises `Conflict` where that
     was asked for otherwise, `Rejected` where the key is revoked or there is none.
     """
-    await keys.lock(connection, tenant)
+    await api_keys.lock(connection, tenant)
     old = await get(connection, tenant, name)
     if old.replaced_by is not None:
         return Made(await _as_asked(connection, old, wanted), None)
     if old.status is KeyStatus.REVOKED:
         raise Rejected("key_revoked", f"Key {name} is revoked. Make another.", status=HTTPStatus.CONFLICT)
-    taken = await keys.names_taken(connection, tenant)
+    taken = await api_keys.names_taken(connection, tenant)
     successor = wanted.successor or numbered(name, taken)
     if successor in taken:
         raise Conflict(f"There is a key {successor} already.")
@@ -158,7 +158,7 @@ async def _as_asked(connection: AsyncConnection, old: Held, wanted: KeyRotation)
 
 async def revoke(connection: AsyncConnection, tenant: str, name: str, wanted: KeyRevocation, by: By) -> Held:
     """End a key at once, and for ever. One that is revoked stays as it is. Raises `Rejected` where there is none."""
-    await keys.lock(connection, tenant)
+    await api_keys.lock(connection, tenant)
     held = await get(connection, tenant, name)
     if held.status is KeyStatus.REVOKED:
         return held
@@ -168,18 +168,18 @@ async def revoke(connection: AsyncConnection, tenant: str, name: str, wanted: Ke
 
 
 async def _note(connection: AsyncConnection, tenant: str, name: str, act: str, by: By, **more: Any) -> None:
-    await keys.note_act(connection, tenant, name, act, by.actor, by_key=by.key, **more)
+    await api_keys.note_act(connection, tenant, name, act, by.actor, by_key=by.key, **more)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 _HELD: Final = f"""
-    select k.tenant, k.name, {keys.SCOPE} as scope, k.source, k.is_default_source, k.owner,
+    select k.tenant, k.name, {api_keys.SCOPE} as scope, k.source, k.is_default_source, k.owner,
       case when revoked.at is not null then 'revoked'
-           when {keys.ENDS_AT} <= clock_timestamp() then 'ended'
+           when {api_keys.ENDS_AT} <= clock_timestamp() then 'ended'
            when next.name is not null then 'retiring'
            else 'active' end as status,
-      k.created_at, made.actor as created_by, k.expires_at, {keys.ENDS_AT} as ends_at, k.last_used_at,
+      k.created_at, made.actor as created_by, k.expires_at, {api_keys.ENDS_AT} as ends_at, k.last_used_at,
       k.replaces, next.name as replaced_by, rotated.at as replaced_at, rotated.ends_at as retires_at,
       revoked.at as revoked_at, revoked.actor as revoked_by, revoked.reason as revoked_for
     from records.api_key k

@@ -24,10 +24,10 @@ from domain.carriers import Booking, TrackingEvent, TrackingStatus
 from domain.erp import ERP_MESSAGE_KINDS
 from domain.errors import Rejected, Unavailable
 from ledger.writer import translating
-from records import events, feed, labels, orders, restorations, shipments
+from records import carrier_events, erp_feed, labels, orders, restorations, shipments
 from records.partner_words import Asked
 from records.restorations import Concerned, KnownElsewhere, Restoration
-from workflows.dispatch import OrderGateway
+from relay.order_gateway import OrderGateway
 
 log = structlog.get_logger(__name__)
 
@@ -132,9 +132,9 @@ class KnownElsewhereSweep:
             for number in await _numbers_of(connection, order, label["shipment_no"]):
                 event = TrackingEvent(f"{number}/void/{epoch}", number, TrackingStatus.CANCELLED, "void", None)
                 carrier = label["carrier"] or order.carrier
-                name = await events.connection_of(connection, order.tenant, carrier)
-                heard = events.Heard(name, carrier, order.tenant, "poll")
-                await events.store(connection, heard, event)
+                name = await carrier_events.connection_of(connection, order.tenant, carrier)
+                heard = carrier_events.Heard(name, carrier, order.tenant, "poll")
+                await carrier_events.store(connection, heard, event)
 
     async def _documents(self, order: Concerned) -> AsyncIterator[KnownElsewhere]:
         """Yield what the ERP was told of an order, and nobody here knows of."""
@@ -142,7 +142,9 @@ class KnownElsewhereSweep:
         if erp is None:
             return
         async with self.engine.connect() as connection:
-            known = feed.known_of(await feed.KNOWN.rows(connection, tenant=order.tenant, order_ref=order.order_ref))
+            known = erp_feed.known_of(
+                await erp_feed.KNOWN.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
+            )
         stem = f"{order.tenant}/{order.order_ref}"
         for receipt in await asyncio.to_thread(list, recalled(erp.find, stem, known.from_number, known.last_number)):
             if receipt.document_no not in known.document_nos:

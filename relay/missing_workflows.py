@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.messages import OrderId
 from ledger.writer import translating
 from records import order_work, orders
+from relay.order_gateway import OrderGateway
 from workflows import names
-from workflows.dispatch import OrderGateway
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.errors import Unavailable
 from ledger.writer import translating
 from records import outbox
-from workflows.dispatch import OrderGateway
+from relay.order_gateway import OrderGateway
 
 BATCH: Final = 100
 

@@ -19,7 +19,7 @@ from domain.carriers import TrackingEvent
 from domain.errors import Rejected, Unavailable
 from domain.window import USUAL, Window
 from ledger.writer import translating
-from records import events, labels, partner_words, shipments
+from records import carrier_events, labels, partner_words, shipments
 from records.partner_words import Asked
 
 log = structlog.get_logger(__name__)
@@ -57,12 +57,12 @@ class SilentParcels:
         heard = await self._track(tenant, numbers)
         with translating():
             async with self.engine.connect() as connection:
-                name = await events.connection_of(connection, tenant, self.carrier)
-        how = events.Heard(name, self.carrier, tenant, "poll", self.window)
+                name = await carrier_events.connection_of(connection, tenant, self.carrier)
+        how = carrier_events.Heard(name, self.carrier, tenant, "poll", self.window)
         new = [await self._store(how, event) for event in heard]
         with translating():
             async with self.engine.begin() as connection:
-                await events.asked(connection, tenant, numbers)
+                await carrier_events.asked(connection, tenant, numbers)
         if any(new):
             log.info("silent_parcels.heard", carrier=self.carrier, events=sum(map(bool, new)))
 
@@ -98,12 +98,12 @@ class SilentParcels:
                 asked = Asked(tenant, found.order_ref, f"track/{number}", self.carrier)
                 return str(await partner_words.keep(connection, asked, refusal.code, refusal.said))
 
-    async def _store(self, how: events.Heard, event: TrackingEvent) -> str | None:
+    async def _store(self, how: carrier_events.Heard, event: TrackingEvent) -> str | None:
         """Store an event in a transaction of its own: it locks its order."""
         try:
             with translating():
                 async with self.engine.begin() as connection:
-                    return await events.store(connection, how, event)
+                    return await carrier_events.store(connection, how, event)
         except Unavailable:
             raise
         except Exception:

@@ -16,7 +16,7 @@ from ledger.proof_form import OrderProof
 from ledger.proofs import prove_order
 from ledger.signing import SigningKey, key_bytes, key_text
 from ledger.writer import translating
-from records import story
+from records import timeline
 from runtime.clients import trusted_keys_of
 from runtime.settings import Settings, sqlalchemy_url
 
@@ -65,7 +65,7 @@ async def _proof(database_url: str, tenant: str, order_ref: str) -> OrderProof |
     try:
         with translating():
             async with engine.connect() as connection:
-                keys = {command["key"] for command in await story.commands(connection, tenant, order_ref)}
+                keys = {command["key"] for command in await timeline.commands(connection, tenant, order_ref)}
                 return await prove_order(connection, tenant, order_ref, keys)
     finally:
         await engine.dispose()

@@ -110,7 +110,7 @@ def up(
 @app.command(rich_help_panel="Run it")
 def api() -> None:
     """Serve the HTTP API: the ERP's pushes, the carriers' callbacks, the floor and the office."""
-    from runtime.serving import serve_api
+    from runtime.processes import serve_api
 
     signals.run_fast(serve_api(Settings.load()))
 
@@ -118,7 +118,7 @@ def api() -> None:
 @app.command(rich_help_panel="Run it")
 def worker() -> None:
     """Work on the orders: run workflows and activities for Temporal."""
-    from runtime.serving import run_worker
+    from runtime.processes import run_worker
 
     _run_announcing(run_worker)
 
@@ -126,7 +126,7 @@ def worker() -> None:
 @app.command(rich_help_panel="Run it")
 def relay() -> None:
     """Run the loops between tables and Temporal: inbox, outbox, ERP polls, silent parcels."""
-    from runtime.serving import run_relay
+    from runtime.processes import run_relay
 
     _run_announcing(run_relay)
 

@@ -17,9 +17,9 @@ import psycopg
 from psycopg import sql
 
 from runtime import postgres_folder
+from runtime.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.processes import ChildProcess, Command
 
 SUPERUSER = "postgres"
 DATABASE = "stockbridge"

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from domain.api_keys import DEMO_ERP_KEY
 from ledger.signing import key_text
+from runtime.child_processes import Command
+from runtime.embedded_servers import BackingServices, backing_services, new_log, quiet
 from runtime.environment_keys import insist_on_good_keys
 from runtime.ports import LOOPBACK, preferred_or_free
-from runtime.processes import Command
-from runtime.services import BackingServices, backing_services, new_log, quiet
 from runtime.settings import ApiKey, Settings
 from runtime.supervising import Part, Supervisor, supervised
 from runtime.temporal_binary import Report

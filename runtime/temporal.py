@@ -14,10 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime import temporal_binary
+from runtime.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
 from runtime.ports import LOOPBACK, preferred_or_free
-from runtime.processes import ChildProcess, Command
 from runtime.temporal_binary import Report
 
 DEFAULT_PORT = 7233

@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runtime.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.processes import ChildProcess, Command
 
 VERSION = "v1.5.1"
 GO_PACKAGE = f"github.com/temporalio/cli/cmd/temporal@{VERSION}"

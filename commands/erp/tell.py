@@ -22,7 +22,7 @@ from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailabl
 from domain.linked_lines import main_line_of
 from ledger.writer import translating
 from queries import order_work
-from records import feed
+from records import erp_feed
 from records.partner_words import Asked
 from records.restorations import words_of
 
@@ -82,19 +82,19 @@ class ErpFeed:
 
     def _claim(self, step: m.ErpStep) -> Row | None:
         with self._engine.connect() as connection:
-            return feed.claim(connection, step.tenant, step.order_ref, step.number)
+            return erp_feed.claim(connection, step.tenant, step.order_ref, step.number)
 
     def _is_gone(self, step: m.ErpStep) -> bool:
         """Say whether a message is remembered from before a restore that was told of. Raises where none was."""
         with self._engine.connect() as connection:
-            epoch = feed.gone(connection, step.tenant, step.order_ref, step.number)
+            epoch = erp_feed.gone(connection, step.tenant, step.order_ref, step.number)
         if epoch is not None and step.epoch >= epoch:
             self._miss(step.tenant, step.order_ref, f"message {step.number} of order {step.order_ref}")
         return epoch is not None
 
     def _miss(self, tenant: str, order_ref: str, what: str) -> NoReturn:
         with self._engine.connect() as connection:
-            feed.note_missing(connection, tenant, order_ref, what)
+            erp_feed.note_missing(connection, tenant, order_ref, what)
         raise Unavailable(words_of(what))
 
     def _work(self, step: m.ErpStep) -> m.OrderWork:
@@ -111,7 +111,7 @@ class ErpFeed:
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
         with self._engine.connect() as connection:
-            return feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
+            return erp_feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
 
     def _ask(self, port: ErpPort, row: Row) -> ErpReceipt:
         """Tell the ERP a message, unless it has it."""
@@ -137,7 +137,7 @@ class ErpFeed:
         leaves that reference to it.
         """
         with self._engine.connect() as connection:
-            known = feed.known(connection, row["tenant"], row["order_ref"])
+            known = erp_feed.known(connection, row["tenant"], row["order_ref"])
         stem = f"{row['tenant']}/{row['order_ref']}"
         found = list(recalled(port.find, stem, known.from_number, known.last_number))
         message = _message(row)
@@ -151,7 +151,7 @@ class ErpFeed:
             reference += "+"
         if reference != row["reference"]:
             with self._engine.connect() as connection:
-                feed.refer(connection, *_name(row), reference)
+                erp_feed.refer(connection, *_name(row), reference)
             row["reference"] = reference
         return None
 
@@ -182,7 +182,7 @@ class ErpFeed:
 
     def _failed(self, row: Row, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
-            feed.failed(connection, *_name(row), state, reason)
+            erp_feed.failed(connection, *_name(row), state, reason)
 
 
 def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, last: int) -> Iterator[ErpReceipt]:

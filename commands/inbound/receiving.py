@@ -26,9 +26,9 @@ from ledger.receipts import receipt_key
 from ledger.requests import ReceivedLine, ReceiveStock
 from ledger.writer import Attachment, Outcome
 from records import inbound, places, receipts
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
 from records.inbound import InboundOrder
-from records.keys import ApiKey
 
 _TRIES: Final = 5
 """How often a receipt is tried that changes when a lot expires, while the lot comes to other sites."""

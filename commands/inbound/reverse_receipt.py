@@ -18,7 +18,7 @@ from ledger.receipts import PostedReceipt, find_receipt, receipt_key
 from ledger.requests import ReverseReceipt
 from ledger.writer import Attachment, Outcome
 from records import inbound, receipts
-from records.keys import ApiKey, actor_of
+from records.api_keys import ApiKey, actor_of
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from ledger.balances import on_hand_at
 from ledger.requests import AdjustStock
 from ledger.writer import Outcome
 from records import catalog
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.keys import ApiKey
 
 _COMPARISONS: Final = 10
 """How often a count is compared while others post at the same place."""

@@ -18,8 +18,8 @@ from domain.stock import PHYSICAL, StreamKey
 from ledger.requests import ChangeStockStatus
 from ledger.writer import Outcome
 from records import catalog
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.keys import ApiKey
 
 
 async def change_stock_status(

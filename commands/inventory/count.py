@@ -18,8 +18,8 @@ from domain.stock import Place, StockStatus, StreamKey
 from ledger.requests import CountMissing
 from ledger.writer import Outcome
 from records import catalog, count_tasks, people, places
+from records.api_keys import ApiKey, actor_of
 from records.catalog import Product
-from records.keys import ApiKey, actor_of
 
 _TRIES: Final = 5
 """How often a count is resolved anew while the catalog changes what its sku is counted in."""

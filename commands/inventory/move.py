@@ -18,8 +18,8 @@ from domain.stock import StreamKey
 from ledger.requests import MoveStock
 from ledger.writer import Outcome
 from records import catalog
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.keys import ApiKey
 
 _MOVE: Final = Keyed[Move](MoveStock, lambda body: f"move/{body.move_no}")
 

@@ -16,8 +16,8 @@ from ledger.requests import ArrivedLine, ReceiveTransfer
 from ledger.transfers import SentTransfer, transfer_key
 from ledger.writer import Outcome
 from records import catalog
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.keys import ApiKey
 
 
 async def receive_transfer(

@@ -17,8 +17,8 @@ from ledger.requests import SendTransfer, SentLine
 from ledger.transfers import transfer_key
 from ledger.writer import Outcome
 from records import catalog
+from records.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.keys import ApiKey
 
 _SENDING: Final = Keyed[Transfer](SendTransfer, lambda body: transfer_key(body.transfer_no))
 

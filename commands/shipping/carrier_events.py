@@ -26,7 +26,7 @@ from ledger.requests import DeliverParcel, IssueGoods
 from ledger.writer import LedgerWriter, Outcome
 from postgres.statements import alone
 from queries.packing import as_quantity, kept_for_others, read_still_underway
-from records import events, orders, shipments, tracking
+from records import carrier_events, orders, shipments, tracking
 
 Event = dict[str, Any]
 Shipment = dict[str, Any]
@@ -55,7 +55,7 @@ class CarrierEvents:
     async def apply_all(self, order: OrderId) -> None:
         """Apply every event of the order that was not dealt with yet."""
         async with self._reading.connect() as connection:
-            waiting = await events.unapplied(connection, order.tenant, order.order_ref)
+            waiting = await carrier_events.unapplied(connection, order.tenant, order.order_ref)
         for event in waiting:
             await self._apply(order, event)
 
@@ -116,7 +116,7 @@ class CarrierEvents:
         """Ask for a person where the carrier has a parcel under a label that it does not go by."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            if await events.mark_applied(connection, event["carrier_event_id"], events.REPLACED):
+            if await carrier_events.mark_applied(connection, event["carrier_event_id"], carrier_events.REPLACED):
                 await replaced_labels.look(connection, order, event["shipment_no"])
 
     async def _apply_to_parcel(self, order: OrderId, event: Event, seen: _Seen, *, was_replaced: bool = False) -> None:
@@ -145,7 +145,7 @@ class CarrierEvents:
         name, status = (order.tenant, order.order_ref), TrackingStatus(event["status"])
         now = (await orders.lock(connection, [name]))[name]
         effect, changed = await tracking.advance(connection, seen.box, status)
-        if not await events.mark_applied(connection, event["carrier_event_id"], effect):
+        if not await carrier_events.mark_applied(connection, event["carrier_event_id"], effect):
             return
         if was_replaced and await replaced_labels.look(connection, order, event["shipment_no"]):
             return
@@ -156,7 +156,7 @@ class CarrierEvents:
         """Ask for a person where the carrier has a parcel of a shipment that was cancelled."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            new = await events.mark_applied(
+            new = await carrier_events.mark_applied(
                 connection, event["carrier_event_id"], "nothing: its shipment was cancelled"
             )
             if new and event["status"] in PHYSICAL:
@@ -168,14 +168,14 @@ class CarrierEvents:
         """Ask for a person where what was lost can't have arrived, as far as we know."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            if await events.mark_applied(connection, event["carrier_event_id"], f"nothing: {refusal.detail}"):
+            if await carrier_events.mark_applied(connection, event["carrier_event_id"], f"nothing: {refusal.detail}"):
                 reason = f"The carrier says that parcel {event['tracking_number']}, which was lost, has arrived, but: "
                 step = f"found/{event['tracking_number']}"
                 await ask_for_a_person(connection, order, reason + refusal.detail, ("retry_step",), step)
 
     async def _note(self, event: Event, effect: str) -> None:
         async with self._engine.begin() as connection:
-            await events.mark_applied(connection, event["carrier_event_id"], effect)
+            await carrier_events.mark_applied(connection, event["carrier_event_id"], effect)
 
     async def _infer_handover(
         self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event, version: int | None = None

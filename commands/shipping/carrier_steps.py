@@ -10,7 +10,7 @@ from adapters.carriers.port import CarrierPort
 from domain import messages as m
 from domain.carriers import Booking
 from domain.errors import Rejected
-from records import events, labels, orders, outbox, shipments
+from records import carrier_events, labels, orders, outbox, shipments
 from records.partner_words import Asked
 
 
@@ -37,5 +37,5 @@ async def note_numbers(connection: AsyncConnection, row: shipments.Step, booking
     await labels.came(connection, row, booking.parcels, in_use=in_use)
     for labeled in booking.parcels:
         owner = {name: row[name] for name in ("order_ref", "shipment_no")} | {"parcel_no": labeled.parcel_no}
-        if await events.match(connection, row["tenant"], owner, labeled.tracking_number):
+        if await carrier_events.match(connection, row["tenant"], owner, labeled.tracking_number):
             await outbox.put(connection, row["tenant"], row["order_ref"], "carrier_event")

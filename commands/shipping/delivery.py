@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import OrderId
 from queries.erp_changes import shipped_lines
-from records import events, messages, shipments, tracking
+from records import carrier_events, messages, shipments, tracking
 from records.shipments import Parcel
 
 
@@ -23,7 +23,7 @@ async def go_on_without(connection: AsyncConnection, order: OrderId, shipment_no
     if not arrived or any(map(tracking.is_underway, boxes)):
         return
     last = max(arrived, key=_arrival)
-    event = await events.delivery_of(connection, last)
+    event = await carrier_events.delivery_of(connection, last)
     await tell(connection, order, shipment_no, arrived, event, last["delivered_at"])
 
 

@@ -17,7 +17,7 @@ from domain.carriers import TrackingStatus
 from domain.errors import Unavailable
 from domain.labels import Label, Labels
 from domain.messages import OrderId
-from records import events, labels, orders, shipments, tracking
+from records import carrier_events, labels, orders, shipments, tracking
 from records.shipments import Parcel, Shipment
 
 ACTIONS: Final = ("retry_step", "skip_step")
@@ -50,7 +50,7 @@ async def leave_under(connection: AsyncConnection, order: OrderId, shipment: Shi
     await repack.go_by(connection, order, shipment, version)
     await _forget_cancellations(connection, order, boxes)
     numbers = [label.tracking_number for label in known.bought if label.version == version]
-    await events.hear_again(connection, order.tenant, order.order_ref, numbers)
+    await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
     now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
     if (now["attention"] or {}).get("step") in _steps(shipment["shipment_no"], known):
         await clear_attention(connection, order)
@@ -113,7 +113,7 @@ async def try_again(connection: AsyncConnection, order: OrderId, shipment_no: st
     if shipment["handed_over_at"] is None:
         await labels.compare_again(connection, shipment, boxes)
         numbers = [stray.tracking_number for stray in known.strays]
-        await events.hear_again(connection, order.tenant, order.order_ref, numbers)
+        await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
         return
     if known.newest_scanned is not None and not known.is_scanned(known.in_use):
         await leave_under(connection, order, shipment, known.newest_scanned)

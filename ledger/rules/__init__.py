@@ -34,15 +34,15 @@ from ledger.requests import (
     SendTransfer,
     UnblockLot,
 )
-from ledger.rules.facts import adjust, change_status, convert, count_missing
-from ledger.rules.floor import move, pick, put_back
+from ledger.rules.adjusting import adjust, change_status, convert, count_missing
 from ledger.rules.holding import Answer
 from ledger.rules.issuing import issue
-from ledger.rules.leaving import deliver, deliver_lost, lose, take_return
 from ledger.rules.lots import block, expire, unblock
-from ledger.rules.promising import amend, cancel
+from ledger.rules.picking import move, pick, put_back
 from ledger.rules.queue import serve_queues
 from ledger.rules.receiving import receive, reverse
+from ledger.rules.reserving import amend, cancel
+from ledger.rules.shipping import deliver, deliver_lost, lose, take_return
 from ledger.rules.transferring import arrive, send
 
 _RULES: Final[Mapping[type[Request], Callable[[Any, Draft], Answer]]] = {

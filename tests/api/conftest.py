@@ -15,7 +15,7 @@ from api.services import ApiServices
 from commands.posting_effects import PostingEffects
 from ledger.writer import LedgerWriter
 from queries.site_days import site_days
-from records import keys
+from records import api_keys, connections
 
 from .door import DirectGateway, Door
 
@@ -32,8 +32,8 @@ async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     )
     carrier = SandboxCarrier(settings)
     async with engine.begin() as connection:
-        await keys.register_key(connection, tenant=tenant, source="erp", key=f"key-{tenant}")
-        await keys.register_connection(connection, name=tenant, carrier="sandbox", tenant=tenant)
+        await api_keys.register_key(connection, tenant=tenant, source="erp", key=f"key-{tenant}")
+        await connections.register_connection(connection, name=tenant, carrier="sandbox", tenant=tenant)
 
     async def temporal_answers() -> bool:
         return not gateway.down

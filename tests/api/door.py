@@ -19,7 +19,7 @@ from domain.carriers import TrackingEvent
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from ledger.writer import LedgerWriter
-from records import events, inbox
+from records import carrier_events, inbox
 from records.inbox import InboxRow
 from records.tables import parcel
 
@@ -56,7 +56,7 @@ class DirectGateway:
     async def hear(self, tenant: str, order_ref: str, event: TrackingEvent) -> None:
         """Apply what the carrier says of an order's parcel."""
         async with self._engine.begin() as connection:
-            await events.store(connection, events.Heard(tenant, "sandbox", tenant, "callback"), event)
+            await carrier_events.store(connection, carrier_events.Heard(tenant, "sandbox", tenant, "callback"), event)
         await self._tracking.apply_all(OrderId(tenant=tenant, order_ref=order_ref))
 
     async def _label(self, tenant: str, order_ref: str) -> None:

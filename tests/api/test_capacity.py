@@ -18,7 +18,7 @@ from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
 from ledger.verification import verify
 from ledger.writer import LedgerWriter, Outcome
 from records import places
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 
 from .door import Door, examples, faults_of, line, place, push

@@ -78,7 +78,7 @@ POINTED_AT_BY_THE_CALLER = {
     ("domain/units.py", "quantity_not_positive"),
     ("domain/units.py", "quantity_too_large"),
     ("domain/units.py", "fractional_quantity"),
-    ("ledger/rules/promising.py", "insufficient_stock"),
+    ("ledger/rules/reserving.py", "insufficient_stock"),
     ("ledger/balances.py", "bad_cursor"),
     ("ledger/instants.py", "as_of_in_future"),
 }

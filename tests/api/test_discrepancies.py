@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 from domain.carriers import TrackingEvent, TrackingStatus
 from domain.stock import Evidence
 from ledger.requests import IssueGoods, LineQuantity
-from records import keys
+from records import api_keys
 
 from .door import Door, code_of, faults_of, line, place, push
 
@@ -154,7 +154,7 @@ async def test_discrepancies_are_found_by_kind_site_sku_order_and_state(left: Do
 async def test_an_order_goes_by_its_erps_own_number(shop: Door) -> None:
     key = f"web-{shop.tenant}"
     async with shop.engine.begin() as connection:
-        await keys.register_key(connection, tenant=shop.tenant, source="web", key=key)
+        await api_keys.register_key(connection, tenant=shop.tenant, source="web", key=key)
     pushed = await shop.post("/api/orders/outbound", push("SO-7", lines=[line(quantity=5, uom="EA")]), key=key)
     assert pushed.is_success, pushed.text
     await all_left(shop, "web:SO-7", "SH-7", 5)
@@ -270,8 +270,10 @@ async def test_all_that_is_wrong_with_a_settlement_comes_in_one_answer_and_nothi
 async def test_nobody_reads_or_settles_what_is_another_tenants(overfull: Door) -> None:
     (found,) = await listed(overfull)
     async with overfull.engine.begin() as connection:
-        await keys.register_key(connection, tenant=f"other-{overfull.tenant}", source=None, key=f"b-{overfull.tenant}")
-        await keys.register_key(connection, tenant=overfull.tenant, source=None, key=f"office-{overfull.tenant}")
+        await api_keys.register_key(
+            connection, tenant=f"other-{overfull.tenant}", source=None, key=f"b-{overfull.tenant}"
+        )
+        await api_keys.register_key(connection, tenant=overfull.tenant, source=None, key=f"office-{overfull.tenant}")
     key = f"b-{overfull.tenant}"
     path = f"{DISCREPANCIES}/{found['discrepancy_id']}/settle"
 

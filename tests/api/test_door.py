@@ -165,10 +165,10 @@ async def test_all_faults_of_a_body_come_in_one_answer(shop: Door) -> None:
 
 
 async def test_a_tenant_sees_nothing_of_another(shop: Door, door: Door) -> None:
-    from records import keys
+    from records import api_keys
 
     async with shop.engine.begin() as connection:
-        await keys.register_key(connection, tenant=f"{shop.tenant}-b", source="erp", key=f"b-{shop.tenant}")
+        await api_keys.register_key(connection, tenant=f"{shop.tenant}-b", source="erp", key=f"b-{shop.tenant}")
     assert (await door.get("/api/products/MUG-WHITE", key=f"b-{shop.tenant}")).status_code == 404
 
 

@@ -20,7 +20,7 @@ from api.auth import CACHED_S, USE_NOTED_S, Authenticator
 from domain.api_keys import DEMO_ERP_KEY, NewKey, Scope, written
 from domain.errors import Rejected
 from postgres.statements import alone
-from records import key_ring, keys
+from records import api_keys, key_ring
 from records.key_ring import By
 
 from .door import Door, code_of, faults_of, line, push
@@ -328,7 +328,7 @@ async def test_a_slip_in_a_key_is_told_without_a_look_up(office: Door) -> None:
 
 async def test_what_everybody_knows_is_taken_by_nobody_but_the_embedded_stack(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        found = await keys.register_key(connection, tenant="demo", source="erp", key=DEMO_ERP_KEY)
+        found = await api_keys.register_key(connection, tenant="demo", source="erp", key=DEMO_ERP_KEY)
     with pytest.raises(Rejected, match="everybody knows"):
         await Authenticator(engine).caller(f"Bearer {DEMO_ERP_KEY}")
     embedded = Authenticator(engine, well_known=True)

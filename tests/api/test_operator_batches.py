@@ -10,7 +10,7 @@ import pytest
 
 from commands.context import ask_for_a_person
 from domain.messages import OrderId
-from records import keys, orders
+from records import api_keys, orders
 
 from .door import Door, code_of, faults_of, line, push
 
@@ -193,8 +193,8 @@ async def test_a_batch_that_makes_no_sense_is_refused_by_field_and_touches_nothi
 async def test_a_batch_is_of_the_orders_that_its_key_may_see(stuck: Door) -> None:
     other, office = f"other-{stuck.tenant}", f"office-{stuck.tenant}"
     async with stuck.engine.begin() as connection:
-        await keys.register_key(connection, tenant=stuck.tenant, source="shop", key=other)
-        await keys.register_key(connection, tenant=stuck.tenant, source=None, key=office)
+        await api_keys.register_key(connection, tenant=stuck.tenant, source="shop", key=other)
+        await api_keys.register_key(connection, tenant=stuck.tenant, source=None, key=office)
     await stuck.post("/api/orders/outbound", push("SO-1", lines=[line(quantity=8, uom=None)]), key=other)
     await flag(stuck, "shop:SO-1", "erp/1")
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from records import keys
+from records import api_keys
 
 from .door import Door, code_of, faults_of, line, push
 
@@ -182,7 +182,7 @@ async def test_a_known_revision_is_answered_though_the_catalog_moved_on(stocked:
 
 async def test_a_key_of_no_source_cannot_push(shop: Door) -> None:
     async with shop.engine.begin() as connection:
-        await keys.register_key(connection, tenant=shop.tenant, source=None, key=f"scan-{shop.tenant}")
+        await api_keys.register_key(connection, tenant=shop.tenant, source=None, key=f"scan-{shop.tenant}")
     answer = await shop.post("/api/orders/outbound", push(), key=f"scan-{shop.tenant}")
     assert (answer.status_code, code_of(answer)) == (403, "source_required")
 

@@ -16,8 +16,8 @@ from api.auth import Authenticator
 from api.problems import TooManyRequestsError
 from api.rates import Allowances, Pace, Rates, address_of
 from domain.errors import Rejected
-from records import keys
-from records.keys import ApiKey
+from records import api_keys
+from records.api_keys import ApiKey
 
 from .door import Door, code_of
 
@@ -53,7 +53,7 @@ async def test_a_key_that_asks_too_often_is_told_when_it_may_again(limited: Limi
 async def test_a_key_does_not_use_up_what_another_may(limited: Limited) -> None:
     async with limited(key_per_s=0.2) as door:
         async with door.engine.begin() as connection:
-            await keys.register_key(connection, tenant=door.tenant, source=None, key=f"floor-{door.tenant}")
+            await api_keys.register_key(connection, tenant=door.tenant, source=None, key=f"floor-{door.tenant}")
         assert await statuses(door, 3) == [200, 200, 429]
         assert await statuses(door, 3, f"floor-{door.tenant}") == [200, 200, 429]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from records import keys
+from records import api_keys
 
 from .door import Door, code_of, faults_of, line, push
 
@@ -102,8 +102,8 @@ async def test_a_timeline_comes_in_pages(stocked: Door) -> None:
 async def two_sources(stocked: Door) -> Door:
     """SO-1 of two ERPs, and a scanner that speaks for none."""
     async with stocked.engine.begin() as connection:
-        await keys.register_key(connection, tenant=stocked.tenant, source="shop", key=f"shop-{stocked.tenant}")
-        await keys.register_key(connection, tenant=stocked.tenant, source=None, key=f"scan-{stocked.tenant}")
+        await api_keys.register_key(connection, tenant=stocked.tenant, source="shop", key=f"shop-{stocked.tenant}")
+        await api_keys.register_key(connection, tenant=stocked.tenant, source=None, key=f"scan-{stocked.tenant}")
     await stocked.made("/api/orders/outbound", push(lines=[line()]))
     answer = await stocked.post("/api/orders/outbound", push(lines=[line()]), key=f"shop-{stocked.tenant}")
     assert (answer.status_code, answer.json()["workflow_id"]) == (201, f"order/{stocked.tenant}/shop:SO-1")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from records import keys
+from records import api_keys
 
 from .door import Door, faults_of, line, place, push
 
@@ -71,8 +71,10 @@ async def test_adjustments_are_found_by_what_where_and_when(counted: Door) -> No
 
 async def test_any_key_of_the_tenant_reads_them_and_no_other(counted: Door) -> None:
     async with counted.engine.begin() as connection:
-        await keys.register_key(connection, tenant=counted.tenant, source=None, key=f"office-{counted.tenant}")
-        await keys.register_key(connection, tenant=f"other-{counted.tenant}", source=None, key=f"b-{counted.tenant}")
+        await api_keys.register_key(connection, tenant=counted.tenant, source=None, key=f"office-{counted.tenant}")
+        await api_keys.register_key(
+            connection, tenant=f"other-{counted.tenant}", source=None, key=f"b-{counted.tenant}"
+        )
     office = (await counted.get(ADJUSTMENTS, key=f"office-{counted.tenant}")).json()["items"]
     assert office[0]["note"] == "two broken, says Mads"
     assert (await counted.get(ADJUSTMENTS, key=f"b-{counted.tenant}")).json()["items"] == []

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.pushing import content_of
 from domain.commands import Push
-from records import keys, orders
+from records import api_keys, orders
 
 from .door import Door, code_of, faults_of, line, push
 
@@ -124,7 +124,7 @@ async def test_what_cannot_be_replaced_refuses_the_push_and_nothing_is_held(sent
 async def test_an_erp_replaces_its_own_orders_only(sent: Door) -> None:
     other = f"other-{sent.key}"
     async with sent.engine.begin() as connection:
-        await keys.register_key(connection, tenant=sent.tenant, source="shop", key=other)
+        await api_keys.register_key(connection, tenant=sent.tenant, source="shop", key=other)
     answer = await sent.post("/api/orders/outbound", replacement(), other)
     assert (answer.status_code, code_of(answer)) == (422, "unknown_order")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.verification import verify
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .door import Door, code_of, examples, faults_of, line, place, push
 

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ledger.canonical import entry_hash, posting_digest
 from ledger.checkpoints import Checkpoint
 from ledger.signing import SigningKey
+from runtime.embedded_servers import BackingServices
 from runtime.migrating import migrate
-from runtime.services import BackingServices
 from runtime.settings import sqlalchemy_url
 
 OURS = SigningKey(sha256(b"ours").digest())

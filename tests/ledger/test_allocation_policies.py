@@ -13,7 +13,7 @@ from domain.errors import Rejected
 from domain.stock import Place
 from ledger.requests import AmendOrder
 from ledger.verification import verify
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse
 

@@ -21,7 +21,7 @@ from ledger.checkpoints import take_checkpoint
 from ledger.requests import BlockLot, Request
 from ledger.verification import verify
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, copied, database_of_its_own, named

@@ -13,14 +13,14 @@ import pytest
 
 from domain.errors import InvariantViolated, Rejected
 from domain.stock import PlaceKind
-from ledger import chaining, deciding
+from ledger import chaining, decide_batch
 from ledger.book import NOBODY, Draft, Entry, Holder, Stream, Tail
 from ledger.canonical import entry_hash
 from ledger.outcomes import Outcome
 from ledger.requests import Request
-from ledger.rules import promising
+from ledger.rules import reserving
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .copies import named, new_database
 from .stories import tell
@@ -30,7 +30,7 @@ Break = Callable[[pytest.MonkeyPatch, str], None]
 _move, _entries, _decide, _advance, _post = (
     Draft.move,
     Draft.entries,
-    deciding._decide,
+    decide_batch._decide,
     chaining._advance,
     LedgerWriter.post,
 )
@@ -69,7 +69,7 @@ def i4_receipts_come_from_nowhere(monkeypatch: pytest.MonkeyPatch, _url: str) ->
 
 
 def i5_a_key_is_not_remembered(monkeypatch: pytest.MonkeyPatch, _url: str) -> None:
-    monkeypatch.setattr(deciding, "_decide", lambda asked, book, _first, now: _decide(asked, book, None, now))
+    monkeypatch.setattr(decide_batch, "_decide", lambda asked, book, _first, now: _decide(asked, book, None, now))
 
 
 def i6_a_hash_leaves_a_field_out(monkeypatch: pytest.MonkeyPatch, _url: str) -> None:
@@ -97,7 +97,7 @@ def i8_an_increase_lets_go_first(monkeypatch: pytest.MonkeyPatch, _url: str) -> 
 
 
 def i8_a_line_lets_go_of_what_another_waits_for(monkeypatch: pytest.MonkeyPatch, _url: str) -> None:
-    monkeypatch.setattr(promising, "serve_own_lines", lambda *_: None)
+    monkeypatch.setattr(reserving, "serve_own_lines", lambda *_: None)
 
 
 def expired_stock_is_promised(monkeypatch: pytest.MonkeyPatch, _url: str) -> None:

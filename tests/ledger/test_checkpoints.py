@@ -22,7 +22,7 @@ from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
 from ledger.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
 from ledger.verification import verify
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, THEIRS, Copy, copied, database_of_its_own

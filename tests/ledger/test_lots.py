@@ -22,7 +22,7 @@ from ledger.outcomes import Outcome
 from ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
 from ledger.verification import verify
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 

@@ -21,7 +21,7 @@ from psycopg.rows import namedtuple_row
 from domain.errors import Rejected
 from ledger.requests import Request
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .stories import Stage
 from .warehouse import BIN, RETURNS, STAGING, Warehouse

@@ -7,7 +7,7 @@ import asyncio
 import psycopg
 
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .copies import database_of_its_own, named
 from .warehouse import Warehouse

@@ -19,7 +19,7 @@ from ledger.proofs import prove_order
 from ledger.signing import SigningKey, key_text
 from ledger.writer import LedgerWriter
 from runtime import cli
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 
 from .copies import OURS, THEIRS, copied, database_of_its_own, named

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.requests import Request
 from ledger.verification import verify
 from ledger.writer import LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .warehouse import Warehouse
 

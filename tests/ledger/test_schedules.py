@@ -32,11 +32,11 @@ from temporalio.service import RPCError
 from domain import messages as m
 from ledger.signing import key_text
 from ledger.writer import LedgerWriter
-from runtime import clients, serving
+from runtime import clients, processes
+from runtime.embedded_servers import BackingServices, backing_services
 from runtime.errors import StartupError
 from runtime.polling import until
 from runtime.ports import any_free
-from runtime.services import BackingServices, backing_services
 from runtime.settings import Settings, sqlalchemy_url
 from workflows import names, schedules
 
@@ -73,7 +73,7 @@ def settings(services: BackingServices) -> Settings:
 async def worker(settings: Settings, folder: Path) -> AsyncIterator[None]:
     """Run a worker in this process until the block ends; the block begins when it is ready."""
     ready = folder / "ready"
-    task = asyncio.ensure_future(serving.run_worker(settings.model_copy(update={"ready_file": str(ready)})))
+    task = asyncio.ensure_future(processes.run_worker(settings.model_copy(update={"ready_file": str(ready)})))
     try:
         async with asyncio.timeout(30):
             while not ready.exists() and not task.done():

@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
+from runtime.embedded_servers import BackingServices
 from runtime.migrating import alembic_config, migrate
-from runtime.services import BackingServices
 from runtime.settings import sqlalchemy_url
 
 

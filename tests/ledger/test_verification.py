@@ -17,7 +17,7 @@ from ledger.verification import Report, rebuild, verify
 from ledger.verification_record import OtherLedgerError
 from ledger.writer import LedgerWriter
 from runtime import ledger_cli
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 from runtime.settings import Settings
 
 from . import copies

@@ -238,9 +238,7 @@ class _Listener:
         self.batches.append(prepared)
 
 
-async def test_a_companion_hears_once_of_each_batch_and_never_of_a_repeat(
-    engine: AsyncEngine, warehouse: Warehouse
-) -> None:
+async def test_a_hook_hears_once_of_each_batch_and_never_of_a_repeat(engine: AsyncEngine, warehouse: Warehouse) -> None:
     listener = _Listener()
     writer = LedgerWriter(engine, listener)
     requests = [warehouse.receipt("MUG", 1, key=f"GR-{n}") for n in range(3)]

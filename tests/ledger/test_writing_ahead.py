@@ -17,7 +17,7 @@ from domain.stock import Place
 from ledger.outcomes import Outcome
 from ledger.verification import verify
 from ledger.writer import AHEAD, WARY, LedgerWriter
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .warehouse import SITE, Warehouse
 
@@ -96,7 +96,7 @@ async def test_two_processes_that_want_the_same_sku_all_the_time_lose_nothing(
 
 
 class _Sizes:
-    """A companion that hears how large each batch is."""
+    """A hook that hears how large each batch is."""
 
     def __init__(self) -> None:
         self.heard: list[int] = []

@@ -15,9 +15,9 @@ from typing import Final, Protocol
 import psycopg
 
 from runtime import postgres, postgres_folder
+from runtime.embedded_servers import Database
 from runtime.migrating import LOGIN_ROLE
 from runtime.polling import until
-from runtime.services import Database
 
 POINT: Final = "the backup"
 

@@ -21,8 +21,8 @@ from commands.erp.tell import ErpFeed
 from commands.posting_effects import PostingEffects
 from commands.shipping.book_label import LabelBooking
 from commands.shipping.carrier_events import CarrierEvents
-from records import feed
-from runtime import serving, signals
+from records import erp_feed
+from runtime import processes, signals
 from runtime.settings import Settings
 
 ARMED = Path(os.environ["CRASH_DIR"])
@@ -106,7 +106,7 @@ def wrap_decided() -> None:
 
 def wrap_erp() -> None:
     """Die where every run of a message comes by: one that was killed by another order asks, and does not send again."""
-    port, done = ErpFeed._port, feed.done
+    port, done = ErpFeed._port, erp_feed.done
     telling = threading.local()
 
     def before(self: Any, row: Any) -> Any:
@@ -119,7 +119,7 @@ def wrap_erp() -> None:
         return done(connection, tenant, order_ref, *rest, **more)
 
     ErpFeed._port = before  # type: ignore[method-assign]
-    feed.done = after
+    erp_feed.done = after
 
 
 around(Decisions, "decide", at_decision, None)
@@ -129,4 +129,4 @@ around(LabelBooking, "_keep", before_keeping, after_keeping)
 around(CarrierEvents, "apply_all", None, after_events)
 wrap_decided()
 wrap_erp()
-signals.run_fast(serving.run_worker(Settings.load()))
+signals.run_fast(processes.run_worker(Settings.load()))

@@ -24,11 +24,11 @@ from domain.stock import Place
 from ledger.balances import order_lines
 from ledger.requests import ReceivedLine, ReceiveStock
 from ledger.writer import LedgerWriter
-from records import events, inbox, labels, orders, shipments
-from records.events import Heard
+from records import carrier_events, inbox, labels, orders, shipments
+from records.carrier_events import Heard
 from records.tables import address, carrier_connection, carrier_step, location, parcel, product
+from relay.order_gateway import OrderGateway
 from workflows import names
-from workflows.dispatch import OrderGateway
 
 ADDRESS = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 
@@ -355,7 +355,7 @@ class Hub:
             signed_by="I. Holm" if status == "delivered" else None,
         )
         async with self.engine.begin() as connection:
-            await events.store(connection, Heard(self.tenant, "sandbox", self.tenant, "callback"), event)
+            await carrier_events.store(connection, Heard(self.tenant, "sandbox", self.tenant, "callback"), event)
 
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""

@@ -20,7 +20,7 @@ from sqlalchemy import insert, text
 from adapters.carriers.signatures import timestamped_digest
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
-from records import keys
+from records import connections
 from records.tables import product
 
 from .hub import ADDRESS, Hub
@@ -81,7 +81,7 @@ class Shop:
                 await self.made("locations", {"location_id": f"{site}-{name}", "site": site, "type": kind})
         async with self.hub.engine.begin() as connection:
             name = f"{self.connection}-{PIGEON}"
-            await keys.register_connection(connection, name=name, carrier=PIGEON, tenant=self.hub.tenant)
+            await connections.register_connection(connection, name=name, carrier=PIGEON, tenant=self.hub.tenant)
 
     async def say(self, path: str, body: Body) -> httpx.Response:
         """Post something."""

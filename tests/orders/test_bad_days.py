@@ -17,12 +17,12 @@ from temporalio.client import WorkflowExecutionStatus
 from domain.errors import Unavailable
 from records import orders
 from relay.inbox import AT_ONCE, InboxReplay
-from runtime import clients, postgres, serving
+from relay.order_gateway import OrderGateway
+from runtime import clients, postgres, processes
 from runtime import temporal as temporal_server
+from runtime.embedded_servers import Database
 from runtime.migrating import LOGIN_ROLE
-from runtime.services import Database
 from runtime.settings import Settings, sqlalchemy_url
-from workflows.dispatch import OrderGateway
 
 from .conftest import process
 from .hub import Hub
@@ -38,7 +38,7 @@ async def test_a_command_without_a_worker_is_kept_and_decided_when_one_comes(hub
     assert (await hub.row(row.inbox_id)).state == "queued"
     assert await hub.order("SO-1") is None
 
-    async with process(serving.run_worker, settings):
+    async with process(processes.run_worker, settings):
         await hub.until_decided(row)
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
         await hub.cancel("SO-1")
@@ -57,7 +57,7 @@ async def test_a_command_without_temporal_is_kept_and_sent_again_by_the_relay(hu
         await nowhere.signal(hub.tenant, "SO-1", "carrier_event")
     assert (await hub.row(row.inbox_id)).state == "queued"
 
-    async with process(serving.run_worker, settings):
+    async with process(processes.run_worker, settings):
         while (await hub.row(row.inbox_id)).state == "queued":
             await InboxReplay(hub.engine, hub.gateway, patience_s=0).round()
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
@@ -95,7 +95,7 @@ async def test_orders_that_cannot_be_decided_keep_no_others_from_it(hub: Hub, se
     await nobody_answers.round()
     assert await hub.has_workflow(names[-1])
 
-    async with process(serving.run_worker, settings):
+    async with process(processes.run_worker, settings):
         for row in rows:
             await hub.until_decided(row)
 
@@ -168,7 +168,7 @@ async def test_orders_wait_while_postgresql_is_away_and_go_on_when_it_is_back(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 10)
-    async with process(serving.run_worker, own), process(serving.run_relay, own):
+    async with process(processes.run_worker, own), process(processes.run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 10)})
         await hub.pick("SO-1", {1: ("MUG", 10)})
         shipping = await hub.keep("SO-1", *hub.shipping("SO-1"))
@@ -195,7 +195,7 @@ async def test_a_temporal_that_lost_everything_takes_up_every_open_order_again(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 100)
-    async with process(serving.run_worker, own), process(serving.run_relay, own):
+    async with process(processes.run_worker, own), process(processes.run_relay, own):
         for order_no in ("SO-new", "SO-picked", "SO-labeled", "SO-gone"):
             await hub.push(order_no, {1: ("MUG", 10)})
         for order_no in ("SO-picked", "SO-labeled", "SO-gone"):
@@ -210,7 +210,7 @@ async def test_a_temporal_that_lost_everything_takes_up_every_open_order_again(
     after = world.settings(settings, await world.start_temporal())
     hub = await world.hub(after, tenant)
     await partners.behave()
-    async with process(serving.run_worker, after), process(serving.run_relay, after):
+    async with process(processes.run_worker, after), process(processes.run_relay, after):
         await hub.until_decided(queued)
         for order_no in ("SO-new", "SO-late"):
             await hub.pick(order_no, {1: ("MUG", 10)})
@@ -236,7 +236,7 @@ async def test_a_long_history_is_continued_as_new_and_the_order_notices_nothing(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 100)
-    async with process(serving.run_worker, own), process(serving.run_relay, own):
+    async with process(processes.run_worker, own), process(processes.run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 1)})
         first = (await hub.workflow("SO-1").describe()).run_id
         for revision in range(2, 8):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.verification import verify
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .agreement import disagreements
 from .partners import Partners

@@ -20,7 +20,7 @@ from domain.commands import OperatorVerb
 from domain.order_commands import ORDER_COMMANDS
 from domain.orders import OrderStatus
 from ledger.verification import verify
-from runtime.services import BackingServices
+from runtime.embedded_servers import BackingServices
 
 from .agreement import disagreements
 from .changes import CHANGES, Change

@@ -28,7 +28,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from domain import messages as m
 from ledger.signing import key_text
-from runtime import clients, serving
+from runtime import clients, processes
 from runtime.settings import Settings
 from workflows import names
 from workflows.order_lifecycle import OrderLifecycle
@@ -82,7 +82,7 @@ def without_the_machine(told: Any) -> Any:
 async def worker(settings: Settings, relay: None) -> AsyncIterator[None]:  # noqa: ARG001 - runs beside it
     """A worker that signs checkpoints, though none is due."""
     signing = settings.model_copy(update={"checkpoint_key": KEY, "checkpoint_interval_s": 86_400})
-    async with process(serving.run_worker, signing):
+    async with process(processes.run_worker, signing):
         yield
     await (await clients.temporal_of(settings)).get_schedule_handle(names.LEDGER_CHECKPOINT).delete()
 

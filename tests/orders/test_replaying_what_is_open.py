@@ -20,8 +20,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.messages import OrderId
 from ledger.signing import key_text
-from runtime import serving
-from runtime.services import BackingServices
+from runtime import processes
+from runtime.embedded_servers import BackingServices
 from runtime.settings import Settings
 from workflows import attributes, names
 
@@ -40,7 +40,7 @@ def settings(services: BackingServices, partners: Partners) -> Settings:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def worker(settings: Settings) -> AsyncIterator[None]:
-    async with process(serving.run_worker, settings):
+    async with process(processes.run_worker, settings):
         yield
 
 

@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from ledger.verification import verify
 from records import gauges, restorations
-from runtime import clients, restored_cli, serving
+from relay.order_gateway import OrderGateway
+from runtime import clients, processes, restored_cli
 from runtime import temporal as temporal_server
 from runtime.settings import Settings, sqlalchemy_url
-from workflows.dispatch import OrderGateway
 
 from .backups import WAYS, BackedUp
 from .conftest import process
@@ -120,7 +120,7 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
         hub = await world.hub()
         await hub.open_site()
         orders = {name: Lost(hub, partners, name) for name in cells}
-        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
             await asyncio.gather(*(hub.receive(order.sku, 100) for order in orders.values()))
             late = [name for name in cells if name.startswith("ERP-message")]
             await at_once(loss.before(orders[name]) for name, (loss, _) in cells.items() if name not in late)
@@ -137,7 +137,7 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
 
         hub = await world.hub()
         orders = {name: Lost(hub, partners, name) for name in cells}
-        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
             wrong = await asyncio.gather(
                 *(live_on(orders[name], loss, said=said == "again") for name, (loss, said) in cells.items())
             )
@@ -160,7 +160,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
         hub = await world.hub()
         await hub.open_site()
         order = Lost(hub, partners, "SO-1")
-        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
             await hub.receive(order.sku, 100)
             await order.push()
             await order.told()
@@ -180,7 +180,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
         assert "pick/SO-1/P-2" in capsys.readouterr().err
         await asyncio.to_thread(forget_that_it_was_told, world.postgres.database.admin_url)
 
-        async with process(serving.run_worker, world.settings), process(serving.run_relay, world.settings):
+        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
             await hub.until_decided(waiting)  # though its update was answered before
             row = await hub.ship("SO-1")
             assert row.state == "accepted"

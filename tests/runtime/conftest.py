@@ -18,7 +18,7 @@ import asyncio, json, sys
 from dataclasses import asdict
 from pathlib import Path
 from runtime import signals
-from runtime.services import backing_services
+from runtime.embedded_servers import backing_services
 
 async def main():
     wanted = sys.argv[2] == "True"

@@ -77,7 +77,7 @@ def test_a_database_that_does_not_answer_is_told_in_words(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_use_is_told_in_words(tmp_path: Path) -> None:
-    from runtime.services import locked
+    from runtime.embedded_servers import locked
 
     with locked(tmp_path):
         answer = stockbridge("up", "--data-dir", str(tmp_path))

@@ -11,12 +11,12 @@ from structlog.typing import EventDict
 
 from domain.api_keys import KeyRevocation, written
 from domain.errors import StockbridgeError
-from records import key_ring, keys
+from records import api_keys, key_ring
 from records.key_ring import By
 from runtime import logs
-from runtime.bootstrapping import make_known
 from runtime.environment_keys import insist_on_good_keys
 from runtime.errors import StartupError
+from runtime.register_connections import make_known
 from runtime.settings import ApiKey, Settings
 from runtime.stack import Plan, embedded_stack
 
@@ -151,7 +151,7 @@ async def test_a_key_that_was_revoked_is_not_brought_back_by_a_start(
     await make_known(engine, settings)
     assert [line["name"] for line in logged if line["event"] == "key.has_ended"] == ["environment"]
     async with engine.connect() as connection:
-        found = await keys.find_key(connection, keys.hash_of(key))
+        found = await api_keys.find_key(connection, api_keys.hash_of(key))
     assert found is not None
     assert found.has_ended
 

@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from runtime import cli
+from runtime.embedded_servers import BackingServices
 from runtime.polling import until
 from runtime.ports import preferred_or_free
-from runtime.services import BackingServices
 from runtime.settings import Settings, variables
 
 ERP = ("--source", "erp", "--owner", "Team SAP")

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from runtime import migrating
+from runtime.embedded_servers import BackingServices, backing_services
 from runtime.errors import StartupError
-from runtime.services import BackingServices, backing_services
 
 ENVIRONMENT = """
 from alembic import context

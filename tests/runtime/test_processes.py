@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from runtime.child_processes import MARK, ChildProcess, Command, rotate, sweep
 from runtime.polling import until
-from runtime.processes import MARK, ChildProcess, Command, rotate, sweep
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"

@@ -12,8 +12,8 @@ import pytest
 from temporalio.client import Client
 
 from runtime import temporal, temporal_binary
+from runtime.embedded_servers import backing_services, locked
 from runtime.errors import FolderInUseError, SettingMissingError
-from runtime.services import backing_services, locked
 from runtime.settings import Settings
 
 Run = Callable[..., Any]  # a StackProcess, see conftest

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.processes import ChildProcess, Command
 from runtime.supervising import Part, RestartPolicy, supervised
 
 # Counts its starts in a file, then runs or ends as the rest of the line says.

@@ -8,8 +8,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from domain.errors import Unavailable
 from ledger.writer import translating
-from records import keys
-from records.keys import Found
+from records import api_keys, connections
+from records.api_keys import Found
 from runtime.clients import SANDBOX
 from runtime.environment_keys import insist_on_good_keys, whose
 from runtime.errors import StartupError
@@ -36,10 +36,10 @@ async def _write(engine: AsyncEngine, settings: Settings) -> None:
         async with engine.begin() as connection:
             # By tenant, since each is locked; within one as they are given, since the first source is its default.
             for key in sorted(settings.api_keys, key=lambda key: key.tenant):
-                found = await keys.register_key(connection, tenant=key.tenant, source=key.source, key=key.key)
+                found = await api_keys.register_key(connection, tenant=key.tenant, source=key.source, key=key.key)
                 _insist_on_one_speaker(key, found)
             if settings.api_keys and settings.carrier_connection:
-                await keys.register_connection(
+                await connections.register_connection(
                     connection,
                     name=settings.carrier_connection,
                     carrier=SANDBOX,

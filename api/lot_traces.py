@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import examples
 from api.auth import BEARER, Caller, Door
 from api.created import answer_posted
-from api.described import REFUSALS, same_again
 from api.ledger import StreamView, order_no_of, stream_view
+from api.openapi import REFUSALS, same_again
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
-from api.said import Said
+from api.request_body import Said
 from api.services import Services
 from commands.inventory.lift_recall import lift_recall
 from commands.inventory.recall import recall_lot

@@ -13,7 +13,7 @@ from domain.orders import OrderLine, ShortagePolicy
 from domain.stock import Place, StockStatus, StreamKey
 from ledger.book import Draft, Stream, pool_of
 from ledger.requests import ConfirmPick, MoveStock, PickedLine, PutBack
-from ledger.rules.facts import need_on_hand
+from ledger.rules.adjusting import need_on_hand
 from ledger.rules.holding import (
     BINS,
     STAGING,

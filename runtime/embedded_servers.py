@@ -17,8 +17,8 @@ from pathlib import Path
 
 from runtime import migrating, postgres
 from runtime import temporal as temporal_server
+from runtime.child_processes import ChildProcess, rotate, sweep
 from runtime.errors import FolderInUseError
-from runtime.processes import ChildProcess, rotate, sweep
 from runtime.settings import Settings
 from runtime.temporal_binary import Report
 

@@ -1,7 +1,4 @@
-"""Who may speak: API keys of ERPs, scanners, offices and administrators; connections of carriers.
-
-How keys are made and ended is in `key_ring`.
-"""
+"""The keys of those who speak to the API: what each may, and how long it lives."""
 
 from __future__ import annotations
 
@@ -9,20 +6,23 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import Scope, numbered
 from postgres.statements import Query
-from records.tables import api_key, api_key_act, carrier_connection
+from records.tables import api_key, api_key_act
 
 ENVIRONMENT: Final = "environment"
 """What keys are called that the environment names: the first one of a tenant; the next ones have a number."""
 
+
 ENDS_AT: Final = """least(k.expires_at, (
   select min(a.ends_at) from records.api_key_act a where a.tenant = k.tenant and a.name = k.name
 ))"""
+
+
 SCOPE: Final = "coalesce(k.scope, case when k.source is null then 'office' else 'source' end)"
 
 
@@ -61,15 +61,6 @@ class Found:
 def actor_of(caller: ApiKey, said: str | None) -> str:
     """Name who did it: as the sender says, else the system, or the part of the house, that sent it."""
     return said or caller.source or caller.scope.value
-
-
-@dataclass(frozen=True)
-class CarrierConnection:
-    """An account at a carrier: whose it is. Its name is the callback's address."""
-
-    connection: str
-    carrier: str
-    tenant: str
 
 
 def hash_of(key: str) -> bytes:
@@ -176,18 +167,3 @@ async def names_of(connection: AsyncConnection, tenant: str, order_no: str) -> d
     )
     found = (await connection.execute(query.distinct())).all()
     return {_order_ref(source, order_no, is_default=default): source for source, default in found}
-
-
-async def register_connection(connection: AsyncConnection, *, name: str, carrier: str, tenant: str) -> None:
-    """Make an account at a carrier known. One that is known already stays what it is."""
-    statement = insert(carrier_connection).values(connection=name, carrier=carrier, tenant=tenant)
-    await connection.execute(statement.on_conflict_do_nothing())
-
-
-async def find_connection(connection: AsyncConnection, name: str) -> CarrierConnection | None:
-    """Return whose account a connection is."""
-    row = await _CONNECTION.row(connection, name=name)
-    return CarrierConnection(*row) if row else None
-
-
-_CONNECTION: Final = Query.of(select(carrier_connection).where(carrier_connection.c.connection == bindparam("name")))

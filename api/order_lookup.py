@@ -14,8 +14,8 @@ from domain.errors import Conflict, Rejected
 from domain.orders import OrderLine
 from domain.refusals import not_found
 from ledger.balances import order_lines
-from records import keys, order_reads
-from records.keys import ApiKey
+from records import api_keys, order_reads
+from records.api_keys import ApiKey
 from records.order_reads import Order, Said
 
 
@@ -79,7 +79,7 @@ class NamedOrder:
             if self.source not in {None, own}:
                 raise Rejected("forbidden", f"The key speaks for {own} only.", status=403)
             return {self.caller.order_ref(self.order_no): own}
-        names = await keys.names_of(connection, self.caller.tenant, self.order_no)
+        names = await api_keys.names_of(connection, self.caller.tenant, self.order_no)
         return {name: source for name, source in names.items() if self.source in {None, source}}
 
 
