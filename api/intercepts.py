@@ -104,9 +104,9 @@ async def _read(
     async with services.reading() as connection:
         steps = await intercepts.latest(connection, order.tenant, order.order_ref, shipment_no)
         boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-        refused = any(step["refusal"] for step in steps.values())
+        refused = any(step.refusal for step in steps.values())
         said = await partner_words.of_orders(connection, order.tenant, [order.order_ref]) if refused else {}
-    named = [box for box in boxes if box["shipment_no"] == shipment_no and parcel_no in {None, box["parcel_no"]}]
+    named = [box for box in boxes if box.shipment_no == shipment_no and parcel_no in {None, box.parcel_no}]
     return list(_views(named, steps, {step: words for (_, step), words in said.items()}))
 
 
@@ -114,26 +114,26 @@ def _views(
     boxes: Iterable[Parcel], steps: Mapping[int, Step], said: Mapping[str, PartnerWords]
 ) -> Iterable[InterceptedParcelView]:
     for box in boxes:
-        step = steps.get(box["parcel_no"])
+        step = steps.get(box.parcel_no)
         yield InterceptedParcelView(
-            parcel_no=box["parcel_no"],
-            tracking_number=box["tracking_number"],
-            tracking_status=box["tracking_status"],
+            parcel_no=box.parcel_no,
+            tracking_number=box.tracking_number,
+            tracking_status=box.tracking_status,
             intercept=state_of(step) if step else None,
-            refusal=refusal_of(step, said.get(step["step_id"])) if step else None,
+            refusal=refusal_of(step, said.get(step.step_id)) if step else None,
         )
 
 
 def refusal_of(step: Step, said: PartnerWords | None) -> str | None:
     """Say why the carrier does not intercept a parcel: in its words, unless they are erased."""
-    refusal: str | None = step["refusal"]
+    refusal: str | None = step.refusal
     return said.words if refusal and said and said.words else refusal
 
 
 def state_of(step: Step) -> State:
     """Say how an intercept stands. One that is skipped without a refusal was given up by an operator."""
-    if step["state"] in shipments.OPEN:
+    if step.state in shipments.OPEN:
         return "asked"
-    if step["state"] == "done":
+    if step.state == "done":
         return "accepted"
-    return "refused" if step["refusal"] else "skipped"
+    return "refused" if step.refusal else "skipped"

@@ -234,7 +234,7 @@ def _act(row: Row, batch: OperatorBatch) -> Act:
         "reason": batch.reason,
         "target": None,
         "batch_no": batch.batch_no,
-        "flag": flag_of(row),
+        "flag": flag_of(row["attention"] if row["needs_attention"] else None),
     }
     return Act(row["order_ref"], digest(json.dumps(payload, sort_keys=True)), payload)
 

@@ -19,6 +19,7 @@ from ledger.balances import EntryView, PostingView, order_postings
 from records import partner_words, people, replacements, timeline
 from records.partner_words import PartnerWords
 from records.replacements import Replacement
+from records.shipments import Step
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
 
@@ -264,8 +265,8 @@ def _partner_words(said: PartnerWords) -> TimelineItem:
 
 
 def _intercept(row: timeline.Row, said: PartnerWords | None) -> TimelineItem:
-    state = state_of(row)
-    refusal = refusal_of(row, said)
+    step = Step.of(row)
+    state, refusal = state_of(step), refusal_of(step, said)
     became = {"asked": "waits for its answer", "refused": f"refused, {refusal}"}.get(state, state)
     return TimelineItem(
         occurred_at=row["created_at"] if state == "asked" else row["updated_at"],

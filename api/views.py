@@ -28,6 +28,7 @@ from records import labels, order_reads, partner_words, people, shipments
 from records.labels import OtherNumbers
 from records.order_reads import Order, Said
 from records.partner_words import PartnerWords
+from records.shipments import Parcel, Shipment
 from workflows.names import order_workflow
 
 
@@ -365,9 +366,9 @@ async def read_shipments(connection: AsyncConnection, order: FoundOrder) -> list
         return []
     boxes = defaultdict(list)
     for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
-        boxes[box["shipment_no"]].append(box)
+        boxes[box.shipment_no].append(box)
     others = await labels.other_numbers(connection, order.tenant, order.order_ref)
-    return [_shipment(row, boxes[row["shipment_no"]], others, order.order_no) for row in rows]
+    return [_shipment(row, boxes[row.shipment_no], others, order.order_no) for row in rows]
 
 
 async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> ShipmentView | None:
@@ -453,35 +454,33 @@ def _refusal(said: Said | None) -> RefusalView | None:
     return RefusalView(**document_of(said.answer), command=said.kind, key=said.key, refused_at=said.decided_at)
 
 
-def _shipment(
-    row: Mapping[str, Any], boxes: Iterable[Mapping[str, Any]], others: OtherNumbers, order_no: str
-) -> ShipmentView:
+def _shipment(row: Shipment, boxes: Iterable[Parcel], others: OtherNumbers, order_no: str) -> ShipmentView:
     return ShipmentView(
-        shipment_no=row["shipment_no"],
-        carrier=row["carrier"],
-        service_level=row["service_level"],
-        tracking_status=row["tracking_status"],
-        handed_over_at=row["handed_over_at"],
-        delivered_at=row["delivered_at"],
-        proof_of_delivery=row["proof_of_delivery"],
-        cancelled_at=row["dissolved_at"],
-        parcels=[_parcel(box, others, f"/api/orders/{order_no}/shipments/{row['shipment_no']}") for box in boxes],
+        shipment_no=row.shipment_no,
+        carrier=row.carrier,
+        service_level=row.service_level,
+        tracking_status=row.tracking_status,
+        handed_over_at=row.handed_over_at,
+        delivered_at=row.delivered_at,
+        proof_of_delivery=row.proof_of_delivery,
+        cancelled_at=row.dissolved_at,
+        parcels=[_parcel(box, others, f"/api/orders/{order_no}/shipments/{row.shipment_no}") for box in boxes],
     )
 
 
-def _parcel(box: Mapping[str, Any], others: OtherNumbers, shipment_url: str) -> ParcelView:
-    labeled = box["tracking_number"] is not None
+def _parcel(box: Parcel, others: OtherNumbers, shipment_url: str) -> ParcelView:
+    labeled = box.tracking_number is not None
     return ParcelView(
-        parcel_no=box["parcel_no"],
-        tracking_number=box["tracking_number"],
-        other_tracking_numbers=others.get((box["shipment_no"], box["parcel_no"]), []),
-        tracking_status=box["tracking_status"],
-        label_url=f"{shipment_url}/parcels/{box['parcel_no']}/label" if labeled else None,
-        lines=[parcel_line(line) for line in box["lines"]],
-        lost_at=box["lost_at"],
-        loss_reason=(box["loss"] or {}).get("reason"),
-        came_back_at=box["came_back_at"],
-        intercepted_at=box["intercepted_at"],
+        parcel_no=box.parcel_no,
+        tracking_number=box.tracking_number,
+        other_tracking_numbers=others.get((box.shipment_no, box.parcel_no), []),
+        tracking_status=box.tracking_status,
+        label_url=f"{shipment_url}/parcels/{box.parcel_no}/label" if labeled else None,
+        lines=[parcel_line(line) for line in box.lines],
+        lost_at=box.lost_at,
+        loss_reason=(box.loss or {}).get("reason"),
+        came_back_at=box.came_back_at,
+        intercepted_at=box.intercepted_at,
     )
 
 

@@ -27,8 +27,7 @@ from ledger.writer import LedgerWriter
 from postgres.statements import alone
 from records import inbox, order_reads, orders
 from records.inbox import InboxRow
-
-Order = dict[str, Any]
+from records.orders import OrderRow
 
 
 @dataclass(frozen=True)
@@ -49,21 +48,21 @@ class CommandContext:
         return alone(self.engine).connect()
 
 
-async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> Order:
+async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> OrderRow:
     """Return the order, if it is there and open."""
     return _open(row, await orders.get(connection, row.tenant, row.order_ref), or_closed=or_closed)
 
 
-async def lock_open_order(connection: AsyncConnection, row: InboxRow) -> Order:
+async def lock_open_order(connection: AsyncConnection, row: InboxRow) -> OrderRow:
     """Return the order, if it is there and open, and let nobody change it meanwhile."""
     name = (row.tenant, row.order_ref)
     return _open(row, (await orders.lock(connection, [name])).get(name))
 
 
-def _open(row: InboxRow, order: Order | None, *, or_closed: bool = False) -> Order:
+def _open(row: InboxRow, order: OrderRow | None, *, or_closed: bool = False) -> OrderRow:
     if order is None:
         raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
-    if order["closed_at"] is not None and not or_closed:
+    if order.closed_at is not None and not or_closed:
         raise Rejected("order_closed", "The order is closed.", status=409)
     return order
 

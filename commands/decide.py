@@ -83,7 +83,7 @@ class Decisions:
             order = (await orders.lock(connection, [name])).get(name)
             await inbox.refuse(connection, row.inbox_id, refusal)
             # A closed order has no feed any more: who sent a revision of it hears it as the answer.
-            if row.kind == "submit" and order is not None and order["closed_at"] is None:
+            if row.kind == "submit" and order is not None and order.closed_at is None:
                 lines = erp_lines(await read_lines(connection, row), "ordered")
                 payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
                 await messages.append(connection, row.tenant, row.order_ref, "refused", payload)

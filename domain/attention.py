@@ -9,7 +9,7 @@ HOLD_STEP: Final = "hold"
 """What a person is needed for where a fact took what an order held."""
 
 
-def parcel_step(tracking_number: str) -> str:
+def parcel_step(tracking_number: str | None) -> str:
     """Name what a person is needed for where a parcel goes wrong."""
     return f"parcel/{tracking_number}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,16 +11,15 @@ from domain.erp import Said
 from domain.erp_lines import amounts, cancelled_lines, changed_lines, changes, erp_lines
 from domain.messages import OrderId
 from domain.orders import OrderLine
+from domain.packing import Row
 from ledger.balances import order_lines
 from queries.packing import cancelled_goods
 
 
-async def shipped_lines(
-    connection: AsyncConnection, order: OrderId, boxes: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+async def shipped_lines(connection: AsyncConnection, order: OrderId, goods: Iterable[Row]) -> list[dict[str, Any]]:
     """Return what parcels hold as an ERP message tells it, by line, lot and serial numbers."""
     lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
-    return amounts(lines, [content for box in boxes for content in box["lines"]])
+    return amounts(lines, goods)
 
 
 async def cancelled_changes(

@@ -20,7 +20,7 @@ async def standing_of(engine: AsyncEngine, order: OrderId) -> Standing:
         row = await orders.get(connection, order.tenant, order.order_ref)
     if row is None:
         return "unknown"
-    return "closed" if row["closed_at"] else "open"
+    return "closed" if row.closed_at else "open"
 
 
 async def is_undecided(engine: AsyncEngine, inbox_id: int) -> bool:

@@ -33,18 +33,13 @@ from records.shipments import Parcel
 _NOBODYS: Final[Counter[Goods]] = Counter()
 
 
-def is_live(shipment: Mapping[str, Any]) -> bool:
-    """Say whether a shipment is made and has not left."""
-    return shipment["handed_over_at"] is None and shipment["dissolved_at"] is None
-
-
 async def live_parcels(connection: AsyncConnection, order: OrderId) -> list[Parcel]:
     """Return the parcels of shipments that are made and have not left, as they were made."""
-    alive = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if is_live(row)]
+    alive = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if row.is_here]
     if not alive:
         return []
     every = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    return [box for row in alive for box in every if box["shipment_no"] == row["shipment_no"]]
+    return [box for row in alive for box in every if box.shipment_no == row.shipment_no]
 
 
 async def read_held(
@@ -64,14 +59,14 @@ async def name_parcels(
     connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[Iterable[Row]]
 ) -> list[list[Row]]:
     """Name what new parcels hold, as far as the order's holds and its other parcels leave nothing to choose."""
-    others = [box["lines"] for box in await live_parcels(connection, order)]
+    others = [box.lines for box in await live_parcels(connection, order)]
     held = await read_held(connection, order, lines)
     return pack([*others, *boxes], held)[len(others) :]
 
 
 async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
     """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
-    others = [content for box in await live_parcels(connection, order) for content in box["lines"]]
+    others = [content for box in await live_parcels(connection, order) for content in box.lines]
     used: Counter[int] = Counter()
     for content in others:
         used[content["line_no"]] += content["quantity"]
@@ -108,8 +103,8 @@ async def kept_for_others(
     connection: AsyncConnection, order: OrderId, shipment_no: str | None
 ) -> tuple[LineQuantity, ...]:
     """Return what parcels of other live shipments name: it is not to leave with this one."""
-    others = [box for box in await live_parcels(connection, order) if box["shipment_no"] != shipment_no]
-    return tuple(as_quantity(content) for box in others for content in box["lines"] if is_named(content))
+    others = [box for box in await live_parcels(connection, order) if box.shipment_no != shipment_no]
+    return tuple(as_quantity(content) for box in others for content in box.lines if is_named(content))
 
 
 def as_quantity(row: Row) -> LineQuantity:
@@ -123,10 +118,10 @@ async def read_still_underway(
 ) -> list[list[Row]]:
     """Return what parcels of a shipment still hold: part of it may have come back, or be lost."""
     others = [box for box in rest if tracking.is_underway(box)]
-    rows = [row for box in (*boxes, *others) for row in box["lines"]]
+    rows = [row for box in (*boxes, *others) for row in box.lines]
     there = await goods_underway(connection, order.tenant, order.order_ref, shipment_no)
     by_line = {line_key(row): there.get((row["line_no"], row["sku"]), _NOBODYS) for row in rows}
-    return still_there([box["lines"] for box in boxes], [box["lines"] for box in others], by_line)
+    return still_there([box.lines for box in boxes], [box.lines for box in others], by_line)
 
 
 # -- what may be named ------------------------------------------------------------------------------------------------
@@ -140,7 +135,7 @@ async def faults_of_names(
         return []
     held = await read_held(connection, order, lines)
     others = await live_parcels(connection, order)
-    packed = named_goods(content for box in others for content in box["lines"])
+    packed = named_goods(content for box in others for content in box.lines)
     return [
         fault
         for index, box in enumerate(boxes)

@@ -15,7 +15,7 @@ from domain.window import USUAL, Window
 from postgres.statements import Query, change
 from records import labels, orders, outbox, shipments, tracking
 from records.labels import Found
-from records.shipments import Parcel
+from records.shipments import Parcel, name_of
 from records.tables import carrier_connection, carrier_event, label, parcel
 
 
@@ -134,10 +134,10 @@ async def _applied_at_once(
     """
     row = await shipments.get(connection, tenant, found.order_ref, found.shipment_no)
     box = await shipments.get_parcel(connection, tenant, **found.owner)
-    if box["tracking_number"] != found.tracking_number:
+    if box.tracking_number != found.tracking_number:
         news = status in PHYSICAL and not await _is_settled(connection, tenant, found)
         return not news and await mark_applied(connection, carrier_event_id, REPLACED)
-    if row is None or row["dissolved_at"] is not None or tracking.concerns_its_order(status, row, box):
+    if row is None or row.dissolved_at is not None or tracking.concerns_its_order(status, row, box):
         return False
     effect, _ = await tracking.advance(connection, box, status)
     await mark_applied(connection, carrier_event_id, effect)
@@ -151,7 +151,7 @@ async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) ->
     """Say whether an order is closed, and whoever closed it knew of a label's scans."""
     order = await orders.get(connection, tenant, found.order_ref)
     noted = await labels.was_noted(connection, tenant, found.order_ref, found.tracking_number)
-    return noted and order is not None and order["closed_at"] is not None
+    return noted and order is not None and order.closed_at is not None
 
 
 _HEARD_OF: Final = tuple(
@@ -236,7 +236,8 @@ async def delivery_of(connection: AsyncConnection, box: Parcel) -> dict[str, Any
     query = (
         select(carrier_event)
         .where(
-            *(carrier_event.c[name] == box[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")),
+            *(carrier_event.c[part] == value for part, value in name_of(box).items()),
+            carrier_event.c.parcel_no == box.parcel_no,
             carrier_event.c.status == TrackingStatus.DELIVERED.value,
         )
         .order_by(carrier_event.c.carrier_event_id)

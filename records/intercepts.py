@@ -6,41 +6,48 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postgres.statements import Query, adding
-from records.shipments import Parcel, Step
+from postgres.statements import Query, adding, listed
+from records import shipments
+from records.shipments import Parcel, Step, name_of
 from records.tables import carrier_step
 
 
 async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[int, Step]:
     """Return the latest intercept of each parcel of a shipment that has one, by the parcel's number."""
     steps = await _LATEST.mappings(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
-    return {step["parcel_no"]: step for step in steps}
+    return {step["parcel_no"]: Step.of(step) for step in steps}
 
 
-_COLUMNS: Final = ("parcel_no", "step_id", "version", "state", "refusal")
 _LATEST: Final = Query(
     f"""
-    select distinct on (parcel_no) {", ".join(_COLUMNS)} from records.carrier_step
+    select distinct on (parcel_no) {listed(carrier_step.c.keys())} from records.carrier_step
     where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and kind = 'intercept'
     order by parcel_no, version desc
     """,  # noqa: S608 - put together from constants
-    _COLUMNS,
+    tuple(carrier_step.c.keys()),
 )
 
 
 async def intend(connection: AsyncConnection, box: Parcel, version: int, carrier: str) -> None:
     """Write down that a parcel is to be intercepted, with our reference, before the carrier is asked."""
-    place = f"{box['shipment_no']}/{box['parcel_no']}/{version}"
+    place = f"{box.shipment_no}/{box.parcel_no}/{version}"
     step = {
-        **{name: box[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")},
+        **name_of(box),
+        "parcel_no": box.parcel_no,
         "step_id": f"intercept/{place}",
         "kind": "intercept",
         "version": version,
         "carrier": carrier,
-        "reference": f"{box['tenant']}/{box['order_ref']}/{place}",
+        "reference": f"{box.tenant}/{box.order_ref}/{place}",
         "state": "intended",
     }
     await adding(carrier_step, tuple(step)).run(connection, **step)
+
+
+async def parcel_of(connection: AsyncConnection, step: Step) -> Parcel:
+    """Return the parcel that is to be intercepted."""
+    assert step.parcel_no is not None
+    return await shipments.get_parcel(connection, step.tenant, step.order_ref, step.shipment_no, step.parcel_no)
 
 
 async def accepted(connection: AsyncConnection, step: Step) -> None:
@@ -97,4 +104,4 @@ _REFUSED: Final = Query(
 
 
 def _names(step: Step) -> dict[str, str]:
-    return {name: step[name] for name in ("tenant", "order_ref", "step_id")}
+    return {"tenant": step.tenant, "order_ref": step.order_ref, "step_id": step.step_id}

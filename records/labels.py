@@ -16,11 +16,21 @@ from domain.carriers import PHYSICAL, LabeledParcel
 from domain.labels import Label, Labels, matched_as
 from domain.packing import holds_the_same
 from postgres.statements import Query, listed
-from records.shipments import Parcel, Shipment
+from records.shipments import Parcel, Shipment, Step, name_of
 from records.tables import carrier_step, label
 
-Wanted = dict[str, Any]
-"""A label's step, whether it is `withdrawn`, and what its booking says: `site`, `ship_from`, `ship_to`, `boxes`."""
+
+@dataclass(frozen=True)
+class Wanted:
+    """A label's step, whether it is withdrawn, and what its booking says; no site where its shipment is gone."""
+
+    step: Step
+    withdrawn: bool
+    site: str | None
+    ship_from: dict[str, Any] | None
+    ship_to: dict[str, Any] | None
+    boxes: list[dict[str, Any]]
+
 
 # It was to be voided, or bought again since, or its shipment was dissolved.
 _WITHDRAWN: Final = """
@@ -37,9 +47,11 @@ _WITHDRAWN: Final = """
 
 async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted | None:
     """Return a label's step, locked, with what is to be booked. The caller holds the order's lock."""
-    return await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    row = await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    return None if row is None else Wanted(Step.of(row), *(row[name] for name in _OF_BOOKING))
 
 
+_OF_BOOKING: Final = ("withdrawn", "site", "ship_from", "ship_to", "boxes")
 _WANTED: Final = Query(
     f"""
     select {listed(carrier_step.c.keys(), "s.")}, {_WITHDRAWN}, h.site, f.address, a.data, (
@@ -57,7 +69,7 @@ _WANTED: Final = Query(
     where s.tenant = %(tenant)s and s.order_ref = %(order_ref)s and s.step_id = %(step_id)s
     for update of s
     """,  # noqa: S608 - put together from constants
-    (*carrier_step.c.keys(), "withdrawn", "site", "ship_from", "ship_to", "boxes"),
+    (*carrier_step.c.keys(), *_OF_BOOKING),
 )
 
 
@@ -77,7 +89,7 @@ _BOUGHT: Final = Query(
 )
 
 
-async def asked_for(connection: AsyncConnection, step: Wanted, carrier: str) -> None:
+async def asked_for(connection: AsyncConnection, step: Step, carrier: str) -> None:
     """Note what each parcel holds that a label is about to be asked for."""
     await _ASKED_FOR.run(connection, **_of_step(step), carrier=carrier)
 
@@ -94,7 +106,7 @@ _ASKED_FOR: Final = Query(
 )
 
 
-async def came(connection: AsyncConnection, step: Wanted, parcels: Iterable[LabeledParcel], *, in_use: bool) -> None:
+async def came(connection: AsyncConnection, step: Step, parcels: Iterable[LabeledParcel], *, in_use: bool) -> None:
     """Keep the numbers of a booking; its documents, too, where the parcels do not go by it and have none of it."""
     for labeled in parcels:
         await _CAME.run(
@@ -125,16 +137,16 @@ _CAME: Final = Query(
 )
 
 
-def _of_step(step: Wanted) -> dict[str, Any]:
-    return {name: step[name] for name in ("tenant", "order_ref", "shipment_no", "version")}
+def _of_step(step: Step) -> dict[str, Any]:
+    return {**name_of(step), "version": step.version}
 
 
 async def put_away(connection: AsyncConnection, boxes: Iterable[Parcel], version: int) -> None:
     """Keep the labels that a shipment's parcels go by until now, documents and all: another is going to be bought."""
     for box in boxes:
-        if box["tracking_number"] is not None:
-            name = {part: box[part] for part in ("tenant", "order_ref", "shipment_no", "parcel_no")}
-            await _PUT_AWAY.run(connection, **name, version=version, matched_as=matched_as(box["tracking_number"]))
+        if box.tracking_number is not None:
+            its = {"version": version, "parcel_no": box.parcel_no, "matched_as": matched_as(box.tracking_number)}
+            await _PUT_AWAY.run(connection, **name_of(box), **its)
 
 
 _PUT_AWAY: Final = Query(
@@ -155,9 +167,8 @@ _PUT_AWAY: Final = Query(
 
 async def go_by(connection: AsyncConnection, shipment: Shipment, version: int) -> None:
     """Let a shipment and its parcels go by a version of its labels, as it was bought."""
-    name = {part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")}
-    await _GO_BY.run(connection, **name, version=version)
-    await _GO_BY_CARRIER.run(connection, **name, version=version)
+    await _GO_BY.run(connection, **name_of(shipment), version=version)
+    await _GO_BY_CARRIER.run(connection, **name_of(shipment), version=version)
 
 
 _GO_BY: Final = Query(
@@ -221,12 +232,11 @@ _FIND: Final = Query(
 
 async def of_shipment(connection: AsyncConnection, shipment: Shipment, boxes: Collection[Parcel]) -> Labels:
     """Return all labels that were ever bought for a shipment, beside its parcels."""
-    name = {part: shipment[part] for part in ("tenant", "order_ref", "shipment_no")}
-    rows = await _OF_SHIPMENT.rows(connection, **name, physical=[status.value for status in PHYSICAL])
+    rows = await _OF_SHIPMENT.rows(connection, **name_of(shipment), physical=[status.value for status in PHYSICAL])
     return Labels(
         [Label(*row) for row in rows],
-        {box["parcel_no"]: box["packing"] for box in boxes if box["lines"]},
-        {box["parcel_no"]: box["tracking_number"] for box in boxes},
+        {box.parcel_no: box.packing for box in boxes if box.lines},
+        {box.parcel_no: box.tracking_number for box in boxes},
     )
 
 
@@ -287,13 +297,13 @@ async def was_noted(connection: AsyncConnection, tenant: str, order_ref: str, tr
 
 async def compare_again(connection: AsyncConnection, shipment: Shipment, boxes: Iterable[Parcel]) -> None:
     """Let labels fit their parcels again that hold once more what they held when they were bought."""
-    now = {box["parcel_no"]: box for box in boxes}
-    of_it = [label.c[name] == shipment[name] for name in ("tenant", "order_ref", "shipment_no")]
+    now = {box.parcel_no: box for box in boxes}
+    of_it = [label.c[part] == value for part, value in name_of(shipment).items()]
     query = select(label.c.version, label.c.parcel_no, label.c.lines).where(*of_it)
     for version, parcel_no, lines in (await connection.execute(query)).all():
-        if holds_the_same(lines, now[parcel_no]["lines"]):
+        if holds_the_same(lines, now[parcel_no].lines):
             its = (*of_it, label.c.version == version, label.c.parcel_no == parcel_no)
-            await connection.execute(update(label).where(*its).values(packing=now[parcel_no]["packing"]))
+            await connection.execute(update(label).where(*its).values(packing=now[parcel_no].packing))
 
 
 async def is_known_booking(

@@ -148,9 +148,8 @@ async def causes(connection: AsyncConnection, wanted: Wanted, limit: int) -> lis
     return await _rows(connection, query)
 
 
-def flag_of(order: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return what an order needs a person for; None where it needs nobody."""
-    flag = order["attention"] if order["needs_attention"] else None
+def flag_of(flag: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return what of a flag a batch must find again: what an order needs a person for; None where it needs nobody."""
     return {"step": flag["step"], "reason": flag["reason"]} if flag else None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,16 +16,48 @@ from domain.errors import Conflict, InvariantViolated, Rejected
 from postgres.statements import Query, listed
 from records.tables import address, order_revision, orders
 
-Order = dict[str, Any]
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An accepted order. `attention` is what a person is needed for, as `domain.attention` writes it down."""
+
+    tenant: str
+    order_ref: str
+    source: str
+    order_no: str
+    site: str
+    status: str
+    needs_attention: bool
+    attention: dict[str, Any] | None
+    revision: int
+    priority: int
+    shortage_policy: str
+    customer_no: str | None
+    requested_delivery: date | None
+    carrier: str
+    service_level: str
+    address_id: UUID
+    ordered_at: datetime
+    ship_complete: bool
+    backorder_until: datetime | None
+    replaces: str | None
+    replaces_return: str | None
+    next_erp_number: int
+    cancel_requested: bool
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+
 
 _GET: Final = Query.of(
     select(orders).where(orders.c.tenant == bindparam("tenant"), orders.c.order_ref == bindparam("order_ref"))
 )
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order | None:
+async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> OrderRow | None:
     """Return an accepted order's row."""
-    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref)
+    row = await _GET.row(connection, tenant=tenant, order_ref=order_ref)
+    return None if row is None else OrderRow(*row)
 
 
 # It does not lock out who refers to an order's name: another order that replaces it, accepted at the same time.
@@ -37,11 +71,11 @@ _LOCK: Final = Query(
 )
 
 
-async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Order]:
+async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], OrderRow]:
     """Lock the rows of orders, in one sorted order, and return those that exist."""
     tenants, refs = [tenant for tenant, _ in names], [order_ref for _, order_ref in names]
-    rows = await _LOCK.mappings(connection, tenants=tenants, refs=refs)
-    return {(row["tenant"], row["order_ref"]): row for row in rows}
+    rows = [OrderRow(*row) for row in await _LOCK.rows(connection, tenants=tenants, refs=refs)]
+    return {(row.tenant, row.order_ref): row for row in rows}
 
 
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
@@ -67,11 +101,11 @@ _SET_STATUSES: Final = Query(
 )
 
 
-def check_revision(order: Order, revision: int) -> None:
+def check_revision(order: OrderRow, revision: int) -> None:
     """Compare a revision under the order's lock. Raises `Conflict` or `Rejected`: stale, or the order is closed."""
-    if revision <= order["revision"]:
-        raise Conflict(f"Revision {order['revision']} was accepted already.", code="stale_revision")
-    if order["closed_at"] is not None:
+    if revision <= order.revision:
+        raise Conflict(f"Revision {order.revision} was accepted already.", code="stale_revision")
+    if order.closed_at is not None:
         raise Rejected("order_closed", "The order is closed; it takes no new revision.", status=409)
 
 
@@ -97,11 +131,13 @@ async def add_revision(
     )
 
 
-async def pushed_address(connection: AsyncConnection, order: Order) -> UUID:
+async def pushed_address(connection: AsyncConnection, order: OrderRow) -> UUID:
     """Return the address of an order's latest revision; a person may have chosen another one since."""
-    found = await _PUSHED_ADDRESS.row(connection, **{name: order[name] for name in ("tenant", "order_ref", "revision")})
+    found = await _PUSHED_ADDRESS.row(
+        connection, tenant=order.tenant, order_ref=order.order_ref, revision=order.revision
+    )
     if found is None:
-        raise InvariantViolated(f"order {order['order_ref']} has no revision {order['revision']}")
+        raise InvariantViolated(f"order {order.order_ref} has no revision {order.revision}")
     address_id: UUID = found[0]
     return address_id
 
@@ -123,7 +159,7 @@ async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str
 _ADDRESS: Final = Query.of(select(address.c.data).where(address.c.address_id == bindparam("address_id")))
 
 
-async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[Order]:
+async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[OrderRow]:
     """Return open orders by name, a page at a time: each must have a workflow."""
     query = (
         select(orders)
@@ -131,4 +167,4 @@ async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str,
         .order_by(orders.c.tenant, orders.c.order_ref)
         .limit(limit)
     )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [OrderRow(*row) for row in await connection.execute(query)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Final, Self
 
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -12,12 +13,100 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
 from domain.errors import InvariantViolated
+from domain.packing import Row
 from postgres.statements import Query, adding, change
 from records.tables import carrier_step, parcel, shipment
 
-Shipment = dict[str, Any]
-Parcel = dict[str, Any]
-Step = dict[str, Any]
+
+@dataclass(frozen=True)
+class ShipmentName:
+    """What a shipment is called: its number, in its order."""
+
+    tenant: str
+    order_ref: str
+    shipment_no: str
+
+
+def name_of(named: ShipmentName) -> dict[str, Any]:
+    """Return the name of a shipment, or of whose shipment something is, as statements take it."""
+    return {"tenant": named.tenant, "order_ref": named.order_ref, "shipment_no": named.shipment_no}
+
+
+@dataclass(frozen=True)
+class Step(ShipmentName):
+    """What is, or was, to be asked of a carrier: to buy a label, to void it, to send a parcel back.
+
+    `refusal` is in our words why it would not; what it said itself is apart.
+    """
+
+    step_id: str
+    kind: str
+    parcel_no: int | None
+    version: int
+    carrier: str | None
+    reference: str
+    state: str
+    booking_id: str | None
+    attempts: int
+    last_error: str | None
+    refusal: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of `records.carrier_step`, which may have more."""
+        return cls(**{each.name: row[each.name] for each in fields(cls)})
+
+
+@dataclass(frozen=True)
+class NewShipment(ShipmentName):
+    """A shipment that is made."""
+
+    site: str
+    carrier: str
+    service_level: str
+
+
+@dataclass(frozen=True)
+class Shipment(NewShipment):
+    """A shipment of an order. `proof_of_delivery` is who signed, where and when, as the carrier told."""
+
+    tracking_status: str
+    handed_over_at: datetime | None
+    handover_evidence: str | None
+    delivered_at: datetime | None
+    proof_of_delivery: dict[str, Any] | None
+    dissolved_at: datetime | None
+    created_at: datetime
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether it is made and has not left."""
+        return self.handed_over_at is None and self.dissolved_at is None
+
+
+@dataclass(frozen=True)
+class Parcel(ShipmentName):
+    """A parcel of a shipment, without its label. `lines` are `domain.packing` rows, `loss` is what is told of it."""
+
+    parcel_no: int
+    weight_g: int
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+    lines: list[Row]
+    packing: int
+    tracking_number: str | None
+    label_media_type: str | None
+    tracking_status: str
+    last_heard_at: datetime | None
+    delivered_at: datetime | None
+    lost_at: datetime | None
+    loss: dict[str, Any] | None
+    came_back_at: datetime | None
+    intercepted_at: datetime | None
+
 
 OPEN: Final = frozenset({"intended", "sent", "unknown"})
 """The states of a step that the carrier has not answered."""
@@ -42,7 +131,8 @@ _OF_ORDER: Final = Query.of(
 
 async def get(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> Shipment | None:
     """Return a shipment of an order."""
-    return await _GET.mapping(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
+    row = await _GET.row(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
+    return None if row is None else Shipment(*row)
 
 
 async def number_taken(connection: AsyncConnection, tenant: str, shipment_no: str) -> bool:
@@ -57,7 +147,7 @@ _TAKEN: Final = Query.of(
 
 async def of_order(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Shipment]:
     """Return an order's shipments as they were made."""
-    return await _OF_ORDER.mappings(connection, tenant=tenant, order_ref=order_ref)
+    return [Shipment(*row) for row in await _OF_ORDER.rows(connection, tenant=tenant, order_ref=order_ref)]
 
 
 async def left_unseen(connection: AsyncConnection, tenant: str, order_ref: str) -> bool:
@@ -80,7 +170,7 @@ _PARCELS: Final = Query.of(
 
 async def parcels_of(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
     """Return the parcels of orders, without their labels."""
-    return await _PARCELS.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+    return [Parcel(*row) for row in await _PARCELS.rows(connection, tenant=tenant, order_refs=list(order_refs))]
 
 
 async def get_parcel(
@@ -88,12 +178,20 @@ async def get_parcel(
 ) -> Parcel:
     """Return a parcel, without its label."""
     boxes = await parcels_of(connection, tenant, [order_ref])
-    return next(box for box in boxes if (box["shipment_no"], box["parcel_no"]) == (shipment_no, parcel_no))
+    return next(box for box in boxes if (box.shipment_no, box.parcel_no) == (shipment_no, parcel_no))
 
 
-async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
+@dataclass(frozen=True)
+class Waiting:
+    """What is in a parcel that has a label and was not handed over."""
+
+    order_ref: str
+    lines: list[Row]
+
+
+async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Waiting]:
     """Return what is in the parcels of orders that are labeled and were not handed over."""
-    return await _WAITING.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+    return [Waiting(*row) for row in await _WAITING.rows(connection, tenant=tenant, order_refs=list(order_refs))]
 
 
 def _its_shipment() -> ColumnElement[bool]:
@@ -117,10 +215,11 @@ _WAITING: Final = Query.of(
 )
 
 
-async def add(connection: AsyncConnection, row: Mapping[str, Any], parcels: Sequence[Mapping[str, Any]]) -> None:
+async def add(connection: AsyncConnection, made: NewShipment, parcels: Sequence[Mapping[str, Any]]) -> None:
     """Write a shipment and its parcels, and that its label is going to be bought."""
-    label = _step(row, "label", 1, row["carrier"])
-    await _ADD.run(connection, **row, parcels=list(parcels), **{name: label[name] for name in ("step_id", "reference")})
+    label = _step(made, "label", 1, made.carrier)
+    asked = {name: label[name] for name in ("step_id", "reference")}
+    await _ADD.run(connection, **asdict(made), parcels=list(parcels), **asked)
 
 
 _ADD: Final = Query(
@@ -173,7 +272,7 @@ async def steps_of(connection: AsyncConnection, tenant: str, order_ref: str) -> 
         .where(carrier_step.c.tenant == tenant, carrier_step.c.order_ref == order_ref)
         .order_by(carrier_step.c.created_at, carrier_step.c.shipment_no, carrier_step.c.version, carrier_step.c.kind)
     )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [Step.of(dict(row)) for row in (await connection.execute(query)).mappings()]
 
 
 async def get_step(
@@ -191,7 +290,8 @@ async def find_step(
 ) -> Step | None:
     """Return a step, if the order has it."""
     query = _LOCK_STEP if locked else _GET_STEP
-    return await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    row = await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    return None if row is None else Step.of(row)
 
 
 async def is_over(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> bool:
@@ -210,21 +310,20 @@ _LOCK_STEP: Final = Query.of(_STEP.with_for_update())
 
 
 async def intend(
-    connection: AsyncConnection, shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None
+    connection: AsyncConnection, shipment: ShipmentName, kind: str, version: int, carrier: str | None
 ) -> None:
     """Write down what is going to be asked of a carrier for a shipment, with our reference, before it is asked."""
     step = _step(shipment, kind, version, carrier)
     await adding(carrier_step, tuple(step)).run(connection, **step)
 
 
-def _step(shipment: Mapping[str, Any], kind: str, version: int, carrier: str | None) -> Step:
-    tenant, order_ref, shipment_no = shipment["tenant"], shipment["order_ref"], shipment["shipment_no"]
+def _step(shipment: ShipmentName, kind: str, version: int, carrier: str | None) -> dict[str, Any]:
     return {
-        "tenant": tenant,
-        "order_ref": order_ref,
-        "step_id": f"{kind}/{shipment_no}/{version}",
+        "tenant": shipment.tenant,
+        "order_ref": shipment.order_ref,
+        "step_id": f"{kind}/{shipment.shipment_no}/{version}",
         "kind": kind,
-        "shipment_no": shipment_no,
+        "shipment_no": shipment.shipment_no,
         "version": version,
         "carrier": carrier,
         "reference": label_reference(shipment, version),
@@ -232,9 +331,9 @@ def _step(shipment: Mapping[str, Any], kind: str, version: int, carrier: str | N
     }
 
 
-def label_reference(shipment: Mapping[str, Any], version: int) -> str:
+def label_reference(shipment: ShipmentName, version: int) -> str:
     """Return our name for the booking of a shipment; what is bought again is the next version."""
-    return f"{shipment['tenant']}/{shipment['order_ref']}/{shipment['shipment_no']}/{version}"
+    return f"{shipment.tenant}/{shipment.order_ref}/{shipment.shipment_no}/{version}"
 
 
 async def move_step(

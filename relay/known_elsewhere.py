@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,6 +27,7 @@ from ledger.writer import translating
 from records import carrier_events, erp_feed, labels, orders, restorations, shipments
 from records.partner_words import Asked
 from records.restorations import Concerned, KnownElsewhere, Restoration
+from records.shipments import NewShipment
 from relay.order_gateway import OrderGateway
 
 log = structlog.get_logger(__name__)
@@ -93,45 +94,44 @@ class KnownElsewhereSweep:
     async def _known_of(self, epoch: int, order: Concerned) -> AsyncIterator[KnownElsewhere]:
         async with self.engine.connect() as connection:
             made = await shipments.of_order(connection, order.tenant, order.order_ref)
-            latest = {each["shipment_no"]: await _label_of(connection, order, each["shipment_no"]) for each in made}
+            latest = {each.shipment_no: await _label_of(connection, order, each.shipment_no) for each in made}
+        here = {each.shipment_no for each in made if each.is_here}
         for shipment in [*made, *_guessed(order, made)]:
-            label = latest.get(shipment["shipment_no"])
-            port = self.carriers.get(shipment["carrier"])
+            label = latest.get(shipment.shipment_no)
+            port = self.carriers.get(shipment.carrier)
             if port is None:
                 continue
-            if label is not None and label["state"] == "done" and _is_here(shipment):
+            if label is not None and label.state == "done" and shipment.shipment_no in here:
                 await self._hear_of_a_void(epoch, order, port, label)
-            async for booking in self._bookings_beyond(port, shipment, label["version"] if label else 0):
+            async for booking in self._bookings_beyond(port, shipment, label.version if label else 0):
                 yield _bought(order, shipment, booking)
         async for document in self._documents(order):
             yield document
 
-    async def _bookings_beyond(
-        self, port: CarrierPort, shipment: Mapping[str, Any], known: int
-    ) -> AsyncIterator[Booking]:
+    async def _bookings_beyond(self, port: CarrierPort, shipment: NewShipment, known: int) -> AsyncIterator[Booking]:
         """Yield what the carrier has booked for a shipment as versions that nobody here knows of."""
         for version in range(known + 1, known + 1 + FORGOTTEN_LABELS):
             booking = await port.find(shipments.label_reference(shipment, version))
             if booking is None:
                 continue
             async with self.engine.connect() as connection:
-                given = (shipment["tenant"], shipment["carrier"], "", booking.booking_id)
+                given = (shipment.tenant, shipment.carrier, "", booking.booking_id)
                 is_known = await labels.is_known_booking(connection, *given)
             if not is_known:
                 yield booking
 
-    async def _hear_of_a_void(self, epoch: int, order: Concerned, port: CarrierPort, label: dict[str, Any]) -> None:
+    async def _hear_of_a_void(self, epoch: int, order: Concerned, port: CarrierPort, label: shipments.Step) -> None:
         """Hear that the carrier has a label as void that is good as far as we know: as if it had told us so itself."""
-        if await port.find(label["reference"]) is not None:
+        if await port.find(label.reference) is not None:
             return
         async with self.engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            now = await _label_of(connection, order, label["shipment_no"])
-            if now is None or now["step_id"] != label["step_id"]:
+            now = await _label_of(connection, order, label.shipment_no)
+            if now is None or now.step_id != label.step_id:
                 return  # another was bought meanwhile
-            for number in await _numbers_of(connection, order, label["shipment_no"]):
+            for number in await _numbers_of(connection, order, label.shipment_no):
                 event = TrackingEvent(f"{number}/void/{epoch}", number, TrackingStatus.CANCELLED, "void", None)
-                carrier = label["carrier"] or order.carrier
+                carrier = label.carrier or order.carrier
                 name = await carrier_events.connection_of(connection, order.tenant, carrier)
                 heard = carrier_events.Heard(name, carrier, order.tenant, "poll")
                 await carrier_events.store(connection, heard, event)
@@ -167,35 +167,27 @@ class KnownElsewhereSweep:
             await self.orders.wake(known.workflow_id)
 
 
-def _is_here(shipment: Mapping[str, Any]) -> bool:
-    return shipment["handed_over_at"] is None and shipment["dissolved_at"] is None
-
-
-def _guessed(order: Concerned, made: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _guessed(order: Concerned, made: Sequence[NewShipment]) -> list[NewShipment]:
     """Name shipments that the order may have had, if they were numbered as is usual: nobody can ask for all."""
-    known = {shipment["shipment_no"] for shipment in made}
+    known = {shipment.shipment_no for shipment in made}
     numbers = [f"{order.order_no}-{number}" for number in range(1, len(made) + 1 + FORGOTTEN_LABELS)]
-    name = {"tenant": order.tenant, "order_ref": order.order_ref, "carrier": order.carrier}
-    return [
-        {**name, "shipment_no": number, "handed_over_at": None, "dissolved_at": None}
-        for number in numbers
-        if number not in known
-    ]
+    of_it = (order.tenant, order.order_ref)
+    return [NewShipment(*of_it, number, "", order.carrier, "") for number in numbers if number not in known]
 
 
-def _bought(order: Concerned, shipment: Mapping[str, Any], booking: Booking) -> KnownElsewhere:
+def _bought(order: Concerned, shipment: NewShipment, booking: Booking) -> KnownElsewhere:
     numbers = ", ".join(parcel.tracking_number for parcel in booking.parcels)
-    detail = f"{shipment['carrier']} has a label of {shipment['shipment_no']}: {numbers}, booking {booking.booking_id}"
+    detail = f"{shipment.carrier} has a label of {shipment.shipment_no}: {numbers}, booking {booking.booking_id}"
     return KnownElsewhere(order.tenant, order.order_ref, "carrier", booking.booking_id, detail)
 
 
 async def _label_of(connection: AsyncConnection, order: Concerned, shipment_no: str) -> shipments.Step | None:
     """Return the latest label of a shipment, if it has one."""
     steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
-    bought = [step for step in steps if step["kind"] == "label" and step["shipment_no"] == shipment_no]
-    return max(bought, key=itemgetter("version"), default=None)
+    bought = [step for step in steps if step.kind == "label" and step.shipment_no == shipment_no]
+    return max(bought, key=attrgetter("version"), default=None)
 
 
 async def _numbers_of(connection: AsyncConnection, order: Concerned, shipment_no: str) -> list[str]:
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    return [box["tracking_number"] for box in boxes if box["shipment_no"] == shipment_no and box["tracking_number"]]
+    return [box.tracking_number for box in boxes if box.shipment_no == shipment_no and box.tracking_number]

@@ -53,9 +53,9 @@ class MissingWorkflows:
                 async with self.engine.connect() as connection:
                     page = await orders.open_orders(connection, PAGE, after)
             for row in page:
-                if names.order_workflow(row["tenant"], row["order_ref"]) not in running:
-                    log.info("workflow.started_again", order_ref=row["order_ref"])
-                    await self.orders.start(OrderId(tenant=row["tenant"], order_ref=row["order_ref"]))
+                if names.order_workflow(row.tenant, row.order_ref) not in running:
+                    log.info("workflow.started_again", order_ref=row.order_ref)
+                    await self.orders.start(OrderId(tenant=row.tenant, order_ref=row.order_ref))
             if len(page) < PAGE:
                 return
-            after = (page[-1]["tenant"], page[-1]["order_ref"])
+            after = (page[-1].tenant, page[-1].order_ref)

@@ -32,15 +32,15 @@ async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -
 async def _is_known_already(connection: AsyncConnection, order: OrderId, row: inbox.InboxRow) -> bool:
     """Say whether a command tells of a hand-over that was posted, or of a pick of what a scan proved to have left."""
     gone = {
-        shipment["shipment_no"]: shipment["handover_evidence"]
+        shipment.shipment_no: shipment.handover_evidence
         for shipment in await shipments.of_order(connection, order.tenant, order.order_ref)
-        if shipment["handed_over_at"]
+        if shipment.handed_over_at
     }
     if row.kind == "hand_over":
         return row.payload["shipment_no"] in gone
     if row.kind != "confirm_pick":
         return False
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    inferred = [box for box in boxes if gone.get(box["shipment_no"]) == Evidence.INFERRED.value]
-    proved = {content["line_no"] for box in inferred for content in box["lines"]}
+    inferred = [box for box in boxes if gone.get(box.shipment_no) == Evidence.INFERRED.value]
+    proved = {content["line_no"] for box in inferred for content in box.lines}
     return all(line["line_no"] in proved for line in row.payload["resolved"])

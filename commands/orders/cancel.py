@@ -75,7 +75,7 @@ async def _need_no_person(connection: AsyncConnection, row: InboxRow) -> None:
     Where a deadline passed, nobody has looked: then only that of a step that is tried again.
     """
     order = await open_order(connection, row)
-    step = str((order["attention"] or {}).get("step"))
+    step = str((order.attention or {}).get("step"))
     if step.startswith(_TRIED_AGAIN) or not (row.payload.get("backorder_until") or step.startswith(replaced_step(""))):
         await clear_attention(connection, row)
 

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import (
     CommandContext,
-    Order,
     accept_alone,
     clear_attention,
     lock_open_order,
@@ -33,6 +32,7 @@ from ledger.requests import CancelLines, LineQuantity
 from records import inbox, messages, shipments
 from records.inbox import InboxRow
 from records.operator_batches import flag_of
+from records.orders import OrderRow
 
 GIVING_UP: Final = {
     "accept_short": "waits for stock",
@@ -56,7 +56,7 @@ async def operate(context: CommandContext, row: InboxRow) -> None:
         _expect_flag(row, order)
         if verb in {"retry_step", "use_address"}:
             await _expect_step(connection, row, order)
-        target = row.payload.get("target") or (order["attention"] or {}).get("step")
+        target = row.payload.get("target") or (order.attention or {}).get("step")
         if verb != "use_address" or not outlives_an_amendment(order):
             await clear_attention(connection, row)
         if verb == "skip_step":
@@ -83,7 +83,7 @@ async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: 
     verb = row.payload["verb"]
     if verb == "cancel_order":
         all_unshipped(lines)
-    if not order["needs_attention"] and not any(x.backordered if only_backordered else x.unshipped for x in lines):
+    if not order.needs_attention and not any(x.backordered if only_backordered else x.unshipped for x in lines):
         raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
     request = CancelLines(
         tenant=row.tenant,
@@ -102,23 +102,23 @@ async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: 
     await post_cancel(context, row, request)
 
 
-def _expires_nothing(row: InboxRow, order: Order, lines: Sequence[OrderLine]) -> bool:
+def _expires_nothing(row: InboxRow, order: OrderRow, lines: Sequence[OrderLine]) -> bool:
     """Say whether a deadline passed in vain: all that waited has come since, or the order has another deadline now."""
     deadline = row.payload.get("backorder_until")
     if deadline is None:
         return False
-    amended = order["backorder_until"] != datetime.fromisoformat(deadline)
+    amended = order.backorder_until != datetime.fromisoformat(deadline)
     return amended or not any(line.backordered for line in lines)
 
 
-def _expect_flag(row: InboxRow, order: Order) -> None:
+def _expect_flag(row: InboxRow, order: OrderRow) -> None:
     """Refuse an act of a batch where the order needs a person for something else by now, or for nothing any more.
 
     Whoever sent the batch looked at a flag; one that came since, nobody has looked at.
     """
     if "flag" not in row.payload:
         return
-    seen, now = row.payload["flag"], flag_of(order)
+    seen, now = row.payload["flag"], flag_of(order.attention if order.needs_attention else None)
     if now != seen:
         words = f"The batch was for an order {_flagged(seen)}; now it is one {_flagged(now)}."
         raise Rejected("flag_changed", words, status=409)
@@ -128,15 +128,15 @@ def _flagged(flag: Mapping[str, str] | None) -> str:
     return f"stuck at {flag['step']} ({flag['reason'].rstrip('.')})" if flag else "that needs nobody"
 
 
-async def _expect_step(connection: AsyncConnection, row: InboxRow, order: Order) -> None:
+async def _expect_step(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> None:
     """Refuse an act that names a step which does not wait: whoever named it means another one, or another order."""
     target = row.payload.get("target")
-    if not target or target == (order["attention"] or {}).get("step"):
+    if not target or target == (order.attention or {}).get("step"):
         return
     name = (connection, row.tenant, row.order_ref)
-    steps = {step["step_id"] for step in await shipments.steps_of(*name) if step["state"] in shipments.OPEN}
+    steps = {step.step_id for step in await shipments.steps_of(*name) if step.state in shipments.OPEN}
     told = {f"erp/{message['number']}" for message in await messages.waiting(*name)}
-    replaced = {replaced_step(made["shipment_no"]) for made in await shipments.of_order(*name)}
+    replaced = {replaced_step(made.shipment_no) for made in await shipments.of_order(*name)}
     if target in steps | told | replaced:
         return
     if not any(_is_of(target, number) for number in await _gone_wrong(connection, row)):
@@ -146,7 +146,8 @@ async def _expect_step(connection: AsyncConnection, row: InboxRow, order: Order)
 async def _gone_wrong(connection: AsyncConnection, row: InboxRow) -> set[str]:
     """Name the parcels that a person was asked about, though the order may be flagged for something else since."""
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    return {box["tracking_number"] for box in boxes if box["tracking_status"] in GONE_WRONG} - {None}
+    wrong = (box.tracking_number for box in boxes if box.tracking_status in GONE_WRONG)
+    return {number for number in wrong if number is not None}
 
 
 def _no_step(target: str) -> Rejected:
@@ -163,9 +164,9 @@ async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) ->
     if target.startswith(replaced_step("")):
         await replaced_labels.try_again(connection, order, target.removeprefix(replaced_step("")))
     for box in await shipments.parcels_of(connection, row.tenant, [row.order_ref]):
-        label = box["tracking_number"]
-        if label and _is_of(target, label) and box["tracking_status"] == TrackingStatus.CANCELLED:
-            await repack.buy_again(connection, order, box["shipment_no"])
+        label = box.tracking_number
+        if label and _is_of(target, label) and box.tracking_status == TrackingStatus.CANCELLED:
+            await repack.buy_again(connection, order, box.shipment_no)
 
 
 def _is_of(target: str, tracking_number: str) -> bool:
@@ -178,8 +179,8 @@ async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) 
     if not target:
         raise Rejected("unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", status=404)
     for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
-        if step["step_id"] == target and step["state"] in shipments.OPEN:
-            await shipments.move_step(connection, row.tenant, row.order_ref, step["step_id"], "skipped")
+        if step.step_id == target and step.state in shipments.OPEN:
+            await shipments.move_step(connection, row.tenant, row.order_ref, step.step_id, "skipped")
             return
     for message in await messages.waiting(connection, row.tenant, row.order_ref):
         if target == f"erp/{message['number']}":

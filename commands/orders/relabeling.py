@@ -12,11 +12,11 @@ from records.inbox import InboxRow
 async def check_is_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
     """Refuse to change what the labels of parcels say that have left."""
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    gone = {box["shipment_no"] for box in boxes if box["delivered_at"] is not None or tracking.is_underway(box)}
+    gone = {box.shipment_no for box in boxes if box.delivered_at is not None or tracking.is_underway(box)}
     left = [
-        shipment["shipment_no"]
+        shipment.shipment_no
         for shipment in await shipments.of_order(connection, row.tenant, row.order_ref)
-        if shipment["handed_over_at"] is not None and shipment["shipment_no"] in gone
+        if shipment.handed_over_at is not None and shipment.shipment_no in gone
     ]
     if left:
         words = f"can't change any more: shipment {left[0]} has left already; a new order can go elsewhere."

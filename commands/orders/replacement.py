@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from commands.context import CommandContext, Order
+from commands.context import CommandContext
 from domain.errors import Fault, Rejected
 from records import replacements
 from records.inbox import InboxRow
+from records.orders import OrderRow
 
 Link = dict[str, Any]
 """What a push says that it replaces: `order_no`, and `return_no` or None."""
@@ -35,21 +36,21 @@ async def check_original(context: CommandContext, row: InboxRow, link: Link) -> 
         raise _refused(Fault(_RETURN_NO, "unknown_return", detail), 422)
 
 
-def check_same_original(known: Order, push: dict[str, Any]) -> None:
+def check_same_original(known: OrderRow, push: dict[str, Any]) -> None:
     """Refuse a revision that names another original than the first one did; it may leave it out."""
     link = push.get("replaces")
-    if link is None or (link["order_no"], link["return_no"]) == (known["replaces"], known["replaces_return"]):
+    if link is None or (link["order_no"], link["return_no"]) == (known.replaces, known.replaces_return):
         return
-    at = _RETURN_NO if link["order_no"] == known["replaces"] else _ORDER_NO
+    at = _RETURN_NO if link["order_no"] == known.replaces else _ORDER_NO
     detail = f"{_standing(known)}, since its first revision: that can't change."
     raise _refused(Fault(at, "replaces_otherwise", detail), 409)
 
 
-def _standing(known: Order) -> str:
-    if known["replaces"] is None:
-        return f"{known['order_no']} replaces no order"
-    which = f"return {known['replaces_return']}" if known["replaces_return"] else "no return in particular"
-    return f"{known['order_no']} replaces {known['replaces']}, for {which}"
+def _standing(known: OrderRow) -> str:
+    if known.replaces is None:
+        return f"{known.order_no} replaces no order"
+    which = f"return {known.replaces_return}" if known.replaces_return else "no return in particular"
+    return f"{known.order_no} replaces {known.replaces}, for {which}"
 
 
 def _refused(fault: Fault, status: int) -> Rejected:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import (
     CommandContext,
-    Order,
     clear_attention,
     linked_of,
     read_lines,
@@ -30,6 +29,7 @@ from ledger.writer import Outcome
 from queries.erp_changes import cancelled_changes
 from records import first_push, inbox, messages, orders
 from records.inbox import InboxRow
+from records.orders import OrderRow
 
 
 async def submit(context: CommandContext, row: InboxRow) -> None:
@@ -112,32 +112,32 @@ async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderL
     for kind, payload in [*amended, *await cancelled_changes(connection, order, former, lines)]:
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     await repack.fit(connection, order, former, lines, relabel=bool(changed))
-    if known["needs_attention"] and not outlives_an_amendment(known):
+    if known.needs_attention and not outlives_an_amendment(known):
         await clear_attention(connection, row)
     await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
 
 
-def outlives_an_amendment(order: Order) -> bool:
+def outlives_an_amendment(order: OrderRow) -> bool:
     """Say whether an order is flagged for what the ERP can't help with: stock that is gone, a parcel that left."""
-    step = str((order["attention"] or {}).get("step"))
+    step = str((order.attention or {}).get("step"))
     return step == HOLD_STEP or step.startswith(replaced_step(""))
 
 
-async def _address_to_use(connection: AsyncConnection, known: Order, pushed: UUID) -> UUID:
+async def _address_to_use(connection: AsyncConnection, known: OrderRow, pushed: UUID) -> UUID:
     """Return the address that an order goes to after a push: what a person chose stands while the ERP's is the same."""
     last = await orders.pushed_address(connection, known)
-    if known["address_id"] == last:
+    if known.address_id == last:
         return pushed
     before, after = [(await orders.get_address(connection, each)).get("ship_to") for each in (last, pushed)]
-    chosen: UUID = known["address_id"]
+    chosen: UUID = known.address_id
     return chosen if before == after else pushed
 
 
-async def _reads_otherwise(connection: AsyncConnection, known: Order, fields: dict[str, Any]) -> list[str]:
+async def _reads_otherwise(connection: AsyncConnection, known: OrderRow, fields: dict[str, Any]) -> list[str]:
     """Name what has changed of what a label says: the address, the carrier, the service."""
-    changed = [name for name in ("carrier", "service_level") if known[name] != fields[name]]
-    if known["address_id"] != fields["address_id"]:
-        before = await orders.get_address(connection, known["address_id"])
+    changed = [name for name in ("carrier", "service_level") if getattr(known, name) != fields[name]]
+    if known.address_id != fields["address_id"]:
+        before = await orders.get_address(connection, known.address_id)
         after = await orders.get_address(connection, fields["address_id"])
         changed += ["ship_to"] if before.get("ship_to") != after.get("ship_to") else []
     return changed

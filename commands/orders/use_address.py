@@ -7,22 +7,23 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import Order, read_lines
+from commands.context import read_lines
 from commands.orders.relabeling import check_is_here
 from commands.shipping import repack
 from domain.errors import Rejected
 from domain.messages import OrderId
 from records import orders, people
 from records.inbox import InboxRow
+from records.orders import OrderRow
 
 
-async def use_address(connection: AsyncConnection, row: InboxRow, order: Order) -> None:
+async def use_address(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> None:
     """Send an order to an address that was stored for it; what is labeled and has not left is labeled anew."""
     address_id = _address_id(row)
     known = (await people.read(connection, row.tenant, [address_id])).get(address_id)
     if known is None or known.get("order_ref") != row.order_ref:
         raise Rejected("unknown_address", f"No address {address_id} is stored for the order.", status=404)
-    before = await orders.get_address(connection, order["address_id"])
+    before = await orders.get_address(connection, order.address_id)
     if before.get("ship_to") == known["ship_to"]:
         return
     await check_is_here(connection, row, ["address_id"])

@@ -45,7 +45,7 @@ async def receive_return(context: CommandContext, row: InboxRow) -> None:
         occurred_at=instant(row),
         order_ref=row.order_ref,
         place=place,
-        order_site=order["site"],
+        order_site=order.site,
         shipment_no=undelivered,
         resend=resend,
         lines=tuple(_returned_line(line) for line in asked),
@@ -62,7 +62,7 @@ async def receive_return(context: CommandContext, row: InboxRow) -> None:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
         if undelivered:
             numbers = await _note_parcels(connection, row, undelivered, outcome.occurred_at)
-            if (known["attention"] or {}).get("step") in [parcel_step(number) for number in numbers]:
+            if (known.attention or {}).get("step") in [parcel_step(number) for number in numbers]:
                 await clear_attention(connection, row)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "lines": back})
 
@@ -92,13 +92,13 @@ async def _what_came(connection: AsyncConnection, row: InboxRow) -> tuple[str | 
     """
     order, told = OrderId(tenant=row.tenant, order_ref=row.order_ref), row.payload["resolved"]
     every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    sent_back = {box["shipment_no"]: None for box in every if _is_sent_back(box) and tracking.is_underway(box)}
+    sent_back = {box.shipment_no: None for box in every if _is_sent_back(box) and tracking.is_underway(box)}
     first: tuple[str | None, list[Fault]] | None = None
     for shipment_no in (*sent_back, None):
         place = f"transit/{shipment_no}" if shipment_no else f"customer/{order.order_ref}"
         there = await goods_at(connection, order.tenant, order.order_ref, place)
-        expected = [box for box in every if box["shipment_no"] == shipment_no and _is_sent_back(box)]
-        rows = _named(told, [content for box in expected for content in box["lines"]], there)
+        expected = [box for box in every if box.shipment_no == shipment_no and _is_sent_back(box)]
+        rows = _named(told, [content for box in expected for content in box.lines], there)
         if all(map(is_there, told, rows)):
             return shipment_no, _each(told, rows)
         where = f"Shipment {shipment_no}" if shipment_no else "The customer"
@@ -145,7 +145,7 @@ def _each(told: list[Row], rows: list[list[Row]]) -> list[Row]:
 
 
 def _is_sent_back(box: Parcel) -> bool:
-    return bool(box["tracking_status"] == TrackingStatus.RETURN_TO_SENDER)
+    return box.tracking_status == TrackingStatus.RETURN_TO_SENDER
 
 
 async def _note_parcels(connection: AsyncConnection, row: InboxRow, shipment_no: str, at: datetime) -> list[str]:
@@ -154,16 +154,16 @@ async def _note_parcels(connection: AsyncConnection, row: InboxRow, shipment_no:
     Returns their tracking numbers.
     """
     every = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    boxes = [box for box in every if box["shipment_no"] == shipment_no and tracking.is_underway(box)]
+    boxes = [box for box in every if box.shipment_no == shipment_no and tracking.is_underway(box)]
     there = await goods_at(connection, row.tenant, row.order_ref, f"transit/{shipment_no}")
-    held = {box["parcel_no"]: box["lines"] for box in boxes}
+    held = {box.parcel_no: box.lines for box in boxes}
     vague = {(line["line_no"], line["sku"]) for lines in held.values() for line in lines if not is_named(line)}
     units = {parcel_no: _units(lines, vague) for parcel_no, lines in held.items()}
     back = list(_back(boxes, units, sum(units.values(), Counter()) - _units_there(there, vague)))
     for parcel_no in back:
         await shipments.set_parcel(connection, row.tenant, row.order_ref, shipment_no, parcel_no, came_back_at=at)
     await delivery.go_on_without(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), shipment_no)
-    return [box["tracking_number"] for box in boxes if box["parcel_no"] in back]
+    return [box.tracking_number for box in boxes if box.parcel_no in back and box.tracking_number is not None]
 
 
 Units = Counter[tuple[int, str, str, str]]
@@ -177,12 +177,12 @@ def _back(boxes: list[Parcel], units: Mapping[int, Units], goods: Units) -> Iter
     """
     awaited = [box for box in boxes if _is_sent_back(box)]
     for box in (*awaited, *(box for box in boxes if box not in awaited)):
-        held = units[box["parcel_no"]]
+        held = units[box.parcel_no]
         certain = all(serial for *_, serial in held)
         if held <= goods and (certain or box in awaited or not awaited):
             goods -= held
             awaited = [other for other in awaited if other is not box]
-            yield box["parcel_no"]
+            yield box.parcel_no
 
 
 def _units(rows: Iterable[Row], vague: Container[LineName]) -> Units:

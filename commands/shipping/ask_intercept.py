@@ -40,8 +40,8 @@ class Interception:
         row = await self._claim(step)
         if row is None:
             await self._recalling.is_gone(step, memory)
-        elif row["state"] in shipments.OPEN:
-            maybe_asked = row["state"] != "intended" or memory.asks_first(row["created_at"])
+        elif row.state in shipments.OPEN:
+            maybe_asked = row.state != "intended" or memory.asks_first(row.created_at)
             await self._ask(row, maybe_asked=maybe_asked)
 
     async def _claim(self, step: m.CarrierStep) -> Step | None:
@@ -49,31 +49,30 @@ class Interception:
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(step.tenant, step.order_ref)])
             row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-            if row is not None and row["state"] in shipments.OPEN:
+            if row is not None and row.state in shipments.OPEN:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
         return row
 
     async def _ask(self, row: Step, *, maybe_asked: bool) -> None:
         async with self._reading.connect() as connection:
-            box = await shipments.get_parcel(
-                connection, row["tenant"], row["order_ref"], row["shipment_no"], row["parcel_no"]
-            )
-        port = port_of(self._carriers, row["carrier"])
+            box = await intercepts.parcel_of(connection, row)
+        port = port_of(self._carriers, row.carrier or "")
         if not isinstance(port, InterceptingCarrier):
-            await self._refuse(row, _CAN_NOT.format(row["carrier"]))
+            await self._refuse(row, _CAN_NOT.format(row.carrier))
         elif not (maybe_asked and await self._is_intercepted(port, row)):
-            await self._intercept(port, row, box["tracking_number"])
+            assert box.tracking_number is not None
+            await self._intercept(port, row, box.tracking_number)
         else:
             await self._accept(row)
 
     async def _is_intercepted(self, port: InterceptingCarrier, row: Step) -> bool:
         async with hearing(self._engine, _asked(row)):
-            return await port.is_intercepted(row["reference"])
+            return await port.is_intercepted(row.reference)
 
     async def _intercept(self, port: InterceptingCarrier, row: Step, tracking_number: str) -> None:
         try:
             async with hearing(self._engine, _asked(row)):
-                await port.intercept(tracking_number, row["reference"])
+                await port.intercept(tracking_number, row.reference)
         except OutcomeUnknown as error:
             await self._note(row, "unknown", str(error))
             raise
@@ -88,7 +87,7 @@ class Interception:
 
     async def _accept(self, row: Step) -> None:
         async with self._engine.begin() as connection:
-            await orders.lock(connection, [(row["tenant"], row["order_ref"])])
+            await orders.lock(connection, [(row.tenant, row.order_ref)])
             await intercepts.accepted(connection, row)
 
     async def _refuse(self, row: Step, refusal: str) -> None:
@@ -101,4 +100,4 @@ class Interception:
 
 
 def _asked(row: Step) -> Asked:
-    return Asked(row["tenant"], row["order_ref"], row["step_id"], row["carrier"])
+    return Asked(row.tenant, row.order_ref, row.step_id, row.carrier or "carrier")

@@ -24,6 +24,7 @@ from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
 from records import labels, orders, restorations, shipments
 from records.restorations import Memory
+from records.shipments import Step
 
 _SENT: Final = frozenset({"sent", "unknown"})
 
@@ -35,7 +36,7 @@ FORGOTTEN_VERSIONS: Final = 3
 class _Claimed:
     """A label that is going to be bought: its row as it was before, what is booked, and of whom."""
 
-    row: dict[str, Any]
+    row: Step
     request: BookingRequest
     port: CarrierPort
 
@@ -71,25 +72,26 @@ class LabelBooking:
         """Mark a label as sent, unless it is done or no longer wanted. None where there is no such step."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
-            row = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
-            if row is None or order is None:
+            wanted = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
+            if wanted is None or order is None:
                 return None
-            if row["state"] not in shipments.OPEN:
+            row = wanted.step
+            if row.state not in shipments.OPEN:
                 return _SETTLED
-            if row["withdrawn"]:
+            if wanted.withdrawn:
                 await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
                 return _SETTLED
-            request = _request(row, order)
-            await labels.asked_for(connection, row, row["carrier"] or order["carrier"])
+            request = _request(wanted, order)
+            await labels.asked_for(connection, row, row.carrier or order.carrier)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-            return _Claimed(row, request, port_of(self._carriers, row["carrier"] or order["carrier"]))
+            return _Claimed(row, request, port_of(self._carriers, row.carrier or order.carrier))
 
     async def _find(self, claimed: _Claimed, memory: Memory) -> Booking | None:
         """Ask by our reference, if it may have been booked: by an attempt of ours, or in a life that was forgotten."""
         row, port = claimed.row, claimed.port
-        if memory.asks_first(row["created_at"]):
+        if memory.asks_first(row.created_at):
             return await self._recall(claimed)
-        return await port.find(row["reference"]) if row["state"] in _SENT else None
+        return await port.find(row.reference) if row.state in _SENT else None
 
     async def _recall(self, claimed: _Claimed) -> Booking | None:
         """Find a booking of the shipment that is what we would book now, under this version or a forgotten one.
@@ -97,25 +99,25 @@ class LabelBooking:
         Another one under this very reference is of a life that is over: voided, for nobody could tell the two apart.
         """
         row = claimed.row
-        for version in range(row["version"], row["version"] + 1 + FORGOTTEN_VERSIONS):
+        for version in range(row.version, row.version + 1 + FORGOTTEN_VERSIONS):
             found = await claimed.port.find(shipments.label_reference(row, version))
             if found is None or await self._is_of_another_step(row, found.booking_id):
                 continue
             if found.is_of(claimed.request):
                 return found
-            if version == row["version"]:
+            if version == row.version:
                 await self._undo(claimed, found.booking_id)
         return None
 
     async def _undo(self, claimed: _Claimed, booking_id: str) -> None:
         await claimed.port.void(booking_id)
         async with self._engine.begin() as connection:
-            name = (claimed.row["tenant"], claimed.row["order_ref"])
+            name = (claimed.row.tenant, claimed.row.order_ref)
             await restorations.settle_booking(connection, *name, booking_id)
 
-    async def _is_of_another_step(self, row: dict[str, Any], booking_id: str) -> bool:
+    async def _is_of_another_step(self, row: Step, booking_id: str) -> bool:
         async with self._reading.connect() as connection:
-            return await labels.is_known_booking(connection, row["tenant"], row["carrier"], row["step_id"], booking_id)
+            return await labels.is_known_booking(connection, row.tenant, row.carrier, row.step_id, booking_id)
 
     async def _book(self, port: CarrierPort, step: m.CarrierStep, request: BookingRequest) -> Booking:
         try:
@@ -131,7 +133,7 @@ class LabelBooking:
         async with self._engine.begin() as connection:
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
 
-    async def _keep(self, step: m.CarrierStep, row: labels.Wanted, booking: Booking) -> None:
+    async def _keep(self, step: m.CarrierStep, row: Step, booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
@@ -151,21 +153,21 @@ class LabelBooking:
                     label_media_type=labeled.label_media_type,
                 )
             await refresh_status(connection, [(step.tenant, step.order_ref)])
-            if order is not None and (order["attention"] or {}).get("step") == replaced_step(step.shipment_no):
+            if order is not None and (order.attention or {}).get("step") == replaced_step(step.shipment_no):
                 named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
                 await replaced_labels.look(connection, named, step.shipment_no)
 
 
-def _request(label: labels.Wanted, order: orders.Order) -> BookingRequest:
-    if label["site"] is None:
-        raise Rejected("unknown_shipment", f"Shipment {label['shipment_no']} is gone.")
-    ship_to = label["ship_to"] or {}
+def _request(label: labels.Wanted, order: orders.OrderRow) -> BookingRequest:
+    if label.site is None:
+        raise Rejected("unknown_shipment", f"Shipment {label.step.shipment_no} is gone.")
+    ship_to = label.ship_to or {}
     return BookingRequest(
-        reference=label["reference"],
-        service_level=order["service_level"],
-        ship_from=_named(_address(label["ship_from"] or {}), label["site"]),
+        reference=label.step.reference,
+        service_level=order.service_level,
+        ship_from=_named(_address(label.ship_from or {}), label.site),
         ship_to=_address(ship_to.get("ship_to") or ship_to),
-        parcels=tuple(ParcelRequest(**box) for box in label["boxes"]),
+        parcels=tuple(ParcelRequest(**box) for box in label.boxes),
     )
 
 

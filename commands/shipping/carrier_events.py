@@ -27,10 +27,9 @@ from ledger.writer import LedgerWriter, Outcome
 from postgres.statements import alone
 from queries.packing import as_quantity, kept_for_others, read_still_underway
 from records import carrier_events, orders, shipments, tracking
+from records.shipments import Parcel, Shipment
 
 Event = dict[str, Any]
-Shipment = dict[str, Any]
-Parcel = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class CarrierEvents:
         seen = await self._see(order, event)
         if seen is None:
             await self._note(event, "its parcel is gone")
-        elif seen.shipment["dissolved_at"] is not None:
+        elif seen.shipment.dissolved_at is not None:
             await self._wonder(order, event)
         elif not seen.goes_by_it:
             await self._apply_to_former_label(order, event, seen.shipment)
@@ -76,11 +75,11 @@ class CarrierEvents:
             shipment = await shipments.get(connection, order.tenant, order.order_ref, event["shipment_no"])
             every = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
             row = await orders.get(connection, order.tenant, order.order_ref)
-        boxes = [box for box in every if box["shipment_no"] == event["shipment_no"]]
-        box = next((box for box in boxes if box["parcel_no"] == event["parcel_no"]), None)
+        boxes = [box for box in every if box.shipment_no == event["shipment_no"]]
+        box = next((box for box in boxes if box.parcel_no == event["parcel_no"]), None)
         if shipment is None or box is None or row is None:
             return None
-        return _Seen(row["site"], shipment, boxes, box, box["tracking_number"] == event["tracking_number"])
+        return _Seen(row.site, shipment, boxes, box, box.tracking_number == event["tracking_number"])
 
     async def _apply_to_former_label(self, order: OrderId, event: Event, shipment: Shipment) -> None:
         """Apply a scan of a label that was replaced: it proves that its parcel left, if that holds what it held then.
@@ -105,9 +104,9 @@ class CarrierEvents:
         self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event, version: int
     ) -> None:
         """Let a shipment have left under a former label, unless a person said that it left, and so by which."""
-        if shipment["handed_over_at"] is None:
+        if shipment.handed_over_at is None:
             await self._infer_handover(order, shipment, boxes, event, version)
-        elif shipment["handover_evidence"] == Evidence.INFERRED:
+        elif shipment.handover_evidence == Evidence.INFERRED:
             async with self._engine.begin() as connection:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
                 await replaced_labels.leave_under(connection, order, shipment, version)
@@ -122,11 +121,11 @@ class CarrierEvents:
     async def _apply_to_parcel(self, order: OrderId, event: Event, seen: _Seen, *, was_replaced: bool = False) -> None:
         shipment, box = seen.shipment, seen.box
         status = TrackingStatus(event["status"])
-        if status in PHYSICAL and shipment["handed_over_at"] is None:
+        if status in PHYSICAL and shipment.handed_over_at is None:
             await self._infer_handover(order, shipment, seen.boxes, event)
             seen = await self._see(order, event) or seen  # what left may be known by now
             box = seen.box
-        if status is TrackingStatus.DELIVERED and box["lost_at"] is not None:
+        if status is TrackingStatus.DELIVERED and box.lost_at is not None:
             try:
                 with suppress(Conflict):  # another run posted it meanwhile
                     await deliver_lost(self._reading, self._ledger, order, seen.site, shipment, seen.boxes, box, event)
@@ -182,16 +181,16 @@ class CarrierEvents:
     ) -> None:
         """Post that a shipment left; under a version of its labels, where it is not the one that it goes by."""
         async with self._reading.connect() as connection:
-            kept = await kept_for_others(connection, order, shipment["shipment_no"])
+            kept = await kept_for_others(connection, order, shipment.shipment_no)
         request = IssueGoods(
             tenant=order.tenant,
-            key=f"goods_issue/{order.order_ref}/{shipment['shipment_no']}",
+            key=f"goods_issue/{order.order_ref}/{shipment.shipment_no}",
             actor=f"carrier {event['carrier']}",
             evidence=Evidence.INFERRED,
             occurred_at=event["occurred_at"],
             order_ref=order.order_ref,
-            shipment_no=shipment["shipment_no"],
-            lines=tuple(as_quantity(content) for box in boxes for content in box["lines"]),
+            shipment_no=shipment.shipment_no,
+            lines=tuple(as_quantity(content) for box in boxes for content in box.lines),
             kept=kept,
         )
 
@@ -207,18 +206,18 @@ class CarrierEvents:
     async def _deliver(self, order: OrderId, seen: _Seen, event: Event, *, was_replaced: bool) -> bool:
         """Post the delivery of a parcel: the delivered event is a fact in the ledger. Says no if it was there."""
         shipment, box = seen.shipment, seen.box
-        others = [other for other in seen.boxes if other["parcel_no"] != box["parcel_no"]]
+        others = [other for other in seen.boxes if other.parcel_no != box.parcel_no]
         async with self._reading.connect() as connection:
-            (there,) = await read_still_underway(connection, order, shipment["shipment_no"], [box], others)
-        contents = there or [{**content, "quantity": 0} for content in box["lines"]]
+            (there,) = await read_still_underway(connection, order, shipment.shipment_no, [box], others)
+        contents = there or [{**content, "quantity": 0} for content in box.lines]
         request = DeliverParcel(
             tenant=order.tenant,
-            key=f"delivery/{order.order_ref}/{shipment['shipment_no']}/{box['parcel_no']}",
-            actor=f"carrier {shipment['carrier']}",
+            key=f"delivery/{order.order_ref}/{shipment.shipment_no}/{box.parcel_no}",
+            actor=f"carrier {shipment.carrier}",
             evidence=Evidence.CONFIRMED,
             occurred_at=event["occurred_at"],
             order_ref=order.order_ref,
-            shipment_no=shipment["shipment_no"],
+            shipment_no=shipment.shipment_no,
             order_site=seen.site,
             lines=tuple(as_quantity(content) for content in contents),
         )
@@ -239,9 +238,9 @@ class CarrierEvents:
     ) -> None:
         box, at = seen.box, outcome.occurred_at
         await shipments.set_parcel(
-            connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], delivered_at=at
+            connection, order.tenant, order.order_ref, box.shipment_no, box.parcel_no, delivered_at=at
         )
-        others = [other for other in seen.boxes if other["parcel_no"] != box["parcel_no"]]
+        others = [other for other in seen.boxes if other.parcel_no != box.parcel_no]
         if not any(map(tracking.is_underway, others)):
-            arrived = [box, *(other for other in others if other["delivered_at"] is not None)]
-            await delivery.tell(connection, order, box["shipment_no"], arrived, event, at)
+            arrived = [box, *(other for other in others if other.delivered_at is not None)]
+            await delivery.tell(connection, order, box.shipment_no, delivery.contents_of(arrived), event, at)

@@ -26,7 +26,7 @@ def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:
     return carriers[carrier]
 
 
-async def lock_order_of(connection: AsyncConnection, step: m.CarrierStep) -> orders.Order | None:
+async def lock_order_of(connection: AsyncConnection, step: m.CarrierStep) -> orders.OrderRow | None:
     """Return the order of a step, if it is there, and let nobody change it meanwhile."""
     name = (step.tenant, step.order_ref)
     return (await orders.lock(connection, [name])).get(name)
@@ -36,6 +36,6 @@ async def note_numbers(connection: AsyncConnection, row: shipments.Step, booking
     """Keep the numbers of a booking, and give its order what was heard of them before."""
     await labels.came(connection, row, booking.parcels, in_use=in_use)
     for labeled in booking.parcels:
-        owner = {name: row[name] for name in ("order_ref", "shipment_no")} | {"parcel_no": labeled.parcel_no}
-        if await carrier_events.match(connection, row["tenant"], owner, labeled.tracking_number):
-            await outbox.put(connection, row["tenant"], row["order_ref"], "carrier_event")
+        owner = {"order_ref": row.order_ref, "shipment_no": row.shipment_no, "parcel_no": labeled.parcel_no}
+        if await carrier_events.match(connection, row.tenant, owner, labeled.tracking_number):
+            await outbox.put(connection, row.tenant, row.order_ref, "carrier_event")

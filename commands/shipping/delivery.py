@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import OrderId
+from domain.packing import Row
 from queries.erp_changes import shipped_lines
 from records import carrier_events, messages, shipments, tracking
 from records.shipments import Parcel
@@ -19,23 +20,23 @@ async def go_on_without(connection: AsyncConnection, order: OrderId, shipment_no
     boxes = await _parcels(connection, order, shipment_no)
     status = tracking.of_shipment(boxes)
     await shipments.set_fields(connection, order.tenant, order.order_ref, shipment_no, tracking_status=status.value)
-    arrived = [box for box in boxes if box["delivered_at"] is not None]
+    arrived = [box for box in boxes if box.delivered_at is not None]
     if not arrived or any(map(tracking.is_underway, boxes)):
         return
     last = max(arrived, key=_arrival)
     event = await carrier_events.delivery_of(connection, last)
-    await tell(connection, order, shipment_no, arrived, event, last["delivered_at"])
+    await tell(connection, order, shipment_no, contents_of(arrived), event, _arrival(last))
 
 
 async def tell(
     connection: AsyncConnection,
     order: OrderId,
     shipment_no: str,
-    arrived: Sequence[Mapping[str, Any]],
+    goods: Sequence[Row],
     event: Mapping[str, Any],
     at: datetime,
 ) -> None:
-    """Keep the proof that a shipment arrived, and tell the ERP which parcels did."""
+    """Keep the proof that a shipment arrived, and tell the ERP what of it did."""
     proof = {"signed_by": event["signed_by"], "location": event["location"], "occurred_at": at.isoformat()}
     if event["told_at"] is not None:
         proof["told_at"] = event["told_at"].isoformat()
@@ -46,16 +47,21 @@ async def tell(
         "shipment_no": shipment_no,
         "signed_by": event["signed_by"],
         "occurred_at": at.isoformat(),
-        "lines": await shipped_lines(connection, order, arrived),
+        "lines": await shipped_lines(connection, order, goods),
     }
     await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
 
 
+def contents_of(boxes: Iterable[Parcel]) -> list[Row]:
+    """Return what parcels hold."""
+    return [row for box in boxes for row in box.lines]
+
+
 async def _parcels(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[Parcel]:
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    return [box for box in boxes if box["shipment_no"] == shipment_no]
+    return [box for box in boxes if box.shipment_no == shipment_no]
 
 
 def _arrival(box: Parcel) -> datetime:
-    at: datetime = box["delivered_at"]
-    return at
+    assert box.delivered_at is not None
+    return box.delivered_at

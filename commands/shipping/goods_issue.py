@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,17 +21,15 @@ from ledger.writer import Outcome
 from queries.erp_changes import shipped_lines
 from records import inbox, messages, shipments
 from records.inbox import InboxRow
-from records.shipments import Parcel, Shipment
+from records.shipments import NewShipment, Parcel
 
 
 def parcels_of_shipment(boxes: Iterable[Parcel], shipment_no: str) -> list[Parcel]:
     """Return those of an order's parcels that are a shipment's."""
-    return [box for box in boxes if box["shipment_no"] == shipment_no]
+    return [box for box in boxes if box.shipment_no == shipment_no]
 
 
-def issue_request(
-    row: InboxRow, shipment_no: str, boxes: list[dict[str, Any]], kept: tuple[LineQuantity, ...]
-) -> IssueGoods:
+def issue_request(row: InboxRow, shipment_no: str, goods: Iterable[Row], kept: tuple[LineQuantity, ...]) -> IssueGoods:
     """Ask for the posting of what leaves with a shipment; `kept` is what parcels of others name."""
     return IssueGoods(
         tenant=row.tenant,
@@ -40,13 +39,13 @@ def issue_request(
         occurred_at=instant(row),
         order_ref=row.order_ref,
         shipment_no=shipment_no,
-        lines=quantities([content for box in boxes for content in box["lines"]]),
+        lines=quantities(list(goods)),
         kept=kept,
     )
 
 
 async def accept_handed_over(
-    connection: AsyncConnection, row: InboxRow, shipment: Shipment, boxes: list[Parcel], outcome: Outcome
+    connection: AsyncConnection, row: InboxRow, shipment: NewShipment, boxes: list[Parcel], outcome: Outcome
 ) -> None:
     """Accept a command by which a shipment left, and write that down."""
     order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
@@ -57,7 +56,7 @@ async def accept_handed_over(
 async def note_handover(
     connection: AsyncConnection,
     order: OrderId,
-    shipment: Shipment,
+    shipment: NewShipment,
     boxes: Iterable[Parcel],
     outcome: Outcome,
 ) -> None:
@@ -65,18 +64,18 @@ async def note_handover(
 
     What the ledger says that left is what the parcels hold.
     """
-    shipment_no, at = shipment["shipment_no"], outcome.occurred_at
+    shipment_no, at = shipment.shipment_no, outcome.occurred_at
     evidence = outcome.request.evidence.value
     await shipments.set_fields(
         connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence
     )
     goods = iter(outcome.answer["left"])
-    boxes = [await note_contents(connection, box, box["lines"], goods) for box in boxes]
+    boxes = [await note_contents(connection, box, box.lines, goods) for box in boxes]
     payload = {
         "shipment_no": shipment_no,
-        "carrier": shipment["carrier"],
+        "carrier": shipment.carrier,
         "occurred_at": at.isoformat(),
-        "lines": await shipped_lines(connection, order, boxes),
+        "lines": await shipped_lines(connection, order, [row for box in boxes for row in box.lines]),
     }
     await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
 
@@ -86,7 +85,7 @@ async def note_contents(
 ) -> Parcel:
     """Return a parcel with what was posted for it, row by row, and let it say so, unless part of it had gone before."""
     rows = moved(asked, [next(goods) for _ in asked])
-    if rows != box["lines"] and totals(rows) == totals(box["lines"]):
-        name = (box["tenant"], box["order_ref"], box["shipment_no"], box["parcel_no"])
+    if rows != box.lines and totals(rows) == totals(box.lines):
+        name = (box.tenant, box.order_ref, box.shipment_no, box.parcel_no)
         await shipments.set_parcel(connection, *name, lines=rows)
-    return {**box, "lines": rows or box["lines"]}
+    return replace(box, lines=rows or box.lines)

@@ -26,15 +26,15 @@ async def hand_over(context: CommandContext, row: InboxRow) -> None:
         await open_order(connection, row, or_closed=known is not None)
         if known is None:
             raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
-        if known["dissolved_at"]:
+        if known.dissolved_at:
             raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
         boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
         kept = await kept_for_others(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), shipment_no)
-    if known["handed_over_at"]:
+    if known.handed_over_at:
         await accept_alone(context, row, "unchanged")
         return
     own = parcels_of_shipment(boxes, shipment_no)
-    request = issue_request(row, shipment_no, own, kept)
+    request = issue_request(row, shipment_no, [content for box in own for content in box.lines], kept)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await accept_handed_over(connection, row, known, own, outcome)

@@ -22,22 +22,22 @@ async def intercept(context: CommandContext, row: InboxRow) -> None:
         wanted = [box for box in found.named if not _comes_back(box, known)]
         _check_numbers(wanted)
         for box in wanted:
-            before = known.get(box["parcel_no"])
-            await intercepts.intend(connection, box, before["version"] + 1 if before else 1, found.carrier)
+            before = known.get(box.parcel_no)
+            await intercepts.intend(connection, box, before.version + 1 if before else 1, found.carrier)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done" if wanted else "unchanged"})
 
 
 def _comes_back(box: Parcel, known: Mapping[int, Step]) -> bool:
     """Say whether a parcel is on its way back, will be, or the carrier has yet to say so."""
-    if box["tracking_status"] == TrackingStatus.RETURN_TO_SENDER or box["intercepted_at"] is not None:
+    if box.tracking_status == TrackingStatus.RETURN_TO_SENDER or box.intercepted_at is not None:
         return True
-    step = known.get(box["parcel_no"])
-    return step is not None and step["state"] in shipments.OPEN
+    step = known.get(box.parcel_no)
+    return step is not None and step.state in shipments.OPEN
 
 
 def _check_numbers(boxes: list[Parcel]) -> None:
     """Refuse what the carrier can't be asked about."""
     for box in boxes:
-        if box["tracking_number"] is None:
-            detail = f"Parcel {box['parcel_no']} of {box['shipment_no']} has no label that the carrier knows it by."
+        if box.tracking_number is None:
+            detail = f"Parcel {box.parcel_no} of {box.shipment_no} has no label that the carrier knows it by."
             raise Rejected("not_labeled", detail, status=409)

@@ -54,8 +54,8 @@ async def lose(context: CommandContext, row: InboxRow) -> None:
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
         goods = await _note_losses(connection, row, lost, outcome)
-        ended = [] if row.payload.get("resolved") else [parcel_step(box["tracking_number"]) for box, _ in lost]
-        if (known["attention"] or {}).get("step") in ended:
+        ended = [] if row.payload.get("resolved") else [parcel_step(box.tracking_number) for box, _ in lost]
+        if (known.attention or {}).get("step") in ended:
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
         for kind, said in [*_loss(row, lines, goods), *await demand_changes(connection, order, former, lines)]:
@@ -102,10 +102,10 @@ async def _note_losses(
             for content in contents
             for part in next(parts)
         ]
-        left = without(box["lines"], contents) if row.payload.get("resolved") else []
+        left = without(box.lines, contents) if row.payload.get("resolved") else []
         loss = {"reason": row.payload["reason"], "resend": row.payload["resend"], "lines": goods}
         ended: dict[str, Any] = {"lines": left} if left else {"lost_at": at, "loss": loss}
-        name = (row.tenant, row.order_ref, box["shipment_no"], box["parcel_no"])
+        name = (row.tenant, row.order_ref, box.shipment_no, box.parcel_no)
         await shipments.set_parcel(connection, *name, **ended)
         every += goods
     return every

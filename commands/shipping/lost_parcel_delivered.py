@@ -39,17 +39,18 @@ async def deliver_lost(
 
     Raises `Rejected` where a serial number of it was found elsewhere meanwhile.
     """
-    loss = box["loss"]
+    loss = box.loss
+    assert loss is not None
     async with engine.connect() as connection:
         former = await read_lines(connection, order)
     request = DeliverLostParcel(
         tenant=order.tenant,
-        key=f"delivery/{order.order_ref}/{shipment['shipment_no']}/{box['parcel_no']}",
-        actor=f"carrier {shipment['carrier']}",
+        key=f"delivery/{order.order_ref}/{shipment.shipment_no}/{box.parcel_no}",
+        actor=f"carrier {shipment.carrier}",
         evidence=Evidence.CONFIRMED,
         occurred_at=event["occurred_at"],
         order_ref=order.order_ref,
-        shipment_no=shipment["shipment_no"],
+        shipment_no=shipment.shipment_no,
         order_site=site,
         sent_again=loss["resend"],
         lines=tuple(_written_off(line) for line in loss["lines"]),
@@ -81,7 +82,7 @@ def _serials(line: dict[str, Any]) -> tuple[str, ...]:
 async def _note_arrival(connection: AsyncConnection, order: OrderId, box: Parcel, at: datetime) -> None:
     """Let the parcel's row say that it was delivered, and is lost no more."""
     ended = {"delivered_at": at, "lost_at": None, "loss": None}
-    await shipments.set_parcel(connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], **ended)
+    await shipments.set_parcel(connection, order.tenant, order.order_ref, box.shipment_no, box.parcel_no, **ended)
 
 
 def _found(lines: list[OrderLine], loss: dict[str, Any]) -> Said:
@@ -101,9 +102,10 @@ async def _tell_arrival(
     """Tell the ERP of the delivery, once nothing of the shipment is underway; of the others only if it was not told."""
     if any(map(tracking.is_underway, boxes)):
         return
-    others = [other for other in boxes if other["delivered_at"] is not None and shipment["delivered_at"] is None]
-    found = {"lines": of_units(box["loss"]["lines"])}
-    await delivery.tell(connection, order, shipment["shipment_no"], [*others, found], event, at)
+    others = [other for other in boxes if other.delivered_at is not None and shipment.delivered_at is None]
+    assert box.loss is not None
+    goods = [*delivery.contents_of(others), *of_units(box.loss["lines"])]
+    await delivery.tell(connection, order, shipment.shipment_no, goods, event, at)
 
 
 def _has_too_much(former: Iterable[OrderLine], lines: Iterable[OrderLine]) -> bool:
@@ -113,7 +115,7 @@ def _has_too_much(former: Iterable[OrderLine], lines: Iterable[OrderLine]) -> bo
 
 async def _ask(connection: AsyncConnection, order: OrderId, box: Parcel) -> None:
     reason = (
-        f"Parcel {box['tracking_number']}, which was lost, has arrived after all, beside what was sent instead: "
+        f"Parcel {box.tracking_number}, which was lost, has arrived after all, beside what was sent instead: "
         "cancel what has not left of that, or take back what is too much; retry_step takes note"
     )
-    await ask_for_a_person(connection, order, reason, _ACTIONS, f"found/{box['tracking_number']}")
+    await ask_for_a_person(connection, order, reason, _ACTIONS, f"found/{box.tracking_number}")

@@ -15,7 +15,7 @@ from domain.orders import OrderLine
 from domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
 from ledger.balances import order_lines
 from ledger.outcomes import Unpicked
-from queries.packing import faults_of_names, is_live, live_parcels, read_held
+from queries.packing import faults_of_names, live_parcels, read_held
 from records import catalog, labels, orders, restorations, shipments
 from records.shipments import Parcel
 
@@ -45,7 +45,7 @@ async def check_free(connection: AsyncConnection, order: OrderId, lines: Sequenc
 async def _in_live_shipments(connection: AsyncConnection, order: OrderId) -> dict[int, int]:
     used: dict[int, int] = defaultdict(int)
     for box in await live_parcels(connection, order):
-        for content in box["lines"]:
+        for content in box.lines:
             used[content["line_no"]] += content["quantity"]
     return used
 
@@ -152,13 +152,13 @@ class _Wanted:
 
     def weigh(self, box: Parcel, rows: Sequence[Row]) -> int:
         """Return what a parcel weighs now."""
-        before, now = quantities(box["lines"]), quantities(rows)
+        before, now = quantities(box.lines), quantities(rows)
         more = sum((now.get(key, 0) - before.get(key, 0)) * self.weights.get(key[1], 0) for key in {**before, **now})
-        return max(1, int(box["weight_g"]) + more)
+        return max(1, int(box.weight_g) + more)
 
     def differs(self, box: Parcel, rows: Sequence[Row]) -> bool:
         """Say whether a parcel must be packed anew."""
-        before = quantities(box["lines"])
+        before = quantities(box.lines)
         return before != quantities(rows) or not self.other_goods.isdisjoint(before)
 
 
@@ -191,10 +191,10 @@ async def fit(
     if not boxes:
         return
     wanted = await _Wanted.of(connection, order, former, lines, unpicked)
-    filled = pack([wanted.fill(box["lines"]) for box in boxes], await read_held(connection, order, lines))
+    filled = pack([wanted.fill(box.lines) for box in boxes], await read_held(connection, order, lines))
     by_shipment: dict[str, list[tuple[Parcel, list[Row]]]] = defaultdict(list)
     for box, rows in zip(boxes, filled, strict=True):
-        by_shipment[box["shipment_no"]].append((box, rows))
+        by_shipment[box.shipment_no].append((box, rows))
     for shipment_no, its in by_shipment.items():
         await _fit_shipment(connection, order, shipment_no, its, wanted, relabel=relabel)
 
@@ -219,9 +219,9 @@ async def _fit_shipment(
     if relabel or any(anew):
         await _put_away(connection, order, shipment_no, [box for box, _ in filled])
     for (box, rows), again in zip(filled, anew, strict=True):
-        if again or rows != box["lines"]:
+        if again or rows != box.lines:
             weight_g = wanted.weigh(box, rows)
-            await _set_box(connection, order, box, lines=rows, weight_g=weight_g, packing=box["packing"] + again)
+            await _set_box(connection, order, box, lines=rows, weight_g=weight_g, packing=box.packing + again)
     if not any(rows for _, rows in filled):
         await _withdraw_label(connection, order, shipment_no)
         await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
@@ -232,50 +232,51 @@ async def _fit_shipment(
 async def buy_again(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
     """Void a shipment's label and buy another one, unless it has left. The caller holds the order's lock."""
     row = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
-    if row is not None and is_live(row):
+    if row is not None and row.is_here:
         boxes = await _boxes(connection, order, shipment_no)
         await _put_away(connection, order, shipment_no, boxes)
         await _buy_another(connection, order, shipment_no, boxes)
 
 
-async def _buy_another(
-    connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[dict[str, Any]]
-) -> None:
+async def _buy_another(connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[Parcel]) -> None:
     """Void a shipment's label where it was bought, and buy another of the carrier that the order has now."""
     version = await _withdraw_label(connection, order, shipment_no)
     now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
-    shipment = {**order.model_dump(), "shipment_no": shipment_no}
-    await shipments.intend(connection, shipment, "label", version + 1, now["carrier"])
+    shipment = shipments.ShipmentName(order.tenant, order.order_ref, shipment_no)
+    await shipments.intend(connection, shipment, "label", version + 1, now.carrier)
     for box in boxes:
         await _set_box(connection, order, box, tracking_number=None, tracking_status="pending")
-    terms = {name: now[name] for name in ("carrier", "service_level")}
     await shipments.set_fields(
-        connection, order.tenant, order.order_ref, shipment_no, tracking_status="pending", **terms
+        connection,
+        order.tenant,
+        order.order_ref,
+        shipment_no,
+        tracking_status="pending",
+        carrier=now.carrier,
+        service_level=now.service_level,
     )
 
 
-async def _boxes(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[dict[str, Any]]:
+async def _boxes(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[Parcel]:
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    return [box for box in boxes if box["shipment_no"] == shipment_no]
+    return [box for box in boxes if box.shipment_no == shipment_no]
 
 
-async def _set_box(connection: AsyncConnection, order: OrderId, box: dict[str, Any], **fields: Any) -> None:
-    await shipments.set_parcel(
-        connection, order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"], **fields
-    )
+async def _set_box(connection: AsyncConnection, order: OrderId, box: Parcel, **fields: Any) -> None:
+    await shipments.set_parcel(connection, order.tenant, order.order_ref, box.shipment_no, box.parcel_no, **fields)
 
 
-async def _put_away(connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[dict[str, Any]]) -> None:
+async def _put_away(connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: list[Parcel]) -> None:
     """Keep the labels that parcels go by until now, as they were bought: one of them may be the one that leaves."""
     bought = await _labels(connection, order, shipment_no)
-    await labels.put_away(connection, boxes, bought[-1]["version"] if bought else 1)
+    await labels.put_away(connection, boxes, bought[-1].version if bought else 1)
 
 
 async def _labels(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[shipments.Step]:
     """Return the steps by which a shipment's labels are bought, the latest at the end."""
     steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
     return sorted(
-        (s for s in steps if s["kind"] == "label" and s["shipment_no"] == shipment_no), key=lambda s: int(s["version"])
+        (s for s in steps if s.kind == "label" and s.shipment_no == shipment_no), key=lambda s: int(s.version)
     )
 
 
@@ -285,17 +286,17 @@ async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_
     if not bought:
         return 0
     await _withdraw(connection, order, bought[-1])
-    return int(bought[-1]["version"])
+    return int(bought[-1].version)
 
 
 async def _withdraw(connection: AsyncConnection, order: OrderId, label: shipments.Step) -> None:
     """Skip a label if it was surely not asked for, else intend its void."""
-    locked = await shipments.get_step(connection, order.tenant, order.order_ref, label["step_id"], locked=True)
-    asks_first = (await restorations.memory(connection)).asks_first(locked["created_at"])
-    if locked["state"] == "intended" and not locked["attempts"] and not asks_first:
-        await shipments.move_step(connection, order.tenant, order.order_ref, label["step_id"], "skipped")
-    elif locked["state"] not in {"undone", "skipped"}:
-        await shipments.intend(connection, label, "void", label["version"], label["carrier"])
+    locked = await shipments.get_step(connection, order.tenant, order.order_ref, label.step_id, locked=True)
+    asks_first = (await restorations.memory(connection)).asks_first(locked.created_at)
+    if locked.state == "intended" and not locked.attempts and not asks_first:
+        await shipments.move_step(connection, order.tenant, order.order_ref, label.step_id, "skipped")
+    elif locked.state not in {"undone", "skipped"}:
+        await shipments.intend(connection, label, "void", label.version, label.carrier)
 
 
 async def go_by(connection: AsyncConnection, order: OrderId, shipment: shipments.Shipment, version: int) -> None:
@@ -303,28 +304,28 @@ async def go_by(connection: AsyncConnection, order: OrderId, shipment: shipments
 
     What was bought in its place is withdrawn, and its own void is not sent any more. The caller holds the order's lock.
     """
-    boxes = await _boxes(connection, order, shipment["shipment_no"])
+    boxes = await _boxes(connection, order, shipment.shipment_no)
     known = await labels.of_shipment(connection, shipment, boxes)
-    bought = await _labels(connection, order, shipment["shipment_no"])
-    await labels.put_away(connection, boxes, known.in_use or bought[-1]["version"])
+    bought = await _labels(connection, order, shipment.shipment_no)
+    await labels.put_away(connection, boxes, known.in_use or bought[-1].version)
     scanned = {label.version for label in known.bought if label.scanned}
-    voids = {s["version"] for s in await _voids(connection, order, shipment["shipment_no"])}
+    voids = {s.version for s in await _voids(connection, order, shipment.shipment_no)}
     for label in bought:
-        if label["version"] not in {version, *scanned, *voids}:
+        if label.version not in {version, *scanned, *voids}:
             await _withdraw(connection, order, label)
     if version in voids:
-        await _keep_label(connection, order, shipment["shipment_no"], version)
+        await _keep_label(connection, order, shipment.shipment_no, version)
     await labels.go_by(connection, shipment, version)
 
 
 async def _voids(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[shipments.Step]:
     steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
-    return [s for s in steps if s["kind"] == "void" and s["shipment_no"] == shipment_no]
+    return [s for s in steps if s.kind == "void" and s.shipment_no == shipment_no]
 
 
 async def _keep_label(connection: AsyncConnection, order: OrderId, shipment_no: str, version: int) -> None:
     """Send the void of a label no more, if it was not answered."""
     step_id = f"void/{shipment_no}/{version}"
     void = await shipments.get_step(connection, order.tenant, order.order_ref, step_id, locked=True)
-    if void["state"] in shipments.OPEN:
+    if void.state in shipments.OPEN:
         await shipments.move_step(connection, order.tenant, order.order_ref, step_id, "skipped")

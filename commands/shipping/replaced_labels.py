@@ -5,6 +5,7 @@ Which it is follows from all that was scanned (`domain.labels`), so that scans c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,7 +34,7 @@ async def read(
     """Return a shipment, its parcels, and all labels that were ever bought for them."""
     shipment = await shipments.get(connection, order.tenant, order.order_ref, shipment_no)
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    own = [box for box in boxes if box["shipment_no"] == shipment_no]
+    own = [box for box in boxes if box.shipment_no == shipment_no]
     known = await labels.of_shipment(connection, shipment, own) if shipment else Labels((), {}, {})
     return shipment, own, known
 
@@ -44,31 +45,30 @@ async def leave_under(connection: AsyncConnection, order: OrderId, shipment: Shi
     Returns the shipment as it left. The caller holds the order's lock. Raises `Unavailable` where it was packed anew
     since it was looked at.
     """
-    _, boxes, known = await read(connection, order, shipment["shipment_no"])
+    _, boxes, known = await read(connection, order, shipment.shipment_no)
     if not known.fits(version):
-        raise Unavailable(f"{shipment['shipment_no']} was packed anew meanwhile; its scans are looked at again.")
+        raise Unavailable(f"{shipment.shipment_no} was packed anew meanwhile; its scans are looked at again.")
     await repack.go_by(connection, order, shipment, version)
     await _forget_cancellations(connection, order, boxes)
     numbers = [label.tracking_number for label in known.bought if label.version == version]
     await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
     now = (await orders.lock(connection, [(order.tenant, order.order_ref)]))[order.tenant, order.order_ref]
-    if (now["attention"] or {}).get("step") in _steps(shipment["shipment_no"], known):
+    if (now.attention or {}).get("step") in _steps(shipment.shipment_no, known):
         await clear_attention(connection, order)
-    left, _, _ = await read(connection, order, shipment["shipment_no"])
+    left, _, _ = await read(connection, order, shipment.shipment_no)
     return left or shipment
 
 
 async def _forget_cancellations(connection: AsyncConnection, order: OrderId, boxes: list[Parcel]) -> None:
     """Take back that parcels were cancelled: that was said of labels that they do not go by any more."""
-    for box in boxes:
-        if box["tracking_status"] == TrackingStatus.CANCELLED:
-            box["tracking_status"] = TrackingStatus.PENDING.value
-            name = (order.tenant, order.order_ref, box["shipment_no"], box["parcel_no"])
-            await shipments.set_parcel(connection, *name, tracking_status=box["tracking_status"])
-    status = tracking.of_shipment(boxes).value
-    await shipments.set_fields(
-        connection, order.tenant, order.order_ref, boxes[0]["shipment_no"], tracking_status=status
-    )
+    pending = TrackingStatus.PENDING.value
+    cancelled = [box for box in boxes if box.tracking_status == TrackingStatus.CANCELLED]
+    for box in cancelled:
+        name = (order.tenant, order.order_ref, box.shipment_no, box.parcel_no)
+        await shipments.set_parcel(connection, *name, tracking_status=pending)
+    now = [replace(box, tracking_status=pending) if box in cancelled else box for box in boxes]
+    status = tracking.of_shipment(now).value
+    await shipments.set_fields(connection, order.tenant, order.order_ref, boxes[0].shipment_no, tracking_status=status)
 
 
 def _steps(shipment_no: str, known: Labels) -> set[str]:
@@ -110,7 +110,7 @@ async def try_again(connection: AsyncConnection, order: OrderId, shipment_no: st
     shipment, boxes, known = await read(connection, order, shipment_no)
     if shipment is None:
         return
-    if shipment["handed_over_at"] is None:
+    if shipment.handed_over_at is None:
         await labels.compare_again(connection, shipment, boxes)
         numbers = [stray.tracking_number for stray in known.strays]
         await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import (
     CommandContext,
-    Order,
     lock_open_order,
     open_order,
     read_lines,
@@ -22,7 +21,8 @@ from ledger.writer import Outcome
 from queries.packing import all_that_is_picked, kept_for_others, name_parcels
 from records import catalog, inbox, shipments
 from records.inbox import InboxRow
-from records.shipments import Shipment
+from records.orders import OrderRow
+from records.shipments import NewShipment
 
 
 async def ship(context: CommandContext, row: InboxRow) -> None:
@@ -37,17 +37,18 @@ async def ship(context: CommandContext, row: InboxRow) -> None:
         order = await open_order(connection, row)
         boxes = await _boxes(connection, row, order)
         kept = await kept_for_others(connection, named, None)
-    request = issue_request(row, row.payload["shipment_no"], boxes, kept)
+    goods = [content for box in boxes for content in box["lines"]]
+    request = issue_request(row, row.payload["shipment_no"], goods, kept)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         made = await _make_shipment(connection, row, boxes)
         own = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-        await accept_handed_over(connection, row, made, parcels_of_shipment(own, made["shipment_no"]), outcome)
+        await accept_handed_over(connection, row, made, parcels_of_shipment(own, made.shipment_no), outcome)
 
     await context.ledger.post(request, attach)
 
 
-async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> list[dict[str, Any]]:
+async def _boxes(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> list[dict[str, Any]]:
     """Return the parcels that were asked for, or one with all that is picked."""
     lines = await read_lines(connection, row)
     named = OrderId(tenant=row.tenant, order_ref=row.order_ref)
@@ -61,7 +62,7 @@ async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> li
         boxes = [{**box, "lines": rows} for box, rows in zip(boxes, contents, strict=True)]
     else:
         boxes = [{"lines": await all_that_is_picked(connection, named, lines)}]
-    if order["ship_complete"]:
+    if order.ship_complete:
         await repack.check_complete(connection, named, lines, boxes)
     if not any(box["lines"] for box in boxes):
         raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", status=409)
@@ -70,7 +71,7 @@ async def _boxes(connection: AsyncConnection, row: InboxRow, order: Order) -> li
 
 async def _make_shipment(
     connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None
-) -> Shipment:
+) -> NewShipment:
     shipment_no = row.payload["shipment_no"]
     order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
@@ -82,14 +83,7 @@ async def _make_shipment(
         raise Rejected("several_sites", detail, [Fault("/parcels", "several_sites", detail)])
     skus = {content["sku"] for box in boxes for content in box["lines"]}
     weights = await catalog.weights(connection, row.tenant, skus)
-    made = {
-        "tenant": row.tenant,
-        "order_ref": row.order_ref,
-        "shipment_no": shipment_no,
-        "site": site.pop(),
-        "carrier": order["carrier"],
-        "service_level": order["service_level"],
-    }
+    made = NewShipment(row.tenant, row.order_ref, shipment_no, site.pop(), order.carrier, order.service_level)
     await shipments.add(connection, made, [_parcel_row(number, box, weights) for number, box in enumerate(boxes, 1)])
     return made
 

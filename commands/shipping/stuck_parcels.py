@@ -31,7 +31,7 @@ _COMES_BACK: Final = (
 async def see_whether_stuck(
     connection: AsyncConnection,
     order: OrderId,
-    now: orders.Order,
+    now: orders.OrderRow,
     shipment: Shipment,
     box: Parcel,
     status: TrackingStatus,
@@ -40,8 +40,8 @@ async def see_whether_stuck(
 
     Only its latest status decides, so that events still commute. First a person must say which label it left under.
     """
-    step, flagged = parcel_step(box["tracking_number"]), (now["attention"] or {}).get("step")
-    if flagged == replaced_step(shipment["shipment_no"]):
+    step, flagged = parcel_step(box.tracking_number), (now.attention or {}).get("step")
+    if flagged == replaced_step(shipment.shipment_no):
         return
     if status in GONE_WRONG and tracking.is_underway(box):
         await _ask(connection, order, shipment, box, status)
@@ -52,9 +52,9 @@ async def see_whether_stuck(
 async def _ask(
     connection: AsyncConnection, order: OrderId, shipment: Shipment, box: Parcel, status: TrackingStatus
 ) -> None:
-    cancelled = _CANCELLED_THERE if shipment["handed_over_at"] else _CANCELLED_HERE
+    cancelled = _CANCELLED_THERE if shipment.handed_over_at else _CANCELLED_HERE
     reason, actions = cancelled if status is TrackingStatus.CANCELLED else _COMES_BACK
-    number = box["tracking_number"]
+    number = box.tracking_number
     await ask_for_a_person(connection, order, reason.format(number), actions, parcel_step(number))
 
 
@@ -63,7 +63,7 @@ async def ask_about_the_rest(
 ) -> None:
     """Ask for a person about the first parcel of a shipment that will not arrive: what it waited behind is settled."""
     for box in boxes:
-        status = TrackingStatus(box["tracking_status"])
+        status = TrackingStatus(box.tracking_status)
         if status in GONE_WRONG and tracking.is_underway(box):
             await _ask(connection, order, shipment, box, status)
             return

@@ -30,28 +30,29 @@ async def read_underway(connection: AsyncConnection, row: InboxRow, *, instead: 
     shipment = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
     if shipment is None:
         raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
-    if shipment["dissolved_at"]:
+    if shipment.dissolved_at:
         raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    own = [box for box in boxes if box["shipment_no"] == shipment_no and box["lines"]]
-    named = [box for box in own if parcel_no in {None, box["parcel_no"]}]
+    own = [box for box in boxes if box.shipment_no == shipment_no and box.lines]
+    named = [box for box in own if parcel_no in {None, box.parcel_no}]
     if not named:
         raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
-    if shipment["handed_over_at"] is None:
+    if shipment.handed_over_at is None:
         raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", status=409)
     underway = [box for box in named if tracking.is_underway(box)]
     if not underway:
         raise _ended(named[0])
     rest = [box for box in own if tracking.is_underway(box) and box not in underway]
-    return Underway(shipment["carrier"], underway, rest)
+    return Underway(shipment.carrier, underway, rest)
 
 
 def _ended(box: Parcel) -> Rejected:
     """Say how a parcel ended."""
-    name = f"Parcel {box['parcel_no']} of {box['shipment_no']}"
-    if box["delivered_at"] is not None:
-        detail = f"{name} was delivered at {box['delivered_at'].isoformat()}, as the carrier says."
+    name = f"Parcel {box.parcel_no} of {box.shipment_no}"
+    if box.delivered_at is not None:
+        detail = f"{name} was delivered at {box.delivered_at.isoformat()}, as the carrier says."
         return Rejected("already_delivered", detail, status=409)
-    if box["lost_at"] is not None:
-        return Rejected("already_lost", f"{name} was lost before, at {box['lost_at'].isoformat()}.", status=409)
-    return Rejected("came_back", f"{name} came back, at {box['came_back_at'].isoformat()}.", status=409)
+    if box.lost_at is not None:
+        return Rejected("already_lost", f"{name} was lost before, at {box.lost_at.isoformat()}.", status=409)
+    assert box.came_back_at is not None
+    return Rejected("came_back", f"{name} came back, at {box.came_back_at.isoformat()}.", status=409)

@@ -39,13 +39,13 @@ class LabelVoiding:
             row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
             if row is None or order is None:
                 return False
-            if row["state"] not in shipments.OPEN:
+            if row.state not in shipments.OPEN:
                 return True
-            label_id = f"label/{row['shipment_no']}/{row['version']}"
+            label_id = f"label/{row.shipment_no}/{row.version}"
             label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
             await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
-        port = port_of(self._carriers, row["carrier"] or order["carrier"])
-        booking_id = label["booking_id"] or await self._find_unheard(port, step, label)
+        port = port_of(self._carriers, row.carrier or order.carrier)
+        booking_id = label.booking_id or await self._find_unheard(port, step, label)
         if booking_id is not None and not await self._ask_void(port, step, booking_id):
             return True
         async with self._engine.begin() as connection:
@@ -58,7 +58,7 @@ class LabelVoiding:
 
     async def _find_unheard(self, port: CarrierPort, step: m.CarrierStep, label: shipments.Step) -> str | None:
         """Find the booking of a label whose answer never came; its numbers are kept, too."""
-        found = await port.find(label["reference"])
+        found = await port.find(label.reference)
         if found is None:
             return None
         async with self._engine.begin() as connection:
@@ -74,7 +74,7 @@ class LabelVoiding:
             async with self._engine.begin() as connection:
                 await lock_order_of(connection, step)
                 row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
-                if row["state"] not in shipments.OPEN:
+                if row.state not in shipments.OPEN:
                     return False
                 await shipments.move_step(
                     connection, step.tenant, step.order_ref, step.step_id, "intended", last_error=error.detail

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -244,7 +244,8 @@ class Hub:
 
     async def order(self, order_no: str) -> dict[str, Any] | None:
         async with self.engine.connect() as connection:
-            return await orders.get(connection, self.tenant, order_no)
+            row = await orders.get(connection, self.tenant, order_no)
+        return None if row is None else asdict(row)
 
     async def lines(self, order_no: str) -> list[OrderLine]:
         async with self.engine.connect() as connection:
@@ -360,8 +361,9 @@ class Hub:
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""
         steps = await shipments.steps_of(connection, self.tenant, order_no)
-        latest = max((step for step in steps if step["kind"] == "label"), key=lambda step: int(step["version"]))
-        await labels.asked_for(connection, latest, latest["carrier"])
+        latest = max((step for step in steps if step.kind == "label"), key=lambda step: step.version)
+        assert latest.carrier is not None
+        await labels.asked_for(connection, latest, latest.carrier)
         await labels.came(connection, latest, [LabeledParcel(1, tracking_number, b"", "")], in_use=True)
         for table, values in ((parcel, {"tracking_number": tracking_number}), (carrier_step, {"state": "skipped"})):
             its = (table.c.tenant == self.tenant) & (table.c.order_ref == order_no)
@@ -402,7 +404,7 @@ class Hub:
     async def is_done(self, order_no: str, step_id: str) -> bool:
         """Whether a carrier has done what was asked of it."""
         async with self.engine.connect() as connection:
-            return bool((await shipments.get_step(connection, self.tenant, order_no, step_id))["state"] == "done")
+            return (await shipments.get_step(connection, self.tenant, order_no, step_id)).state == "done"
 
     async def until_labeled(self, order_no: str, but: str = "") -> list[str]:
         """Wait for a label (other than a former one), and return the tracking numbers."""

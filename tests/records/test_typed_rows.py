@@ -1,0 +1,28 @@
+"""The rows that are read by position have the fields of their tables, in their order."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from records.orders import OrderRow
+from records.shipments import Parcel, Shipment, Step
+from records.tables import carrier_step, orders, parcel, shipment
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        (OrderRow, orders.c.keys()),
+        (Shipment, shipment.c.keys()),
+        (Parcel, [name for name in parcel.c.keys() if name != "label"]),  # noqa: SIM118 - a collection of columns
+    ],
+)
+def test_a_row_has_what_its_table_has_in_that_order(row: Any, columns: list[str]) -> None:
+    assert [field.name for field in fields(row)] == list(columns)
+
+
+def test_a_step_has_all_that_its_table_has() -> None:
+    assert {field.name for field in fields(Step)} == set(carrier_step.c.keys())
