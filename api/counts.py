@@ -74,7 +74,7 @@ async def list_counts(
     )
     async with services.reading() as connection:
         rows = await count_tasks.page(connection, caller.tenant, wanted)
-        kept, following = cut(rows, limit, lambda row: [row["created_at"].isoformat(), row["task_no"]])
+        kept, following = cut(rows, limit, lambda row: [row.created_at.isoformat(), row.task_no])
         return Page(items=await _views(connection, caller.tenant, kept), next=following)
 
 
@@ -92,22 +92,24 @@ async def count(
     return view
 
 
-async def _views(connection: AsyncConnection, tenant: str, tasks: Sequence[count_tasks.Row]) -> list[CountTaskView]:
+async def _views(
+    connection: AsyncConnection, tenant: str, tasks: Sequence[count_tasks.CountTask]
+) -> list[CountTaskView]:
     words = await people.words_about(connection, tenant, map(count_key, tasks))
     return [_view(task, words.get(count_key(task), {}).get("note")) for task in tasks]
 
 
-def _view(task: count_tasks.Row, note: str | None) -> CountTaskView:
-    same: dict[str, Any] = {name: task[name] for name in _OF_TASK}
-    done, found = task["done_at"] is not None, task["found"]
+def _view(task: count_tasks.CountTask, note: str | None) -> CountTaskView:
+    same: dict[str, Any] = {name: getattr(task, name) for name in _OF_TASK}
+    found = task.found
     return CountTaskView(
         **same,
-        state="done" if done else "open",
-        lot=task["lot"] or None,
+        state="open" if found is None else "done",
+        lot=task.lot or None,
         note=note,
-        order_no=str(order_no_of(task["order_ref"])),
-        outcome=_outcome(found, task["missing"]) if done else None,
-        written_off=task["missing"] - found if done else None,
+        order_no=str(order_no_of(task.order_ref)),
+        outcome=None if found is None else _outcome(found, task.missing),
+        written_off=None if found is None else task.missing - found,
     )
 
 

@@ -17,6 +17,7 @@ from api.views import said_view
 from domain.order_commands import ORDER_COMMANDS, for_return
 from ledger.balances import EntryView, PostingView, order_postings
 from records import partner_words, people, replacements, timeline
+from records.carrier_events import CarrierEventRow
 from records.partner_words import PartnerWords
 from records.replacements import Replacement
 from records.shipments import Step
@@ -229,19 +230,19 @@ def _erp_message(row: timeline.Row) -> TimelineItem:
     )
 
 
-def _carrier_event(row: timeline.Row) -> TimelineItem:
-    place = f" in {row['location']}" if row["location"] else ""
-    signed = f", signed by {row['signed_by']}" if row["signed_by"] else ""
+def _carrier_event(row: CarrierEventRow) -> TimelineItem:
+    place = f" in {row.location}" if row.location else ""
+    signed = f", signed by {row.signed_by}" if row.signed_by else ""
     return TimelineItem(
-        occurred_at=row["occurred_at"],
-        told_at=row["told_at"],
-        recorded_at=row["received_at"],
+        occurred_at=row.occurred_at,
+        told_at=row.told_at,
+        recorded_at=row.received_at,
         kind="carrier_event",
-        summary=f"{row['carrier']} says {row['status'].replace('_', ' ')} of {row['tracking_number']}{place}{signed}",
-        actor=row["carrier"],
+        summary=f"{row.carrier} says {row.status.replace('_', ' ')} of {row.tracking_number}{place}{signed}",
+        actor=row.carrier,
         evidence=None,
         data={
-            name: row[name]
+            name: getattr(row, name)
             for name in (
                 *("event_id", "tracking_number", "status", "vendor_status", "location", "signed_by", "heard_by"),
                 *("shipment_no", "parcel_no", "applied_at", "effect", "told_at"),

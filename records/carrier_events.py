@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, func, select, update
@@ -231,7 +232,36 @@ async def hear_again(connection: AsyncConnection, tenant: str, order_ref: str, t
     )
 
 
-async def delivery_of(connection: AsyncConnection, box: Parcel) -> dict[str, Any]:
+@dataclass(frozen=True)
+class CarrierEventRow:
+    """What a carrier said of a label whose parcel is known: `status` in our words, `vendor_status` in its own.
+
+    `effect` is what it changed. `occurred_at` is null where the carrier did not say when, and `told_at` is what it said
+    where that can't have been.
+    """
+
+    carrier_event_id: int
+    tenant: str
+    carrier: str
+    connection: str
+    event_id: str
+    tracking_number: str
+    status: str
+    vendor_status: str
+    occurred_at: datetime | None
+    told_at: datetime | None
+    location: str | None
+    signed_by: str | None
+    heard_by: str
+    received_at: datetime
+    order_ref: str
+    shipment_no: str
+    parcel_no: int
+    applied_at: datetime | None
+    effect: str | None
+
+
+async def delivery_of(connection: AsyncConnection, box: Parcel) -> CarrierEventRow:
     """Return the event by which a parcel was delivered."""
     query = (
         select(carrier_event)
@@ -243,12 +273,13 @@ async def delivery_of(connection: AsyncConnection, box: Parcel) -> dict[str, Any
         .order_by(carrier_event.c.carrier_event_id)
         .limit(1)
     )
-    return dict((await connection.execute(query)).mappings().one())
+    return CarrierEventRow(*(await connection.execute(query)).one())
 
 
-async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> Sequence[dict[str, Any]]:
+async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> list[CarrierEventRow]:
     """Return an order's events that were not dealt with yet, as they came."""
-    return await _UNAPPLIED.mappings(connection, tenant=tenant, order_ref=order_ref)
+    rows = await _UNAPPLIED.rows(connection, tenant=tenant, order_ref=order_ref)
+    return [CarrierEventRow(*row) for row in rows]
 
 
 _UNAPPLIED: Final = Query.of(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +14,33 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.commands import KEY_PATTERN
 from records.tables import count_task
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True)
+class NewCountTask:
+    """What a picker did not find: so many base units of a bucket, by serial number where it has some."""
+
+    tenant: str
+    task_no: str
+    site: str
+    location_id: str
+    sku: str
+    lot: str
+    serial_numbers: list[str]
+    missing: int
+    order_ref: str
+    line_no: int
+    pick_no: str
+
+
+@dataclass(frozen=True)
+class CountTask(NewCountTask):
+    """What somebody is to count, or has. `digest` is of what was counted, in the counter's own words."""
+
+    created_at: datetime
+    done_at: datetime | None
+    found: int | None
+    counted_by: str | None
+    digest: bytes | None
 
 
 def task_no_of(order_ref: str, pick_no: str, number: int) -> str:
@@ -27,17 +52,17 @@ def task_no_of(order_ref: str, pick_no: str, number: int) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-async def add(connection: AsyncConnection, tasks: Sequence[Row]) -> None:
+async def add(connection: AsyncConnection, tasks: Sequence[NewCountTask]) -> None:
     """Ask for counts."""
     if tasks:
-        await connection.execute(insert(count_task), tasks)
+        await connection.execute(insert(count_task), [asdict(task) for task in tasks])
 
 
-async def get(connection: AsyncConnection, tenant: str, task_no: str) -> Row | None:
+async def get(connection: AsyncConnection, tenant: str, task_no: str) -> CountTask | None:
     """Return a task."""
     query = select(count_task).where(count_task.c.tenant == tenant, count_task.c.task_no == task_no)
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    found = (await connection.execute(query)).one_or_none()
+    return CountTask(*found) if found else None
 
 
 @dataclass(frozen=True)
@@ -50,7 +75,7 @@ class CountFilter:
     limit: int = 100
 
 
-async def page(connection: AsyncConnection, tenant: str, wanted: CountFilter) -> list[Row]:
+async def page(connection: AsyncConnection, tenant: str, wanted: CountFilter) -> list[CountTask]:
     """Return tasks, the oldest first."""
     position = tuple_(count_task.c.created_at, count_task.c.task_no)
     conditions = [count_task.c.tenant == tenant]
@@ -61,7 +86,7 @@ async def page(connection: AsyncConnection, tenant: str, wanted: CountFilter) ->
     if wanted.after is not None:
         conditions.append(position > wanted.after)
     query = select(count_task).where(*conditions).order_by(*position).limit(wanted.limit)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [CountTask(*row) for row in await connection.execute(query)]
 
 
 async def close(

@@ -6,28 +6,47 @@ Each step is one statement, and commits by itself: an order has several messages
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from domain.erp import ErpMessageKind
 from postgres.statements import Query, listed
 from records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missing
 
-_OF_MESSAGE: Final = (
-    "tenant",
-    "order_ref",
-    "number",
-    "kind",
-    "reference",
-    "payload",
-    "state",
-    "attempts",
-    "created_at",
-)
+
+@dataclass(frozen=True)
+class ErpMessageRow:
+    """A message of an order's feed as it was claimed, with what of its order and its memory says how it is told.
+
+    `parcels` are those with a number of a message about a shipment; `label_is_to_come` says that it waits for more. A
+    restore that nobody told of has `stopped` it, after one that somebody did `asks_first`.
+    """
+
+    tenant: str
+    order_ref: str
+    number: int
+    kind: ErpMessageKind
+    reference: str
+    payload: dict[str, Any]
+    state: str
+    attempts: int
+    created_at: datetime
+    source: str
+    order_no: str
+    status: str
+    parcels: list[dict[str, Any]]
+    label_is_to_come: bool
+    epoch: int
+    stopped: str | None
+    asks_first: bool
+
+
+_CLAIMED: Final = tuple(field.name for field in fields(ErpMessageRow))
+_OF_MESSAGE: Final = _CLAIMED[: _CLAIMED.index("source")]
 _OF_ORDER: Final = ("source", "order_no", "status")
-_OF_MEMORY: Final = ("epoch", "stopped", "asks_first")
-_CLAIMED: Final = (*_OF_MESSAGE, *_OF_ORDER, "parcels", "label_is_to_come", *_OF_MEMORY)
 
 _THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"
 _OPEN: Final = "state not in ('done', 'skipped')"
@@ -86,14 +105,14 @@ _FAILED: Final = Query(
 )
 
 
-def claim(connection: Connection, tenant: str, order_ref: str, number: int) -> dict[str, Any] | None:
+def claim(connection: Connection, tenant: str, order_ref: str, number: int) -> ErpMessageRow | None:
     """Mark a message as sent, before it is. Returns it as it was, with its order; None if it is done with."""
     return _claimed(connection, _CLAIM, {"tenant": tenant, "order_ref": order_ref, "number": number})
 
 
 def done(
     connection: Connection, tenant: str, order_ref: str, number: int, document_no: str, *, go_on: bool
-) -> dict[str, Any] | None:
+) -> ErpMessageRow | None:
     """Note the document that the ERP made of a message and, to `go_on`, claim the one behind it, if there is one."""
     given = {"tenant": tenant, "order_ref": order_ref, "number": number, "document_no": document_no, "go_on": go_on}
     return _claimed(connection, _DONE, given)
@@ -105,9 +124,9 @@ def failed(connection: Connection, tenant: str, order_ref: str, number: int, sta
     _FAILED.at_once(connection, **given)
 
 
-def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> dict[str, Any] | None:
+def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> ErpMessageRow | None:
     rows = query.at_once(connection, **given)
-    return dict(zip(query.columns, rows[0], strict=True)) if rows else None
+    return ErpMessageRow(*rows[0]) if rows else None
 
 
 # -- after a restore from a backup ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from records.carrier_events import CarrierEventRow
 from records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
 
 Row = dict[str, Any]
@@ -22,9 +23,9 @@ async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str)
     return await _of_order(connection, erp_message, tenant, order_ref)
 
 
-async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[CarrierEventRow]:
     """Return the scans of an order's parcels."""
-    return await _of_order(connection, carrier_event, tenant, order_ref)
+    return [CarrierEventRow(**row) for row in await _of_order(connection, carrier_event, tenant, order_ref)]
 
 
 async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:

@@ -6,6 +6,7 @@ zeep is synchronous, so these are plain functions on the worker's thread pool, w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final, NoReturn
@@ -23,14 +24,12 @@ from domain.linked_lines import main_line_of
 from ledger.writer import translating
 from queries import order_work
 from records import erp_feed
+from records.erp_feed import ErpMessageRow
 from records.partner_words import Asked
 from records.restorations import words_of
 
 ENOUGH_S: Final = 5.0
 """After so long a run tells nothing more: it ends well before its time is up."""
-
-Row = dict[str, Any]
-"""A message as it was claimed."""
 
 FORGOTTEN_NUMBERS: Final = 3
 """So many numbers of a feed may be missing at the ERP, as skipped ones are, before it has heard no more."""
@@ -65,10 +64,10 @@ class ErpFeed:
                 with translating():
                     behind = self._tell(row, until)
             except StockbridgeError as error:
-                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row["number"], reason=str(error))
+                log.warning("erp.feed_stopped", order_ref=step.order_ref, number=row.number, reason=str(error))
                 break
-            told, last = row["number"], row
-        ends = last is None or last["status"] in order_work.DONE
+            told, last = row.number, row
+        ends = last is None or last.status in order_work.DONE
         return m.Told(number=told, closed=ends and self._close_if_done(step))
 
     def _close_if_done(self, step: m.ErpStep) -> bool:
@@ -80,7 +79,7 @@ class ErpFeed:
             log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
             return False
 
-    def _claim(self, step: m.ErpStep) -> Row | None:
+    def _claim(self, step: m.ErpStep) -> ErpMessageRow | None:
         with self._engine.connect() as connection:
             return erp_feed.claim(connection, step.tenant, step.order_ref, step.number)
 
@@ -101,61 +100,62 @@ class ErpFeed:
         with self._engine.connect() as connection:
             return order_work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
 
-    def _tell(self, row: Row, until: float, remembered: int = 0) -> Row | None:
+    def _tell(self, row: ErpMessageRow, until: float, remembered: int = 0) -> ErpMessageRow | None:
         """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""
         self._check_may_tell(row, remembered)
-        if row["label_is_to_come"]:
+        if row.label_is_to_come:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
-            self._failed(row, row["state"], "waits for the label")
-            raise Unavailable(f"Shipment {row['payload']['shipment_no']} is not labeled yet.")
+            self._failed(row, row.state, "waits for the label")
+            raise Unavailable(f"Shipment {row.payload['shipment_no']} is not labeled yet.")
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
         with self._engine.connect() as connection:
             return erp_feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
 
-    def _ask(self, port: ErpPort, row: Row) -> ErpReceipt:
+    def _ask(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
         """Tell the ERP a message, unless it has it."""
-        receipt = self._recall(port, row) if row["asks_first"] else self._find(port, row)
-        return self._send(port, row) if receipt is None else receipt
+        receipt, message = self._recall(port, row) if row.asks_first else (self._find(port, row), row)
+        return self._send(port, message) if receipt is None else receipt
 
-    def _check_may_tell(self, row: Row, remembered: int) -> None:
+    def _check_may_tell(self, row: ErpMessageRow, remembered: int) -> None:
         """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
-        if row["stopped"] is not None:
-            self._failed(row, row["state"], words_of(row["stopped"]))
-            raise Unavailable(words_of(row["stopped"]))
-        if remembered > row["epoch"]:
-            self._miss(row["tenant"], row["order_ref"], f"the restore of epoch {remembered}")
+        if row.stopped is not None:
+            self._failed(row, row.state, words_of(row.stopped))
+            raise Unavailable(words_of(row.stopped))
+        if remembered > row.epoch:
+            self._miss(row.tenant, row.order_ref, f"the restore of epoch {remembered}")
 
-    def _find(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+    def _find(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt | None:
         """Ask by our reference, if an earlier attempt may have been carried out."""
-        return port.find(row["reference"]) if row["attempts"] > 0 else None
+        return port.find(row.reference) if row.attempts > 0 else None
 
-    def _recall(self, port: ErpPort, row: Row) -> ErpReceipt | None:
+    def _recall(self, port: ErpPort, row: ErpMessageRow) -> tuple[ErpReceipt | None, ErpMessageRow]:
         """Find the message among all that the ERP may have heard in a life that was forgotten, by what it says.
 
         The number of a message is another one's there. What the ERP has under this reference, and is not this message,
-        leaves that reference to it.
+        leaves that reference to it: the message goes on under another.
         """
         with self._engine.connect() as connection:
-            known = erp_feed.known(connection, row["tenant"], row["order_ref"])
-        stem = f"{row['tenant']}/{row['order_ref']}"
+            known = erp_feed.known(connection, row.tenant, row.order_ref)
+        stem = f"{row.tenant}/{row.order_ref}"
         found = list(recalled(port.find, stem, known.from_number, known.last_number))
         message = _message(row)
         receipt = told_before(message, found, known.document_nos)
         if receipt is not None:
-            return receipt
+            return receipt, row
         self._check_agreed(row, message, found, known.document_nos)
         taken = {receipt.reference for receipt in found}
-        reference = row["reference"]
+        reference = row.reference
         while reference in taken:
             reference += "+"
-        if reference != row["reference"]:
+        if reference != row.reference:
             with self._engine.connect() as connection:
                 erp_feed.refer(connection, *_name(row), reference)
-            row["reference"] = reference
-        return None
+        return None, replace(row, reference=reference)
 
-    def _check_agreed(self, row: Row, message: ErpMessage, found: Sequence[ErpReceipt], known: Collection[str]) -> None:
+    def _check_agreed(
+        self, row: ErpMessageRow, message: ErpMessage, found: Sequence[ErpReceipt], known: Collection[str]
+    ) -> None:
         """Refuse to tell what the ERP has heard otherwise of the same shipment: its stock would move twice."""
         for receipt in found:
             told = receipt.document
@@ -164,13 +164,13 @@ class ErpFeed:
                 self._failed(row, "intended", detail)
                 raise Rejected("told_otherwise", detail, said=f"document {receipt.document_no}: {told}")
 
-    def _port(self, row: Row) -> ErpPort:
-        source = row["source"]
+    def _port(self, row: ErpMessageRow) -> ErpPort:
+        source = row.source
         if source not in self._erps:
             raise Rejected("unknown_source", f"No ERP is set up for the source {source}.")
         return self._erps[source]
 
-    def _send(self, port: ErpPort, row: Row) -> ErpReceipt:
+    def _send(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
         try:
             return port.tell(_message(row))
         except OutcomeUnknown as error:
@@ -180,7 +180,7 @@ class ErpFeed:
             self._failed(row, "intended", error.detail)
             raise
 
-    def _failed(self, row: Row, state: str, reason: str) -> None:
+    def _failed(self, row: ErpMessageRow, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
             erp_feed.failed(connection, *_name(row), state, reason)
 
@@ -197,37 +197,37 @@ def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, l
         number += 1
 
 
-def _asked(row: Row) -> Asked:
-    return Asked(row["tenant"], row["order_ref"], f"erp/{row['number']}", row["source"])
+def _asked(row: ErpMessageRow) -> Asked:
+    return Asked(row.tenant, row.order_ref, f"erp/{row.number}", row.source)
 
 
-def _name(row: Row) -> tuple[str, str, int]:
-    return row["tenant"], row["order_ref"], row["number"]
+def _name(row: ErpMessageRow) -> tuple[str, str, int]:
+    return row.tenant, row.order_ref, row.number
 
 
-def _message(row: Row) -> ErpMessage:
-    payload = row["payload"]
+def _message(row: ErpMessageRow) -> ErpMessage:
+    payload = row.payload
     return ErpMessage(
-        reference=row["reference"],
-        order_no=row["order_no"],
-        number=row["number"],
-        kind=row["kind"],
+        reference=row.reference,
+        order_no=row.order_no,
+        number=row.number,
+        kind=row.kind,
         revision=payload["revision"],
         occurred_at=_happened_at(row).isoformat(),
         lines=tuple(_line(line) for line in payload.get("lines", ())),
         shipment_no=payload.get("shipment_no"),
         carrier=payload.get("carrier"),
-        parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row["parcels"]),
+        parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row.parcels),
         signed_by=payload.get("signed_by"),
         reason=payload.get("reason"),
         replaces=payload.get("replaces"),
     )
 
 
-def _happened_at(row: Row) -> datetime:
+def _happened_at(row: ErpMessageRow) -> datetime:
     """Return when what a message tells happened: no later than it was written, whatever an older build was told."""
-    written_at: datetime = row["created_at"]
-    told = row["payload"].get("occurred_at")
+    written_at: datetime = row.created_at
+    told = row.payload.get("occurred_at")
     return min(datetime.fromisoformat(told), written_at) if told else written_at
 
 

@@ -33,20 +33,20 @@ async def count_missing(context: CommandContext, caller: ApiKey, task_no: str, s
         await _count_once(context, caller, task, said)
 
 
-async def _count_once(context: CommandContext, caller: ApiKey, task: count_tasks.Row, said: Said[Count]) -> None:
+async def _count_once(context: CommandContext, caller: ApiKey, task: count_tasks.CountTask, said: Said[Count]) -> None:
     """Have a count posted, unless a twin of it was meanwhile: that may be what it is refused for."""
     try:
         await anew("product_changed", _TRIES, lambda: _count(context, caller, task, said))
     except Rejected:
         async with context.reading() as connection:
-            now = await read_task(connection, caller.tenant, task["task_no"])
+            now = await read_task(connection, caller.tenant, task.task_no)
         if not _counted_before(now, said):
             raise
 
 
-def _counted_before(task: count_tasks.Row, said: Said[Count]) -> bool:
+def _counted_before(task: count_tasks.CountTask, said: Said[Count]) -> bool:
     """Say whether the same was counted before, in the same words, whatever these would mean now."""
-    return task["done_at"] is not None and said.repeats(lambda body: digest(_words(body)), task["digest"])
+    return task.done_at is not None and said.repeats(lambda body: digest(_words(body)), task.digest)
 
 
 def _words(body: Count) -> str:
@@ -55,24 +55,24 @@ def _words(body: Count) -> str:
     return canonical({"counted": body.counted, "uom": body.uom, "serial_numbers": serial_numbers})
 
 
-async def _count(context: CommandContext, caller: ApiKey, task: count_tasks.Row, said: Said[Count]) -> Outcome:
+async def _count(context: CommandContext, caller: ApiKey, task: count_tasks.CountTask, said: Said[Count]) -> Outcome:
     async with context.reading() as connection:
-        place = await places.place_of(connection, caller.tenant, task["location_id"])
+        place = await places.place_of(connection, caller.tenant, task.location_id)
         faults, product, found = await _resolve(connection, task, said.part)
-    if faults and said.body is not None and task["done_at"] is not None:
-        raise Conflict(f"Count {task['task_no']} was made before with other content.")
+    if faults and said.body is not None and task.done_at is not None:
+        raise Conflict(f"Count {task.task_no} was made before with other content.")
     body = said.settle(faults)
     request = _request(task, place, found or 0, body, actor_of(caller, body.by))
 
     async def close(connection: AsyncConnection, _outcome: Outcome) -> None:
         words = digest(_words(body))
-        await count_tasks.close(connection, request.tenant, task["task_no"], request.found, request.actor, words)
+        await count_tasks.close(connection, request.tenant, task.task_no, request.found, request.actor, words)
         await people.keep_words(connection, request.tenant, request.key, note=body.note)
 
     return await context.ledger.post(request, counted_in(request.tenant, {product.sku: product}, close))
 
 
-async def read_task(connection: AsyncConnection, tenant: str, task_no: str) -> count_tasks.Row:
+async def read_task(connection: AsyncConnection, tenant: str, task_no: str) -> count_tasks.CountTask:
     """Return what is to be counted, or was. Raises `Rejected` where there is no such count."""
     task = await count_tasks.get(connection, tenant, task_no)
     if task is None:
@@ -81,17 +81,17 @@ async def read_task(connection: AsyncConnection, tenant: str, task_no: str) -> c
 
 
 async def _resolve(
-    connection: AsyncConnection, task: count_tasks.Row, part: Part
+    connection: AsyncConnection, task: count_tasks.CountTask, part: Part
 ) -> tuple[list[Fault], Product, int | None]:
     """Return what is wrong with a count by its task and the catalog, of what it is, and how many units were found."""
     faults = Faults()
-    product = (await catalog.products(connection, task["tenant"], [task["sku"]]))[task["sku"]]
+    product = (await catalog.products(connection, task.tenant, [task.sku]))[task.sku]
     found = faults.base_units(part, product, name="counted", zero_allowed=True)
-    if found is not None and found > task["missing"]:
-        faults.add(part, "counted", "more_than_missing", f"Only {task['missing']} of {task['sku']} were missing")
+    if found is not None and found > task.missing:
+        faults.add(part, "counted", "more_than_missing", f"Only {task.missing} of {task.sku} were missing")
         return faults.found, product, found
     faults.serials(part, product, found)
-    _check_missed(faults, part, task["serial_numbers"])
+    _check_missed(faults, part, task.serial_numbers)
     return faults.found, product, found
 
 
@@ -102,20 +102,20 @@ def _check_missed(faults: Faults, part: Part, missed: Collection[str]) -> None:
         faults.add(part, "serial_numbers", "serial_not_missing", f"{', '.join(others)} was not missing here")
 
 
-def _request(task: count_tasks.Row, place: Place, found: int, body: Count, actor: str) -> CountMissing:
+def _request(task: count_tasks.CountTask, place: Place, found: int, body: Count, actor: str) -> CountMissing:
     """Ask for the posting. What was counted is its content, whoever says so again."""
     return CountMissing(
-        tenant=task["tenant"],
+        tenant=task.tenant,
         key=count_key(task),
         actor=actor,
-        stream=StreamKey(task["tenant"], task["sku"], place, task["lot"], "", StockStatus.INSPECTION),
-        missing=task["missing"],
+        stream=StreamKey(task.tenant, task.sku, place, task.lot, "", StockStatus.INSPECTION),
+        missing=task.missing,
         found=found,
-        serial_numbers=tuple(task["serial_numbers"]),
+        serial_numbers=tuple(task.serial_numbers),
         found_serials=tuple(sorted(body.serial_numbers)),
     )
 
 
-def count_key(task: count_tasks.Row) -> str:
+def count_key(task: count_tasks.CountTask) -> str:
     """Return the key of a count's posting."""
-    return f"count/{task['task_no']}"
+    return f"count/{task.task_no}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -27,9 +26,8 @@ from ledger.writer import LedgerWriter, Outcome
 from postgres.statements import alone
 from queries.packing import as_quantity, kept_for_others, read_still_underway
 from records import carrier_events, orders, shipments, tracking
+from records.carrier_events import CarrierEventRow
 from records.shipments import Parcel, Shipment
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class CarrierEvents:
         for event in waiting:
             await self._apply(order, event)
 
-    async def _apply(self, order: OrderId, event: Event) -> None:
+    async def _apply(self, order: OrderId, event: CarrierEventRow) -> None:
         seen = await self._see(order, event)
         if seen is None:
             await self._note(event, "its parcel is gone")
@@ -69,28 +67,28 @@ class CarrierEvents:
         else:
             await self._apply_to_parcel(order, event, seen)
 
-    async def _see(self, order: OrderId, event: Event) -> _Seen | None:
+    async def _see(self, order: OrderId, event: CarrierEventRow) -> _Seen | None:
         """Read what an event is about; None where there is no such parcel."""
         async with self._reading.connect() as connection:
-            shipment = await shipments.get(connection, order.tenant, order.order_ref, event["shipment_no"])
+            shipment = await shipments.get(connection, order.tenant, order.order_ref, event.shipment_no)
             every = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
             row = await orders.get(connection, order.tenant, order.order_ref)
-        boxes = [box for box in every if box.shipment_no == event["shipment_no"]]
-        box = next((box for box in boxes if box.parcel_no == event["parcel_no"]), None)
+        boxes = [box for box in every if box.shipment_no == event.shipment_no]
+        box = next((box for box in boxes if box.parcel_no == event.parcel_no), None)
         if shipment is None or box is None or row is None:
             return None
-        return _Seen(row.site, shipment, boxes, box, box.tracking_number == event["tracking_number"])
+        return _Seen(row.site, shipment, boxes, box, box.tracking_number == event.tracking_number)
 
-    async def _apply_to_former_label(self, order: OrderId, event: Event, shipment: Shipment) -> None:
+    async def _apply_to_former_label(self, order: OrderId, event: CarrierEventRow, shipment: Shipment) -> None:
         """Apply a scan of a label that was replaced: it proves that its parcel left, if that holds what it held then.
 
         Under which label is told by all that the carrier has scanned: the newest. Where the parcels left by a person's
         word, or under another label, too, a person is asked, and the parcel is where either scan says.
         """
         async with self._reading.connect() as connection:
-            _, boxes, known = await replaced_labels.read(connection, order, event["shipment_no"])
-        label = known.of(event["tracking_number"])
-        if label is None or event["status"] not in PHYSICAL or not known.fits(label.version):
+            _, boxes, known = await replaced_labels.read(connection, order, event.shipment_no)
+        label = known.of(event.tracking_number)
+        if label is None or event.status not in PHYSICAL or not known.fits(label.version):
             await self._note_stray(order, event)
             return
         left_under = known.newest_scanned
@@ -101,7 +99,7 @@ class CarrierEvents:
             await self._apply_to_parcel(order, event, seen, was_replaced=True)
 
     async def _leave_under(
-        self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event, version: int
+        self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: CarrierEventRow, version: int
     ) -> None:
         """Let a shipment have left under a former label, unless a person said that it left, and so by which."""
         if shipment.handed_over_at is None:
@@ -111,16 +109,18 @@ class CarrierEvents:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
                 await replaced_labels.leave_under(connection, order, shipment, version)
 
-    async def _note_stray(self, order: OrderId, event: Event) -> None:
+    async def _note_stray(self, order: OrderId, event: CarrierEventRow) -> None:
         """Ask for a person where the carrier has a parcel under a label that it does not go by."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            if await carrier_events.mark_applied(connection, event["carrier_event_id"], carrier_events.REPLACED):
-                await replaced_labels.look(connection, order, event["shipment_no"])
+            if await carrier_events.mark_applied(connection, event.carrier_event_id, carrier_events.REPLACED):
+                await replaced_labels.look(connection, order, event.shipment_no)
 
-    async def _apply_to_parcel(self, order: OrderId, event: Event, seen: _Seen, *, was_replaced: bool = False) -> None:
+    async def _apply_to_parcel(
+        self, order: OrderId, event: CarrierEventRow, seen: _Seen, *, was_replaced: bool = False
+    ) -> None:
         shipment, box = seen.shipment, seen.box
-        status = TrackingStatus(event["status"])
+        status = TrackingStatus(event.status)
         if status in PHYSICAL and shipment.handed_over_at is None:
             await self._infer_handover(order, shipment, seen.boxes, event)
             seen = await self._see(order, event) or seen  # what left may be known by now
@@ -138,46 +138,51 @@ class CarrierEvents:
                 await self._advance(connection, order, seen, event, was_replaced=was_replaced)
 
     async def _advance(
-        self, connection: AsyncConnection, order: OrderId, seen: _Seen, event: Event, *, was_replaced: bool
+        self, connection: AsyncConnection, order: OrderId, seen: _Seen, event: CarrierEventRow, *, was_replaced: bool
     ) -> None:
         """Move the parcel on, and note what the event changed."""
-        name, status = (order.tenant, order.order_ref), TrackingStatus(event["status"])
+        name, status = (order.tenant, order.order_ref), TrackingStatus(event.status)
         now = (await orders.lock(connection, [name]))[name]
         effect, changed = await tracking.advance(connection, seen.box, status)
-        if not await carrier_events.mark_applied(connection, event["carrier_event_id"], effect):
+        if not await carrier_events.mark_applied(connection, event.carrier_event_id, effect):
             return
-        if was_replaced and await replaced_labels.look(connection, order, event["shipment_no"]):
+        if was_replaced and await replaced_labels.look(connection, order, event.shipment_no):
             return
         if changed:
             await see_whether_stuck(connection, order, now, seen.shipment, seen.box, status)
 
-    async def _wonder(self, order: OrderId, event: Event) -> None:
+    async def _wonder(self, order: OrderId, event: CarrierEventRow) -> None:
         """Ask for a person where the carrier has a parcel of a shipment that was cancelled."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
             new = await carrier_events.mark_applied(
-                connection, event["carrier_event_id"], "nothing: its shipment was cancelled"
+                connection, event.carrier_event_id, "nothing: its shipment was cancelled"
             )
-            if new and event["status"] in PHYSICAL:
-                number, status = event["tracking_number"], event["status"]
+            if new and event.status in PHYSICAL:
+                number, status = event.tracking_number, event.status
                 reason = f"The carrier has parcel {number}, whose shipment was cancelled: {status}."
                 await ask_for_a_person(connection, order, reason, ("retry_step",), parcel_step(number))
 
-    async def _cannot_believe(self, order: OrderId, event: Event, refusal: Rejected) -> None:
+    async def _cannot_believe(self, order: OrderId, event: CarrierEventRow, refusal: Rejected) -> None:
         """Ask for a person where what was lost can't have arrived, as far as we know."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(order.tenant, order.order_ref)])
-            if await carrier_events.mark_applied(connection, event["carrier_event_id"], f"nothing: {refusal.detail}"):
-                reason = f"The carrier says that parcel {event['tracking_number']}, which was lost, has arrived, but: "
-                step = f"found/{event['tracking_number']}"
+            if await carrier_events.mark_applied(connection, event.carrier_event_id, f"nothing: {refusal.detail}"):
+                reason = f"The carrier says that parcel {event.tracking_number}, which was lost, has arrived, but: "
+                step = f"found/{event.tracking_number}"
                 await ask_for_a_person(connection, order, reason + refusal.detail, ("retry_step",), step)
 
-    async def _note(self, event: Event, effect: str) -> None:
+    async def _note(self, event: CarrierEventRow, effect: str) -> None:
         async with self._engine.begin() as connection:
-            await carrier_events.mark_applied(connection, event["carrier_event_id"], effect)
+            await carrier_events.mark_applied(connection, event.carrier_event_id, effect)
 
     async def _infer_handover(
-        self, order: OrderId, shipment: Shipment, boxes: list[Parcel], event: Event, version: int | None = None
+        self,
+        order: OrderId,
+        shipment: Shipment,
+        boxes: list[Parcel],
+        event: CarrierEventRow,
+        version: int | None = None,
     ) -> None:
         """Post that a shipment left; under a version of its labels, where it is not the one that it goes by."""
         async with self._reading.connect() as connection:
@@ -185,9 +190,9 @@ class CarrierEvents:
         request = IssueGoods(
             tenant=order.tenant,
             key=f"goods_issue/{order.order_ref}/{shipment.shipment_no}",
-            actor=f"carrier {event['carrier']}",
+            actor=f"carrier {event.carrier}",
             evidence=Evidence.INFERRED,
-            occurred_at=event["occurred_at"],
+            occurred_at=event.occurred_at,
             order_ref=order.order_ref,
             shipment_no=shipment.shipment_no,
             lines=tuple(as_quantity(content) for box in boxes for content in box.lines),
@@ -203,7 +208,7 @@ class CarrierEvents:
         with suppress(Conflict):  # it was handed over meanwhile, by a person's word
             await self._ledger.post(request, attach)
 
-    async def _deliver(self, order: OrderId, seen: _Seen, event: Event, *, was_replaced: bool) -> bool:
+    async def _deliver(self, order: OrderId, seen: _Seen, event: CarrierEventRow, *, was_replaced: bool) -> bool:
         """Post the delivery of a parcel: the delivered event is a fact in the ledger. Says no if it was there."""
         shipment, box = seen.shipment, seen.box
         others = [other for other in seen.boxes if other.parcel_no != box.parcel_no]
@@ -215,7 +220,7 @@ class CarrierEvents:
             key=f"delivery/{order.order_ref}/{shipment.shipment_no}/{box.parcel_no}",
             actor=f"carrier {shipment.carrier}",
             evidence=Evidence.CONFIRMED,
-            occurred_at=event["occurred_at"],
+            occurred_at=event.occurred_at,
             order_ref=order.order_ref,
             shipment_no=shipment.shipment_no,
             order_site=seen.site,
@@ -234,7 +239,7 @@ class CarrierEvents:
             return False
 
     async def _delivered(
-        self, connection: AsyncConnection, order: OrderId, seen: _Seen, event: Event, outcome: Outcome
+        self, connection: AsyncConnection, order: OrderId, seen: _Seen, event: CarrierEventRow, outcome: Outcome
     ) -> None:
         box, at = seen.box, outcome.occurred_at
         await shipments.set_parcel(

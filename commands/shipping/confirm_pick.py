@@ -27,6 +27,7 @@ from ledger.requests import ConfirmPick, PickedLine
 from ledger.writer import Attachment, Outcome
 from queries.erp_changes import cancelled_changes
 from records import count_tasks, inbox, messages, places, shipments
+from records.count_tasks import NewCountTask
 from records.inbox import InboxRow
 
 
@@ -78,20 +79,20 @@ def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
     return attach
 
 
-def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[count_tasks.Row]:
+def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[NewCountTask]:
     """Ask for a count of what was missing, one for each line, place and lot."""
     bucket = itemgetter("line_no", "sku", "site", "location_id", "lot")
     buckets = [(of, list(gone)) for of, gone in groupby(sorted(missing, key=bucket), key=bucket)]
     return [
-        {
+        NewCountTask(
             **{name: gone[0][name] for name in ("line_no", "sku", "site", "location_id", "lot")},
-            "tenant": row.tenant,
-            "task_no": count_tasks.task_no_of(row.order_ref, row.payload["pick_no"], number),
-            "order_ref": row.order_ref,
-            "pick_no": row.payload["pick_no"],
-            "missing": sum(each["quantity"] for each in gone),
-            "serial_numbers": [each["serial_number"] for each in gone if each["serial_number"]],
-        }
+            tenant=row.tenant,
+            task_no=count_tasks.task_no_of(row.order_ref, row.payload["pick_no"], number),
+            order_ref=row.order_ref,
+            pick_no=row.payload["pick_no"],
+            missing=sum(each["quantity"] for each in gone),
+            serial_numbers=[each["serial_number"] for each in gone if each["serial_number"]],
+        )
         for number, (_, gone) in enumerate(buckets, 1)
     ]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +11,7 @@ from domain.messages import OrderId
 from domain.packing import Row
 from queries.erp_changes import shipped_lines
 from records import carrier_events, messages, shipments, tracking
+from records.carrier_events import CarrierEventRow
 from records.shipments import Parcel
 
 
@@ -33,19 +33,19 @@ async def tell(
     order: OrderId,
     shipment_no: str,
     goods: Sequence[Row],
-    event: Mapping[str, Any],
+    event: CarrierEventRow,
     at: datetime,
 ) -> None:
     """Keep the proof that a shipment arrived, and tell the ERP what of it did."""
-    proof = {"signed_by": event["signed_by"], "location": event["location"], "occurred_at": at.isoformat()}
-    if event["told_at"] is not None:
-        proof["told_at"] = event["told_at"].isoformat()
+    proof = {"signed_by": event.signed_by, "location": event.location, "occurred_at": at.isoformat()}
+    if event.told_at is not None:
+        proof["told_at"] = event.told_at.isoformat()
     await shipments.set_fields(
         connection, order.tenant, order.order_ref, shipment_no, delivered_at=at, proof_of_delivery=proof
     )
     payload = {
         "shipment_no": shipment_no,
-        "signed_by": event["signed_by"],
+        "signed_by": event.signed_by,
         "occurred_at": at.isoformat(),
         "lines": await shipped_lines(connection, order, goods),
     }

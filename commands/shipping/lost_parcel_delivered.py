@@ -20,6 +20,7 @@ from ledger.requests import DeliverLostParcel, LineQuantity
 from ledger.writer import LedgerWriter, Outcome
 from queries.erp_changes import demand_changes
 from records import messages, orders, shipments, tracking
+from records.carrier_events import CarrierEventRow
 from records.shipments import Parcel, Shipment
 
 _ACTIONS: Final = ("cancel_order", "retry_step")
@@ -33,7 +34,7 @@ async def deliver_lost(
     shipment: Shipment,
     boxes: list[Parcel],
     box: Parcel,
-    event: dict[str, Any],
+    event: CarrierEventRow,
 ) -> None:
     """Post the delivery of a parcel that was lost: from where it was written off to, as if it had never been.
 
@@ -48,7 +49,7 @@ async def deliver_lost(
         key=f"delivery/{order.order_ref}/{shipment.shipment_no}/{box.parcel_no}",
         actor=f"carrier {shipment.carrier}",
         evidence=Evidence.CONFIRMED,
-        occurred_at=event["occurred_at"],
+        occurred_at=event.occurred_at,
         order_ref=order.order_ref,
         shipment_no=shipment.shipment_no,
         order_site=site,
@@ -96,7 +97,7 @@ async def _tell_arrival(
     shipment: Shipment,
     boxes: list[Parcel],
     box: Parcel,
-    event: dict[str, Any],
+    event: CarrierEventRow,
     at: datetime,
 ) -> None:
     """Tell the ERP of the delivery, once nothing of the shipment is underway; of the others only if it was not told."""

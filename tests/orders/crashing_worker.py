@@ -110,8 +110,8 @@ def wrap_erp() -> None:
     telling = threading.local()
 
     def before(self: Any, row: Any) -> Any:
-        telling.kind = row["kind"]
-        die_at(f"before the ERP is told {row['kind']}", row["order_ref"])
+        telling.kind = row.kind
+        die_at(f"before the ERP is told {row.kind}", row.order_ref)
         return port(self, row)
 
     def after(connection: Any, tenant: str, order_ref: str, *rest: Any, **more: Any) -> Any:

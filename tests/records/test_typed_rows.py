@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from records.carrier_events import CarrierEventRow
+from records.count_tasks import CountTask
 from records.orders import OrderRow
 from records.shipments import Parcel, Shipment, Step
-from records.tables import carrier_step, orders, parcel, shipment
+from records.tables import carrier_event, carrier_step, count_task, orders, parcel, shipment
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ from records.tables import carrier_step, orders, parcel, shipment
     [
         (OrderRow, orders.c.keys()),
         (Shipment, shipment.c.keys()),
+        (CarrierEventRow, carrier_event.c.keys()),
+        (CountTask, count_task.c.keys()),
         (Parcel, [name for name in parcel.c.keys() if name != "label"]),  # noqa: SIM118 - a collection of columns
     ],
 )
