@@ -29,7 +29,7 @@ from domain.said import Part, asked, digest
 from domain.shapes import Settlement
 from ledger import adjustments
 from records import discrepancies, people
-from records.discrepancies import DiscrepancyFilter, Kind, Row, Settled
+from records.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled
 
 router = APIRouter(prefix="/api/inventory/discrepancies", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -103,7 +103,7 @@ async def list_discrepancies(
     )
     async with services.reading() as connection:
         rows = await discrepancies.page(connection, caller.tenant, wanted)
-        kept, following = cut(rows, limit, lambda row: [row["discrepancy_id"]])
+        kept, following = cut(rows, limit, lambda row: [row.discrepancy_id])
         return Page(items=await _views(connection, caller.tenant, kept), next=following)
 
 
@@ -129,27 +129,27 @@ async def settle(
         if found is None:
             raise not_found(f"discrepancy {discrepancy_id}")
         if said.is_odd:
-            said.repeats(lambda body: digest(asked(body)), found["digest"])
+            said.repeats(lambda body: digest(asked(body)), found.digest)
         if said.body is None or not _settled_before(found, said.body):
             found = await _settle(connection, found, said)
         (view,) = await _views(connection, caller.tenant, [found])
     return view
 
 
-def _settled_before(found: Row, body: Settlement) -> bool:
+def _settled_before(found: DiscrepancyRow, body: Settlement) -> bool:
     """Say whether it was settled by the same before. Raises `Conflict` where it was settled otherwise."""
-    if found["resolved_at"] is None:
+    if found.resolved_at is None:
         return False
-    if found["settlement_no"] != body.settlement_no:
-        who = f" by {found['settled_by']} ({found['settlement_no']})" if found["settlement_no"] else ""
-        detail = f"Discrepancy {found['discrepancy_id']} was settled{who} at {in_utc(found['resolved_at'])}."
+    if found.settlement_no != body.settlement_no:
+        who = f" by {found.settled_by} ({found.settlement_no})" if found.settlement_no else ""
+        detail = f"Discrepancy {found.discrepancy_id} was settled{who} at {in_utc(found.resolved_at)}."
         raise Conflict(detail, code="already_settled")
-    if found["digest"] != digest(asked(body)):
+    if found.digest != digest(asked(body)):
         raise Conflict(f"Settlement {body.settlement_no} came before with other content.")
     return True
 
 
-async def _settle(connection: AsyncConnection, found: Row, said: Said[Settlement]) -> Row:
+async def _settle(connection: AsyncConnection, found: DiscrepancyRow, said: Said[Settlement]) -> DiscrepancyRow:
     body = said.settle(await _resolve(connection, found, said.part))
     told = Settled(
         settlement_no=body.settlement_no,
@@ -158,40 +158,40 @@ async def _settle(connection: AsyncConnection, found: Row, said: Said[Settlement
         adjustment_no=body.adjustment_no,
         digest=digest(asked(body)),
     )
-    settled = await discrepancies.settle(connection, found["discrepancy_id"], told)
-    await people.keep_words(connection, settled["tenant"], _key(settled), reason=body.reason, note=body.note)
+    settled = await discrepancies.settle(connection, found.discrepancy_id, told)
+    await people.keep_words(connection, settled.tenant, _key(settled), reason=body.reason, note=body.note)
     return settled
 
 
-async def _resolve(connection: AsyncConnection, found: Row, part: Part) -> list[Fault]:
+async def _resolve(connection: AsyncConnection, found: DiscrepancyRow, part: Part) -> list[Fault]:
     """Return what is wrong with a settlement by what was posted."""
     number = part.get("adjustment_no")
-    if number is None or await adjustments.is_of(connection, found["tenant"], number, found["sku"], found["site"]):
+    if number is None or await adjustments.is_of(connection, found.tenant, number, found.sku, found.site):
         return []
-    detail = f"There is no adjustment or count {number} of {found['sku']} at {found['site']}"
+    detail = f"There is no adjustment or count {number} of {found.sku} at {found.site}"
     return [part.fault("adjustment_no", "unknown_adjustment", detail)]
 
 
-def _key(found: Row) -> str:
+def _key(found: DiscrepancyRow) -> str:
     """Name a settlement, which posts nothing, as a posting would be named: its words are kept under that."""
-    return f"settlement/{found['discrepancy_id']}/{found['settlement_no']}"
+    return f"settlement/{found.discrepancy_id}/{found.settlement_no}"
 
 
-async def _views(connection: AsyncConnection, tenant: str, rows: Sequence[Row]) -> list[DiscrepancyView]:
-    words = await people.words_about(connection, tenant, (_key(row) for row in rows if row["settlement_no"]))
+async def _views(connection: AsyncConnection, tenant: str, rows: Sequence[DiscrepancyRow]) -> list[DiscrepancyView]:
+    words = await people.words_about(connection, tenant, (_key(row) for row in rows if row.settlement_no))
     return [_view(row, words.get(_key(row), {})) for row in rows]
 
 
-def _view(found: Row, words: Mapping[str, str]) -> DiscrepancyView:
-    same: dict[str, Any] = {name: found[name] for name in _OF_DISCREPANCY}
+def _view(found: DiscrepancyRow, words: Mapping[str, str]) -> DiscrepancyView:
+    same: dict[str, Any] = {name: getattr(found, name) for name in _OF_DISCREPANCY}
     return DiscrepancyView(
         **same,
-        state="open" if found["resolved_at"] is None else "settled",
-        helps=_HELPS.get(found["kind"], _OF_A_NEWER_BUILD),
-        order_no=order_no_of(found["order_ref"]),
-        reason=words.get("reason") or found["reason_code"],
+        state="open" if found.resolved_at is None else "settled",
+        helps=_HELPS.get(found.kind, _OF_A_NEWER_BUILD),
+        order_no=order_no_of(found.order_ref),
+        reason=words.get("reason") or found.reason_code,
         note=words.get("note"),
-        settled_at=found["resolved_at"],
+        settled_at=found.resolved_at,
     )
 
 

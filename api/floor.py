@@ -339,11 +339,12 @@ def _is_labeled(shipment: ShipmentView) -> bool:
 
 def _booked(order: FoundOrder, shipment_no: str, command: Mapping[str, Any]) -> ShipmentView:
     """Return a shipment whose command waits: as it was asked for, without numbers."""
-    row = order.row or (order.push.payload if order.push else {})
+    pushed = order.push.payload if order.push else {}
+    row = order.row
     return ShipmentView(
         shipment_no=shipment_no,
-        carrier=row["carrier"],
-        service_level=row["service_level"],
+        carrier=row.carrier if row else pushed["carrier"],
+        service_level=row.service_level if row else pushed["service_level"],
         tracking_status="pending",
         handed_over_at=None,
         delivered_at=None,

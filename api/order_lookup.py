@@ -16,7 +16,8 @@ from domain.refusals import not_found
 from ledger.balances import order_lines
 from records import api_keys, order_reads
 from records.api_keys import ApiKey
-from records.order_reads import Order, Said
+from records.order_reads import Said
+from records.orders import OrderRow
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FoundOrder:
     order_ref: str
     order_no: str
     source: str
-    row: Order | None
+    row: OrderRow | None
     push: Said | None
 
     async def lines(self, connection: AsyncConnection) -> list[OrderLine]:

@@ -87,7 +87,7 @@ async def list_orders(
     )
     async with services.reading() as connection:
         rows = await order_reads.page(connection, caller.tenant, wanted)
-        kept, following = cut(rows, limit, lambda row: [row["updated_at"].isoformat(), row["order_ref"]])
+        kept, following = cut(rows, limit, lambda row: [row.updated_at.isoformat(), row.order_ref])
         return Page(items=await read_items(connection, caller.tenant, kept), next=following)
 
 

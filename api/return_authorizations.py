@@ -25,7 +25,7 @@ from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import ReturnAuthorization
 from records import orders, return_authorizations
-from records.return_authorizations import Authorization, LineName, Row
+from records.return_authorizations import Authorization, AuthorizationRow, LineName
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 
@@ -87,13 +87,15 @@ async def _locked(connection: AsyncConnection, named: NamedOrder) -> FoundOrder:
     return order
 
 
-async def _known(connection: AsyncConnection, order: FoundOrder, said: Said[ReturnAuthorization]) -> Row | None:
+async def _known(
+    connection: AsyncConnection, order: FoundOrder, said: Said[ReturnAuthorization]
+) -> AuthorizationRow | None:
     """Return the authorization where it came before. Raises `Conflict` where it had other content."""
     if not said.wordings:
         return None
     authorization_no = said.wordings[0].authorization_no
     known = await return_authorizations.get(connection, order.tenant, order.order_ref, authorization_no)
-    if known is not None and not said.repeats(lambda body: digest(asked(body)), known["digest"]):
+    if known is not None and not said.repeats(lambda body: digest(asked(body)), known.digest):
         raise Conflict(f"Return authorization {authorization_no} came before with other content.")
     return known
 
@@ -146,9 +148,9 @@ async def _view(connection: AsyncConnection, order: FoundOrder, authorization_no
     if known is None:
         raise not_found(f"return authorization {authorization_no} of {order.order_no}")
     return ReturnAuthorizationView(
-        **{field: known[field] for field in ("authorization_no", "reason", "valid_until", "authorized_at")},
+        **{field: getattr(known, field) for field in ("authorization_no", "reason", "valid_until", "authorized_at")},
         order_no=order.order_no,
-        by=known["actor"],
+        by=known.actor,
         lines=[
             AuthorizedLineView(**vars(line), open=line.open)
             for line in await return_authorizations.lines(connection, *name)

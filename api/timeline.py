@@ -18,9 +18,10 @@ from domain.order_commands import ORDER_COMMANDS, for_return
 from ledger.balances import EntryView, PostingView, order_postings
 from records import partner_words, people, replacements, timeline
 from records.carrier_events import CarrierEventRow
+from records.inbox import InboxRow
 from records.partner_words import PartnerWords
 from records.replacements import Replacement
-from records.shipments import Step
+from records.return_authorizations import AuthorizationRow
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
 
@@ -47,17 +48,17 @@ async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineI
     """Read the whole story of an order."""
     name = (connection, order.tenant, order.order_ref)
     commands = await timeline.commands(*name)
-    postings = await order_postings(*name, keys={command["key"] for command in commands})
-    keys = {*(command["key"] for command in commands), *(posting.key for posting in postings)}
+    postings = await order_postings(*name, keys={command.key for command in commands})
+    keys = {*(command.key for command in commands), *(posting.key for posting in postings)}
     words = await people.words_about(connection, order.tenant, keys)
     said = await partner_words.of_orders(connection, order.tenant, [order.order_ref])
     items = [
-        *(_command(command, words.get(command["key"], {})) for command in commands),
+        *(_command(command, words.get(command.key, {})) for command in commands),
         *(_posting(posting, words.get(posting.key, {})) for posting in postings),
         *map(_erp_message, await timeline.erp_messages(*name)),
         *map(_carrier_event, await timeline.carrier_events(*name)),
         *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
-        *(_intercept(row, said.get((order.order_ref, row["step_id"]))) for row in await timeline.intercepts(*name)),
+        *(_intercept(row, said.get((order.order_ref, row.step.step_id))) for row in await timeline.intercepts(*name)),
         *map(_partner_words, said.values()),
         *map(_authorization, await timeline.return_authorizations(*name)),
     ]
@@ -76,23 +77,23 @@ def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[Timeline
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def _command(row: timeline.Row, words: Mapping[str, str]) -> TimelineItem:
-    payload = row["payload"]
+def _command(row: InboxRow, words: Mapping[str, str]) -> TimelineItem:
+    payload = row.payload
     return TimelineItem(
-        occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row["received_at"],
-        recorded_at=row["received_at"],
-        kind="push" if row["kind"] == "submit" else "operator",
-        summary=f"{ORDER_COMMANDS[row['kind']].words(payload)}: {_became(row)}",
-        actor=row["actor"],
+        occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row.received_at,
+        recorded_at=row.received_at,
+        kind="push" if row.kind == "submit" else "operator",
+        summary=f"{ORDER_COMMANDS[row.kind].words(payload)}: {_became(row)}",
+        actor=row.actor,
         evidence=None,
         data={
-            "command": row["kind"],
-            "key": row["key"],
-            "attempt": row["attempt"],
-            "state": row["state"],
-            "outcome": (row["answer"] or {}).get("outcome"),
-            "problem": document_of(row["answer"]) if row["state"] == "refused" else None,
-            "decided_at": row["decided_at"],
+            "command": row.kind,
+            "key": row.key,
+            "attempt": row.attempt,
+            "state": row.state,
+            "outcome": (row.answer or {}).get("outcome"),
+            "problem": document_of(row.answer or {}) if row.state == "refused" else None,
+            "decided_at": row.decided_at,
             "revision": payload.get("revision"),
             "replaces": payload.get("replaces"),
             "device": payload.get("device"),
@@ -103,12 +104,12 @@ def _command(row: timeline.Row, words: Mapping[str, str]) -> TimelineItem:
     )
 
 
-def _became(row: timeline.Row) -> str:
-    if row["state"] == "refused":
-        return f"refused, {row['answer']['detail']}"
-    if row["state"] == "queued":
+def _became(row: InboxRow) -> str:
+    if row.state == "refused":
+        return f"refused, {(row.answer or {})['detail']}"
+    if row.state == "queued":
         return "waits for a decision"
-    return str((row["answer"] or {}).get("outcome", "done"))
+    return str((row.answer or {}).get("outcome", "done"))
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -128,16 +129,16 @@ def _replacement(other: Replacement) -> TimelineItem:
     )
 
 
-def _authorization(row: timeline.Row) -> TimelineItem:
+def _authorization(row: AuthorizationRow) -> TimelineItem:
     """Tell of what the office lets come back."""
     return TimelineItem(
-        occurred_at=row["authorized_at"],
-        recorded_at=row["authorized_at"],
+        occurred_at=row.authorized_at,
+        recorded_at=row.authorized_at,
         kind="operator",
-        summary=f"{row['actor']} authorized return {row['authorization_no']} ({row['reason']})",
-        actor=row["actor"],
+        summary=f"{row.actor} authorized return {row.authorization_no} ({row.reason})",
+        actor=row.actor,
         evidence=None,
-        data={name: row[name] for name in ("authorization_no", "reason", "valid_until")},
+        data={name: getattr(row, name) for name in ("authorization_no", "reason", "valid_until")},
     )
 
 
@@ -202,17 +203,17 @@ def _entry(entry: EntryView) -> dict[str, Any]:
 # -- what others were told, and told us ------------------------------------------------------------------------------
 
 
-def _erp_message(row: timeline.Row) -> TimelineItem:
-    told = {"done": f"told, document {row['document_no']}", "skipped": "skipped"}.get(row["state"], "waits")
+def _erp_message(row: timeline.FeedMessage) -> TimelineItem:
+    told = {"done": f"told, document {row.document_no}", "skipped": "skipped"}.get(row.state, "waits")
     return TimelineItem(
-        occurred_at=row["done_at"] or row["created_at"],
-        recorded_at=row["created_at"],
+        occurred_at=row.done_at or row.created_at,
+        recorded_at=row.created_at,
         kind="erp_message",
-        summary=f"ERP message {row['number']}, {row['kind']}: {told}",
+        summary=f"ERP message {row.number}, {row.kind}: {told}",
         actor=None,
         evidence=None,
         data={
-            name: row[name]
+            name: getattr(row, name)
             for name in (
                 *(
                     "number",
@@ -265,26 +266,26 @@ def _partner_words(said: PartnerWords) -> TimelineItem:
     )
 
 
-def _intercept(row: timeline.Row, said: PartnerWords | None) -> TimelineItem:
-    step = Step.of(row)
+def _intercept(row: timeline.Intercept, said: PartnerWords | None) -> TimelineItem:
+    step = row.step
     state, refusal = state_of(step), refusal_of(step, said)
     became = {"asked": "waits for its answer", "refused": f"refused, {refusal}"}.get(state, state)
     return TimelineItem(
-        occurred_at=row["created_at"] if state == "asked" else row["updated_at"],
-        recorded_at=row["created_at"],
+        occurred_at=step.created_at if state == "asked" else step.updated_at,
+        recorded_at=step.created_at,
         kind="carrier_event",
-        summary=f"{row['carrier']} is asked to send {row['tracking_number']} back: {became}",
-        actor=row["carrier"],
+        summary=f"{step.carrier} is asked to send {row.tracking_number} back: {became}",
+        actor=step.carrier,
         evidence=None,
         data={
             "intercept": state,
-            **{
-                name: row[name]
-                for name in (
-                    *("step_id", "reference", "tracking_number", "shipment_no", "parcel_no"),
-                    *("attempts", "last_error"),
-                )
-            },
+            "step_id": step.step_id,
+            "reference": step.reference,
+            "tracking_number": row.tracking_number,
+            "shipment_no": step.shipment_no,
+            "parcel_no": step.parcel_no,
+            "attempts": step.attempts,
+            "last_error": step.last_error,
             "refusal": refusal,
         },
     )

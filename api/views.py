@@ -26,7 +26,8 @@ from ledger.reading import line_of
 from postgres.statements import Query
 from records import labels, order_reads, partner_words, people, shipments
 from records.labels import OtherNumbers
-from records.order_reads import Order, Said
+from records.order_reads import Said
+from records.orders import OrderRow
 from records.partner_words import PartnerWords
 from records.shipments import Parcel, Shipment
 from workflows.names import order_workflow
@@ -261,33 +262,33 @@ async def read_view(connection: AsyncConnection, order: FoundOrder) -> OrderView
     return OrderView(**dict(item), shipments=await read_shipments(connection, order))
 
 
-async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[Order]) -> list[OrderListItem]:
+async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[OrderRow]) -> list[OrderListItem]:
     """Read the views of accepted orders, without shipments."""
-    order_refs = [row["order_ref"] for row in rows]
+    order_refs = [row.order_ref for row in rows]
     if not order_refs:
         return []
     lines = await order_lines(connection, tenant, order_refs)
     waits = await order_reads.unaccepted(connection, tenant, order_refs)
     shown = await order_reads.shown(connection, tenant, order_refs)
     note_ids = {ref: UUID(told.content["note_id"]) for ref, told in shown.items() if told.content.get("note_id")}
-    known = await people.read(connection, tenant, {*(row["address_id"] for row in rows), *note_ids.values()})
-    stuck = [row["order_ref"] for row in rows if row["needs_attention"]]
+    known = await people.read(connection, tenant, {*(row.address_id for row in rows), *note_ids.values()})
+    stuck = [row.order_ref for row in rows if row.needs_attention]
     words = await partner_words.of_orders(connection, tenant, stuck) if stuck else {}
     return [
         OrderListItem(
-            **{name: row[name] for name in _OF_ROW},
+            **{name: getattr(row, name) for name in _OF_ROW},
             attention=_attention(row, words),
             workflow_id=order_workflow(tenant, ref),
             replaces=_original(row),
             replaced_by=shown[ref].replaced_by,
-            ship_to=_ship_to(known.get(row["address_id"])),
+            ship_to=_ship_to(known.get(row.address_id)),
             note=_note(known, note_ids.get(ref)),
             lines=_lines(lines.get(ref, []), shown[ref].content),
             pending=_pending(waits["queued"].get(ref)),
             last_refusal=_refusal(waits["refused"].get(ref)),
         )
         for row in rows
-        for ref in (row["order_ref"],)
+        for ref in (row.order_ref,)
     ]
 
 
@@ -413,12 +414,12 @@ def _line(line: OrderLine, unit_price: Any) -> LineView:
     )
 
 
-def _attention(row: Order, words: Mapping[tuple[str, str], PartnerWords]) -> AttentionView | None:
+def _attention(row: OrderRow, words: Mapping[tuple[str, str], PartnerWords]) -> AttentionView | None:
     """Show why a person is needed, with what a partner said to the step that is stuck."""
-    attention = row["attention"]
+    attention = row.attention
     if attention is None:
         return None
-    said = words.get((row["order_ref"], attention.get("step", "")))
+    said = words.get((row.order_ref, attention.get("step", "")))
     return AttentionView(**attention, said=said_view(said) if said else None)
 
 
@@ -427,10 +428,10 @@ def said_view(said: PartnerWords) -> SaidView:
     return SaidView(said_id=said.words_id, partner=said.partner, code=said.code, words=said.words, said_at=said.said_at)
 
 
-def _original(row: Order) -> OriginalView | None:
-    if row["replaces"] is None:
+def _original(row: OrderRow) -> OriginalView | None:
+    if row.replaces is None:
         return None
-    return OriginalView(order_no=row["replaces"], return_no=row["replaces_return"])
+    return OriginalView(order_no=row.replaces, return_no=row.replaces_return)
 
 
 def _ship_to(data: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.tables import discrepancy, orders
-
-Row = dict[str, Any]
 
 OVER_CAPACITY: Final = "over_capacity"
 Kind = Literal["expired_issue", "guessed_units", "over_capacity", "unaccounted_issue"]
@@ -37,6 +36,28 @@ class Found:
     quantity: int
     detail: str
     posting_id: UUID | None
+
+
+@dataclass(frozen=True)
+class DiscrepancyRow:
+    """A difference, and what a person found out about it; all of `resolved_at` on is null while nobody has."""
+
+    discrepancy_id: int
+    tenant: str
+    kind: Kind
+    order_ref: str | None
+    sku: str
+    site: str
+    quantity: int
+    detail: str
+    posting_id: UUID | None
+    created_at: datetime
+    resolved_at: datetime | None
+    settlement_no: str | None
+    settled_by: str | None
+    reason_code: str | None
+    adjustment_no: str | None
+    digest: bytes | None
 
 
 async def add(connection: AsyncConnection, found: Found) -> None:
@@ -68,7 +89,7 @@ class DiscrepancyFilter:
     limit: int = 100
 
 
-async def page(connection: AsyncConnection, tenant: str, wanted: DiscrepancyFilter) -> list[Row]:
+async def page(connection: AsyncConnection, tenant: str, wanted: DiscrepancyFilter) -> list[DiscrepancyRow]:
     """Return discrepancies, the oldest first."""
     known = discrepancy.c
     asked = ((known.kind, wanted.kind), (known.site, wanted.site), (known.sku, wanted.sku))
@@ -80,14 +101,14 @@ async def page(connection: AsyncConnection, tenant: str, wanted: DiscrepancyFilt
     if wanted.settled is not None:
         conditions.append(known.resolved_at.is_not(None) if wanted.settled else known.resolved_at.is_(None))
     query = select(discrepancy).where(*conditions).order_by(known.discrepancy_id).limit(wanted.limit)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [DiscrepancyRow(*row) for row in await connection.execute(query)]
 
 
-async def lock(connection: AsyncConnection, tenant: str, discrepancy_id: int) -> Row | None:
+async def lock(connection: AsyncConnection, tenant: str, discrepancy_id: int) -> DiscrepancyRow | None:
     """Return a discrepancy, which nobody else settles meanwhile."""
     query = select(discrepancy).where(discrepancy.c.tenant == tenant, discrepancy.c.discrepancy_id == discrepancy_id)
-    found = (await connection.execute(query.with_for_update(key_share=True))).mappings().one_or_none()
-    return dict(found) if found else None
+    found = (await connection.execute(query.with_for_update(key_share=True))).one_or_none()
+    return DiscrepancyRow(*found) if found else None
 
 
 @dataclass(frozen=True)
@@ -101,7 +122,7 @@ class Settled:
     digest: bytes
 
 
-async def settle(connection: AsyncConnection, discrepancy_id: int, found_out: Settled) -> Row:
+async def settle(connection: AsyncConnection, discrepancy_id: int, found_out: Settled) -> DiscrepancyRow:
     """Settle a discrepancy, which the caller has locked and which is open."""
     statement = (
         update(discrepancy)
@@ -109,4 +130,4 @@ async def settle(connection: AsyncConnection, discrepancy_id: int, found_out: Se
         .values(resolved_at=func.clock_timestamp(), **vars(found_out))
         .returning(discrepancy)
     )
-    return dict((await connection.execute(statement)).mappings().one())
+    return DiscrepancyRow(*(await connection.execute(statement)).one())

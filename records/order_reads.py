@@ -12,9 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, listed
+from records.orders import OrderRow
 from records.tables import inbox, orders, parcel
-
-Order = dict[str, Any]
 
 ANSWERED_202 = "answered_202"
 """The key in a command's payload that says that its sender was told to wait: what became of it must stay readable."""
@@ -52,16 +51,16 @@ _ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))
 _SAID = tuple(inbox.c[name] for name in Said.__dataclass_fields__)
 
 
-async def find(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Order]:
+async def find(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, OrderRow]:
     """Return those of the orders that were accepted."""
-    found = await _FIND.mappings(connection, tenant=tenant, order_refs=list(order_refs))
-    return {row["order_ref"]: row for row in found}
+    rows = await _FIND.rows(connection, tenant=tenant, order_refs=list(order_refs))
+    return {row.order_ref: row for row in (OrderRow(*found) for found in rows)}
 
 
 _FIND: Final = Query.of(select(orders).where(orders.c.tenant == _TENANT, orders.c.order_ref == func.any(_ORDER_REFS)))
 
 
-async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) -> list[Order]:
+async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) -> list[OrderRow]:
     """Return accepted orders by their time of change, oldest first."""
     conditions = [orders.c.tenant == tenant]
     for column, value in (
@@ -77,7 +76,7 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
     if wanted.after is not None:
         conditions.append(position > wanted.after)
     query = select(orders).where(*conditions).order_by(orders.c.updated_at, orders.c.order_ref).limit(wanted.limit)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [OrderRow(*row) for row in await connection.execute(query)]
 
 
 async def contents(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Any]]:

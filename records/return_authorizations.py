@@ -9,15 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query
 from records.tables import return_authorization, return_authorization_line
-
-Row = dict[str, Any]
 
 LineName = tuple[int, str]
 """The number of a line, and its sku: a number may have had several."""
@@ -34,6 +32,13 @@ class Authorization:
     reason: str
     actor: str
     valid_until: datetime | None
+
+
+@dataclass(frozen=True)
+class AuthorizationRow(Authorization):
+    """An authorization, as it is kept."""
+
+    authorized_at: datetime
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,16 @@ async def add(connection: AsyncConnection, given: Authorization, quantities: Map
     await connection.execute(insert(return_authorization_line), lines)
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str, authorization_no: str) -> Row | None:
+async def get(
+    connection: AsyncConnection, tenant: str, order_ref: str, authorization_no: str
+) -> AuthorizationRow | None:
     """Return an authorization."""
     given = return_authorization.c
     query = select(return_authorization).where(
         given.tenant == tenant, given.order_ref == order_ref, given.authorization_no == authorization_no
     )
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    found = (await connection.execute(query)).one_or_none()
+    return AuthorizationRow(*found) if found else None
 
 
 async def lines(

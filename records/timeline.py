@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.carrier_events import CarrierEventRow
+from records.inbox import InboxRow
+from records.return_authorizations import AuthorizationRow
+from records.shipments import Step
 from records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True)
+class FeedMessage:
+    """A message of an order's feed to its ERP, and how far it has come."""
+
+    tenant: str
+    order_ref: str
+    number: int
+    kind: str
+    reference: str
+    payload: dict[str, Any]
+    state: str
+    document_no: str | None
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    done_at: datetime | None
 
 
-async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+@dataclass(frozen=True)
+class Intercept:
+    """What a carrier was asked to send back, with the number of its parcel."""
+
+    step: Step
+    tracking_number: str | None
+
+
+async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
     """Return every command of an order, with each attempt."""
-    return await _of_order(connection, inbox, tenant, order_ref)
+    return [InboxRow(*row) for row in await _of_order(connection, inbox, tenant, order_ref)]
 
 
-async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str) -> list[FeedMessage]:
     """Return the order's feed to its ERP."""
-    return await _of_order(connection, erp_message, tenant, order_ref)
+    return [FeedMessage(*row) for row in await _of_order(connection, erp_message, tenant, order_ref)]
 
 
 async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[CarrierEventRow]:
     """Return the scans of an order's parcels."""
-    return [CarrierEventRow(**row) for row in await _of_order(connection, carrier_event, tenant, order_ref)]
+    return [CarrierEventRow(*row) for row in await _of_order(connection, carrier_event, tenant, order_ref)]
 
 
-async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Intercept]:
     """Return what carriers were asked to send back of an order, each with its parcel's number."""
     steps = carrier_step.c
     same_parcel = and_(*(parcel.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")))
@@ -37,14 +67,15 @@ async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -
         .join(parcel, same_parcel)
         .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
     )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    rows = (await connection.execute(query)).mappings()
+    return [Intercept(Step.of(dict(row)), row["tracking_number"]) for row in rows]
 
 
-async def return_authorizations(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Row]:
+async def return_authorizations(connection: AsyncConnection, tenant: str, order_ref: str) -> list[AuthorizationRow]:
     """Return what the office lets come back of an order."""
-    return await _of_order(connection, return_authorization, tenant, order_ref)
+    return [AuthorizationRow(*row) for row in await _of_order(connection, return_authorization, tenant, order_ref)]
 
 
-async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> list[Row]:
+async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> Sequence[Sequence[Any]]:
     query = select(table).where(table.c.tenant == tenant, table.c.order_ref == order_ref)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return (await connection.execute(query)).all()

@@ -65,7 +65,7 @@ async def _proof(database_url: str, tenant: str, order_ref: str) -> OrderProof |
     try:
         with translating():
             async with engine.connect() as connection:
-                keys = {command["key"] for command in await timeline.commands(connection, tenant, order_ref)}
+                keys = {command.key for command in await timeline.commands(connection, tenant, order_ref)}
                 return await prove_order(connection, tenant, order_ref, keys)
     finally:
         await engine.dispose()

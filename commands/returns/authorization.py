@@ -8,7 +8,7 @@ from commands.context import instant
 from domain.errors import Fault, Rejected
 from records import return_authorizations
 from records.inbox import InboxRow
-from records.return_authorizations import Row
+from records.return_authorizations import AuthorizationRow
 
 
 async def check_authorized(connection: AsyncConnection, row: InboxRow) -> None:
@@ -28,11 +28,11 @@ async def check_authorized(connection: AsyncConnection, row: InboxRow) -> None:
     await _check_open(connection, row, authorization_no)
 
 
-def _check_valid(row: InboxRow, known: Row) -> None:
+def _check_valid(row: InboxRow, known: AuthorizationRow) -> None:
     """Check that the goods came in time, however late that is heard."""
-    until = known["valid_until"]
+    until = known.valid_until
     if until is not None and (instant(row) or row.received_at) > until:
-        detail = f"Return authorization {known['authorization_no']} was valid until {until.isoformat()}."
+        detail = f"Return authorization {known.authorization_no} was valid until {until.isoformat()}."
         fault = Fault("/authorization_no", "authorization_expired", detail)
         raise Rejected("authorization_expired", detail, [fault])
 

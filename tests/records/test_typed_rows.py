@@ -9,9 +9,24 @@ import pytest
 
 from records.carrier_events import CarrierEventRow
 from records.count_tasks import CountTask
+from records.discrepancies import DiscrepancyRow
+from records.inbox import InboxRow
 from records.orders import OrderRow
+from records.return_authorizations import AuthorizationRow
 from records.shipments import Parcel, Shipment, Step
-from records.tables import carrier_event, carrier_step, count_task, orders, parcel, shipment
+from records.tables import (
+    carrier_event,
+    carrier_step,
+    count_task,
+    discrepancy,
+    erp_message,
+    inbox,
+    orders,
+    parcel,
+    return_authorization,
+    shipment,
+)
+from records.timeline import FeedMessage
 
 
 @pytest.mark.parametrize(
@@ -21,6 +36,9 @@ from records.tables import carrier_event, carrier_step, count_task, orders, parc
         (Shipment, shipment.c.keys()),
         (CarrierEventRow, carrier_event.c.keys()),
         (CountTask, count_task.c.keys()),
+        (DiscrepancyRow, discrepancy.c.keys()),
+        (AuthorizationRow, return_authorization.c.keys()),
+        (FeedMessage, erp_message.c.keys()),
         (Parcel, [name for name in parcel.c.keys() if name != "label"]),  # noqa: SIM118 - a collection of columns
     ],
 )
@@ -30,3 +48,8 @@ def test_a_row_has_what_its_table_has_in_that_order(row: Any, columns: list[str]
 
 def test_a_step_has_all_that_its_table_has() -> None:
     assert {field.name for field in fields(Step)} == set(carrier_step.c.keys())
+
+
+def test_a_command_begins_with_what_its_table_has() -> None:
+    names = [field.name for field in fields(InboxRow)]
+    assert names[: len(inbox.c)] == list(inbox.c.keys())
