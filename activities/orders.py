@@ -19,7 +19,8 @@ from domain import messages as m
 from ledger.writer import LedgerWriter
 from postgres.statements import alone
 from queries.order_work import read_decision, read_work
-from records import inbox, orders, shipments
+from records.orders import inbox, orders
+from records.shipping import shipments
 
 
 class OrderActivities:

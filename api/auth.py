@@ -23,8 +23,8 @@ from domain.characters import keeping
 from domain.errors import Rejected
 from ledger.stored_names import stored_names
 from postgres.statements import alone
-from records import api_keys
-from records.api_keys import ApiKey, Found
+from records.access import api_keys
+from records.access.api_keys import ApiKey, Found
 
 CACHED_S: Final = 3.0
 """How long a key is believed without another look: as long it may go on here after it was revoked."""

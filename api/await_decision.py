@@ -16,9 +16,9 @@ from api.services import ApiServices
 from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
 from domain.messages import CommandAnswer
 from domain.order_commands import CommandKind
-from records import inbox, order_reads
-from records.inbox import InboxRow
-from records.order_reads import KnownOfKey
+from records.orders import inbox, order_reads
+from records.orders.inbox import InboxRow
+from records.orders.order_reads import KnownOfKey
 
 WAIT_S: Final = 5.0
 """How long a caller waits for a decision; after it, the answer is 202."""

@@ -13,8 +13,9 @@ from api.services import ApiServices, Services
 from domain.carriers import TrackingEvent
 from domain.errors import Rejected
 from domain.refusals import not_found
-from records import carrier_events, connections
-from records.connections import CarrierConnection
+from records.access import connections
+from records.access.connections import CarrierConnection
+from records.shipping import carrier_events
 
 router = APIRouter(prefix="/api/callbacks/carriers", tags=["carriers"])
 

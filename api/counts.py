@@ -19,8 +19,9 @@ from api.services import Services
 from commands.inventory.count import count_key, count_missing, read_task
 from domain.commands import Key
 from domain.shapes import Count
-from records import count_tasks, people
-from records.count_tasks import CountFilter
+from records import people
+from records.inventory import count_tasks
+from records.inventory.count_tasks import CountFilter
 
 router = APIRouter(prefix="/api/inventory/counts", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

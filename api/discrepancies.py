@@ -28,8 +28,9 @@ from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import Settlement
 from ledger import adjustments
-from records import discrepancies, people
-from records.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled
+from records import people
+from records.inventory import discrepancies
+from records.inventory.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled
 
 router = APIRouter(prefix="/api/inventory/discrepancies", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

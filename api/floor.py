@@ -42,9 +42,10 @@ from domain.orders import OrderLine
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.stock import PlaceKind, StockStatus, worse_of
-from records import catalog, inbox, order_reads, people, replacements
-from records.api_keys import ApiKey, actor_of
-from records.inbox import InboxRow
+from records import catalog, people
+from records.access.api_keys import ApiKey, actor_of
+from records.orders import inbox, order_reads, replacements
+from records.orders.inbox import InboxRow
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

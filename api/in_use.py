@@ -10,7 +10,8 @@ from api.ledger import order_no_of
 from domain.errors import Fault, Rejected
 from domain.refusals import pointer
 from ledger.in_use import InUse, goods_of
-from records import inbound, order_reads
+from records.inbound import purchase_orders
+from records.orders import order_reads
 
 
 async def insist_on_no_use(connection: AsyncConnection, tenant: str, sku: str, changed: Sequence[str]) -> None:
@@ -24,7 +25,7 @@ async def insist_on_no_use(connection: AsyncConnection, tenant: str, sku: str, c
     faults = list(_of_stock(at, goods))
     if changed != ["kit"]:
         faults += _of_orders(at, await order_reads.open_orders_of(connection, tenant, sku))
-        faults += _of_supplies(at, await inbound.expecting(connection, tenant, sku))
+        faults += _of_supplies(at, await purchase_orders.expecting(connection, tenant, sku))
         faults += _of_customers(at, goods.customers)
     if faults:
         words = "; ".join(fault.detail for fault in faults)

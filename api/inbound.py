@@ -27,7 +27,7 @@ from domain.refusals import not_found
 from domain.shapes import Receipt, UnorderedReceipt
 from domain.stock import StockStatus
 from ledger import lots
-from records import receipts
+from records.inbound import receipts
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
 

@@ -20,9 +20,10 @@ from api.request_body import Said
 from api.services import ApiServices
 from domain.commands import Intercept, Key
 from domain.said import Part
-from records import intercepts, partner_words, shipments
+from records import partner_words
 from records.partner_words import PartnerWords
-from records.shipments import Parcel, Step
+from records.shipping import intercepts, shipments
+from records.shipping.shipments import Parcel, Step
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

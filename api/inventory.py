@@ -32,8 +32,9 @@ from ledger.balances import (
     balances,
     stock_levels,
 )
-from records import catalog, places
+from records import catalog
 from records.catalog import Product
+from records.inventory import places
 
 router = APIRouter(prefix="/api", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

@@ -16,9 +16,9 @@ from api.request_body import Said
 from api.services import Services
 from domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
 from domain.commands import Key
-from records import key_ring
-from records.api_keys import ApiKey
-from records.key_ring import By, Held, KeyStatus, Made
+from records.access import key_ring
+from records.access.api_keys import ApiKey
+from records.access.key_ring import By, Held, KeyStatus, Made
 
 router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=AdministratorsDoor, dependencies=[BEARER])
 

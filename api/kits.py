@@ -12,7 +12,8 @@ from commands.resolving import Faults
 from domain.linked_lines import Component, Proportion, kit_quantities, main_line_of
 from domain.orders import OrderLine
 from domain.said import Part
-from records import catalog, order_reads
+from records import catalog
+from records.orders import order_reads
 
 Told = Mapping[str, Any]
 """What the latest revision of an order says of its `kits`, and of what is `linked`."""

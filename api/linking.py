@@ -19,7 +19,7 @@ from domain.said import Part
 from domain.units import MOST
 from records import catalog
 from records.catalog import Product
-from records.push_intake import Standing
+from records.orders.push_intake import Standing
 
 MOST_LINES: Final = 1000
 """How many lines an order may have with those that its own lines bring along."""

@@ -22,7 +22,7 @@ from domain.said import Part
 from domain.shapes import Capacity, Location
 from records import catalog
 from records.catalog import Row, Written
-from records.places import kind_of
+from records.inventory.places import kind_of
 
 router = APIRouter(prefix="/api/locations", tags=["master data"], route_class=Door, dependencies=[BEARER])
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query
-from records.discrepancies import OVER_CAPACITY
+from records.inventory.discrepancies import OVER_CAPACITY
 
 _NOTED: Final = Query(
     """

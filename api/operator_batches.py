@@ -28,9 +28,9 @@ from domain.refusals import not_found, refusal
 from domain.said import asked, digest
 from domain.shapes import MOST_IN_A_BATCH, OperatorBatch
 from ledger.balances import orders_waiting_for
-from records import operator_batches
-from records.api_keys import ApiKey
-from records.operator_batches import Act, Batch, Became, Row, Wanted, flag_of
+from records.access.api_keys import ApiKey
+from records.orders import operator_batches
+from records.orders.operator_batches import Act, Batch, Became, Row, Wanted, flag_of
 
 router = APIRouter(prefix="/api/operator-batches", tags=["operators"], route_class=Door, dependencies=[BEARER])
 

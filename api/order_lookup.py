@@ -14,10 +14,11 @@ from domain.errors import Conflict, Rejected
 from domain.orders import OrderLine
 from domain.refusals import not_found
 from ledger.balances import order_lines
-from records import api_keys, order_reads
-from records.api_keys import ApiKey
-from records.order_reads import Said
-from records.orders import OrderRow
+from records.access import api_keys
+from records.access.api_keys import ApiKey
+from records.orders import order_reads
+from records.orders.order_reads import Said
+from records.orders.orders import OrderRow
 
 
 @dataclass(frozen=True)

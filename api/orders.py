@@ -32,8 +32,8 @@ from domain.commands import Instant, Key, Push
 from domain.errors import InvariantViolated
 from domain.orders import OrderStatus
 from domain.refusals import not_found
-from records import order_reads
-from records.order_reads import OrderFilter
+from records.orders import order_reads
+from records.orders.order_reads import OrderFilter
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Door, dependencies=[BEARER])
 one = APIRouter(prefix="/api/orders/{order_no}", tags=["orders"], route_class=Door, dependencies=[BEARER])

@@ -25,10 +25,12 @@ from domain.inbound import InboundLine, amend, cancel, status_of
 from domain.refusals import not_found, refusal
 from domain.said import Part, asked, canonical, digest
 from domain.shapes import Inbound, InboundCancel
-from records import catalog, inbound, places
-from records.api_keys import actor_of
+from records import catalog
+from records.access.api_keys import actor_of
 from records.catalog import Product
-from records.inbound import InboundOrder
+from records.inbound import purchase_orders
+from records.inbound.purchase_orders import InboundOrder
+from records.inventory import places
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
 
@@ -111,7 +113,7 @@ class _Taking:
             await self._read_as_stored()
         body, known = self._said.body, None
         if body is not None:
-            known = await inbound.lock(self._connection, self._tenant, body.po_no)
+            known = await purchase_orders.lock(self._connection, self._tenant, body.po_no)
             if known is not None and await self._is_known(body, known):
                 return False
         faults, lines = await self._resolve(known)
@@ -124,12 +126,12 @@ class _Taking:
     async def _read_as_stored(self) -> None:
         """Read a revision that came before as it was read then."""
         body = self._said.wordings[0]
-        before = await inbound.digest_of(self._connection, self._tenant, body.po_no, body.revision)
+        before = await purchase_orders.digest_of(self._connection, self._tenant, body.po_no, body.revision)
         self._said.repeats(_digest, before)
 
     async def _is_known(self, body: Inbound, known: InboundOrder) -> bool:
         """Say whether the revision was accepted before. Raises where it comes too late, or with other content."""
-        before = await inbound.digest_of(self._connection, self._tenant, body.po_no, body.revision)
+        before = await purchase_orders.digest_of(self._connection, self._tenant, body.po_no, body.revision)
         if before is None and body.revision < known.revision:
             raise Conflict(f"Revision {known.revision} was accepted already.", code="stale_revision")
         if before not in {None, _digest(body)}:
@@ -137,7 +139,7 @@ class _Taking:
         return before is not None
 
     async def _add(self, body: Inbound, lines: list[InboundLine]) -> bool:
-        return await inbound.add(
+        return await purchase_orders.add(
             self._connection,
             tenant=self._tenant,
             po_no=body.po_no,
@@ -153,7 +155,7 @@ class _Taking:
             faults.append(Fault("/site", "already_received", f"Goods have arrived in {known.site} already"))
         if faults:
             raise Rejected("already_received", refusal(faults).detail, faults, status=409)
-        await inbound.amend(
+        await purchase_orders.amend(
             self._connection,
             tenant=self._tenant,
             po_no=body.po_no,
@@ -212,7 +214,7 @@ def _digest(body: Inbound) -> bytes:
 
 
 def _head(body: Inbound) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in inbound.HEAD}
+    return {name: getattr(body, name) for name in purchase_orders.HEAD}
 
 
 @router.get("", responses=REFUSALS)
@@ -222,7 +224,7 @@ async def list_inbound(
     """List purchase orders by number."""
     after = position(cursor, 1) or [""]
     async with services.reading() as connection:
-        rows = await inbound.list_orders(connection, caller.tenant, after[0], limit + 1)
+        rows = await purchase_orders.list_orders(connection, caller.tenant, after[0], limit + 1)
     items, following = cut(rows, limit, lambda order: [order.po_no])
     return Page(items=[_view(order) for order in items], next=following)
 
@@ -235,7 +237,7 @@ async def get_inbound(services: Services, caller: Caller, po_no: Annotated[Key, 
 
 
 def _view(order: InboundOrder) -> InboundView:
-    plain = {name: getattr(order, name) for name in ("po_no", "revision", "created_at", *inbound.HEAD)}
+    plain = {name: getattr(order, name) for name in ("po_no", "revision", "created_at", *purchase_orders.HEAD)}
     return InboundView(
         **plain,
         status=status_of(order.lines),
@@ -256,13 +258,13 @@ async def cancel_inbound(
 ) -> InboundView:
     """Say that a purchase order, or lines of it, will not arrive. What has arrived stays."""
     async with services.engine.begin() as connection:
-        order = await inbound.lock(connection, caller.tenant, po_no)
+        order = await purchase_orders.lock(connection, caller.tenant, po_no)
         if order is None:
             raise not_found(f"inbound order {po_no}")
         if not await _was_cancelled(connection, caller.tenant, po_no, said):
             faults, quantities = await _not_expected(connection, caller.tenant, order, said.part)
             body = said.settle(faults)
-            await inbound.cancel(
+            await purchase_orders.cancel(
                 connection,
                 tenant=caller.tenant,
                 po_no=po_no,
@@ -283,7 +285,7 @@ async def _was_cancelled(connection: AsyncConnection, tenant: str, po_no: str, s
     if not said.wordings:
         return False
     cancel_no = said.wordings[0].cancel_no
-    before = await inbound.digest_of_cancel(connection, tenant, po_no, cancel_no)
+    before = await purchase_orders.digest_of_cancel(connection, tenant, po_no, cancel_no)
     if before is None or said.repeats(lambda body: digest(asked(body)), before):
         return before is not None
     raise Conflict(f"Cancellation {cancel_no} of {po_no} came before with other content.")

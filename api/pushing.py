@@ -23,10 +23,10 @@ from domain.refusals import refusal
 from domain.said import Part, canonical, digest
 from domain.window import Window
 from ledger.balances import order_lines
-from records import inbox, push_intake
-from records.api_keys import ApiKey
-from records.inbox import InboxRow
-from records.push_intake import Standing
+from records.access.api_keys import ApiKey
+from records.orders import inbox, push_intake
+from records.orders.inbox import InboxRow
+from records.orders.push_intake import Standing
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})

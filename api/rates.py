@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.auth import Authenticator
 from api.problems import TooManyRequestsError, of_error
 from domain.errors import Rejected
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 
 BURST_S: Final = 10.0
 """Who was silent for so long may ask as often at once as he may in this time."""

@@ -24,8 +24,9 @@ from domain.errors import Conflict, Rejected
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import ReturnAuthorization
-from records import orders, return_authorizations
-from records.return_authorizations import Authorization, AuthorizationRow, LineName
+from records.orders import orders
+from records.returns import return_authorizations
+from records.returns.return_authorizations import Authorization, AuthorizationRow, LineName
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

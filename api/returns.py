@@ -15,7 +15,7 @@ from api.services import Services
 from domain.commands import Key
 from domain.order_commands import ORDER_COMMANDS
 from domain.refusals import not_found
-from records import inbox, order_reads
+from records.orders import inbox, order_reads
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

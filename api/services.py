@@ -19,7 +19,7 @@ from domain.messages import CommandAnswer
 from domain.window import USUAL, Window
 from ledger.writer import LedgerWriter
 from postgres.statements import alone, with_more_time
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
 
 
 class OrderGateway(Protocol):

@@ -16,12 +16,13 @@ from api.problems import document_of
 from api.views import said_view
 from domain.order_commands import ORDER_COMMANDS, for_return
 from ledger.balances import EntryView, PostingView, order_postings
-from records import partner_words, people, replacements, timeline
-from records.carrier_events import CarrierEventRow
-from records.inbox import InboxRow
+from records import partner_words, people, timeline
+from records.orders import replacements
+from records.orders.inbox import InboxRow
+from records.orders.replacements import Replacement
 from records.partner_words import PartnerWords
-from records.replacements import Replacement
-from records.return_authorizations import AuthorizationRow
+from records.returns.return_authorizations import AuthorizationRow
+from records.shipping.carrier_events import CarrierEventRow
 
 Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
 

@@ -24,12 +24,14 @@ from ledger.balances import order_lines
 from ledger.queries import SELECT_LINE
 from ledger.reading import line_of
 from postgres.statements import Query
-from records import labels, order_reads, partner_words, people, shipments
-from records.labels import OtherNumbers
-from records.order_reads import Said
-from records.orders import OrderRow
+from records import partner_words, people
+from records.orders import order_reads
+from records.orders.order_reads import Said
+from records.orders.orders import OrderRow
 from records.partner_words import PartnerWords
-from records.shipments import Parcel, Shipment
+from records.shipping import labels, shipments
+from records.shipping.labels import OtherNumbers
+from records.shipping.shipments import Parcel, Shipment
 from workflows.names import order_workflow
 
 

@@ -25,9 +25,9 @@ from ledger.balances import order_lines
 from ledger.requests import LineQuantity, LinkedLine
 from ledger.writer import LedgerWriter
 from postgres.statements import alone
-from records import inbox, order_reads, orders
-from records.inbox import InboxRow
-from records.orders import OrderRow
+from records.orders import inbox, order_reads, orders
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
 
 
 @dataclass(frozen=True)

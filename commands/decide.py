@@ -25,8 +25,9 @@ from commands.shipping.ship import ship
 from domain.erp_lines import erp_lines
 from domain.errors import InvariantViolated, Rejected, Unavailable
 from ledger.writer import LedgerWriter, translating
-from records import inbox, messages, orders
-from records.inbox import InboxRow
+from records.erp import messages
+from records.orders import inbox, orders
+from records.orders.inbox import InboxRow
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.orders import OrderStatus, status_of
 from ledger.balances import order_lines
-from records import orders, shipments
+from records.orders import orders
+from records.shipping import shipments
 
 OrderName = tuple[str, str]
 """A tenant, and an order_ref in it."""

@@ -21,7 +21,7 @@ from ledger.repeats import Repeated, find_posted
 from ledger.requests import Request
 from ledger.writer import Attachment, Outcome
 from records import catalog, people
-from records.api_keys import ApiKey, actor_of
+from records.access.api_keys import ApiKey, actor_of
 from records.catalog import Product
 
 Told = TypeVar("Told", bound=BaseModel)

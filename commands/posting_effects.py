@@ -18,8 +18,10 @@ from domain.erp_lines import erp_lines
 from domain.messages import OrderId
 from ledger.requests import AmendOrder, ExpireStock, ReceiveStock, Request
 from ledger.writer import Outcome
-from records import discrepancies, messages, orders, outbox
-from records.discrepancies import Found, Kind
+from records.erp import messages
+from records.inventory import discrepancies
+from records.inventory.discrepancies import Found, Kind
+from records.orders import orders, outbox
 
 
 class PostingEffects:

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain import messages as m
 from domain.errors import Rejected, Unavailable
 from postgres.statements import alone
-from records import inbox, restorations
-from records.inbox import InboxRow
+from records import restorations
+from records.orders import inbox
+from records.orders.inbox import InboxRow
 from records.restorations import Memory, words_of
 
 

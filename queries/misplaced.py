@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.stock import StockStatus, StreamKey
 from ledger.reading import key_of
 from postgres.statements import Query
-from records import places
+from records.inventory import places
 
 # Locations of these types are few; what lies in them is found by the streams' index of locations.
 _MISPLACED: Final = Query(

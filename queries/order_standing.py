@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.messages import OrderId
 from ledger.writer import translating
 from postgres.statements import alone
-from records import inbox, orders
+from records.orders import inbox, orders
 
 Standing = Literal["unknown", "open", "closed"]
 

@@ -13,7 +13,7 @@ from domain.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, 
 from domain.orders import QUANTITIES, OrderStatus
 from ledger.queries import SELECT_LINE
 from postgres.statements import Query
-from records import order_work
+from records.orders import order_work
 
 DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
 """The statuses of an order of which all has arrived, or never will."""

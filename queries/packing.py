@@ -27,8 +27,8 @@ from domain.packing import (
 )
 from ledger.balances import goods_that_never_arrived, goods_underway, held_goods
 from ledger.requests import LineQuantity
-from records import shipments, tracking
-from records.shipments import Parcel
+from records.shipping import shipments, tracking
+from records.shipping.shipments import Parcel
 
 _NOBODYS: Final[Counter[Goods]] = Counter()
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.days import Days, Site
 from postgres.statements import alone
-from records import places
+from records.inventory import places
 
 
 def site_days(engine: AsyncEngine) -> Days:

@@ -16,7 +16,7 @@ from domain.linked_lines import Addition
 from domain.stock import Place
 from domain.units import Packaging, ProductUnits, unpacked
 from postgres.statements import Query
-from records import places
+from records.inventory import places
 from records.tables import PACKAGINGS_GTINS, location, product, product_gtin
 
 Row = dict[str, Any]

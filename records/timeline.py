@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from records.carrier_events import CarrierEventRow
-from records.inbox import InboxRow
-from records.return_authorizations import AuthorizationRow
-from records.shipments import Step
+from records.orders.inbox import InboxRow
+from records.returns.return_authorizations import AuthorizationRow
+from records.shipping.carrier_events import CarrierEventRow
+from records.shipping.shipments import Step
 from records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.order_commands import ORDER_COMMANDS
 from ledger.writer import translating
-from records import backorders, inbox
-from records.backorders import Expired
+from records.orders import backorders, inbox
+from records.orders.backorders import Expired
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from ledger import lots
 from ledger.days import Site
 from ledger.requests import ExpireStock
 from ledger.writer import LedgerWriter, translating
-from records import places
+from records.inventory import places
 
 log = structlog.get_logger(__name__)
 

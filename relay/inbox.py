@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Unavailable
 from ledger.writer import translating
-from records import inbox
+from records.orders import inbox
 from relay.order_gateway import OrderGateway
 
 log = structlog.get_logger(__name__)

@@ -24,10 +24,13 @@ from domain.carriers import Booking, TrackingEvent, TrackingStatus
 from domain.erp import ERP_MESSAGE_KINDS
 from domain.errors import Rejected, Unavailable
 from ledger.writer import translating
-from records import carrier_events, erp_feed, labels, orders, restorations, shipments
+from records import restorations
+from records.erp import erp_feed
+from records.orders import orders
 from records.partner_words import Asked
 from records.restorations import Concerned, KnownElsewhere, Restoration
-from records.shipments import NewShipment
+from records.shipping import carrier_events, labels, shipments
+from records.shipping.shipments import NewShipment
 from relay.order_gateway import OrderGateway
 
 log = structlog.get_logger(__name__)

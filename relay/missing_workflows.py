@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.messages import OrderId
 from ledger.writer import translating
-from records import order_work, orders
+from records.orders import order_work, orders
 from relay.order_gateway import OrderGateway
 from workflows import names
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Unavailable
 from ledger.writer import translating
-from records import outbox
+from records.orders import outbox
 from relay.order_gateway import OrderGateway
 
 BATCH: Final = 100

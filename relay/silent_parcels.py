@@ -19,8 +19,9 @@ from domain.carriers import TrackingEvent
 from domain.errors import Rejected, Unavailable
 from domain.window import USUAL, Window
 from ledger.writer import translating
-from records import carrier_events, labels, partner_words, shipments
+from records import partner_words
 from records.partner_words import Asked
+from records.shipping import carrier_events, labels, shipments
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
 from domain.commands import Key, Shape
-from records import key_ring
-from records.key_ring import By, Held, KeyStatus, Made
+from records.access import key_ring
+from records.access.key_ring import By, Held, KeyStatus, Made
 from runtime.errors import StartupError
 from runtime.one_transaction import one_transaction
 from runtime.settings import Settings

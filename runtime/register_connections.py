@@ -8,8 +8,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from domain.errors import Unavailable
 from ledger.writer import translating
-from records import api_keys, connections
-from records.api_keys import Found
+from records.access import api_keys, connections
+from records.access.api_keys import Found
 from runtime.clients import SANDBOX
 from runtime.environment_keys import insist_on_good_keys, whose
 from runtime.errors import StartupError

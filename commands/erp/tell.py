@@ -23,8 +23,8 @@ from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailabl
 from domain.linked_lines import main_line_of
 from ledger.writer import translating
 from queries import order_work
-from records import erp_feed
-from records.erp_feed import ErpMessageRow
+from records.erp import erp_feed
+from records.erp.erp_feed import ErpMessageRow
 from records.partner_words import Asked
 from records.restorations import words_of
 

@@ -18,9 +18,9 @@ from ledger.receipts import receipt_key
 from ledger.requests import ReceiveStock
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Product
-from records.inbound import InboundOrder
+from records.inbound.purchase_orders import InboundOrder
 
 _LOOKS: Final = 10
 """How often a receipt looks at a purchase order that is being amended meanwhile."""

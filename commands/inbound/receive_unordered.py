@@ -16,7 +16,7 @@ from ledger.receipts import receipt_key
 from ledger.requests import ReceiveStock
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 
 
 async def receive_unordered_goods(context: CommandContext, caller: ApiKey, said: Said[UnorderedReceipt]) -> Posted:

@@ -25,10 +25,11 @@ from ledger.lots import Lot
 from ledger.receipts import receipt_key
 from ledger.requests import ReceivedLine, ReceiveStock
 from ledger.writer import Attachment, Outcome
-from records import inbound, places, receipts
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
-from records.inbound import InboundOrder
+from records.inbound import purchase_orders, receipts
+from records.inbound.purchase_orders import InboundOrder
+from records.inventory import places
 
 _TRIES: Final = 5
 """How often a receipt is tried that changes when a lot expires, while the lot comes to other sites."""
@@ -91,12 +92,12 @@ class Receiving:
 
     async def _count(self, connection: AsyncConnection, tenant: str, *, allow_over: bool) -> None:
         """Count what has arrived, compared with what is expected under the purchase order's lock."""
-        order = await inbound.lock(connection, tenant, self.po_no)
+        order = await purchase_orders.lock(connection, tenant, self.po_no)
         if order is None or self.order is None or order.revision != self.order.revision:
             raise Conflict(f"{self.po_no} was amended while its goods were received.", code="order_amended")
         if not allow_over and (faults := self.over(order)):
             raise refusal(faults)
-        await inbound.add_received(connection, tenant, self.po_no, self.brought())
+        await purchase_orders.add_received(connection, tenant, self.po_no, self.brought())
 
 
 async def day_of_arrival(

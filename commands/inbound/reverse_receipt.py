@@ -17,8 +17,8 @@ from domain.shapes import ReceiptReversal
 from ledger.receipts import PostedReceipt, find_receipt, receipt_key
 from ledger.requests import ReverseReceipt
 from ledger.writer import Attachment, Outcome
-from records import inbound, receipts
-from records.api_keys import ApiKey, actor_of
+from records.access.api_keys import ApiKey, actor_of
+from records.inbound import purchase_orders, receipts
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class _Reversing:
     async def _expect_again(self, connection: AsyncConnection, received: PostedReceipt) -> None:
         """Take what a receipt brought from what has arrived of each line, under the purchase order's lock."""
         tenant = self._caller.tenant
-        order = await inbound.lock(connection, tenant, self._po_no)
+        order = await purchase_orders.lock(connection, tenant, self._po_no)
         if order is None:
             raise not_found(f"inbound order {self._po_no}")
         receipt = await receipts.get(connection, tenant, self._po_no, self._receipt_no)
         arrived = receipt.by_line() if receipt else share_out(order.lines, received.of_skus())
         less = {line_no: -quantity for line_no, quantity in arrived.items()}
-        await inbound.add_received(connection, tenant, self._po_no, less)
+        await purchase_orders.add_received(connection, tenant, self._po_no, less)

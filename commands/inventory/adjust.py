@@ -22,7 +22,7 @@ from ledger.balances import on_hand_at
 from ledger.requests import AdjustStock
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 _COMPARISONS: Final = 10

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import Fault, Rejected
 from ledger.writer import Outcome
 from postgres.statements import Query
-from records import catalog, discrepancies
-from records.discrepancies import Found
+from records import catalog
+from records.inventory import discrepancies
+from records.inventory.discrepancies import Found
 
 # In one sorted order. Not against what is put below the location in the tree meanwhile, which locks its key.
 _LOCK: Final = Query(

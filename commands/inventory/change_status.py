@@ -18,7 +18,7 @@ from domain.stock import PHYSICAL, StreamKey
 from ledger.requests import ChangeStockStatus
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 

@@ -19,7 +19,7 @@ from ledger.requests import ConvertStock
 from ledger.writer import Outcome
 from queries import misplaced
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location
 
 _CONVERSION: Final = Keyed[Conversion](ConvertStock, lambda body: f"conversion/{body.conversion_no}")

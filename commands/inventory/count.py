@@ -17,9 +17,10 @@ from domain.shapes import Count
 from domain.stock import Place, StockStatus, StreamKey
 from ledger.requests import CountMissing
 from ledger.writer import Outcome
-from records import catalog, count_tasks, people, places
-from records.api_keys import ApiKey, actor_of
+from records import catalog, people
+from records.access.api_keys import ApiKey, actor_of
 from records.catalog import Product
+from records.inventory import count_tasks, places
 
 _TRIES: Final = 5
 """How often a count is resolved anew while the catalog changes what its sku is counted in."""

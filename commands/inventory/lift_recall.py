@@ -13,7 +13,7 @@ from domain.shapes import Lift
 from ledger import lots
 from ledger.requests import UnblockLot
 from ledger.writer import Outcome
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 
 
 async def lift_recall(context: CommandContext, caller: ApiKey, recall_no: str, said: Said[Lift]) -> Posted:

@@ -18,7 +18,7 @@ from domain.stock import StreamKey
 from ledger.requests import MoveStock
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 _MOVE: Final = Keyed[Move](MoveStock, lambda body: f"move/{body.move_no}")

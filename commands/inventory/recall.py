@@ -17,7 +17,7 @@ from ledger import lots
 from ledger.requests import BlockLot
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 
 _TRIES: Final = 5
 """How often a recall is tried while the lot comes to sites that had not known the sku."""

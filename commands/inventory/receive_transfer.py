@@ -16,7 +16,7 @@ from ledger.requests import ArrivedLine, ReceiveTransfer
 from ledger.transfers import SentTransfer, transfer_key
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 

@@ -17,7 +17,7 @@ from ledger.requests import SendTransfer, SentLine
 from ledger.transfers import transfer_key
 from ledger.writer import Outcome
 from records import catalog
-from records.api_keys import ApiKey
+from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 _SENDING: Final = Keyed[Transfer](SendTransfer, lambda body: transfer_key(body.transfer_no))

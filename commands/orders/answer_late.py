@@ -8,7 +8,8 @@ from domain.errors import Rejected
 from domain.messages import OrderId
 from domain.stock import Evidence
 from queries.order_standing import standing_of
-from records import inbox, shipments
+from records.orders import inbox
+from records.shipping import shipments
 
 
 async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -> None:

@@ -24,8 +24,9 @@ from domain.reasons import code_of
 from ledger.requests import CancelLines
 from ledger.writer import Outcome
 from queries.packing import cancelled_goods
-from records import inbox, messages
-from records.inbox import InboxRow
+from records.erp import messages
+from records.orders import inbox
+from records.orders.inbox import InboxRow
 
 
 async def cancel(context: CommandContext, row: InboxRow) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from domain.messages import OrderId
 from queries.order_work import read_work_at_once
-from records import closing
+from records.orders import closing
 
 
 def close_if_done(connection: Connection, order: OrderId) -> bool:

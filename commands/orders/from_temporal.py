@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.characters import as_line, storable
 from domain.messages import Act, OrderId
 from domain.order_commands import ORDER_COMMANDS
-from records import inbox
-from records.inbox import InboxRow
+from records.orders import inbox
+from records.orders.inbox import InboxRow
 
 
 async def keep_act(engine: AsyncEngine, act: Act) -> InboxRow:

@@ -29,10 +29,12 @@ from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.reasons import code_of
 from ledger.requests import CancelLines, LineQuantity
-from records import inbox, messages, shipments
-from records.inbox import InboxRow
-from records.operator_batches import flag_of
-from records.orders import OrderRow
+from records.erp import messages
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.orders.operator_batches import flag_of
+from records.orders.orders import OrderRow
+from records.shipping import shipments
 
 GIVING_UP: Final = {
     "accept_short": "waits for stock",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Fault, Rejected
-from records import shipments, tracking
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
+from records.shipping import shipments, tracking
 
 
 async def check_is_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from commands.context import CommandContext
 from domain.errors import Fault, Rejected
-from records import replacements
-from records.inbox import InboxRow
-from records.orders import OrderRow
+from records.orders import replacements
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
 
 Link = dict[str, Any]
 """What a push says that it replaces: `order_no`, and `return_no` or None."""

@@ -27,9 +27,10 @@ from domain.orders import OrderLine, status_of
 from ledger.requests import AmendOrder, Demand
 from ledger.writer import Outcome
 from queries.erp_changes import cancelled_changes
-from records import first_push, inbox, messages, orders
-from records.inbox import InboxRow
-from records.orders import OrderRow
+from records.erp import messages
+from records.orders import first_push, inbox, orders
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
 
 
 async def submit(context: CommandContext, row: InboxRow) -> None:

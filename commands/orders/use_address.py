@@ -12,9 +12,10 @@ from commands.orders.relabeling import check_is_here
 from commands.shipping import repack
 from domain.errors import Rejected
 from domain.messages import OrderId
-from records import orders, people
-from records.inbox import InboxRow
-from records.orders import OrderRow
+from records import people
+from records.orders import orders
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
 
 
 async def use_address(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> None:

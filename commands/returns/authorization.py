@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import instant
 from domain.errors import Fault, Rejected
-from records import return_authorizations
-from records.inbox import InboxRow
-from records.return_authorizations import AuthorizationRow
+from records.orders.inbox import InboxRow
+from records.returns import return_authorizations
+from records.returns.return_authorizations import AuthorizationRow
 
 
 async def check_authorized(connection: AsyncConnection, row: InboxRow) -> None:

@@ -22,9 +22,12 @@ from ledger.balances import LineName, goods_at
 from ledger.requests import ReturnedLine, ReturnGoods
 from ledger.writer import Outcome
 from queries.erp_changes import demand_changes
-from records import inbox, messages, orders, places, shipments, tracking
-from records.inbox import InboxRow
-from records.shipments import Parcel
+from records.erp import messages
+from records.inventory import places
+from records.orders import inbox, orders
+from records.orders.inbox import InboxRow
+from records.shipping import shipments, tracking
+from records.shipping.shipments import Parcel
 
 
 async def receive_return(context: CommandContext, row: InboxRow) -> None:

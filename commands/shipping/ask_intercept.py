@@ -18,9 +18,10 @@ from commands.shipping.carrier_steps import port_of
 from domain import messages as m
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
-from records import intercepts, orders, shipments
+from records.orders import orders
 from records.partner_words import Asked
-from records.shipments import Step
+from records.shipping import intercepts, shipments
+from records.shipping.shipments import Step
 
 _CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods back as a return once they have arrived."
 

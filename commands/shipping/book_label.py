@@ -22,9 +22,11 @@ from domain.attention import replaced_step
 from domain.carriers import Address, Booking, BookingRequest, ParcelRequest
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
-from records import labels, orders, restorations, shipments
+from records import restorations
+from records.orders import orders
 from records.restorations import Memory
-from records.shipments import Step
+from records.shipping import labels, shipments
+from records.shipping.shipments import Step
 
 _SENT: Final = frozenset({"sent", "unknown"})
 

@@ -25,9 +25,10 @@ from ledger.requests import DeliverParcel, IssueGoods
 from ledger.writer import LedgerWriter, Outcome
 from postgres.statements import alone
 from queries.packing import as_quantity, kept_for_others, read_still_underway
-from records import carrier_events, orders, shipments, tracking
-from records.carrier_events import CarrierEventRow
-from records.shipments import Parcel, Shipment
+from records.orders import orders
+from records.shipping import carrier_events, shipments, tracking
+from records.shipping.carrier_events import CarrierEventRow
+from records.shipping.shipments import Parcel, Shipment
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from adapters.carriers.port import CarrierPort
 from domain import messages as m
 from domain.carriers import Booking
 from domain.errors import Rejected
-from records import carrier_events, labels, orders, outbox, shipments
+from records.orders import orders, outbox
 from records.partner_words import Asked
+from records.shipping import carrier_events, labels, shipments
 
 
 def asked_of(step: m.CarrierStep) -> Asked:

@@ -26,9 +26,12 @@ from domain.orders import OrderLine
 from ledger.requests import ConfirmPick, PickedLine
 from ledger.writer import Attachment, Outcome
 from queries.erp_changes import cancelled_changes
-from records import count_tasks, inbox, messages, places, shipments
-from records.count_tasks import NewCountTask
-from records.inbox import InboxRow
+from records.erp import messages
+from records.inventory import count_tasks, places
+from records.inventory.count_tasks import NewCountTask
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.shipping import shipments
 
 
 async def confirm_pick(context: CommandContext, row: InboxRow) -> None:

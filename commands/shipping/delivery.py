@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.messages import OrderId
 from domain.packing import Row
 from queries.erp_changes import shipped_lines
-from records import carrier_events, messages, shipments, tracking
-from records.carrier_events import CarrierEventRow
-from records.shipments import Parcel
+from records.erp import messages
+from records.shipping import carrier_events, shipments, tracking
+from records.shipping.carrier_events import CarrierEventRow
+from records.shipping.shipments import Parcel
 
 
 async def go_on_without(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:

@@ -19,9 +19,11 @@ from domain.packing import quantities as totals
 from ledger.requests import IssueGoods, LineQuantity
 from ledger.writer import Outcome
 from queries.erp_changes import shipped_lines
-from records import inbox, messages, shipments
-from records.inbox import InboxRow
-from records.shipments import NewShipment, Parcel
+from records.erp import messages
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.shipping import shipments
+from records.shipping.shipments import NewShipment, Parcel
 
 
 def parcels_of_shipment(boxes: Iterable[Parcel], shipment_no: str) -> list[Parcel]:

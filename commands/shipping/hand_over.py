@@ -14,8 +14,8 @@ from domain.errors import Conflict, Rejected
 from domain.messages import OrderId
 from ledger.writer import Outcome
 from queries.packing import kept_for_others
-from records import shipments
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
+from records.shipping import shipments
 
 
 async def hand_over(context: CommandContext, row: InboxRow) -> None:

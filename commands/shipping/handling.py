@@ -13,8 +13,9 @@ from commands.shipping import repack
 from domain.messages import OrderId
 from ledger.requests import PickedLine
 from ledger.writer import Attachment, Outcome
-from records import inbox, places
-from records.inbox import InboxRow
+from records.inventory import places
+from records.orders import inbox
+from records.orders.inbox import InboxRow
 
 
 def accept_handled(row: InboxRow) -> Attachment:

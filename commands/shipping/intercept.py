@@ -8,9 +8,10 @@ from commands.context import CommandContext, lock_open_order
 from commands.shipping.underway import read_underway
 from domain.carriers import TrackingStatus
 from domain.errors import Rejected
-from records import inbox, intercepts, shipments
-from records.inbox import InboxRow
-from records.shipments import Parcel, Step
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.shipping import intercepts, shipments
+from records.shipping.shipments import Parcel, Step
 
 
 async def intercept(context: CommandContext, row: InboxRow) -> None:

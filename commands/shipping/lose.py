@@ -22,9 +22,11 @@ from ledger.requests import LoseParcel
 from ledger.writer import Outcome
 from queries.erp_changes import demand_changes
 from queries.packing import read_still_underway
-from records import inbox, messages, orders, shipments
-from records.inbox import InboxRow
-from records.shipments import Parcel
+from records.erp import messages
+from records.orders import inbox, orders
+from records.orders.inbox import InboxRow
+from records.shipping import shipments
+from records.shipping.shipments import Parcel
 
 Contents = list[dict[str, Any]]
 

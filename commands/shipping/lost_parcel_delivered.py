@@ -19,9 +19,11 @@ from domain.stock import Evidence
 from ledger.requests import DeliverLostParcel, LineQuantity
 from ledger.writer import LedgerWriter, Outcome
 from queries.erp_changes import demand_changes
-from records import messages, orders, shipments, tracking
-from records.carrier_events import CarrierEventRow
-from records.shipments import Parcel, Shipment
+from records.erp import messages
+from records.orders import orders
+from records.shipping import shipments, tracking
+from records.shipping.carrier_events import CarrierEventRow
+from records.shipping.shipments import Parcel, Shipment
 
 _ACTIONS: Final = ("cancel_order", "retry_step")
 

@@ -9,7 +9,7 @@ from commands.context import (
 )
 from commands.shipping.handling import accept_handled, picked_lines
 from ledger.requests import PutBack
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
 
 
 async def put_back(context: CommandContext, row: InboxRow) -> None:

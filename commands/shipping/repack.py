@@ -16,8 +16,10 @@ from domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
 from ledger.balances import order_lines
 from ledger.outcomes import Unpicked
 from queries.packing import faults_of_names, live_parcels, read_held
-from records import catalog, labels, orders, restorations, shipments
-from records.shipments import Parcel
+from records import catalog, restorations
+from records.orders import orders
+from records.shipping import labels, shipments
+from records.shipping.shipments import Parcel
 
 
 async def check_free(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], wanted: Any) -> None:

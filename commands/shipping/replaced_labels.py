@@ -18,8 +18,9 @@ from domain.carriers import TrackingStatus
 from domain.errors import Unavailable
 from domain.labels import Label, Labels
 from domain.messages import OrderId
-from records import carrier_events, labels, orders, shipments, tracking
-from records.shipments import Parcel, Shipment
+from records.orders import orders
+from records.shipping import carrier_events, labels, shipments, tracking
+from records.shipping.shipments import Parcel, Shipment
 
 ACTIONS: Final = ("retry_step", "skip_step")
 _REASON: Final = (

@@ -19,10 +19,12 @@ from domain.errors import Fault, Rejected
 from domain.messages import OrderId
 from ledger.writer import Outcome
 from queries.packing import all_that_is_picked, kept_for_others, name_parcels
-from records import catalog, inbox, shipments
-from records.inbox import InboxRow
-from records.orders import OrderRow
-from records.shipments import NewShipment
+from records import catalog
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
+from records.shipping import shipments
+from records.shipping.shipments import NewShipment
 
 
 async def ship(context: CommandContext, row: InboxRow) -> None:

@@ -11,8 +11,9 @@ from commands.context import ask_for_a_person, clear_attention
 from domain.attention import parcel_step, replaced_step
 from domain.carriers import GONE_WRONG, TrackingStatus
 from domain.messages import OrderId
-from records import orders, tracking
-from records.shipments import Parcel, Shipment
+from records.orders import orders
+from records.shipping import tracking
+from records.shipping.shipments import Parcel, Shipment
 
 _CANCELLED_HERE: Final = (
     "The carrier has cancelled the label of parcel {}; retry_step buys another one",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Rejected
-from records import shipments, tracking
-from records.inbox import InboxRow
-from records.shipments import Parcel
+from records.orders.inbox import InboxRow
+from records.shipping import shipments, tracking
+from records.shipping.shipments import Parcel
 
 
 @dataclass(frozen=True)

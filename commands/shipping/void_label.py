@@ -13,7 +13,7 @@ from commands.remembered import Recalling
 from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers, port_of
 from domain import messages as m
 from domain.errors import Rejected
-from records import shipments
+from records.shipping import shipments
 
 
 class LabelVoiding:

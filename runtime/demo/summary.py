@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ledger import verification
-from records import discrepancies
+from records.inventory import discrepancies
 from runtime import clients
 from runtime.demo.hub import side_by_side
 from runtime.demo.tale import Tale

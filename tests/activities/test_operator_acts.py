@@ -6,7 +6,7 @@ from activities.orders import OrderActivities
 from commands.posting_effects import PostingEffects
 from domain import messages as m
 from ledger.writer import LedgerWriter
-from records import inbox
+from records.orders import inbox
 
 
 async def test_an_act_is_kept_whatever_its_texts_hold(engine: AsyncEngine, tenant: str) -> None:

@@ -15,7 +15,7 @@ from api.services import ApiServices
 from commands.posting_effects import PostingEffects
 from ledger.writer import LedgerWriter
 from queries.site_days import site_days
-from records import api_keys, connections
+from records.access import api_keys, connections
 
 from .door import DirectGateway, Door
 

@@ -19,8 +19,9 @@ from domain.carriers import TrackingEvent
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from ledger.writer import LedgerWriter
-from records import carrier_events, inbox
-from records.inbox import InboxRow
+from records.orders import inbox
+from records.orders.inbox import InboxRow
+from records.shipping import carrier_events
 from records.tables import parcel
 
 ADDRESS = examples.ADDRESS

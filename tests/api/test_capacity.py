@@ -17,7 +17,7 @@ from domain.stock import StreamKey
 from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
 from ledger.verification import verify
 from ledger.writer import LedgerWriter, Outcome
-from records import places
+from records.inventory import places
 from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 from domain.carriers import TrackingEvent, TrackingStatus
 from domain.stock import Evidence
 from ledger.requests import IssueGoods, LineQuantity
-from records import api_keys
+from records.access import api_keys
 
 from .door import Door, code_of, faults_of, line, place, push
 

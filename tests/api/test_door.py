@@ -165,7 +165,7 @@ async def test_all_faults_of_a_body_come_in_one_answer(shop: Door) -> None:
 
 
 async def test_a_tenant_sees_nothing_of_another(shop: Door, door: Door) -> None:
-    from records import api_keys
+    from records.access import api_keys
 
     async with shop.engine.begin() as connection:
         await api_keys.register_key(connection, tenant=f"{shop.tenant}-b", source="erp", key=f"b-{shop.tenant}")

@@ -20,8 +20,8 @@ from api.auth import CACHED_S, USE_NOTED_S, Authenticator
 from domain.api_keys import DEMO_ERP_KEY, NewKey, Scope, written
 from domain.errors import Rejected
 from postgres.statements import alone
-from records import api_keys, key_ring
-from records.key_ring import By
+from records.access import api_keys, key_ring
+from records.access.key_ring import By
 
 from .door import Door, code_of, faults_of, line, push
 

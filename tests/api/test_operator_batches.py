@@ -10,7 +10,8 @@ import pytest
 
 from commands.context import ask_for_a_person
 from domain.messages import OrderId
-from records import api_keys, orders
+from records.access import api_keys
+from records.orders import orders
 
 from .door import Door, code_of, faults_of, line, push
 

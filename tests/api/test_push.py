@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from records import api_keys
+from records.access import api_keys
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -16,8 +16,8 @@ from api.auth import Authenticator
 from api.problems import TooManyRequestsError
 from api.rates import Allowances, Pace, Rates, address_of
 from domain.errors import Rejected
-from records import api_keys
-from records.api_keys import ApiKey
+from records.access import api_keys
+from records.access.api_keys import ApiKey
 
 from .door import Door, code_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from records import api_keys
+from records.access import api_keys
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from records import api_keys
+from records.access import api_keys
 
 from .door import Door, faults_of, line, place, push
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from api.pushing import content_of
 from domain.commands import Push
-from records import api_keys, orders
+from records.access import api_keys
+from records.orders import orders
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -21,7 +21,7 @@ from commands.erp.tell import ErpFeed
 from commands.posting_effects import PostingEffects
 from commands.shipping.book_label import LabelBooking
 from commands.shipping.carrier_events import CarrierEvents
-from records import erp_feed
+from records.erp import erp_feed
 from runtime import processes, signals
 from runtime.settings import Settings
 

@@ -24,8 +24,9 @@ from domain.stock import Place
 from ledger.balances import order_lines
 from ledger.requests import ReceivedLine, ReceiveStock
 from ledger.writer import LedgerWriter
-from records import carrier_events, inbox, labels, orders, shipments
-from records.carrier_events import Heard
+from records.orders import inbox, orders
+from records.shipping import carrier_events, labels, shipments
+from records.shipping.carrier_events import Heard
 from records.tables import address, carrier_connection, carrier_step, location, parcel, product
 from relay.order_gateway import OrderGateway
 from workflows import names

@@ -20,7 +20,7 @@ from sqlalchemy import insert, text
 from adapters.carriers.signatures import timestamped_digest
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
-from records import connections
+from records.access import connections
 from records.tables import product
 
 from .hub import ADDRESS, Hub

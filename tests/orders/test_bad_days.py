@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.errors import Unavailable
-from records import orders
+from records.orders import orders
 from relay.inbox import AT_ONCE, InboxReplay
 from relay.order_gateway import OrderGateway
 from runtime import clients, postgres, processes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from records import messages
+from records.erp import messages
 
 from .hub import Hub
 from .partners import Partners

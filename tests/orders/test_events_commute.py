@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from activities.orders import OrderActivities
 from domain import messages as m
 from domain.carriers import TrackingStatus
-from records import closing
+from records.orders import closing
 
 from .hub import ADDRESS, Hub
 

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
 from workflows import names
 
 from .hub import Hub

@@ -17,7 +17,7 @@ from activities.orders import OrderActivities
 from adapters.carriers.port import CarrierPort
 from adapters.carriers.sandbox.adapter import SandboxCarrier
 from domain import messages as m
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
 from runtime import clients
 from runtime.settings import Settings
 

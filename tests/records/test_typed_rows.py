@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from records.carrier_events import CarrierEventRow
-from records.count_tasks import CountTask
-from records.discrepancies import DiscrepancyRow
-from records.inbox import InboxRow
-from records.orders import OrderRow
-from records.return_authorizations import AuthorizationRow
-from records.shipments import Parcel, Shipment, Step
+from records.inventory.count_tasks import CountTask
+from records.inventory.discrepancies import DiscrepancyRow
+from records.orders.inbox import InboxRow
+from records.orders.orders import OrderRow
+from records.returns.return_authorizations import AuthorizationRow
+from records.shipping.carrier_events import CarrierEventRow
+from records.shipping.shipments import Parcel, Shipment, Step
 from records.tables import (
     carrier_event,
     carrier_step,

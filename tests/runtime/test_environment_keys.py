@@ -11,8 +11,8 @@ from structlog.typing import EventDict
 
 from domain.api_keys import KeyRevocation, written
 from domain.errors import StockbridgeError
-from records import api_keys, key_ring
-from records.key_ring import By
+from records.access import api_keys, key_ring
+from records.access.key_ring import By
 from runtime import logs
 from runtime.environment_keys import insist_on_good_keys
 from runtime.errors import StartupError

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, adding, listed
-from records import shipments
-from records.shipments import Parcel, Step, name_of
+from records.shipping import shipments
+from records.shipping.shipments import Parcel, Step, name_of
 from records.tables import carrier_step
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, listed
-from records.orders import OrderRow
+from records.orders.orders import OrderRow
 from records.tables import inbox, orders, parcel
 
 ANSWERED_202 = "answered_202"

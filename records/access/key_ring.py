@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.api_keys import SECRET_BYTES, KeyRevocation, KeyRotation, NewKey, Scope, numbered, written
 from domain.errors import Conflict, Fault, Rejected
 from postgres.statements import Query
-from records import api_keys
+from records.access import api_keys
 
 
 class KeyStatus(StrEnum):

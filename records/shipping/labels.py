@@ -16,7 +16,7 @@ from domain.carriers import PHYSICAL, LabeledParcel
 from domain.labels import Label, Labels, matched_as
 from domain.packing import holds_the_same
 from postgres.statements import Query, listed
-from records.shipments import Parcel, Shipment, Step, name_of
+from records.shipping.shipments import Parcel, Shipment, Step, name_of
 from records.tables import carrier_step, label
 
 

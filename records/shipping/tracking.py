@@ -8,8 +8,8 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus, advances
-from records import shipments
-from records.shipments import Parcel, Shipment
+from records.shipping import shipments
+from records.shipping.shipments import Parcel, Shipment
 
 
 def concerns_its_order(status: TrackingStatus, shipment: Shipment, box: Parcel) -> bool:

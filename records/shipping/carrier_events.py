@@ -14,9 +14,10 @@ from domain.carriers import PHYSICAL, TrackingEvent, TrackingStatus
 from domain.labels import matched_as
 from domain.window import USUAL, Window
 from postgres.statements import Query, change
-from records import labels, orders, outbox, shipments, tracking
-from records.labels import Found
-from records.shipments import Parcel, name_of
+from records.orders import orders, outbox
+from records.shipping import labels, shipments, tracking
+from records.shipping.labels import Found
+from records.shipping.shipments import Parcel, name_of
 from records.tables import carrier_connection, carrier_event, label, parcel
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import InvariantViolated
 from postgres.statements import Query
 from records.catalog import Product, product_of
-from records.inbox import InboxRow
+from records.orders.inbox import InboxRow
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.erp import Said
-from records.messages import in_base_units
+from records.erp.messages import in_base_units
 
 # Write the order, its revision and the first messages to its ERP, and accept the command. Nothing of it where the
 # order is there already, or the command was decided.

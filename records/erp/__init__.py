@@ -1,0 +1,1 @@
+"""What ERPs are told."""

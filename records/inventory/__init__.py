@@ -1,0 +1,1 @@
+"""Places, counts, and differences."""

@@ -1,0 +1,1 @@
+"""Shipments, their labels, and what carriers say of them."""
