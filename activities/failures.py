@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from domain.errors import InvariantViolated, Rejected, StockbridgeError
-from ledger.writer import translating
+from ledger.writing.writer import translating
 
 NEVER_RETRIED = ("Rejected", "InvariantViolated")
 

@@ -14,10 +14,10 @@ from temporalio import activity
 from activities.failures import as_failures
 from domain import messages as m
 from domain.errors import InvariantViolated, Unavailable
-from ledger import checkpoints
-from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
-from ledger.signing import SigningKey
-from ledger.verification import Report, verify
+from ledger.proving import checkpoints
+from ledger.proving.checkpoint_verification import CheckpointReport, verify_checkpoints
+from ledger.proving.signing import SigningKey
+from ledger.verifying.verification import Report, verify
 
 MOST_TOLD: Final = 20
 """So many findings are told in a workflow's history; the log has all, up to `verify`'s own limit."""

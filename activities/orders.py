@@ -16,7 +16,7 @@ from commands.orders.from_temporal import keep_act, keep_cancellation
 from commands.remembered import Recalling
 from commands.shipping.carrier_events import CarrierEvents
 from domain import messages as m
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
 from queries.order_work import read_decision, read_work
 from records.orders import inbox, orders

@@ -16,8 +16,8 @@ from api.openapi import REFUSALS
 from api.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
 from api.services import Services
 from domain.commands import Instant, Key
-from ledger import adjustments
-from ledger.adjustments import Adjusted, AdjustmentFilter
+from ledger.reads import adjustments
+from ledger.reads.adjustments import Adjusted, AdjustmentFilter
 from records import catalog, people
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])

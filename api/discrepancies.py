@@ -27,7 +27,7 @@ from domain.reasons import code_of
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import Settlement
-from ledger import adjustments
+from ledger.reads import adjustments
 from records import people
 from records.inventory import discrepancies
 from records.inventory.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled

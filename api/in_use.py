@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.ledger import order_no_of
 from domain.errors import Fault, Rejected
 from domain.refusals import pointer
-from ledger.in_use import InUse, goods_of
+from ledger.reads.in_use import InUse, goods_of
 from records.inbound import purchase_orders
 from records.orders import order_reads
 

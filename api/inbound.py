@@ -26,7 +26,7 @@ from domain.lot_numbers import Arrival, LotPattern
 from domain.refusals import not_found
 from domain.shapes import Receipt, UnorderedReceipt
 from domain.stock import StockStatus
-from ledger import lots
+from ledger.reads import lots
 from records.inbound import receipts
 
 router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])

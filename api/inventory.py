@@ -22,16 +22,7 @@ from domain.errors import Fault, Rejected
 from domain.refusals import not_found, refusal
 from domain.stock import StockStatus
 from domain.texts import Lot, Name
-from ledger.balances import (
-    Balance,
-    BalancePage,
-    BalanceQuery,
-    Basis,
-    StockLevel,
-    Totals,
-    balances,
-    stock_levels,
-)
+from ledger.reads.balances import Balance, BalancePage, BalanceQuery, Basis, StockLevel, Totals, balances, stock_levels
 from records import catalog
 from records.catalog import Product
 from records.inventory import places

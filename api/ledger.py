@@ -15,7 +15,7 @@ from api.paging import Limit, Utc
 from api.services import Services
 from domain.refusals import not_found
 from domain.stock import StockStatus, StreamKey
-from ledger.balances import EntryView, stream_entries
+from ledger.reads.balances import EntryView, stream_entries
 from records import people
 
 router = APIRouter(prefix="/api/ledger", tags=["ledger"], route_class=Door, dependencies=[BEARER])

@@ -28,8 +28,8 @@ from domain.refusals import not_found, refusal
 from domain.shapes import Lift, Recall
 from domain.stock import PlaceKind
 from domain.texts import Lot, Serial
-from ledger import lots
-from ledger.lots import Movement, Traced, Whereabouts
+from ledger.reads import lots
+from ledger.reads.lots import Movement, Traced, Whereabouts
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

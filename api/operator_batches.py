@@ -27,7 +27,7 @@ from domain.orders import OrderStatus
 from domain.refusals import not_found, refusal
 from domain.said import asked, digest
 from domain.shapes import MOST_IN_A_BATCH, OperatorBatch
-from ledger.balances import orders_waiting_for
+from ledger.reads.balances import orders_waiting_for
 from records.access.api_keys import ApiKey
 from records.orders import operator_batches
 from records.orders.operator_batches import Act, Batch, Became, Row, Wanted, flag_of

@@ -13,7 +13,7 @@ from domain.commands import Key, OrderNo
 from domain.errors import Conflict, Rejected
 from domain.orders import OrderLine
 from domain.refusals import not_found
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from records.access import api_keys
 from records.access.api_keys import ApiKey
 from records.orders import order_reads

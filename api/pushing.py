@@ -22,7 +22,7 @@ from domain.order_commands import ORDER_COMMANDS
 from domain.refusals import refusal
 from domain.said import Part, canonical, digest
 from domain.window import Window
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from records.access.api_keys import ApiKey
 from records.orders import inbox, push_intake
 from records.orders.inbox import InboxRow

@@ -17,7 +17,7 @@ from commands.context import CommandContext
 from domain.lot_numbers import LotPattern
 from domain.messages import CommandAnswer
 from domain.window import USUAL, Window
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone, with_more_time
 from records.orders.inbox import InboxRow
 

@@ -25,7 +25,7 @@ from commands.posting import Posted, posted
 from domain.refusals import not_found
 from domain.shapes import Adjustment, Move, StatusChange
 from domain.stock import StockStatus, StreamKey
-from ledger.balances import find_stream
+from ledger.reads.balances import find_stream
 from records import catalog
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])

@@ -15,7 +15,7 @@ from api.paging import Page, Utc, bad_cursor, cursor
 from api.problems import document_of
 from api.views import said_view
 from domain.order_commands import ORDER_COMMANDS, for_return
-from ledger.balances import EntryView, PostingView, order_postings
+from ledger.reads.balances import EntryView, PostingView, order_postings
 from records import partner_words, people, timeline
 from records.orders import replacements
 from records.orders.inbox import InboxRow

@@ -23,7 +23,7 @@ from domain.commands import Key
 from domain.refusals import not_found
 from domain.shapes import Transfer, TransferReceipt
 from domain.stock import StockStatus
-from ledger.transfers import SentTransfer, find_transfer
+from ledger.reads.transfers import SentTransfer, find_transfer
 
 router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

@@ -20,9 +20,9 @@ from domain.commands import Money
 from domain.errors import InvariantViolated
 from domain.linked_lines import main_line_of
 from domain.orders import OrderLine, OrderStatus
-from ledger.balances import order_lines
 from ledger.queries import SELECT_LINE
 from ledger.reading import line_of
+from ledger.reads.balances import order_lines
 from postgres.statements import Query
 from records import partner_words, people
 from records.orders import order_reads

@@ -21,10 +21,10 @@ from bench import ledger
 from bench.bulk import Growth, grow, planned
 from bench.report import Load, Report, console, in_turn
 from bench.spending import postgresql_seconds
-from ledger.balance_selection import page_of_balances
-from ledger.balances import BalanceQuery
-from ledger.verification import cores, verify
-from ledger.writer import LedgerWriter
+from ledger.reads.balance_selection import page_of_balances
+from ledger.reads.balances import BalanceQuery
+from ledger.verifying.verification import cores, verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices, backing_services
 
 ENTRIES: Final = 500_000

@@ -21,10 +21,10 @@ from bench.spending import where_time_goes
 from bench.usual import SCHEMA, Usual
 from domain.errors import Rejected
 from domain.stock import Place
-from ledger.balances import BalanceQuery, balances
+from ledger.reads.balances import BalanceQuery, balances
 from ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 from runtime.migrating import migrate
 from runtime.settings import sqlalchemy_url

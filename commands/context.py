@@ -21,9 +21,9 @@ from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.stock import Evidence
 from domain.window import USUAL, Window
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from ledger.requests import LineQuantity, LinkedLine
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
 from records.orders import inbox, order_reads, orders
 from records.orders.inbox import InboxRow

@@ -24,7 +24,7 @@ from commands.shipping.put_back import put_back
 from commands.shipping.ship import ship
 from domain.erp_lines import erp_lines
 from domain.errors import InvariantViolated, Rejected, Unavailable
-from ledger.writer import LedgerWriter, translating
+from ledger.writing.writer import LedgerWriter, translating
 from records.erp import messages
 from records.orders import inbox, orders
 from records.orders.inbox import InboxRow

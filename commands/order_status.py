@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.orders import OrderStatus, status_of
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from records.orders import orders
 from records.shipping import shipments
 

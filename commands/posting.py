@@ -17,9 +17,9 @@ from domain.errors import Conflict, Rejected
 from domain.reasons import words_of
 from domain.said import Said, asked
 from domain.stock import Evidence
-from ledger.repeats import Repeated, find_posted
+from ledger.reads.repeats import Repeated, find_posted
 from ledger.requests import Request
-from ledger.writer import Attachment, Outcome
+from ledger.writing.writer import Attachment, Outcome
 from records import catalog, people
 from records.access.api_keys import ApiKey, actor_of
 from records.catalog import Product

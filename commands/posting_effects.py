@@ -17,7 +17,7 @@ from domain.attention import HOLD_STEP, attention_row
 from domain.erp_lines import erp_lines
 from domain.messages import OrderId
 from ledger.requests import AmendOrder, ExpireStock, ReceiveStock, Request
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records.erp import messages
 from records.inventory import discrepancies
 from records.inventory.discrepancies import Found, Kind

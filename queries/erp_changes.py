@@ -12,7 +12,7 @@ from domain.erp_lines import amounts, cancelled_lines, changed_lines, changes, e
 from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.packing import Row
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from queries.packing import cancelled_goods
 
 

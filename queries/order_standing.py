@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.messages import OrderId
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from postgres.statements import alone
 from records.orders import inbox, orders
 

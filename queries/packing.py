@@ -25,7 +25,7 @@ from domain.packing import (
     still_there,
     unnamed,
 )
-from ledger.balances import goods_that_never_arrived, goods_underway, held_goods
+from ledger.reads.balances import goods_that_never_arrived, goods_underway, held_goods
 from ledger.requests import LineQuantity
 from records.shipping import shipments, tracking
 from records.shipping.shipments import Parcel

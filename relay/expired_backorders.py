@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.order_commands import ORDER_COMMANDS
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records.orders import backorders, inbox
 from records.orders.backorders import Expired
 

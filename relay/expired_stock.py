@@ -16,10 +16,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import StockbridgeError, Unavailable
-from ledger import lots
 from ledger.days import Site
+from ledger.reads import lots
 from ledger.requests import ExpireStock
-from ledger.writer import LedgerWriter, translating
+from ledger.writing.writer import LedgerWriter, translating
 from records.inventory import places
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Unavailable
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records.orders import inbox
 from relay.order_gateway import OrderGateway
 

@@ -23,7 +23,7 @@ from commands.hearing import hearing
 from domain.carriers import Booking, TrackingEvent, TrackingStatus
 from domain.erp import ERP_MESSAGE_KINDS
 from domain.errors import Rejected, Unavailable
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records import restorations
 from records.erp import erp_feed
 from records.orders import orders

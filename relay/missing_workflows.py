@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.messages import OrderId
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records.orders import order_work, orders
 from relay.order_gateway import OrderGateway
 from workflows import names

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Unavailable
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records.orders import outbox
 from relay.order_gateway import OrderGateway
 

@@ -18,7 +18,7 @@ from adapters.carriers.port import CarrierPort
 from domain.carriers import TrackingEvent
 from domain.errors import Rejected, Unavailable
 from domain.window import USUAL, Window
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records import partner_words
 from records.partner_words import Asked
 from records.shipping import carrier_events, labels, shipments

@@ -9,13 +9,13 @@ from pathlib import Path
 import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
-from ledger.checkpoints import Checkpoint, take_checkpoint
-from ledger.proof_checking import check_proof as checked
-from ledger.proof_form import OrderProof
-from ledger.proofs import prove_order
-from ledger.signing import SigningKey, key_bytes, key_text
-from ledger.writer import translating
+from ledger.proving.checkpoint_verification import CheckpointReport, verify_checkpoints
+from ledger.proving.checkpoints import Checkpoint, take_checkpoint
+from ledger.proving.proof_checking import check_proof as checked
+from ledger.proving.proof_form import OrderProof
+from ledger.proving.proofs import prove_order
+from ledger.proving.signing import SigningKey, key_bytes, key_text
+from ledger.writing.writer import translating
 from records import timeline
 from runtime.clients import trusted_keys_of
 from runtime.settings import Settings, sqlalchemy_url

@@ -17,8 +17,8 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
 from commands.posting_effects import PostingEffects
-from ledger.signing import SigningKey, key_bytes
-from ledger.writer import LedgerWriter
+from ledger.proving.signing import SigningKey, key_bytes
+from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
 from queries.site_days import site_days
 from runtime.codec import EncryptingCodec

@@ -13,9 +13,9 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ledger import verification
-from ledger.balances import stream_entries
-from ledger.views import EntryPage, EntryView
+from ledger.reads.balances import stream_entries
+from ledger.reads.views import EntryPage, EntryView
+from ledger.verifying import verification
 from runtime import checkpoint_cli
 from runtime.settings import Settings, sqlalchemy_url
 

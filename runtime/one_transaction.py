@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from runtime.settings import sqlalchemy_url
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from domain.errors import Unavailable
-from ledger.writer import translating
+from ledger.writing.writer import translating
 from records.access import api_keys, connections
 from records.access.api_keys import Found
 from runtime.clients import SANDBOX

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.lot_numbers import LotPattern
 from domain.window import Window
-from ledger.signing import key_bytes
+from ledger.proving.signing import key_bytes
 from postgres.statements import Patience
 from runtime.connection_limits import Limits
 from runtime.errors import SettingMissingError, StartupError

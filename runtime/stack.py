@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from domain.api_keys import DEMO_ERP_KEY
-from ledger.signing import key_text
+from ledger.proving.signing import key_text
 from runtime.child_processes import Command
 from runtime.embedded_servers import BackingServices, backing_services, new_log, quiet
 from runtime.environment_keys import insist_on_good_keys

@@ -7,7 +7,7 @@ import asyncio
 from rich.console import Console
 from rich.markup import escape
 
-from ledger.signing import SigningKey, key_text
+from ledger.proving.signing import SigningKey, key_text
 from runtime.settings import Settings
 from runtime.stack import EmbeddedStack, Plan, embedded_stack
 

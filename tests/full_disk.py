@@ -22,7 +22,7 @@ import httpx
 import psycopg
 
 from api import examples
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.settings import Settings
 from runtime.stack import EmbeddedStack, Plan, embedded_stack
 

@@ -14,9 +14,9 @@ from commands.posting import Keyed, Posted, anew, once
 from commands.resolving import Faults, named
 from domain.said import Part, Said
 from domain.shapes import Receipt
-from ledger.receipts import receipt_key
+from ledger.reads.receipts import receipt_key
 from ledger.requests import ReceiveStock
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Product

@@ -12,9 +12,9 @@ from commands.posting import Keyed, Posted, once
 from commands.resolving import Faults, named, stocked_product
 from domain.said import Said
 from domain.shapes import UnorderedReceipt
-from ledger.receipts import receipt_key
+from ledger.reads.receipts import receipt_key
 from ledger.requests import ReceiveStock
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 

@@ -20,11 +20,11 @@ from domain.lot_numbers import Arrival, LotPattern
 from domain.refusals import refusal
 from domain.said import Part, Said
 from domain.shapes import Receipt, ReceivedGoods, UnorderedReceipt
-from ledger import lots
-from ledger.lots import Lot
-from ledger.receipts import receipt_key
+from ledger.reads import lots
+from ledger.reads.lots import Lot
+from ledger.reads.receipts import receipt_key
 from ledger.requests import ReceivedLine, ReceiveStock
-from ledger.writer import Attachment, Outcome
+from ledger.writing.writer import Attachment, Outcome
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 from records.inbound import purchase_orders, receipts

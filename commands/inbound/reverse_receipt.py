@@ -14,9 +14,9 @@ from domain.inbound import share_out
 from domain.refusals import not_found
 from domain.said import Said
 from domain.shapes import ReceiptReversal
-from ledger.receipts import PostedReceipt, find_receipt, receipt_key
+from ledger.reads.receipts import PostedReceipt, find_receipt, receipt_key
 from ledger.requests import ReverseReceipt
-from ledger.writer import Attachment, Outcome
+from ledger.writing.writer import Attachment, Outcome
 from records.access.api_keys import ApiKey, actor_of
 from records.inbound import purchase_orders, receipts
 

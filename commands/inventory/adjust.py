@@ -18,9 +18,9 @@ from domain.said import Part, Said
 from domain.shapes import Adjustment
 from domain.stock import StockStatus, StreamKey
 from domain.units import to_base
-from ledger.balances import on_hand_at
+from ledger.reads.balances import on_hand_at
 from ledger.requests import AdjustStock
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Fault, Rejected
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from postgres.statements import Query
 from records import catalog
 from records.inventory import discrepancies

@@ -16,7 +16,7 @@ from domain.said import Part, Said
 from domain.shapes import Conversion
 from domain.stock import StockStatus
 from ledger.requests import ConvertStock
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries import misplaced
 from records import catalog
 from records.access.api_keys import ApiKey

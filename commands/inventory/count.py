@@ -16,7 +16,7 @@ from domain.said import Part, Said, canonical, digest
 from domain.shapes import Count
 from domain.stock import Place, StockStatus, StreamKey
 from ledger.requests import CountMissing
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog, people
 from records.access.api_keys import ApiKey, actor_of
 from records.catalog import Product

@@ -10,9 +10,9 @@ from domain.reasons import code_of
 from domain.refusals import not_found
 from domain.said import Said
 from domain.shapes import Lift
-from ledger import lots
+from ledger.reads import lots
 from ledger.requests import UnblockLot
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records.access.api_keys import ApiKey
 
 

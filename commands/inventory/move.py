@@ -16,7 +16,7 @@ from domain.said import Part, Said
 from domain.shapes import Move
 from domain.stock import StreamKey
 from ledger.requests import MoveStock
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product

@@ -13,9 +13,9 @@ from domain.reasons import code_of
 from domain.refusals import refusal
 from domain.said import Said
 from domain.shapes import Recall
-from ledger import lots
+from ledger.reads import lots
 from ledger.requests import BlockLot
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 

@@ -12,9 +12,9 @@ from commands.times import time_faults
 from domain.errors import Fault
 from domain.said import Part, Said
 from domain.shapes import TransferReceipt
+from ledger.reads.transfers import SentTransfer, transfer_key
 from ledger.requests import ArrivedLine, ReceiveTransfer
-from ledger.transfers import SentTransfer, transfer_key
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product

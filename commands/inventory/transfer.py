@@ -13,9 +13,9 @@ from commands.times import time_faults
 from domain.errors import Fault
 from domain.said import Part, Said
 from domain.shapes import Transfer
+from ledger.reads.transfers import transfer_key
 from ledger.requests import SendTransfer, SentLine
-from ledger.transfers import transfer_key
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product

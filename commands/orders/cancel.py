@@ -22,7 +22,7 @@ from domain.messages import OrderId
 from domain.orders import HAS_LEFT, OrderLine
 from domain.reasons import code_of
 from ledger.requests import CancelLines
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.packing import cancelled_goods
 from records.erp import messages
 from records.orders import inbox

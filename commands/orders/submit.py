@@ -25,7 +25,7 @@ from domain.errors import Unavailable
 from domain.messages import OrderId
 from domain.orders import OrderLine, status_of
 from ledger.requests import AmendOrder, Demand
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.erp_changes import cancelled_changes
 from records.erp import messages
 from records.orders import first_push, inbox, orders

@@ -18,9 +18,9 @@ from domain.errors import Fault, Rejected
 from domain.messages import OrderId
 from domain.packing import Goods, Row, is_named, is_there, line_key, moved, named_goods, pack
 from domain.stock import StockStatus
-from ledger.balances import LineName, goods_at
+from ledger.reads.balances import LineName, goods_at
 from ledger.requests import ReturnedLine, ReturnGoods
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.erp_changes import demand_changes
 from records.erp import messages
 from records.inventory import places

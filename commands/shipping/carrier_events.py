@@ -22,7 +22,7 @@ from domain.errors import Conflict, Rejected
 from domain.messages import OrderId
 from domain.stock import Evidence
 from ledger.requests import DeliverParcel, IssueGoods
-from ledger.writer import LedgerWriter, Outcome
+from ledger.writing.writer import LedgerWriter, Outcome
 from postgres.statements import alone
 from queries.packing import as_quantity, kept_for_others, read_still_underway
 from records.orders import orders

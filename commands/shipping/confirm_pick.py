@@ -24,7 +24,7 @@ from domain.erp_lines import changes
 from domain.messages import OrderId
 from domain.orders import OrderLine
 from ledger.requests import ConfirmPick, PickedLine
-from ledger.writer import Attachment, Outcome
+from ledger.writing.writer import Attachment, Outcome
 from queries.erp_changes import cancelled_changes
 from records.erp import messages
 from records.inventory import count_tasks, places

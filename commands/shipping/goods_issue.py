@@ -17,7 +17,7 @@ from domain.messages import OrderId
 from domain.packing import Row, moved
 from domain.packing import quantities as totals
 from ledger.requests import IssueGoods, LineQuantity
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.erp_changes import shipped_lines
 from records.erp import messages
 from records.orders import inbox

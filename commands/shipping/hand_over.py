@@ -12,7 +12,7 @@ from commands.context import (
 from commands.shipping.goods_issue import accept_handed_over, issue_request, parcels_of_shipment
 from domain.errors import Conflict, Rejected
 from domain.messages import OrderId
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.packing import kept_for_others
 from records.orders.inbox import InboxRow
 from records.shipping import shipments

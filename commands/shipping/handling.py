@@ -12,7 +12,7 @@ from commands.context import (
 from commands.shipping import repack
 from domain.messages import OrderId
 from ledger.requests import PickedLine
-from ledger.writer import Attachment, Outcome
+from ledger.writing.writer import Attachment, Outcome
 from records.inventory import places
 from records.orders import inbox
 from records.orders.inbox import InboxRow

@@ -19,7 +19,7 @@ from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.packing import of_units, without
 from ledger.requests import LoseParcel
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.erp_changes import demand_changes
 from queries.packing import read_still_underway
 from records.erp import messages

@@ -17,7 +17,7 @@ from domain.orders import OrderLine
 from domain.packing import of_units
 from domain.stock import Evidence
 from ledger.requests import DeliverLostParcel, LineQuantity
-from ledger.writer import LedgerWriter, Outcome
+from ledger.writing.writer import LedgerWriter, Outcome
 from queries.erp_changes import demand_changes
 from records.erp import messages
 from records.orders import orders

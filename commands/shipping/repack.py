@@ -13,8 +13,8 @@ from domain.errors import Fault, Rejected
 from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.packing import LineKey, Row, line_key, pack, quantities, unnamed
-from ledger.balances import order_lines
 from ledger.outcomes import Unpicked
+from ledger.reads.balances import order_lines
 from queries.packing import faults_of_names, live_parcels, read_held
 from records import catalog, restorations
 from records.orders import orders

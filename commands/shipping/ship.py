@@ -17,7 +17,7 @@ from commands.shipping import repack
 from commands.shipping.goods_issue import accept_handed_over, issue_request, parcels_of_shipment
 from domain.errors import Fault, Rejected
 from domain.messages import OrderId
-from ledger.writer import Outcome
+from ledger.writing.writer import Outcome
 from queries.packing import all_that_is_picked, kept_for_others, name_parcels
 from records import catalog
 from records.orders import inbox

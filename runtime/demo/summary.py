@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ledger import verification
+from ledger.verifying import verification
 from records.inventory import discrepancies
 from runtime import clients
 from runtime.demo.hub import side_by_side

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.orders import OrderActivities
 from commands.posting_effects import PostingEffects
 from domain import messages as m
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from records.orders import inbox
 
 

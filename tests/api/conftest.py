@@ -13,7 +13,7 @@ from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSett
 from api.app import create_app
 from api.services import ApiServices
 from commands.posting_effects import PostingEffects
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from queries.site_days import site_days
 from records.access import api_keys, connections
 

@@ -18,7 +18,7 @@ from commands.shipping.carrier_events import CarrierEvents
 from domain.carriers import TrackingEvent
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.shipping import carrier_events

@@ -15,8 +15,8 @@ from commands.posting_effects import PostingEffects
 from domain.errors import Rejected
 from domain.stock import StreamKey
 from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
-from ledger.verification import verify
-from ledger.writer import LedgerWriter, Outcome
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter, Outcome
 from records.inventory import places
 from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url

@@ -13,7 +13,7 @@ from activities.orders import OrderActivities
 from api import examples
 from commands.posting_effects import PostingEffects
 from domain.messages import OrderId
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, place, product, push
 from .test_callbacks import scan, tell

@@ -16,7 +16,7 @@ from api import intercepts
 from api.app import create_app
 from commands.posting_effects import PostingEffects
 from domain.api_keys import Scope
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from queries.site_days import site_days
 
 from .door import ADDRESS, DirectGateway, Door, examples, line, place, push

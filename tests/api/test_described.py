@@ -79,7 +79,7 @@ POINTED_AT_BY_THE_CALLER = {
     ("domain/units.py", "quantity_too_large"),
     ("domain/units.py", "fractional_quantity"),
     ("ledger/rules/reserving.py", "insufficient_stock"),
-    ("ledger/balances.py", "bad_cursor"),
+    ("ledger/reads/balances.py", "bad_cursor"),
     ("ledger/instants.py", "as_of_in_future"),
 }
 # What a worker hears of a partner: it stops a step, and answers nobody at the door.

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.app import create_app
 from api.services import ApiServices
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .door import DirectGateway, Door, code_of, push
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.requests import DeliverParcel, LineQuantity
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .door import Door, code_of, examples, faults_of, line, place, push
 

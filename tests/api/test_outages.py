@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from api.app import create_app
 from api.health import WriteProbe
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
 
 from .door import Door, code_of

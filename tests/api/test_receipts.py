@@ -11,7 +11,7 @@ from sqlalchemy import text
 from api import examples
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .door import Door, code_of, faults_of, line, push
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .door import Door, code_of, examples, faults_of, line, place, push

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .warehouse import Warehouse
 

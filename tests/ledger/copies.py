@@ -15,8 +15,8 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ledger.canonical import entry_hash, posting_digest
-from ledger.checkpoints import Checkpoint
-from ledger.signing import SigningKey
+from ledger.proving.checkpoints import Checkpoint
+from ledger.proving.signing import SigningKey
 from runtime.embedded_servers import BackingServices
 from runtime.migrating import migrate
 from runtime.settings import sqlalchemy_url

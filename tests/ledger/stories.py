@@ -25,7 +25,7 @@ from domain.stock import Place, StockStatus
 from ledger.days import Days
 from ledger.outcomes import Outcome
 from ledger.requests import ExpireStock, ReceiveStock, Request
-from ledger.writer import Attachment, LedgerWriter
+from ledger.writing.writer import Attachment, LedgerWriter
 from runtime.polling import until
 from runtime.settings import sqlalchemy_url
 

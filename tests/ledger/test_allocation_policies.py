@@ -12,7 +12,7 @@ from domain.allocation import AllocationPolicy
 from domain.errors import Rejected
 from domain.stock import Place
 from ledger.requests import AmendOrder
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse

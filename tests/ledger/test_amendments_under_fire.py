@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from domain.errors import Rejected
 from ledger.outcomes import Outcome
 from ledger.requests import AmendOrder, Request
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .hold_checker import commits, violations

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.errors import Rejected, Unavailable
 from domain.stock import Place, StockStatus
 from ledger import instants
-from ledger.balances import (
+from ledger.reads.balances import (
     BalancePage,
     BalanceQuery,
     Basis,

@@ -15,12 +15,12 @@ import pytest_asyncio
 from psycopg import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ledger import verification_queries as queries
-from ledger.balances import order_postings
-from ledger.checkpoints import take_checkpoint
+from ledger.proving.checkpoints import take_checkpoint
+from ledger.reads.balances import order_postings
 from ledger.requests import BlockLot, Request
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying import verification_queries as queries
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 

@@ -13,13 +13,13 @@ import pytest
 
 from domain.errors import InvariantViolated, Rejected
 from domain.stock import PlaceKind
-from ledger import chaining, decide_batch
 from ledger.book import NOBODY, Draft, Entry, Holder, Stream, Tail
 from ledger.canonical import entry_hash
 from ledger.outcomes import Outcome
 from ledger.requests import Request
 from ledger.rules import reserving
-from ledger.writer import LedgerWriter
+from ledger.writing import chaining, decide_batch
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .copies import named, new_database

@@ -18,10 +18,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.errors import InvariantViolated
-from ledger.checkpoint_verification import CheckpointReport, verify_checkpoints
-from ledger.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.proving.checkpoint_verification import CheckpointReport, verify_checkpoints
+from ledger.proving.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url
 

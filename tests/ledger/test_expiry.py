@@ -15,8 +15,8 @@ from domain.stock import StockStatus
 from ledger.days import Days
 from ledger.outcomes import Outcome
 from ledger.requests import AmendOrder, ExpireStock
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger import checkpoint_queries, verification_queries
+from ledger.proving import checkpoint_queries
+from ledger.verifying import verification_queries
 
 PAGE = (Path(__file__).parents[2] / "docs/invariants.md").read_text()
 NAMES = re.findall(r"`([^`]+)`", PAGE)

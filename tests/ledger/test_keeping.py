@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from domain.stock import Place, StreamKey
 from ledger.book import Book, Stream
-from ledger.pool_cache import MOST_OF_A_POOL, KeptPools
+from ledger.writing.pool_cache import MOST_OF_A_POOL, KeptPools
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

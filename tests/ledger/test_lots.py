@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import Rejected
 from domain.stock import Place, PlaceKind, StockStatus
-from ledger import lots
-from ledger.lots import Traced, Whereabouts
 from ledger.outcomes import Outcome
+from ledger.reads import lots
+from ledger.reads.lots import Traced, Whereabouts
 from ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse

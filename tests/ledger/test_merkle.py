@@ -7,7 +7,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.merkle import audit_path, leaf_hash, root_by_path, root_of
+from ledger.proving.merkle import audit_path, leaf_hash, root_by_path, root_of
 
 LEAVES = st.lists(st.binary(max_size=40), max_size=70)
 

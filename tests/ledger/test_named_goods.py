@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.errors import Rejected
 from domain.stock import Place, StockStatus
 from ledger.requests import ArrivedLine, LineQuantity, ReceiveTransfer, Request, SendTransfer, SentLine
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import BIN, OTHER_BIN, SITE, Warehouse

@@ -20,7 +20,7 @@ from psycopg.rows import namedtuple_row
 
 from domain.errors import Rejected
 from ledger.requests import Request
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .stories import Stage

@@ -6,7 +6,7 @@ import asyncio
 
 import psycopg
 
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .copies import database_of_its_own, named

@@ -13,11 +13,11 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.errors import Unavailable
-from ledger.checkpoints import take_checkpoint
-from ledger.proof_checking import ProofFailsError, check_proof
-from ledger.proofs import prove_order
-from ledger.signing import SigningKey, key_text
-from ledger.writer import LedgerWriter
+from ledger.proving.checkpoints import take_checkpoint
+from ledger.proving.proof_checking import ProofFailsError, check_proof
+from ledger.proving.proofs import prove_order
+from ledger.proving.signing import SigningKey, key_text
+from ledger.writing.writer import LedgerWriter
 from runtime import cli
 from runtime.embedded_servers import BackingServices
 from runtime.settings import sqlalchemy_url

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.requests import Request
-from ledger.verification import verify
-from ledger.writer import LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import Warehouse

@@ -30,8 +30,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 
 from domain import messages as m
-from ledger.signing import key_text
-from ledger.writer import LedgerWriter
+from ledger.proving.signing import key_text
+from ledger.writing.writer import LedgerWriter
 from runtime import clients, processes
 from runtime.embedded_servers import BackingServices, backing_services
 from runtime.errors import StartupError

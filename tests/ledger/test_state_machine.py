@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import pytest
 
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .stories import tell

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from domain.stock import StockStatus
-from ledger import verification_queries as queries
-from ledger.verification import Report, rebuild, verify
-from ledger.verification_record import OtherLedgerError
-from ledger.writer import LedgerWriter
+from ledger.verifying import verification_queries as queries
+from ledger.verifying.verification import Report, rebuild, verify
+from ledger.verifying.verification_record import OtherLedgerError
+from ledger.writing.writer import LedgerWriter
 from runtime import ledger_cli
 from runtime.embedded_servers import BackingServices
 from runtime.settings import Settings

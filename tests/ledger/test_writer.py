@@ -14,7 +14,7 @@ from domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
 from domain.stock import Evidence, Place
 from ledger.outcomes import Outcome
 from ledger.requests import PickedLine
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .warehouse import SITE, Warehouse
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.errors import InvariantViolated, Rejected
 from domain.stock import Place
 from ledger.outcomes import Outcome
-from ledger.verification import verify
-from ledger.writer import AHEAD, WARY, LedgerWriter
+from ledger.verifying.verification import verify
+from ledger.writing.writer import AHEAD, WARY, LedgerWriter
 from runtime.embedded_servers import BackingServices
 
 from .warehouse import SITE, Warehouse

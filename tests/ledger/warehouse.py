@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.orders import OrderLine
 from domain.stock import Place, PlaceKind, StockStatus, StreamKey
-from ledger.balances import order_lines
 from ledger.outcomes import Outcome
+from ledger.reads.balances import order_lines
 from ledger.requests import (
     AdjustStock,
     AmendOrder,
@@ -37,7 +37,7 @@ from ledger.requests import (
     ReturnGoods,
     ReverseReceipt,
 )
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 SITE = "HAM"
 BIN = Place("A-01", SITE)

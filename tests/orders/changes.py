@@ -12,7 +12,7 @@ from commands.posting_effects import PostingEffects
 from domain.carriers import TrackingStatus
 from ledger.days import Days
 from ledger.requests import ExpireStock
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 
 from .hub import ADDRESS
 from .partners import PIGEON

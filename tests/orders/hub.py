@@ -21,9 +21,9 @@ from domain.carriers import LabeledParcel, TrackingEvent, TrackingStatus
 from domain.errors import Unavailable
 from domain.orders import OrderLine
 from domain.stock import Place
-from ledger.balances import order_lines
+from ledger.reads.balances import order_lines
 from ledger.requests import ReceivedLine, ReceiveStock
-from ledger.writer import LedgerWriter
+from ledger.writing.writer import LedgerWriter
 from records.orders import inbox, orders
 from records.shipping import carrier_events, labels, shipments
 from records.shipping.carrier_events import Heard

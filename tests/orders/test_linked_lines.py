@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .agreement import disagreements

@@ -19,7 +19,7 @@ from domain.carriers import TrackingStatus
 from domain.commands import OperatorVerb
 from domain.order_commands import ORDER_COMMANDS
 from domain.orders import OrderStatus
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from runtime.embedded_servers import BackingServices
 
 from .agreement import disagreements

@@ -27,7 +27,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain import messages as m
-from ledger.signing import key_text
+from ledger.proving.signing import key_text
 from runtime import clients, processes
 from runtime.settings import Settings
 from workflows import names

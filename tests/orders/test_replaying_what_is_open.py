@@ -19,7 +19,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.messages import OrderId
-from ledger.signing import key_text
+from ledger.proving.signing import key_text
 from runtime import processes
 from runtime.embedded_servers import BackingServices
 from runtime.settings import Settings

@@ -19,7 +19,7 @@ import pytest
 import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ledger.verification import verify
+from ledger.verifying.verification import verify
 from records import gauges, restorations
 from relay.order_gateway import OrderGateway
 from runtime import clients, processes, restored_cli

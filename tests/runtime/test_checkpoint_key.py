@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.signing import key_text
+from ledger.proving.signing import key_text
 from runtime import stack
 from runtime.clients import signing_key_of, trusted_keys_of
 from runtime.errors import StartupError

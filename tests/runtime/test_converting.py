@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from ledger.signing import key_text
+from ledger.proving.signing import key_text
 from runtime.clients import converter_of
 from runtime.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import StockbridgeError
-from ledger.verification_parts import Count, Kind, Part
+from ledger.verifying.verification_parts import Count, Kind, Part
 
 
 class OtherLedgerError(StockbridgeError):

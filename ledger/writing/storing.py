@@ -13,9 +13,9 @@ from domain.orders import OrderLine
 from ledger import queries
 from ledger.arrays import array_of_plain, array_of_texts, columns
 from ledger.book import UNDATED, Book, Stream, line_key, pool_of
-from ledger.decide_batch import Decision
 from ledger.reading import NO_PARTS, written_parts
 from ledger.statements import Call, Statement
+from ledger.writing.decide_batch import Decision
 
 PATIENCE: Final = 4
 """How often a claim is tried, every half millisecond, while the batch before may not have taken its own locks yet."""

@@ -13,10 +13,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Unavailable
-from ledger import proof_form as form
 from ledger.canonical import microseconds, posting_digest
-from ledger.checkpoints import Checkpoint, posting_leaf, read_checkpoints, tail_leaf
-from ledger.merkle import audit_path
+from ledger.proving import proof_form as form
+from ledger.proving.checkpoints import Checkpoint, posting_leaf, read_checkpoints, tail_leaf
+from ledger.proving.merkle import audit_path
 
 _ENTRY: Final = """
 select e.stream_id, e.seq, e.order_ref, e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved,

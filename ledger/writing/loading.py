@@ -14,11 +14,11 @@ from ledger import queries
 from ledger.arrays import array_of_plain, array_of_texts
 from ledger.book import Book, LotDate, NotLoaded, Stream
 from ledger.days import Site, Today
-from ledger.pool_cache import Kept
 from ledger.reading import LINE_WIDTH, line_of, stream_of
 from ledger.requests import Request
-from ledger.sessions import Rows, Session
 from ledger.statements import Call
+from ledger.writing.pool_cache import Kept
+from ledger.writing.sessions import Rows, Session
 
 TICK: Final = timedelta(microseconds=1)
 

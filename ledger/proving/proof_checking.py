@@ -12,10 +12,10 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from domain.errors import StockbridgeError
-from ledger import proof_form as form
 from ledger.canonical import EPOCH, entry_hash
-from ledger.checkpoints import Checkpoint, posting_leaf, tail_leaf
-from ledger.merkle import root_by_path
+from ledger.proving import proof_form as form
+from ledger.proving.checkpoints import Checkpoint, posting_leaf, tail_leaf
+from ledger.proving.merkle import root_by_path
 
 
 class ProofFailsError(StockbridgeError):

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import StockbridgeError
 from ledger.book import Book
-from ledger.decide_batch import Decision, Verdict
-from ledger.loading import Needs
 from ledger.outcomes import Outcome
 from ledger.requests import Request
+from ledger.writing.decide_batch import Decision, Verdict
+from ledger.writing.loading import Needs
 
 Attachment = Callable[[AsyncConnection, Outcome], Awaitable[None]]
 """Writes that must commit with a posting: an accepted revision, an answered command, an outbox row."""

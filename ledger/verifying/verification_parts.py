@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from ledger import verification_queries as queries
+from ledger.verifying import verification_queries as queries
 
 ROWS_A_PART: Final = 30_000
 """Few enough for a part's hash tables to stay near the processor, and enough that most entries find the one before them

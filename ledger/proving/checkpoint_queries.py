@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.verification_queries import POSTING_DIGEST
+from ledger.verifying.verification_queries import POSTING_DIGEST
 
 # All checkpoints, with the hash that the row claims.
 CHECKPOINTS: Final = """

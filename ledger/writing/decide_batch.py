@@ -16,10 +16,10 @@ from domain.orders import OrderLine
 from domain.stock import Evidence
 from ledger.book import Book, Draft, Entry, apply, line_key
 from ledger.days import Today
-from ledger.loading import TICK, Loaded, Posted
 from ledger.outcomes import Outcome
 from ledger.requests import Request
 from ledger.rules import decide
+from ledger.writing.loading import TICK, Loaded, Posted
 
 
 class Asked(Protocol):

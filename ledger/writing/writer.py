@@ -24,19 +24,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
 from ledger import queries
-from ledger.batch import Attachment, Batch, Waiting
 from ledger.book import Book, Entry, NotLoaded
-from ledger.chaining import chain
 from ledger.clock import Clock
 from ledger.days import Days, Today
-from ledger.decide_batch import Decision, Repeat, Verdict, decide_batch
-from ledger.loading import Loaded, load, load_more, load_tails, unread_tails
 from ledger.outcomes import Outcome
-from ledger.pool_cache import KeptPools
 from ledger.requests import Request
-from ledger.sessions import Session
 from ledger.statements import Call
-from ledger.storing import Claim, writing
+from ledger.writing.batch import Attachment, Batch, Waiting
+from ledger.writing.chaining import chain
+from ledger.writing.decide_batch import Decision, Repeat, Verdict, decide_batch
+from ledger.writing.loading import Loaded, load, load_more, load_tails, unread_tails
+from ledger.writing.pool_cache import KeptPools
+from ledger.writing.sessions import Session
+from ledger.writing.storing import Claim, writing
 from postgres.statements import outage_of
 
 MAX_BATCH: Final = 128

@@ -21,11 +21,11 @@ from domain.errors import Rejected
 from domain.orders import OrderLine
 from domain.packing import Goods
 from domain.stock import StreamKey
-from ledger.balance_selection import page_of_balances
 from ledger.instants import wait_until_settled
 from ledger.queries import SELECT_LINE
 from ledger.reading import key_of, line_of
-from ledger.views import (
+from ledger.reads.balance_selection import page_of_balances
+from ledger.reads.views import (
     DEFAULT_LIMIT,
     Balance,
     BalancePage,

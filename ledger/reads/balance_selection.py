@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import TextClause, text
 
 from domain.stock import StreamKey
-from ledger.views import BalanceQuery, Basis
+from ledger.reads.views import BalanceQuery, Basis
 
 # A stream's state: its latest entry, the latest then, or what had happened by then, whenever it was recorded.
 _STATES: Final = {

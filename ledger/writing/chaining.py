@@ -10,8 +10,8 @@ import orjson
 
 from ledger.book import Entry, Stream, Tail
 from ledger.canonical import entry_hash, posting_digest
-from ledger.decide_batch import Decision
-from ledger.loading import TICK
+from ledger.writing.decide_batch import Decision
+from ledger.writing.loading import TICK
 
 
 def chain(decisions: Iterable[Decision]) -> None:

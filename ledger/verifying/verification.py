@@ -18,11 +18,11 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
-from ledger import verification_queries as queries
-from ledger.verification_checks import MOST_FINDINGS, Checked, Finding, check, recount
-from ledger.verification_crew import Crew, crew
-from ledger.verification_parts import ROWS_A_PART, Count, Kind, Part, parts_of
-from ledger.verification_record import Record
+from ledger.verifying import verification_queries as queries
+from ledger.verifying.verification_checks import MOST_FINDINGS, Checked, Finding, check, recount
+from ledger.verifying.verification_crew import Crew, crew
+from ledger.verifying.verification_parts import ROWS_A_PART, Count, Kind, Part, parts_of
+from ledger.verifying.verification_record import Record
 
 _STREAMS_A_PART: Final = 20_000
 _ID_SPACE: Final = 1 << 128

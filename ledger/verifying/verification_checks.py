@@ -10,9 +10,9 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from ledger import verification_queries as queries
-from ledger.verification_crew import few_rows
-from ledger.verification_parts import Count, Kind, Part
+from ledger.verifying import verification_queries as queries
+from ledger.verifying.verification_crew import few_rows
+from ledger.verifying.verification_parts import Count, Kind, Part
 
 MOST_FINDINGS: Final = 1000
 """How many are told at most: more help nobody."""

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.errors import InvariantViolated, Unavailable
 from ledger.canonical import EPOCH, microseconds, posting_digest
 from ledger.instants import wait_until_settled
-from ledger.merkle import GrowingTree, leaf_hash
-from ledger.signing import SigningKey, is_signed, key_id
+from ledger.proving.merkle import GrowingTree, leaf_hash
+from ledger.proving.signing import SigningKey, is_signed, key_id
 
 NOTHING_BEFORE: Final = bytes(32)
 """What the first checkpoint has for the hash of the one before."""

@@ -14,10 +14,10 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from ledger import checkpoint_queries as queries
-from ledger.checkpoints import NOTHING_BEFORE, Checkpoint, Head
-from ledger.merkle import GrowingTree
-from ledger.verification import Finding
+from ledger.proving import checkpoint_queries as queries
+from ledger.proving.checkpoints import NOTHING_BEFORE, Checkpoint, Head
+from ledger.proving.merkle import GrowingTree
+from ledger.verifying.verification import Finding
 
 MOST_FINDINGS: Final = 1000
 _CHECKPOINTS_A_PAGE: Final = 500

@@ -1,0 +1,1 @@
+"""Checkpoints that are signed, and proofs that those outside check without us."""

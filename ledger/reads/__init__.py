@@ -1,0 +1,1 @@
+"""What the ledger says of stock, of orders' lines, of lots, of what came and went."""

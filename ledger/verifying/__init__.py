@@ -1,0 +1,1 @@
+"""The whole ledger, checked against its rules."""
