@@ -10,43 +10,23 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
-from api import (
-    addresses,
-    adjustments,
-    callbacks,
-    counts,
-    discrepancies,
-    floor,
-    health,
-    inbound,
-    intercepts,
-    inventory,
-    keys,
-    ledger,
-    locations,
-    losses,
-    lot_traces,
-    misplaced,
-    operator_batches,
-    orders,
-    problems,
-    products,
-    purchase_orders,
-    reference,
-    return_authorizations,
-    returns,
-    reversals,
-    stock,
-    transfers,
-)
-from api.auth import Authenticator
-from api.headers import AnswerHeaders
-from api.limits import BodyLimit
-from api.methods import Methods
-from api.metrics import Observed, RequestMetrics
-from api.problems import Problem
-from api.rates import AddressLimit, Pace
-from api.services import ApiServices
+from api import callbacks, health
+from api.access import keys
+from api.catalog import locations, products
+from api.door import problems, reference
+from api.door.auth import Authenticator
+from api.door.headers import AnswerHeaders
+from api.door.limits import BodyLimit
+from api.door.methods import Methods
+from api.door.metrics import Observed, RequestMetrics
+from api.door.problems import Problem
+from api.door.rates import AddressLimit, Pace
+from api.door.services import ApiServices
+from api.inbound import purchase_orders, receipts, reversals
+from api.inventory import adjustments, counts, discrepancies, inventory, ledger, lot_traces, misplaced, stock, transfers
+from api.orders import addresses, operator_batches, orders
+from api.returns import return_authorizations, returns
+from api.shipping import floor, intercepts, losses
 
 _ABOUT = """
 The hub between a legacy ERP, a warehouse and its carriers.
@@ -99,7 +79,7 @@ def _addresses() -> FastAPI:
         products,
         locations,
         purchase_orders,
-        inbound,
+        receipts,
         reversals,
         orders,
         floor,
@@ -123,7 +103,7 @@ def _addresses() -> FastAPI:
         reference,
     ):
         app.include_router(area.router)
-    app.include_router(inbound.unordered)
+    app.include_router(receipts.unordered)
     app.include_router(orders.one)
     return app
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from api.openapi import REFUSALS, WRITES
-from api.services import ApiServices, Services
+from api.door.openapi import REFUSALS, WRITES
+from api.door.services import ApiServices, Services
 from domain.carriers import TrackingEvent
 from domain.errors import Rejected
 from domain.refusals import not_found

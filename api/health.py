@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.services import Services
+from api.door.services import Services
 from postgres.statements import alone
 from records import gauges
 from records.probing import try_write

@@ -8,7 +8,7 @@ StockbridgeError
 └── InvariantViolated   our own bug: stop and alarm
 
 Adapters, the ledger and the records raise these. One place translates them for Temporal
-(`activities/failures.py`), one for HTTP (`api/problems.py`).
+(`activities/failures.py`), one for HTTP (`api/door/problems.py`).
 
 Their words are ours, for they go into histories and logs. What a partner said goes with an error as `said`, and from
 there into `records` only (`commands/hearing.py`).

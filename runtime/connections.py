@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.problems import RETRY_AFTER_S, document
+from api.door.problems import RETRY_AFTER_S, document
 from runtime.connection_limits import Limits
 
 log = structlog.get_logger(__name__)

@@ -50,8 +50,8 @@ DRAIN: Final = timedelta(seconds=10)
 async def serve_api(settings: Settings) -> None:
     """Serve the HTTP API."""
     from api.app import create_app
-    from api.rates import Rates
-    from api.services import ApiServices
+    from api.door.rates import Rates
+    from api.door.services import ApiServices
     from runtime.connections import Connections
     from runtime.register_connections import make_known
 

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from api import examples
+from api.door import examples
 from ledger.verifying.verification import verify
 from runtime.settings import Settings
 from runtime.stack import EmbeddedStack, Plan, embedded_stack

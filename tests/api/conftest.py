@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from api.app import create_app
-from api.services import ApiServices
+from api.door.services import ApiServices
 from commands.posting_effects import PostingEffects
 from ledger.writing.writer import LedgerWriter
 from queries.site_days import site_days

@@ -11,8 +11,8 @@ import httpx
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import examples
-from api.services import ApiServices
+from api.door import examples
+from api.door.services import ApiServices
 from commands.decide import Decisions
 from commands.shipping.carrier_events import CarrierEvents
 from domain.carriers import TrackingEvent

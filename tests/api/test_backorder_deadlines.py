@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.pushing import content_of
+from api.orders.pushing import content_of
 from domain.commands import Push
 from relay.expired_backorders import ExpiredBackorders
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api import examples
+from api.door import examples
 
 from .door import Door, line, push
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from activities.orders import OrderActivities
-from api import examples
+from api.door import examples
 from commands.posting_effects import PostingEffects
 from domain.messages import OrderId
 from ledger.writing.writer import LedgerWriter

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api import auth
+from api.door import auth
 from domain import commands, shapes
 from domain.characters import Everything
 from domain.stock import Place

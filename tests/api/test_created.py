@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from api import intercepts
 from api.app import create_app
+from api.shipping import intercepts
 from commands.posting_effects import PostingEffects
 from domain.api_keys import Scope
 from ledger.writing.writer import LedgerWriter

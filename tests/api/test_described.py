@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from api import examples, problems
+from api.door import examples, problems
 from domain import api_keys, commands, shapes
 
 from .door import Door, push

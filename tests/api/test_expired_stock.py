@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.examples import SITE
+from api.door.examples import SITE
 from relay.expired_stock import ExpiredStock
 
 from .door import Door, line, push

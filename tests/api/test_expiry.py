@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.pushing import content_of
+from api.orders.pushing import content_of
 from domain.commands import Push
 
 from .door import Door, code_of, faults_of, line, push

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api import floor
+from api.shipping import floor
 
 from .door import Door, code_of, faults_of, line, push
 

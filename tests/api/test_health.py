@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.app import create_app
-from api.services import ApiServices
+from api.door.services import ApiServices
 from ledger.writing.writer import LedgerWriter
 
 from .door import DirectGateway, Door, code_of, push

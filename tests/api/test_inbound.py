@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from api import examples
+from api.door import examples
 from domain.lot_numbers import LotPattern
 
 from .door import Door, code_of, faults_of

@@ -15,8 +15,8 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.typing import EventDict
 
-from api import examples
-from api.auth import CACHED_S, USE_NOTED_S, Authenticator
+from api.door import examples
+from api.door.auth import CACHED_S, USE_NOTED_S, Authenticator
 from domain.api_keys import DEMO_ERP_KEY, NewKey, Scope, written
 from domain.errors import Rejected
 from postgres.statements import alone
@@ -409,7 +409,7 @@ async def test_a_key_is_looked_up_once_in_a_while_whoever_asks_meanwhile(office:
 async def test_a_key_is_not_believed_beyond_its_end(
     office: Door, owner: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.auth.CACHED_S", 7200.0)
+    monkeypatch.setattr("api.door.auth.CACHED_S", 7200.0)
     key = (await office.post("/api/keys", ERP)).json()["key"]
     await let_end(owner, office.tenant, "clock_timestamp() + interval '1 hour'")
     clock = Clock()

@@ -15,8 +15,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api import reading
 from api.app import create_app
+from api.door import reading
 from domain.refusals import MOST_FAULTS
 
 from .door import Door, code_of, faults_of, line, push

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.examples import RECEIPT, SITE
+from api.door.examples import RECEIPT, SITE
 from domain.said import asked
 from domain.shapes import Receipt
 

@@ -12,9 +12,9 @@ import pytest
 from starlette.requests import Request
 
 from api.app import create_app
-from api.auth import Authenticator
-from api.problems import TooManyRequestsError
-from api.rates import Allowances, Pace, Rates, address_of
+from api.door.auth import Authenticator
+from api.door.problems import TooManyRequestsError
+from api.door.rates import Allowances, Pace, Rates, address_of
 from domain.errors import Rejected
 from records.access import api_keys
 from records.access.api_keys import ApiKey
@@ -109,7 +109,7 @@ async def test_nobody_is_limited_where_the_limit_is_zero(limited: Limited) -> No
 
 
 def test_what_is_kept_of_allowances_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.rates.MOST_KNOWN", 10)
+    monkeypatch.setattr("api.door.rates.MOST_KNOWN", 10)
     allowances = Allowances(per_s=0.1)
     for name in range(100):
         allowances.take(name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api import examples
+from api.door import examples
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
 from ledger.writing.writer import LedgerWriter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import examples
+from api.door import examples
 from domain.carriers import TrackingEvent, TrackingStatus
 
 from .door import Door, line, push

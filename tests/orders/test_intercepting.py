@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from api import intercepts
+from api.shipping import intercepts
 
 from .agreement import disagreements
 from .partners import Partners

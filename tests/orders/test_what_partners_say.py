@@ -14,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy import text
 from temporalio.client import WorkflowHandle
 
-from api import intercepts
+from api.shipping import intercepts
 from runtime.settings import Settings
 
 from .hub import ADDRESS

@@ -1,0 +1,84 @@
+"""What the door needs of the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.carriers.port import CarrierPort
+from api.door.rates import Rates
+from commands.context import CommandContext
+from domain.lot_numbers import LotPattern
+from domain.messages import CommandAnswer
+from domain.window import USUAL, Window
+from ledger.writing.writer import LedgerWriter
+from postgres.statements import alone, with_more_time
+from records.orders.inbox import InboxRow
+
+
+class OrderGateway(Protocol):
+    """The one thing that talks to Temporal."""
+
+    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
+        """Hand a stored command to its order's workflow, and wait until it is decided. None: its row may tell more.
+
+        Raises `Unavailable` or `TimeoutError`: the command is kept, and will be decided later.
+        """
+        ...
+
+
+def utc_now() -> datetime:
+    """Return what time it is."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class ApiServices:
+    """The door's tools. `carriers` are keyed by connection, the last part of the callback's address.
+
+    Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
+    `lot_patterns` are those of tenants that number lots in a way of their own. `well_known_keys` says whether keys
+    are taken that everybody knows. `report_timeout_s` is for a statement of a report.
+    """
+
+    engine: AsyncEngine
+    ledger: LedgerWriter
+    orders: OrderGateway
+    carriers: Mapping[str, CarrierPort]
+    body_limit_bytes: int
+    temporal_health: Callable[[], Awaitable[bool]]
+    report_timeout_s: float = 300
+    clock: Callable[[], datetime] = utc_now
+    window: Window = USUAL
+    lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
+    well_known_keys: bool = False
+    rates: Rates = field(default_factory=Rates)
+
+    @property
+    def commands(self) -> CommandContext:
+        """Return what commands need that are decided at once."""
+        return CommandContext(self.engine, self.ledger, self.window, self.lot_patterns)
+
+    def reading(self) -> AsyncConnection:
+        """Return a connection for statements that each stand alone: none of them opens a transaction."""
+        return alone(self.engine).connect()
+
+    @asynccontextmanager
+    async def reporting(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for reads that may take long: of all there is, or of what has no bound."""
+        async with self.reading() as connection, with_more_time(connection, self.report_timeout_s):
+            yield connection
+
+
+async def services_of(request: Request) -> ApiServices:
+    """Return the tools that the application was made with."""
+    return cast("ApiServices", request.app.state.services)
+
+
+Services = Annotated[ApiServices, Depends(services_of)]

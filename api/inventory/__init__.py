@@ -1,0 +1,1 @@
+"""Stock: what there is, and what is done to it."""

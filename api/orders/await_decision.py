@@ -1,0 +1,173 @@
+"""How a command of an order is kept, decided and answered: the inbox row first, then Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.door.created import created
+from api.door.problems import TooManyCommandsError
+from api.door.services import ApiServices
+from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
+from domain.messages import CommandAnswer
+from domain.order_commands import CommandKind
+from records.orders import inbox, order_reads
+from records.orders.inbox import InboxRow
+from records.orders.order_reads import KnownOfKey
+
+WAIT_S: Final = 5.0
+"""How long a caller waits for a decision; after it, the answer is 202."""
+
+MOST_WAITING: Final = 10
+"""As many commands of an order may wait at once as its workflow takes updates."""
+
+_GRACE_S: Final = 1.0
+_PAUSES_S: Final = (0.04, 0.3)
+"""How soon a caller looks again: at first, and at last."""
+
+log = structlog.get_logger(__name__)
+
+
+class Patience:
+    """How long a caller waits for what others are doing. It looks again after longer and longer pauses."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._deadline = asyncio.get_running_loop().time() + limit_s
+        self._pause_s, self._longest_s = _PAUSES_S
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether another look would come too late."""
+        return asyncio.get_running_loop().time() + self._pause_s > self._deadline
+
+    async def pause(self) -> None:
+        """Wait until it is time for another look."""
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, self._longest_s)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it is kept. `digest` is of what was asked."""
+
+    tenant: str
+    order_ref: str
+    kind: CommandKind
+    key: str
+    digest: bytes
+    actor: str
+
+    async def known(self, connection: AsyncConnection) -> KnownOfKey:
+        """Look into the inbox before the command is put there."""
+        return await order_reads.known_of_key(connection, self.tenant, self.order_ref, self.key)
+
+    async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow | None:
+        """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
+
+        Its checks aren't made again: the catalog may have moved on, its answer has not.
+        """
+        if known.inbox_id is None or known.digest is None or known.state == "refused":
+            return None
+        return await self.repeated(connection, known.inbox_id, known.digest)
+
+    async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow:
+        """Return the row of a command that came before. Raises `Conflict` where it has other content."""
+        if digest != self.digest:
+            raise Conflict(f"{self.key} came before with other content.")
+        return await inbox.get(connection, inbox_id)
+
+    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any], known: KnownOfKey) -> InboxRow:
+        """Put the command into the inbox. Raises `TooManyCommandsError`."""
+        self.check_queue(known.undecided)
+        return await self.put(connection, payload)
+
+    def check_queue(self, waiting: int) -> None:
+        """Raise `TooManyCommandsError` where as many commands of the order wait as may."""
+        if waiting >= MOST_WAITING:
+            raise TooManyCommandsError(f"{waiting} commands of the order wait for a decision. Try again.")
+
+    async def put(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
+        """Put the command into the inbox, however many wait there."""
+        row, _new = await inbox.put(
+            connection,
+            tenant=self.tenant,
+            order_ref=self.order_ref,
+            kind=self.kind,
+            key=self.key,
+            digest=self.digest,
+            payload=payload,
+            actor=self.actor,
+        )
+        return row
+
+
+async def have_decided(services: ApiServices, row: InboxRow) -> InboxRow:
+    """Have a kept command decided, for as long as its caller waits. Raises the refusal where it is refused.
+
+    A row that comes back undecided is marked: its sender hears 202, so what becomes of it must stay readable.
+    """
+    if row.state == "queued":
+        answer = await _deliver(services, row)
+        row = _decided(row, answer) if answer else await _read_or_mark(services, row.inbox_id)
+    if row.state == "refused":
+        raise Rejected.from_json(row.answer or {})
+    return row
+
+
+async def _deliver(services: ApiServices, row: InboxRow) -> CommandAnswer | None:
+    try:
+        async with asyncio.timeout(WAIT_S + _GRACE_S):
+            return await services.orders.deliver(row, WAIT_S)
+    except (Unavailable, OutcomeUnknown, TimeoutError) as error:
+        log.warning("command.kept", key=row.key, attempt=row.attempt, reason=str(error) or type(error).__name__)
+        return None
+
+
+def _decided(row: InboxRow, answer: CommandAnswer) -> InboxRow:
+    """Return the row as the decision left it."""
+    if answer.accepted:
+        return replace(row, state="accepted", answer={"outcome": answer.outcome})
+    return replace(row, state="refused", answer=answer.problem)
+
+
+async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:
+    async with services.reading() as connection:
+        row = await inbox.get(connection, inbox_id)
+        if row.state != "queued" or await order_reads.mark_answered_202(connection, inbox_id):
+            return row
+        return await inbox.get(connection, inbox_id)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A command after its caller has waited.
+
+    `repeated` says that it was accepted before, `is_new` that this caller's own request put it into the inbox.
+    """
+
+    row: InboxRow
+    repeated: bool = False
+    is_new: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in a word of the contract."""
+        return str((self.row.answer or {}).get("outcome", "done")) if self.row.state == "accepted" else "queued"
+
+    def status_of_change(self) -> int:
+        """Return the status where the command changes something: 202 while it waits."""
+        return 202 if self.row.state == "queued" else 200
+
+    def status_of_creation(self) -> int:
+        """Return the status where the command makes something: 202 while it waits."""
+        return 202 if self.row.state == "queued" else created(is_new=self.is_new)
+
+
+async def decide(services: ApiServices, row: InboxRow) -> Decided:
+    """Have a kept command decided."""
+    return Decided(await have_decided(services, row), repeated=row.state == "accepted", is_new=row.is_new)

@@ -1,0 +1,1 @@
+"""What is said of goods that are picked, packed, shipped, lost, stopped."""
