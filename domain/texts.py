@@ -11,16 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from domain.characters import (
-    CONTROLS,
-    first_control,
-    first_unseen,
-    first_untold,
-    is_blank,
-    is_kept,
-    meant_by,
-    named,
-)
+from domain.characters import CONTROLS, first_control, first_unseen, first_untold, is_blank, is_kept, meant_by, named
 from domain.stock import LONGEST_LOT
 
 

@@ -18,15 +18,7 @@ from uuid import UUID
 
 from domain.errors import InvariantViolated
 from domain.orders import OrderLine
-from domain.stock import (
-    MAY_GO_NEGATIVE,
-    PHYSICAL,
-    LotKey,
-    PlaceKind,
-    StockStatus,
-    StreamKey,
-    pool_id_of,
-)
+from domain.stock import MAY_GO_NEGATIVE, PHYSICAL, LotKey, PlaceKind, StockStatus, StreamKey, pool_id_of
 from ledger.days import Today
 from ledger.outcomes import Unpicked
 

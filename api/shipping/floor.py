@@ -25,16 +25,7 @@ from api.orders.order_lookup import FoundOrder, NamedOrder, OrderAt
 from api.orders.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
 from commands.resolving import Faults, Known, Rank, read_known, resolve_line
 from commands.times import time_faults
-from domain.commands import (
-    Cancel,
-    HandOver,
-    Key,
-    OperatorAct,
-    Pick,
-    PutBackDone,
-    Return,
-    Ship,
-)
+from domain.commands import Cancel, HandOver, Key, OperatorAct, Pick, PutBackDone, Return, Ship
 from domain.errors import Conflict, Fault
 from domain.linked_lines import main_line_of
 from domain.order_commands import ORDER_COMMANDS, CommandKind

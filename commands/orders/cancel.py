@@ -6,14 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    CommandContext,
-    clear_attention,
-    open_order,
-    quantities,
-    read_lines,
-    read_linked,
-)
+from commands.context import CommandContext, clear_attention, open_order, quantities, read_lines, read_linked
 from commands.shipping import repack
 from domain.attention import replaced_step
 from domain.erp_lines import cancelled_lines

@@ -9,12 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    CommandContext,
-    clear_attention,
-    linked_of,
-    read_lines,
-)
+from commands.context import CommandContext, clear_attention, linked_of, read_lines
 from commands.orders.relabeling import check_is_here
 from commands.orders.replacement import check_original, check_same_original
 from commands.shipping import repack

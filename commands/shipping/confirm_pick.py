@@ -9,15 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    CommandContext,
-    accept_alone,
-    evidence_of,
-    instant,
-    open_order,
-    read_lines,
-    read_linked,
-)
+from commands.context import CommandContext, accept_alone, evidence_of, instant, open_order, read_lines, read_linked
 from commands.shipping import repack
 from commands.shipping.handling import accept_handled, picked_lines
 from domain.erp_lines import changes

@@ -8,11 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    evidence_of,
-    instant,
-    quantities,
-)
+from commands.context import evidence_of, instant, quantities
 from domain.messages import OrderId
 from domain.packing import Row, moved
 from domain.packing import quantities as totals

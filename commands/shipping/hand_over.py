@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    CommandContext,
-    accept_alone,
-    open_order,
-)
+from commands.context import CommandContext, accept_alone, open_order
 from commands.shipping.goods_issue import accept_handed_over, issue_request, parcels_of_shipment
 from domain.errors import Conflict, Rejected
 from domain.messages import OrderId

@@ -6,9 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    quantity_of,
-)
+from commands.context import quantity_of
 from commands.shipping import repack
 from domain.messages import OrderId
 from ledger.requests import PickedLine

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from commands.context import (
-    CommandContext,
-    instant,
-    open_order,
-)
+from commands.context import CommandContext, instant, open_order
 from commands.shipping.handling import accept_handled, picked_lines
 from ledger.requests import PutBack
 from records.orders.inbox import InboxRow

@@ -7,12 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import (
-    CommandContext,
-    lock_open_order,
-    open_order,
-    read_lines,
-)
+from commands.context import CommandContext, lock_open_order, open_order, read_lines
 from commands.shipping import repack
 from commands.shipping.goods_issue import accept_handed_over, issue_request, parcels_of_shipment
 from domain.errors import Fault, Rejected

@@ -9,16 +9,7 @@ from domain.linked_lines import main_line_of
 from domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
 from ledger.book import Draft, LineKey, line_key
 from ledger.requests import AmendOrder, CancelLines, Demand
-from ledger.rules.holding import (
-    Answer,
-    follow,
-    give_up,
-    let_go,
-    line_of,
-    quantities,
-    reserve,
-    too_much,
-)
+from ledger.rules.holding import Answer, follow, give_up, let_go, line_of, quantities, reserve, too_much
 from ledger.rules.own_lines import serve_own_lines, take_back, take_over
 
 

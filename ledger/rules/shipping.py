@@ -10,14 +10,7 @@ from domain.errors import Fault, Rejected
 from domain.orders import OrderLine
 from domain.stock import Place, StreamKey, adjustment, customer
 from ledger.book import Draft, Stream, by_expiry
-from ledger.requests import (
-    DeliverLostParcel,
-    DeliverParcel,
-    LineQuantity,
-    LoseParcel,
-    ReturnedLine,
-    ReturnGoods,
-)
+from ledger.requests import DeliverLostParcel, DeliverParcel, LineQuantity, LoseParcel, ReturnedLine, ReturnGoods
 from ledger.rules.holding import (
     Answer,
     Found,

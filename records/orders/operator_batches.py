@@ -13,15 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query
-from records.tables import (
-    INSTANT,
-    inbox,
-    operator_batch,
-    operator_batch_order,
-    order_revision,
-    orders,
-    partner_words,
-)
+from records.tables import INSTANT, inbox, operator_batch, operator_batch_order, order_revision, orders, partner_words
 
 Row = dict[str, Any]
 

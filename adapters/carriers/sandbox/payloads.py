@@ -8,15 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Annotated, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    FailFast,
-    RootModel,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, RootModel, StringConstraints, ValidationError
 
 from domain.characters import storable
 
