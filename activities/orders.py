@@ -59,7 +59,7 @@ class OrderActivities:
         """Store an operator's act that came by Temporal: the same row as the API's, decided in its turn."""
         with as_failures():
             row = await keep_act(self._engine, act)
-        return _command(row)
+        return row.command
 
     @activity.defn
     async def apply_carrier_events(self, order: m.OrderId) -> m.OrderWork:
@@ -93,21 +93,10 @@ class OrderActivities:
         """Cancel an order because its workflow was cancelled: the same command as the API's, by its own key."""
         with as_failures():
             row = await keep_cancellation(self._engine, order)
-            while (await self._decide_first(_command(row))).inbox_id != row.inbox_id:
+            while (await self._decide_first(row.command)).inbox_id != row.inbox_id:
                 pass  # what came before it is decided before it
             return await self._work(order)
 
     async def _work(self, order: m.OrderId) -> m.OrderWork:
         async with self._reading.connect() as connection:
             return await read_work(connection, order)
-
-
-def _command(row: inbox.InboxRow) -> m.Command:
-    return m.Command(
-        tenant=row.tenant,
-        order_ref=row.order_ref,
-        inbox_id=row.inbox_id,
-        kind=row.kind,
-        key=row.key,
-        received_at=row.received_at,
-    )

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -31,9 +31,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from commands.orders.answer_late import answer_if_closed
 from domain.errors import Unavailable
-from domain.messages import Command, CommandAnswer, OrderId
+from domain.messages import CommandAnswer, OrderId
 from domain.order_commands import MAY_BE_FIRST
 from queries.order_standing import is_undecided, standing_of
+from records.orders.inbox import InboxRow
 from workflows import attributes, names
 from workflows.markdown import escaped
 from workflows.order_lifecycle import OrderLifecycle
@@ -46,37 +47,11 @@ GRACE_S: Final = 1.0
 SIGNAL_TIMEOUT: Final = timedelta(seconds=5)
 
 
-class StoredCommand(Protocol):
-    """A command as the inbox has it."""
-
-    @property
-    def inbox_id(self) -> int: ...  # noqa: D102
-    @property
-    def tenant(self) -> str: ...  # noqa: D102
-    @property
-    def order_ref(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def key(self) -> str: ...  # noqa: D102
-    @property
-    def payload(self) -> dict[str, Any]: ...  # noqa: D102
-    @property
-    def attempt(self) -> int: ...  # noqa: D102
-    @property
-    def received_at(self) -> datetime: ...  # noqa: D102
-    @property
-    def is_new(self) -> bool: ...  # noqa: D102
-    @property
-    def update_id(self) -> str: ...  # noqa: D102
-
-
 @dataclass(frozen=True)
 class Update:
     """A stored command on its way to its order's workflow, as this update, and how long it may take."""
 
-    row: StoredCommand
-    command: Command
+    row: InboxRow
     update_id: str
     limit: timedelta
 
@@ -98,7 +73,7 @@ class OrderGateway:
         self._client = client
         self._engine = engine
 
-    async def deliver(self, row: StoredCommand, timeout_s: float) -> CommandAnswer | None:
+    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
         """Hand a stored command to its order's workflow, and wait until it is decided.
 
         Returns the decision; None where the order closed before it, and the row has its answer, if it has one.
@@ -115,16 +90,8 @@ class OrderGateway:
             raise Unavailable("The order's workflow answered without a decision; the command is kept.")
         return answer
 
-    async def _deliver(self, row: StoredCommand, update_id: str, timeout_s: float) -> CommandAnswer | None:
-        command = Command(
-            tenant=row.tenant,
-            order_ref=row.order_ref,
-            inbox_id=row.inbox_id,
-            kind=row.kind,
-            key=row.key,
-            received_at=row.received_at,
-        )
-        update = Update(row, command, update_id, timedelta(seconds=timeout_s))
+    async def _deliver(self, row: InboxRow, update_id: str, timeout_s: float) -> CommandAnswer | None:
+        update = Update(row, update_id, timedelta(seconds=timeout_s))
         try:
             with _in_our_words():
                 async with asyncio.timeout(timeout_s + GRACE_S):
@@ -158,7 +125,7 @@ class OrderGateway:
         handle = self._client.get_workflow_handle(names.order_workflow(row.tenant, row.order_ref))
         with _if_running():
             answer: CommandAnswer = await handle.execute_update(
-                row.kind, update.command, id=update.update_id, result_type=CommandAnswer, rpc_timeout=update.limit
+                row.kind, update.row.command, id=update.update_id, result_type=CommandAnswer, rpc_timeout=update.limit
             )
             return answer
 
@@ -168,7 +135,7 @@ class OrderGateway:
         try:
             answer: CommandAnswer = await self._client.execute_update_with_start_workflow(
                 update.row.kind,
-                update.command,
+                update.row.command,
                 id=update.update_id,
                 start_workflow_operation=operation,
                 result_type=CommandAnswer,
@@ -179,7 +146,7 @@ class OrderGateway:
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)  # its error came by the update already
 
-    async def _operation(self, row: StoredCommand, options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
+    async def _operation(self, row: InboxRow, options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
         order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
         options = {**_start_options(order), **options}
         if row.kind == "return" and await standing_of(self._engine, order) == "closed":
@@ -278,7 +245,7 @@ def _start_options(order: OrderId) -> dict[str, Any]:
     }
 
 
-def _summary(row: StoredCommand) -> str:
+def _summary(row: InboxRow) -> str:
     lines = row.payload.get("resolved") or ()
     order = f"order {escaped(row.order_ref)}"
     if row.kind != "submit":

@@ -58,6 +58,13 @@ def test_every_room_is_a_package_and_goes_in_no_circles() -> None:
     assert acyclic["ancestors"] == sorted(INSTALLED)
 
 
+def test_no_room_may_be_imported_by_the_sandbox_and_only_the_wiring_imports_it() -> None:
+    forbidden = [each for each in PROJECT["tool"]["importlinter"]["contracts"] if each["type"] == "forbidden"]
+    ours, others = (contract for contract in forbidden if "sandbox" in contract["name"])
+    assert (ours["source_modules"], ours["forbidden_modules"]) == (["sandbox"], sorted(INSTALLED - {"sandbox"}))
+    assert others["source_modules"] == sorted(INSTALLED - {"sandbox", "runtime"})
+
+
 def test_no_other_installed_distribution_provides_a_rooms_name() -> None:
     others = {
         name: provided for name, by in packages_distributions().items() if (provided := set(by) - {"stockbridge"})

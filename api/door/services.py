@@ -9,16 +9,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.carriers.port import CarrierPort
 from api.door.rates import Rates
 from commands.context import CommandContext
-from domain.lot_numbers import LotPattern
 from domain.messages import CommandAnswer
-from domain.window import USUAL, Window
-from ledger.writing.writer import LedgerWriter
-from postgres.statements import alone, with_more_time
+from postgres.statements import with_more_time
 from records.orders.inbox import InboxRow
 
 
@@ -38,36 +35,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True)
-class ApiServices:
-    """The door's tools. `carriers` are keyed by connection, the last part of the callback's address.
+@dataclass(frozen=True, kw_only=True)
+class ApiServices(CommandContext):
+    """The door's tools: what commands need, and what else the door does.
 
-    Of what happened, times in the `window` are believed, by PostgreSQL's clock; `clock` is this machine's.
-    `lot_patterns` are those of tenants that number lots in a way of their own. `well_known_keys` says whether keys
-    are taken that everybody knows. `report_timeout_s` is for a statement of a report.
+    `carriers` are keyed by connection, the last part of the callback's address. `clock` is this machine's.
+    `well_known_keys` says whether keys are taken that everybody knows. `report_timeout_s` is for a statement of a
+    report.
     """
 
-    engine: AsyncEngine
-    ledger: LedgerWriter
     orders: OrderGateway
     carriers: Mapping[str, CarrierPort]
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
     report_timeout_s: float = 300
     clock: Callable[[], datetime] = utc_now
-    window: Window = USUAL
-    lot_patterns: Mapping[str, LotPattern] = field(default_factory=dict)
     well_known_keys: bool = False
     rates: Rates = field(default_factory=Rates)
-
-    @property
-    def commands(self) -> CommandContext:
-        """Return what commands need that are decided at once."""
-        return CommandContext(self.engine, self.ledger, self.window, self.lot_patterns)
-
-    def reading(self) -> AsyncConnection:
-        """Return a connection for statements that each stand alone: none of them opens a transaction."""
-        return alone(self.engine).connect()
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[AsyncConnection]:

@@ -109,7 +109,7 @@ async def receive(
     What is put into a location of type `quarantine` is quarantined there, what is put into one of type `returns` is to
     be inspected.
     """
-    outcome = await receive_goods(services.commands, caller, po_no, said)
+    outcome = await receive_goods(services, caller, po_no, said)
     answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, po_no, said.settle(), outcome)
@@ -127,7 +127,7 @@ async def receive_unordered(
 
     Lots, and when they expire, are as with any receipt.
     """
-    outcome = await receive_unordered_goods(services.commands, caller, said)
+    outcome = await receive_unordered_goods(services, caller, said)
     answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, "", said.settle(), outcome)

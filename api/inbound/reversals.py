@@ -60,7 +60,7 @@ async def reverse_receipt(
 
     Holds on it give way: they are reserved elsewhere, or wait in the queue at their old places.
     """
-    return _answered(response, await taking_back(services.commands, caller, po_no, receipt_no, said))
+    return _answered(response, await taking_back(services, caller, po_no, receipt_no, said))
 
 
 @router.post("/inventory/receipts/{receipt_no}/reversal", status_code=201, responses=same_again(ReversedView))
@@ -72,7 +72,7 @@ async def reverse_unordered_receipt(
     said: ReversalBody,
 ) -> ReversedView:
     """Take a receipt without a purchase order back while all of it is still at its place with its status."""
-    return _answered(response, await taking_back(services.commands, caller, "", receipt_no, said))
+    return _answered(response, await taking_back(services, caller, "", receipt_no, said))
 
 
 def _answered(response: Response, taken_back: Reversed) -> ReversedView:

@@ -87,7 +87,7 @@ async def count(
     said: Annotated[Said[Count], Body(examples=[examples.COUNT])],
 ) -> CountTaskView:
     """Say how many of the missing units were found. They are available again; the rest is written off."""
-    await count_missing(services.commands, caller, task_no, said)
+    await count_missing(services, caller, task_no, said)
     async with services.reading() as connection:
         (view,) = await _views(connection, caller.tenant, [await read_task(connection, caller.tenant, task_no)])
     return view

@@ -233,7 +233,7 @@ async def recall(
     What is available of it is quarantined where it lies, and so is what arrives later; orders that it was promised to
     get other stock, or wait at their old places in the queue.
     """
-    outcome = await recall_lot(services.commands, caller, said)
+    outcome = await recall_lot(services, caller, said)
     body = said.settle()
     answer_posted(response, outcome)
     async with services.reading() as connection:
@@ -257,7 +257,7 @@ async def lift(
     said: Annotated[Said[Lift], Body(examples=[examples.LIFT])],
 ) -> LiftView:
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
-    outcome = await lift_recall(services.commands, caller, recall_no, said)
+    outcome = await lift_recall(services, caller, recall_no, said)
     answer_posted(response, outcome)
     return LiftView(
         recall_no=recall_no,

@@ -101,7 +101,7 @@ async def convert(
 
     Orders that it was promised to get other stock, or wait at their old places in the queue.
     """
-    outcome = await convert_stock(services.commands, caller, said)
+    outcome = await convert_stock(services, caller, said)
     body = said.settle()
     answer_posted(response, outcome)
     told: dict[str, Any] = outcome.answer

@@ -55,7 +55,7 @@ async def move(
 
     What is put into a location of type `quarantine` or `returns` is quarantined, or to be inspected: holds give way.
     """
-    outcome = await move_stock(services.commands, caller, said)
+    outcome = await move_stock(services, caller, said)
     body = said.settle()
     answer_posted(response, outcome)
     return MoveView(
@@ -96,7 +96,7 @@ async def adjust(
 
     Without a `stock_status` it is of what is available, or of what the location is for (`quarantine`, `returns`).
     """
-    outcome = await adjust_stock(services.commands, caller, said)
+    outcome = await adjust_stock(services, caller, said)
     body = said.settle()
     async with services.reading() as connection:
         known = await catalog.locations(connection, caller.tenant, [body.location_id])
@@ -145,7 +145,7 @@ async def change_status(
         stream = await find_stream(connection, caller.tenant, stream_id)
     if stream is None:
         raise not_found(f"stream {stream_id}")
-    outcome = await change_stock_status(services.commands, caller, stream, said)
+    outcome = await change_stock_status(services, caller, stream, said)
     body = said.settle()
     return StatusChangeView(
         change_no=body.change_no,

@@ -96,7 +96,7 @@ async def send(
     said: Annotated[Said[Transfer], Body(examples=[examples.TRANSFER])],
 ) -> TransferView:
     """Say that stock left for another site. Only what nobody was promised may go: the rest is to be given up first."""
-    outcome = await transfer_stock(services.commands, caller, said)
+    outcome = await transfer_stock(services, caller, said)
     answer_posted(response, outcome)
     async with services.reading() as connection:
         return _view(await _found(connection, caller.tenant, said.settle().transfer_no))
@@ -151,7 +151,7 @@ async def receive(
     """
     async with services.reading() as connection:
         transfer = await _found(connection, caller.tenant, transfer_no)
-    outcome = await receive_transfer(services.commands, caller, transfer, said)
+    outcome = await receive_transfer(services, caller, transfer, said)
     body = said.settle()
     answer_posted(response, outcome)
     async with services.reading() as connection:

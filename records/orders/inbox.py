@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Rejected
+from domain.messages import Command
 from postgres.statements import Query, listed
 from records.tables import inbox
 
@@ -43,6 +44,18 @@ class InboxRow:
     decided_at: datetime | None
     of_new_order: bool = False
     is_new: bool = False
+
+    @property
+    def command(self) -> Command:
+        """Return it as a workflow hears of it: what it says is read here."""
+        return Command(
+            tenant=self.tenant,
+            order_ref=self.order_ref,
+            inbox_id=self.inbox_id,
+            kind=self.kind,
+            key=self.key,
+            received_at=self.received_at,
+        )
 
     @property
     def update_id(self) -> str:
