@@ -28,7 +28,7 @@ from domain.packing import (
 from ledger.reads.balances import goods_that_never_arrived, goods_underway, held_goods
 from ledger.requests import LineQuantity
 from records.shipping import shipments, tracking
-from records.shipping.shipments import Parcel
+from records.shipping.shipments import Parcel, contents_of
 
 _NOBODYS: Final[Counter[Goods]] = Counter()
 
@@ -66,7 +66,7 @@ async def name_parcels(
 
 async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
     """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
-    others = [content for box in await live_parcels(connection, order) for content in box.lines]
+    others = contents_of(await live_parcels(connection, order))
     used: Counter[int] = Counter()
     for content in others:
         used[content["line_no"]] += content["quantity"]
@@ -104,7 +104,7 @@ async def kept_for_others(
 ) -> tuple[LineQuantity, ...]:
     """Return what parcels of other live shipments name: it is not to leave with this one."""
     others = [box for box in await live_parcels(connection, order) if box.shipment_no != shipment_no]
-    return tuple(as_quantity(content) for box in others for content in box.lines if is_named(content))
+    return tuple(as_quantity(content) for content in contents_of(others) if is_named(content))
 
 
 def as_quantity(row: Row) -> LineQuantity:
@@ -118,7 +118,7 @@ async def read_still_underway(
 ) -> list[list[Row]]:
     """Return what parcels of a shipment still hold: part of it may have come back, or be lost."""
     others = [box for box in rest if tracking.is_underway(box)]
-    rows = [row for box in (*boxes, *others) for row in box.lines]
+    rows = contents_of([*boxes, *others])
     there = await goods_underway(connection, order.tenant, order.order_ref, shipment_no)
     by_line = {line_key(row): there.get((row["line_no"], row["sku"]), _NOBODYS) for row in rows}
     return still_there([box.lines for box in boxes], [box.lines for box in others], by_line)
@@ -135,7 +135,7 @@ async def faults_of_names(
         return []
     held = await read_held(connection, order, lines)
     others = await live_parcels(connection, order)
-    packed = named_goods(content for box in others for content in box.lines)
+    packed = named_goods(contents_of(others))
     return [
         fault
         for index, box in enumerate(boxes)

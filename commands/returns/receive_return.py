@@ -27,7 +27,7 @@ from records.inventory import places
 from records.orders import inbox, orders
 from records.orders.inbox import InboxRow
 from records.shipping import shipments, tracking
-from records.shipping.shipments import Parcel
+from records.shipping.shipments import Parcel, contents_of
 
 
 async def receive_return(context: CommandContext, row: InboxRow) -> None:
@@ -101,7 +101,7 @@ async def _what_came(connection: AsyncConnection, row: InboxRow) -> tuple[str | 
         place = f"transit/{shipment_no}" if shipment_no else f"customer/{order.order_ref}"
         there = await goods_at(connection, order.tenant, order.order_ref, place)
         expected = [box for box in every if box.shipment_no == shipment_no and _is_sent_back(box)]
-        rows = _named(told, [content for box in expected for content in box.lines], there)
+        rows = _named(told, contents_of(expected), there)
         if all(map(is_there, told, rows)):
             return shipment_no, _each(told, rows)
         where = f"Shipment {shipment_no}" if shipment_no else "The customer"

@@ -28,7 +28,7 @@ from queries.packing import as_quantity, kept_for_others, read_still_underway
 from records.orders import orders
 from records.shipping import carrier_events, shipments, tracking
 from records.shipping.carrier_events import CarrierEventRow
-from records.shipping.shipments import Parcel, Shipment
+from records.shipping.shipments import Parcel, Shipment, contents_of
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class CarrierEvents:
             occurred_at=event.occurred_at,
             order_ref=order.order_ref,
             shipment_no=shipment.shipment_no,
-            lines=tuple(as_quantity(content) for box in boxes for content in box.lines),
+            lines=tuple(map(as_quantity, contents_of(boxes))),
             kept=kept,
         )
 
@@ -249,4 +249,4 @@ class CarrierEvents:
         others = [other for other in seen.boxes if other.parcel_no != box.parcel_no]
         if not any(map(tracking.is_underway, others)):
             arrived = [box, *(other for other in others if other.delivered_at is not None)]
-            await delivery.tell(connection, order, box.shipment_no, delivery.contents_of(arrived), event, at)
+            await delivery.tell(connection, order, box.shipment_no, contents_of(arrived), event, at)

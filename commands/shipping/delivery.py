@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +13,7 @@ from queries.erp_changes import shipped_lines
 from records.erp import messages
 from records.shipping import carrier_events, shipments, tracking
 from records.shipping.carrier_events import CarrierEventRow
-from records.shipping.shipments import Parcel
+from records.shipping.shipments import Parcel, contents_of
 
 
 async def go_on_without(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
@@ -51,11 +51,6 @@ async def tell(
         "lines": await shipped_lines(connection, order, goods),
     }
     await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
-
-
-def contents_of(boxes: Iterable[Parcel]) -> list[Row]:
-    """Return what parcels hold."""
-    return [row for box in boxes for row in box.lines]
 
 
 async def _parcels(connection: AsyncConnection, order: OrderId, shipment_no: str) -> list[Parcel]:

@@ -19,7 +19,7 @@ from records.erp import messages
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
-from records.shipping.shipments import NewShipment, Parcel
+from records.shipping.shipments import NewShipment, Parcel, contents_of
 
 
 def parcels_of_shipment(boxes: Iterable[Parcel], shipment_no: str) -> list[Parcel]:
@@ -73,7 +73,7 @@ async def note_handover(
         "shipment_no": shipment_no,
         "carrier": shipment.carrier,
         "occurred_at": at.isoformat(),
-        "lines": await shipped_lines(connection, order, [row for box in boxes for row in box.lines]),
+        "lines": await shipped_lines(connection, order, contents_of(boxes)),
     }
     await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
 

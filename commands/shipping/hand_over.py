@@ -12,6 +12,7 @@ from ledger.writing.writer import Outcome
 from queries.packing import kept_for_others
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
+from records.shipping.shipments import contents_of
 
 
 async def hand_over(context: CommandContext, row: InboxRow) -> None:
@@ -30,7 +31,7 @@ async def hand_over(context: CommandContext, row: InboxRow) -> None:
         await accept_alone(context, row, "unchanged")
         return
     own = parcels_of_shipment(boxes, shipment_no)
-    request = issue_request(row, shipment_no, [content for box in own for content in box.lines], kept)
+    request = issue_request(row, shipment_no, contents_of(own), kept)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await accept_handed_over(connection, row, known, own, outcome)

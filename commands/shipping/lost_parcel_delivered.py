@@ -23,7 +23,7 @@ from records.erp import messages
 from records.orders import orders
 from records.shipping import shipments, tracking
 from records.shipping.carrier_events import CarrierEventRow
-from records.shipping.shipments import Parcel, Shipment
+from records.shipping.shipments import Parcel, Shipment, contents_of
 
 _ACTIONS: Final = ("cancel_order", "retry_step")
 
@@ -67,7 +67,7 @@ async def deliver_lost(
         await repack.fit(connection, order, former, lines)
         for kind, payload in [_found(lines, loss), *await demand_changes(connection, order, former, lines)]:
             await messages.append(connection, order.tenant, order.order_ref, kind, payload)
-        await _tell_arrival(connection, order, shipment, boxes, box, event, at)
+        await _tell_arrival(connection, order, shipment, boxes, loss, event, at)
         if _has_too_much(former, lines):
             await _ask(connection, order, box)
 
@@ -98,7 +98,7 @@ async def _tell_arrival(
     order: OrderId,
     shipment: Shipment,
     boxes: list[Parcel],
-    box: Parcel,
+    loss: dict[str, Any],
     event: CarrierEventRow,
     at: datetime,
 ) -> None:
@@ -106,8 +106,7 @@ async def _tell_arrival(
     if any(map(tracking.is_underway, boxes)):
         return
     others = [other for other in boxes if other.delivered_at is not None and shipment.delivered_at is None]
-    assert box.loss is not None
-    goods = [*delivery.contents_of(others), *of_units(box.loss["lines"])]
+    goods = [*contents_of(others), *of_units(loss["lines"])]
     await delivery.tell(connection, order, shipment.shipment_no, goods, event, at)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
@@ -106,6 +106,11 @@ class Parcel(ShipmentName):
     loss: dict[str, Any] | None
     came_back_at: datetime | None
     intercepted_at: datetime | None
+
+
+def contents_of(boxes: Iterable[Parcel]) -> list[Row]:
+    """Return what parcels hold."""
+    return [row for box in boxes for row in box.lines]
 
 
 OPEN: Final = frozenset({"intended", "sent", "unknown"})
