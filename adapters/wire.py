@@ -36,6 +36,9 @@ NEVER_SENT = (
 _IN_OUR_OWN_WORDS: Final = (httpx.ConnectError, httpx.UnsupportedProtocol)
 """Whose message is our system's. Others quote what the partner sent, or what we did, and with it a secret."""
 
+_LONGEST_IDLE_S: Final = 1.5
+"""Servers keep a connection for 2 s (gunicorn), 5 s (Node, uvicorn, Apache) or longer, as they come."""
+
 _LONGEST_DATE: Final = 40
 _LONGEST_EXCERPT: Final = 2000
 
@@ -104,6 +107,7 @@ class Options(TypedDict):
 
     headers: dict[str, str]
     timeout: httpx.Timeout
+    limits: httpx.Limits
     verify: ssl.SSLContext
     cookies: CookieJar
     follow_redirects: bool
@@ -112,11 +116,13 @@ class Options(TypedDict):
 def options(timeout_s: float, headers: Mapping[str, str] | None = None) -> Options:
     """Return what a pool is made with: half of `timeout_s` to connect, all of it for each silence afterwards.
 
-    It follows no redirects and keeps no cookies: a partner could add to them with every answer.
+    A connection is given up before the partner would: what is sent while it hangs up has an unknown outcome. It follows
+    no redirects and keeps no cookies: a partner could add to them with every answer.
     """
     return Options(
         headers={**(headers or {}), "Accept-Encoding": "identity"},
         timeout=httpx.Timeout(timeout_s, connect=timeout_s / 2),
+        limits=httpx.Limits(max_connections=100, keepalive_expiry=_LONGEST_IDLE_S),
         verify=tls(),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,

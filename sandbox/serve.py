@@ -20,6 +20,9 @@ from sandbox.settings import SandboxSettings
 
 _LONGEST_START_S = 10.0
 _LONGEST_STOP_S = 2
+_LONGEST_IDLE_S = 75
+"""Longer than clients keep a connection: who hangs up while a request is on its way loses it."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -73,6 +76,7 @@ async def _listening(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_LONGEST_STOP_S,
+            timeout_keep_alive=_LONGEST_IDLE_S,
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
