@@ -49,8 +49,9 @@ prove: export STOCKBRIDGE_STORIES ?= 50000
 prove: export STOCKBRIDGE_SEEDS ?= 200
 prove: export STOCKBRIDGE_IN_FULL ?= 1
 prove: $(READY) temporal  ## What takes long, in full: 200 races, 50,000 random stories (STOCKBRIDGE_SEEDS, STOCKBRIDGE_STORIES), crashes at every point, every restore
-	@$(BIN)/python -m pytest tests/ledger/test_amendments_under_fire.py tests/ledger/test_named_stories.py tests/ledger/test_state_machine.py \
-	  tests/orders/test_events_commute.py tests/orders/test_worker_killed.py tests/orders/test_restores.py $(ARGS)
+	@$(BIN)/python -m pytest tests/ledger/invariants/test_amendments_under_fire.py tests/ledger/invariants/test_named_stories.py \
+	  tests/ledger/invariants/test_state_machine.py tests/workflows/shipping/test_events_commute.py \
+	  tests/workflows/recovery/test_worker_killed.py tests/workflows/recovery/test_restores.py $(ARGS)
 
 # Schemathesis comes into an environment of its own: in ours, its plugin would be part of every test.
 .PHONY: soak

@@ -17,7 +17,7 @@ from ledger.writing.writer import LedgerWriter
 from queries.site_days import site_days
 from records.access import api_keys, connections
 
-from .door import DirectGateway, Door
+from .doorway import DirectGateway, Door
 
 SECRET = "sandbox-carrier-secret"
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.carriers.signatures import timestamped_digest
 
-from .door import Door, code_of, line, push
+from .doorway import Door, code_of, line, push
 
 SECRET = "sandbox-carrier-secret"
 

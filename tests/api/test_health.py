@@ -10,7 +10,7 @@ from api.app import create_app
 from api.door.services import ApiServices
 from ledger.writing.writer import LedgerWriter
 
-from .door import DirectGateway, Door, code_of, push
+from .doorway import DirectGateway, Door, code_of, push
 
 
 async def test_the_process_says_that_it_lives_and_is_ready(door: Door) -> None:

@@ -17,7 +17,7 @@ from api.health import WriteProbe
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
 
-from .door import Door, code_of
+from .doorway import Door, code_of
 
 FULL = "53100"
 STATES = {

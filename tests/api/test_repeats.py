@@ -13,9 +13,9 @@ from ledger.book import Draft
 from ledger.requests import ReceiveStock
 from ledger.rules.holding import Answer
 from ledger.rules.receiving import receive
+from tests.api.inventory.test_stock import adjustment, move
 
-from .door import Door, code_of, line, product, push
-from .test_stock import adjustment, move
+from .doorway import Door, code_of, line, product, push
 from .test_times import COPENHAGEN, believe_anything
 
 CASE = {"quantity": 1, "uom": "CASE"}

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from commands.times import HAPPENED
 from domain import commands, shapes
 from ledger.requests import Request
+from tests.api.inventory.test_stock import adjustment, items, move, stocked
 
-from .door import Door, faults_of, line, push
+from .doorway import Door, faults_of, line, push
 from .test_callbacks import labeled, scan, tell
-from .test_stock import adjustment, items, move, stocked
 
 __all__ = ["labeled", "stocked"]  # fixtures
 

@@ -7,7 +7,7 @@ from typing import Any
 from api.door import examples
 from domain.carriers import TrackingEvent, TrackingStatus
 
-from .door import Door, line, push
+from .doorway import Door, line, push
 
 ORDER = "/api/orders/SO-1"
 RECALL = {"recall_no": "RC-1", "sku": "WINE", "lot": "L-1", "reason": "glass"}
