@@ -109,7 +109,7 @@ $(TOOLS)/bin/uv:
 # Temporal's dev server, unless there is one: without this the first test would wait for it in silence.
 .PHONY: temporal
 temporal: $(READY)
-	@[ -n "$${TEMPORAL_ADDRESS:-}" ] || $(BIN)/python -m runtime.temporal_binary
+	@[ -n "$${TEMPORAL_ADDRESS:-}" ] || $(BIN)/python -m runtime.embedded.temporal_binary
 
 .PHONY: clean
 clean:  ## Remove what was installed and built here; the data of `up` stays

@@ -12,7 +12,7 @@ import uvloop
 from bench import door, growth, ledger
 from bench.processes import two_processes
 from bench.report import Report
-from runtime.embedded_servers import backing_services
+from runtime.embedded.servers import backing_services
 
 RESULT = Path("build/bench.json")
 PARTS = ("ledger", "growth", "orders", "door")

@@ -13,8 +13,8 @@ from typing import Final
 import httpx
 
 from bench.report import Report, console
+from runtime.embedded.stack import Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import Plan, embedded_stack
 
 TIMES: Final = 10
 SIZE: Final = 2**20

@@ -25,7 +25,7 @@ from ledger.reads.balance_selection import page_of_balances
 from ledger.reads.balances import BalanceQuery
 from ledger.verifying.verification import cores, verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices, backing_services
+from runtime.embedded.servers import BackingServices, backing_services
 
 ENTRIES: Final = 500_000
 CLIENTS: Final = 32

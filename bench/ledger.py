@@ -25,7 +25,7 @@ from ledger.reads.balances import BalanceQuery, balances
 from ledger.requests import AmendOrder, Demand, ReceivedLine, ReceiveStock
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.migrating import migrate
 from runtime.settings import sqlalchemy_url
 

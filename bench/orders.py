@@ -28,8 +28,8 @@ from bench.budget import cost_of
 from bench.measuring import mean, measure
 from bench.report import Load, Report, console
 from bench.spending import processor_seconds
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 from workflows import names
 
 PUSHES = {1: 200, 32: 400}

@@ -13,7 +13,7 @@ from uuid import uuid4
 from bench import ledger
 from bench.measuring import mean
 from bench.report import Load, Report, load
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 
 CLIENTS = 32
 ROUNDS = 4

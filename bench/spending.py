@@ -9,8 +9,8 @@ import psutil
 import psycopg
 
 from bench.report import Ask, Report, console, load
-from runtime.embedded_servers import BackingServices
-from runtime.stack import EmbeddedStack
+from runtime.embedded.servers import BackingServices
+from runtime.embedded.stack import EmbeddedStack
 
 CLIENTS = 32
 PARTS = ("api", "worker", "partners", "relay", "sandbox")

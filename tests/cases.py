@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 NOT_YET: frozenset[str] = frozenset()
 """Cases whose kinds are known and not mended yet: they are tried, and named, but fail nothing."""

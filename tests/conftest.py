@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from structlog._config import BoundLoggerLazyProxy
 
-from runtime.embedded_servers import BackingServices, backing_services
+from runtime.embedded.servers import BackingServices, backing_services
 from runtime.settings import sqlalchemy_url
 
 SEED: Final = int(os.environ.get("STOCKBRIDGE_SEED", "1"))

@@ -23,8 +23,8 @@ import psycopg
 
 from api.door import examples
 from ledger.verifying.verification import verify
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 DISK = "700m"
 PUSHES = 400

@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 GRACE_S = 120

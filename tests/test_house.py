@@ -8,7 +8,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from runtime import stack
+from runtime.embedded import stack
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = {

@@ -15,9 +15,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.polling import until
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 README = Path(__file__).parents[1] / "README.md"
 LIMIT_S = 60

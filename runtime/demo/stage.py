@@ -22,8 +22,8 @@ from runtime.demo.hub import Hub
 from runtime.demo.partners import Carrier, Erp
 from runtime.demo.tale import Tale
 from runtime.demo.world import World, make_world
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import ApiKey, Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 ORDERS: Final = 25
 SEED: Final = 2026

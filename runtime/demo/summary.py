@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from ledger.verifying import verification
 from records.inventory import discrepancies
-from runtime import clients
 from runtime.demo.hub import side_by_side
 from runtime.demo.tale import Tale
 from runtime.demo.world import Json
-from runtime.stack import EmbeddedStack
+from runtime.embedded.stack import EmbeddedStack
+from runtime.processes import clients
 
 Rows = list[tuple[str, str, str]]
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ledger.canonical import entry_hash, posting_digest
 from ledger.proving.checkpoints import Checkpoint
 from ledger.proving.signing import SigningKey
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.migrating import migrate
 from runtime.settings import sqlalchemy_url
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from domain.stock import Place, PoolKey, StreamKey
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 
 from .warehouse import SITE, Warehouse
 

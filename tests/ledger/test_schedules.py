@@ -32,11 +32,12 @@ from temporalio.service import RPCError
 from domain import messages as m
 from ledger.proving.signing import key_text
 from ledger.writing.writer import LedgerWriter
-from runtime import clients, processes
-from runtime.embedded_servers import BackingServices, backing_services
+from runtime.embedded.ports import any_free
+from runtime.embedded.servers import BackingServices, backing_services
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.ports import any_free
+from runtime.processes import clients
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings, sqlalchemy_url
 from workflows import names, schedules
 
@@ -73,7 +74,7 @@ def settings(services: BackingServices) -> Settings:
 async def worker(settings: Settings, folder: Path) -> AsyncIterator[None]:
     """Run a worker in this process until the block ends; the block begins when it is ready."""
     ready = folder / "ready"
-    task = asyncio.ensure_future(processes.run_worker(settings.model_copy(update={"ready_file": str(ready)})))
+    task = asyncio.ensure_future(run_worker(settings.model_copy(update={"ready_file": str(ready)})))
     try:
         async with asyncio.timeout(30):
             while not ready.exists() and not task.done():

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.migrating import alembic_config, migrate
 from runtime.settings import sqlalchemy_url
 

@@ -17,8 +17,8 @@ SCRIPT = """
 import asyncio, json, sys
 from dataclasses import asdict
 from pathlib import Path
-from runtime import signals
-from runtime.embedded_servers import backing_services
+from runtime.cli import signals
+from runtime.embedded.servers import backing_services
 
 async def main():
     wanted = sys.argv[2] == "True"

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 import yaml
 
-from runtime.cli import app
+from runtime.cli.command_line import app
 from runtime.settings import Settings, variable_of, variables
 from sandbox.settings import SandboxSettings
 

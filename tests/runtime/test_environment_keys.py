@@ -13,12 +13,12 @@ from domain.api_keys import KeyRevocation, written
 from domain.errors import StockbridgeError
 from records.access import api_keys, key_ring
 from records.access.key_ring import By
-from runtime import logs
+from runtime.embedded.stack import Plan, embedded_stack
 from runtime.environment_keys import insist_on_good_keys
 from runtime.errors import StartupError
-from runtime.register_connections import make_known
+from runtime.processes import logs
+from runtime.processes.register_connections import make_known
 from runtime.settings import ApiKey, Settings
-from runtime.stack import Plan, embedded_stack
 
 GOOD = "a-key-with-22-letters-"
 

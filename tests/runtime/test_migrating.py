@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from runtime import migrating
-from runtime.embedded_servers import BackingServices, backing_services
+from runtime.embedded.servers import BackingServices, backing_services
 from runtime.errors import StartupError
 
 ENVIRONMENT = """

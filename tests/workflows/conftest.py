@@ -15,9 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.carriers.sandbox.adapter import SandboxCarrier
 from relay.order_gateway import OrderGateway
-from runtime import clients, processes
-from runtime.embedded_servers import BackingServices, backing_services
-from runtime.ports import preferred_or_free
+from runtime.embedded.ports import preferred_or_free
+from runtime.embedded.servers import BackingServices, backing_services
+from runtime.processes import clients
+from runtime.processes.api import serve_api
+from runtime.processes.relay import run_relay
+from runtime.processes.worker import run_worker
 from runtime.settings import ApiKey, Settings, sqlalchemy_url
 from sandbox.serve import running
 from sandbox.settings import SandboxSettings
@@ -113,13 +116,13 @@ def two_carriers(partners: Partners) -> Iterator[None]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def relay(settings: Settings, two_carriers: None) -> AsyncIterator[None]:  # noqa: ARG001 - it asks both
-    async with process(processes.run_relay, settings):
+    async with process(run_relay, settings):
         yield
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def worker(settings: Settings, relay: None) -> AsyncIterator[None]:  # noqa: ARG001 - runs beside it
-    async with process(processes.run_worker, settings):
+    async with process(run_worker, settings):
         yield
 
 
@@ -149,7 +152,7 @@ async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
     headers = {"Authorization": f"Bearer {key.key}"}
     limits = httpx.Limits(keepalive_expiry=2)
     async with (
-        process(processes.serve_api, given),
+        process(serve_api, given),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits) as http,
     ):
         shop = Shop(hub, http, key.tenant, settings.need("carrier_secret"))

@@ -22,7 +22,8 @@ from commands.posting_effects import PostingEffects
 from commands.shipping.book_label import LabelBooking
 from commands.shipping.carrier_events import CarrierEvents
 from records.erp import erp_feed
-from runtime import processes, signals
+from runtime.cli import signals
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings
 
 ARMED = Path(os.environ["CRASH_DIR"])
@@ -129,4 +130,4 @@ around(LabelBooking, "_keep", before_keeping, after_keeping)
 around(CarrierEvents, "apply_all", None, after_events)
 wrap_decided()
 wrap_erp()
-signals.run_fast(processes.run_worker(Settings.load()))
+signals.run_fast(run_worker(Settings.load()))

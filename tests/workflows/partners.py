@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from runtime.clients import SANDBOX
+from runtime.processes.clients import SANDBOX
 from sandbox.settings import SandboxSettings
 
 PIGEON: Final = "pigeon"

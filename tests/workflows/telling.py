@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from runtime.clients import SANDBOX
+from runtime.processes.clients import SANDBOX
 
 from .shop import Body
 

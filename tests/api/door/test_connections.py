@@ -17,8 +17,8 @@ from structlog.typing import EventDict
 
 from api.app import create_app
 from runtime.connection_limits import Limits
-from runtime.connections import Connections
 from runtime.polling import until
+from runtime.processes.connections import Connections
 from tests.api.doorway import Door, push
 
 PATIENT: Final = Limits(

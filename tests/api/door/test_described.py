@@ -58,7 +58,7 @@ def used_codes() -> set[str]:
     for area in AREAS:
         for path in (HOUSE / area).rglob("*.py"):
             found |= set(codes_in(path, POSITIONS | BY_FAULTS if area in {"api", "commands"} else POSITIONS))
-    found |= set(codes_in(HOUSE / "runtime" / "connections.py", BEFORE_THE_DOOR))
+    found |= set(codes_in(HOUSE / "runtime" / "processes" / "connections.py", BEFORE_THE_DOOR))
     found |= {code for code, _ in problems._OF_STATUS.values()}
     found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
     return found - {"code"}

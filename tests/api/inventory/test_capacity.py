@@ -18,7 +18,7 @@ from ledger.requests import MoveStock, ReceivedLine, ReceiveStock, Request
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter, Outcome
 from records.inventory import places
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.settings import sqlalchemy_url
 from tests.api.doorway import Door, examples, faults_of, line, place, push
 

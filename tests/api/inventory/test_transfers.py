@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.api.doorway import Door, code_of, examples, faults_of, line, place, push
 
 TRANSFERS = "/api/inventory/transfers"

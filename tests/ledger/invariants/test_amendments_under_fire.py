@@ -17,7 +17,7 @@ from ledger.outcomes import Outcome
 from ledger.requests import AmendOrder, Request
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import BIN, OTHER_BIN, Warehouse
 
 from .hold_checker import commits, violations

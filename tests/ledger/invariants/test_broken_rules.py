@@ -20,7 +20,7 @@ from ledger.requests import Request
 from ledger.rules import reserving
 from ledger.writing import chaining, decide_batch
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.copies import named, new_database
 
 from .stories import tell

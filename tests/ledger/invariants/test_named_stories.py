@@ -21,7 +21,7 @@ from psycopg.rows import namedtuple_row
 from domain.errors import Rejected
 from ledger.requests import Request
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import BIN, RETURNS, STAGING, Warehouse
 
 from .stories import Stage

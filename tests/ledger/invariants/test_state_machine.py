@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 import pytest
 
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 
 from .stories import tell
 

@@ -22,7 +22,7 @@ from ledger.proving.checkpoint_verification import CheckpointReport, verify_chec
 from ledger.proving.checkpoints import Checkpoint, Head, newest_checkpoint, read_checkpoints, take_checkpoint
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.settings import sqlalchemy_url
 from tests.ledger.copies import OURS, THEIRS, Copy, copied, database_of_its_own
 from tests.ledger.warehouse import Warehouse

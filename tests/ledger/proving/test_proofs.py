@@ -18,8 +18,8 @@ from ledger.proving.proof_checking import ProofFailsError, check_proof
 from ledger.proving.proofs import prove_order
 from ledger.proving.signing import SigningKey, key_text
 from ledger.writing.writer import LedgerWriter
-from runtime import cli
-from runtime.embedded_servers import BackingServices
+from runtime.cli import command_line
+from runtime.embedded.servers import BackingServices
 from runtime.settings import sqlalchemy_url
 from tests.ledger.copies import OURS, THEIRS, copied, database_of_its_own, named
 from tests.ledger.warehouse import Warehouse
@@ -210,9 +210,9 @@ async def test_an_entry_that_is_newer_than_the_newest_checkpoint_is_waited_for(
     file = tmp_path / "SO-5.json"
     prove = ["ledger", "prove", "--tenant", TENANT, "--order", "SO-5", "--output", str(file)]
 
-    assert await asyncio.to_thread(cli.run, prove) == 1
-    assert await asyncio.to_thread(cli.run, ["ledger", "checkpoint"]) == 0
-    assert await asyncio.to_thread(cli.run, prove) == 0
+    assert await asyncio.to_thread(command_line.run, prove) == 1
+    assert await asyncio.to_thread(command_line.run, ["ledger", "checkpoint"]) == 0
+    assert await asyncio.to_thread(command_line.run, prove) == 0
 
     said = capsys.readouterr().out
     assert f"public key  {key_text(OURS.public_key)}" in said
@@ -223,17 +223,17 @@ def test_a_proof_is_checked_without_a_database(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
-    assert cli.run(["ledger", "prove", "--tenant", TENANT, "--order", "SO-2"]) == 0
+    assert command_line.run(["ledger", "prove", "--tenant", TENANT, "--order", "SO-2"]) == 0
     file = tmp_path / "proof.json"
     file.write_text(capsys.readouterr().out)
     monkeypatch.delenv("DATABASE_URL")
     check = ["ledger", "check-proof", str(file), "--public-key", key_text(OURS.public_key)]
 
-    assert cli.run(check) == 0
+    assert command_line.run(check) == 0
     assert "the proof holds: order SO-2 of acme" in capsys.readouterr().out
 
     file.write_text(file.read_text().replace('"reserved_delta": 3', '"reserved_delta": 4'))
-    assert cli.run(check) == 1
+    assert command_line.run(check) == 1
     assert "stockbridge: stream " in capsys.readouterr().err
 
 
@@ -241,11 +241,11 @@ def test_a_proof_is_checked_without_a_database(
 def test_verify_says_how_the_checkpoints_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["ledger", "verify"]) == 0
+    assert command_line.run(["ledger", "verify"]) == 0
     assert "checkpoints verified: " in capsys.readouterr().out
 
     monkeypatch.setenv("STOCKBRIDGE_CHECKPOINT_KEY", key_text(_seed(THEIRS)))
-    assert cli.run(["ledger", "verify"]) == 1
+    assert command_line.run(["ledger", "verify"]) == 1
     assert "not a key that is trusted here" in capsys.readouterr().out
 
 
@@ -257,9 +257,9 @@ def test_what_is_missing_or_wrong_is_said(
     file = tmp_path / "proof.json"
     file.write_text("{}")
 
-    assert cli.run(["ledger", "checkpoint"]) == 1
+    assert command_line.run(["ledger", "checkpoint"]) == 1
     assert "STOCKBRIDGE_CHECKPOINT_KEY is not set" in capsys.readouterr().err
-    assert cli.run(["ledger", "prove", "--tenant", TENANT, "--order", "SO-404"]) == 1
+    assert command_line.run(["ledger", "prove", "--tenant", TENANT, "--order", "SO-404"]) == 1
     assert "nothing of order SO-404" in capsys.readouterr().err
-    assert cli.run(["ledger", "check-proof", str(file), "--public-key", "short"]) == 2
+    assert command_line.run(["ledger", "check-proof", str(file), "--public-key", "short"]) == 2
     assert "a key is 32 bytes in base64" in capsys.readouterr().err

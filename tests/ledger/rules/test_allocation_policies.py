@@ -13,7 +13,7 @@ from domain.errors import Rejected
 from domain.stock import Place
 from ledger.requests import AmendOrder
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import BIN, OTHER_BIN, SITE, Warehouse
 
 SOON, LATER = date(2097, 1, 31), date(2097, 6, 30)

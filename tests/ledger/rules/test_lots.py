@@ -22,7 +22,7 @@ from ledger.reads.lots import Traced, Whereabouts
 from ledger.requests import AmendOrder, BlockLot, ReceiveStock, UnblockLot
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import BIN, OTHER_BIN, SITE, STAGING, Warehouse
 
 FAR_OFF = date(2097, 6, 30)

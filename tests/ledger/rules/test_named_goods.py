@@ -12,7 +12,7 @@ from domain.errors import Rejected
 from domain.stock import Place, StockStatus
 from ledger.requests import ArrivedLine, LineQuantity, ReceiveTransfer, Request, SendTransfer, SentLine
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import BIN, OTHER_BIN, SITE, Warehouse
 
 

@@ -16,8 +16,8 @@ from ledger.verifying import verification_queries as queries
 from ledger.verifying.verification import Report, rebuild, verify
 from ledger.verifying.verification_record import OtherLedgerError
 from ledger.writing.writer import LedgerWriter
-from runtime import ledger_cli
-from runtime.embedded_servers import BackingServices
+from runtime.cli import ledger_checks
+from runtime.embedded.servers import BackingServices
 from runtime.settings import Settings
 from tests.ledger import copies
 from tests.ledger.copies import copied, database_of_its_own
@@ -300,12 +300,12 @@ def test_a_rebuild_finds_a_balance_that_its_deltas_do_not_add_up_to(copy: Copy) 
 
 def test_the_command_says_what_it_found_and_where(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings.model_construct(database_url=copy.url)
-    ledger_cli.verify(settings)
+    ledger_checks.verify(settings)
     assert "ledger verified: " in capsys.readouterr().out
 
     copy.damage(f"update ledger.entry set reserved = reserved + 1 where stream_id = '{copy.mug()}' and seq = 4")
-    with pytest.raises(ledger_cli.typer.Exit) as leaving:
-        ledger_cli.verify(settings)
+    with pytest.raises(ledger_checks.typer.Exit) as leaving:
+        ledger_checks.verify(settings)
 
     assert leaving.value.exit_code == 1
     said = capsys.readouterr().out

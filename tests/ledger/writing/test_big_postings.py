@@ -21,7 +21,7 @@ from ledger.requests import BlockLot, Request
 from ledger.verifying import verification_queries as queries
 from ledger.verifying.verification import verify
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from runtime.settings import sqlalchemy_url
 from tests.ledger.copies import OURS, copied, database_of_its_own, named
 from tests.ledger.warehouse import SITE, Warehouse

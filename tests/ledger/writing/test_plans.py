@@ -7,7 +7,7 @@ import asyncio
 import psycopg
 
 from ledger.writing.writer import LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.copies import database_of_its_own, named
 from tests.ledger.warehouse import Warehouse
 

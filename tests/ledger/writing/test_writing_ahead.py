@@ -17,7 +17,7 @@ from domain.stock import Place
 from ledger.outcomes import Outcome
 from ledger.verifying.verification import verify
 from ledger.writing.writer import AHEAD, WARY, LedgerWriter
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.ledger.warehouse import SITE, Warehouse
 
 CROWD = 4 * AHEAD

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import cli
+from runtime.cli import command_line
 from runtime.settings import variables
 
 COMMANDS = ("demo", "up", "api", "worker", "relay", "migrate", "sandbox", "openapi", "replay", "ledger")
@@ -39,7 +39,7 @@ def test_help_names_every_command_and_where_to_begin() -> None:
 
 @pytest.mark.parametrize("arguments", [[command] for command in COMMANDS] + [["ledger", "verify"], ["ledger", "show"]])
 def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([*arguments, "--help"]) == 0
+    assert command_line.run([*arguments, "--help"]) == 0
     assert "Usage: stockbridge" in capsys.readouterr().out
 
 
@@ -77,7 +77,7 @@ def test_a_database_that_does_not_answer_is_told_in_words(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_use_is_told_in_words(tmp_path: Path) -> None:
-    from runtime.embedded_servers import locked
+    from runtime.embedded.servers import locked
 
     with locked(tmp_path):
         answer = stockbridge("up", "--data-dir", str(tmp_path))

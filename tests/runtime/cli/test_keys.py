@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime import cli
-from runtime.embedded_servers import BackingServices
+from runtime.cli import command_line
+from runtime.embedded.ports import preferred_or_free
+from runtime.embedded.servers import BackingServices
 from runtime.polling import until
-from runtime.ports import preferred_or_free
 from runtime.settings import Settings, variables
 
 ERP = ("--source", "erp", "--owner", "Team SAP")
@@ -40,7 +40,7 @@ def keys(
 
     def run(*arguments: str, code: int = 0) -> Any:
         capfd.readouterr()
-        assert cli.run(["keys", *arguments, "--tenant", tenant]) == code, capfd.readouterr()
+        assert command_line.run(["keys", *arguments, "--tenant", tenant]) == code, capfd.readouterr()
         said = capfd.readouterr()
         if code:
             return said.err

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runtime.child_processes import MARK
 from runtime.demo.story import CHAPTERS
+from runtime.embedded.child_processes import MARK
 
 LIMIT_S = 240
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ledger.proving.signing import key_text
-from runtime import stack
-from runtime.clients import signing_key_of, trusted_keys_of
+from runtime.embedded import stack
 from runtime.errors import StartupError
+from runtime.processes.clients import signing_key_of, trusted_keys_of
 from runtime.settings import Settings
 
 OLD, NEW = bytes(32), bytes(31) + b"1"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime import ports
+from runtime.embedded import ports
 
 
 @pytest.fixture

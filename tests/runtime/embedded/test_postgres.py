@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from runtime import postgres, postgres_folder
+from runtime.embedded import postgres, postgres_folder
 from runtime.errors import StartupError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runtime.child_processes import MARK, ChildProcess, Command, rotate, sweep
+from runtime.embedded.child_processes import MARK, ChildProcess, Command, rotate, sweep
 from runtime.polling import until
 
 STUBBORN = (

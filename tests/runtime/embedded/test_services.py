@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from temporalio.client import Client
 
-from runtime import temporal, temporal_binary
-from runtime.embedded_servers import backing_services, locked
+from runtime.embedded import temporal, temporal_binary
+from runtime.embedded.servers import backing_services, locked
 from runtime.errors import FolderInUseError, SettingMissingError
 from runtime.settings import Settings
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.child_processes import ChildProcess, Command
+from runtime.embedded.child_processes import ChildProcess, Command
+from runtime.embedded.supervising import Part, RestartPolicy, supervised
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.supervising import Part, RestartPolicy, supervised
 
 # Counts its starts in a file, then runs or ends as the rest of the line says.
 COUNTING = "import pathlib, sys, time; file = pathlib.Path(sys.argv[1]); file.open('a').write('x');"

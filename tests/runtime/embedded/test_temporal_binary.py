@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import temporal_binary
+from runtime.embedded import temporal_binary
 from runtime.errors import StartupError
 
 

@@ -10,7 +10,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
 from ledger.proving.signing import key_text
-from runtime.clients import converter_of
+from runtime.processes.clients import converter_of
 from runtime.settings import Settings
 
 WORDS: Final = "The carrier does not deliver to the country"

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from runtime import logs
+from runtime.processes import logs
 from runtime.settings import Settings
 
 WORK = """
 import logging, sys
 from pathlib import Path
 import structlog
-from runtime import logs
+from runtime.processes import logs
 from runtime.settings import Settings
 logs.configure(Settings.load(log_format=sys.argv[2]))
 log = structlog.get_logger("work")

@@ -12,7 +12,7 @@ SAID = "Wilhelmina Quist"
 SCRIPT = """
 import logging, structlog
 from domain.errors import Unavailable
-from runtime import logs
+from runtime.processes import logs
 from runtime.settings import Settings
 logs.configure(Settings(log_format={format!r}, log_level="debug"))
 def read(row):

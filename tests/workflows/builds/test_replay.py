@@ -28,7 +28,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from domain import messages as m
 from ledger.proving.signing import key_text
-from runtime import clients, processes
+from runtime.processes import clients
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings
 from tests.workflows.conftest import process
 from tests.workflows.hub import Hub
@@ -82,7 +83,7 @@ def without_the_machine(told: Any) -> Any:
 async def worker(settings: Settings, relay: None) -> AsyncIterator[None]:  # noqa: ARG001 - runs beside it
     """A worker that signs checkpoints, though none is due."""
     signing = settings.model_copy(update={"checkpoint_key": KEY, "checkpoint_interval_s": 86_400})
-    async with process(processes.run_worker, signing):
+    async with process(run_worker, signing):
         yield
     await (await clients.temporal_of(settings)).get_schedule_handle(names.LEDGER_CHECKPOINT).delete()
 

@@ -20,8 +20,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.messages import OrderId
 from ledger.proving.signing import key_text
-from runtime import processes
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings
 from tests.workflows.conftest import process, settings_for
 from tests.workflows.hub import Hub
@@ -39,7 +39,7 @@ def settings(services: BackingServices, partners: Partners) -> Settings:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def worker(settings: Settings) -> AsyncIterator[None]:
-    async with process(processes.run_worker, settings):
+    async with process(run_worker, settings):
         yield
 
 

@@ -18,9 +18,9 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runtime import processes
-from runtime.deployment import DEPLOYMENT
-from runtime.embedded_servers import BackingServices, backing_services
+from runtime.embedded.servers import BackingServices, backing_services
+from runtime.processes.deployment import DEPLOYMENT
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings, sqlalchemy_url
 from tests.workflows.conftest import process, settings_for
 from tests.workflows.hub import Hub
@@ -53,7 +53,7 @@ def settings(services: BackingServices, partners: Partners) -> Settings:
 @asynccontextmanager
 async def worker(hub: Hub, settings: Settings, build: str) -> AsyncIterator[None]:
     """Run a worker of a build; the block begins when Temporal knows it."""
-    async with process(processes.run_worker, settings.model_copy(update={"worker_build_id": build})):
+    async with process(run_worker, settings.model_copy(update={"worker_build_id": build})):
         await hub.until(f"Temporal knows build {build}", lambda: knows(hub.client, build))
         yield
 
@@ -98,7 +98,7 @@ async def push(hub: Hub, order_no: str) -> None:
 async def test_open_and_new_orders_go_to_the_build_that_is_current_and_back_again(hub: Hub, settings: Settings) -> None:
     await hub.receive("MUG", 100)
     async with worker(hub, settings, "a"):
-        async with process(processes.run_worker, settings):
+        async with process(run_worker, settings):
             await push(hub, "SO-1")
         await make_current(hub.client, "a")
         await hub.pick("SO-1", {1: ("MUG", 10)})

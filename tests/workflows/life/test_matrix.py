@@ -20,7 +20,7 @@ from domain.commands import OperatorVerb
 from domain.order_commands import ORDER_COMMANDS
 from domain.orders import OrderStatus
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.workflows.agreement import disagreements
 from tests.workflows.partners import Partners
 from tests.workflows.points import NOWHERE, POINTS, Point

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.verifying.verification import verify
-from runtime.embedded_servers import BackingServices
+from runtime.embedded.servers import BackingServices
 from tests.workflows.agreement import disagreements
 from tests.workflows.partners import Partners
 from tests.workflows.shop import Order, Shop

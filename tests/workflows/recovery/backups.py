@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 import psycopg
 
-from runtime import postgres, postgres_folder
-from runtime.embedded_servers import Database
+from runtime.embedded import postgres, postgres_folder
+from runtime.embedded.servers import Database
 from runtime.migrating import LOGIN_ROLE
 from runtime.polling import until
 

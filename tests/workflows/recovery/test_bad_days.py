@@ -18,10 +18,13 @@ from domain.errors import Unavailable
 from records.orders import orders
 from relay.inbox import AT_ONCE, InboxReplay
 from relay.order_gateway import OrderGateway
-from runtime import clients, postgres, processes
-from runtime import temporal as temporal_server
-from runtime.embedded_servers import Database
+from runtime.embedded import postgres
+from runtime.embedded import temporal as temporal_server
+from runtime.embedded.servers import Database
 from runtime.migrating import LOGIN_ROLE
+from runtime.processes import clients
+from runtime.processes.relay import run_relay
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings, sqlalchemy_url
 from tests.workflows.conftest import process
 from tests.workflows.hub import Hub
@@ -37,7 +40,7 @@ async def test_a_command_without_a_worker_is_kept_and_decided_when_one_comes(hub
     assert (await hub.row(row.inbox_id)).state == "queued"
     assert await hub.order("SO-1") is None
 
-    async with process(processes.run_worker, settings):
+    async with process(run_worker, settings):
         await hub.until_decided(row)
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
         await hub.cancel("SO-1")
@@ -56,7 +59,7 @@ async def test_a_command_without_temporal_is_kept_and_sent_again_by_the_relay(hu
         await nowhere.signal(hub.tenant, "SO-1", "carrier_event")
     assert (await hub.row(row.inbox_id)).state == "queued"
 
-    async with process(processes.run_worker, settings):
+    async with process(run_worker, settings):
         while (await hub.row(row.inbox_id)).state == "queued":
             await InboxReplay(hub.engine, hub.gateway, patience_s=0).round()
         assert await hub.quantities("SO-1") == {1: {"ordered": 10, "reserved": 10}}
@@ -94,7 +97,7 @@ async def test_orders_that_cannot_be_decided_keep_no_others_from_it(hub: Hub, se
     await nobody_answers.round()
     assert await hub.has_workflow(names[-1])
 
-    async with process(processes.run_worker, settings):
+    async with process(run_worker, settings):
         for row in rows:
             await hub.until_decided(row)
 
@@ -167,7 +170,7 @@ async def test_orders_wait_while_postgresql_is_away_and_go_on_when_it_is_back(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 10)
-    async with process(processes.run_worker, own), process(processes.run_relay, own):
+    async with process(run_worker, own), process(run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 10)})
         await hub.pick("SO-1", {1: ("MUG", 10)})
         shipping = await hub.keep("SO-1", *hub.shipping("SO-1"))
@@ -194,7 +197,7 @@ async def test_a_temporal_that_lost_everything_takes_up_every_open_order_again(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 100)
-    async with process(processes.run_worker, own), process(processes.run_relay, own):
+    async with process(run_worker, own), process(run_relay, own):
         for order_no in ("SO-new", "SO-picked", "SO-labeled", "SO-gone"):
             await hub.push(order_no, {1: ("MUG", 10)})
         for order_no in ("SO-picked", "SO-labeled", "SO-gone"):
@@ -209,7 +212,7 @@ async def test_a_temporal_that_lost_everything_takes_up_every_open_order_again(
     after = world.settings(settings, await world.start_temporal())
     hub = await world.hub(after, tenant)
     await partners.behave()
-    async with process(processes.run_worker, after), process(processes.run_relay, after):
+    async with process(run_worker, after), process(run_relay, after):
         await hub.until_decided(queued)
         for order_no in ("SO-new", "SO-late"):
             await hub.pick(order_no, {1: ("MUG", 10)})
@@ -235,7 +238,7 @@ async def test_a_long_history_is_continued_as_new_and_the_order_notices_nothing(
     hub = await world.hub(own, tenant)
     await hub.open_site()
     await hub.receive("MUG", 100)
-    async with process(processes.run_worker, own), process(processes.run_relay, own):
+    async with process(run_worker, own), process(run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 1)})
         first = (await hub.workflow("SO-1").describe()).run_id
         for revision in range(2, 8):

@@ -22,8 +22,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from ledger.verifying.verification import verify
 from records import gauges, restorations
 from relay.order_gateway import OrderGateway
-from runtime import clients, processes, restored_cli
-from runtime import temporal as temporal_server
+from runtime.cli import restoring
+from runtime.embedded import temporal as temporal_server
+from runtime.processes import clients
+from runtime.processes.relay import run_relay
+from runtime.processes.worker import run_worker
 from runtime.settings import Settings, sqlalchemy_url
 from tests.workflows.conftest import process
 from tests.workflows.hub import Hub
@@ -120,7 +123,7 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
         hub = await world.hub()
         await hub.open_site()
         orders = {name: Lost(hub, partners, name) for name in cells}
-        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
+        async with process(run_worker, world.settings), process(run_relay, world.settings):
             await asyncio.gather(*(hub.receive(order.sku, 100) for order in orders.values()))
             late = [name for name in cells if name.startswith("ERP-message")]
             await at_once(loss.before(orders[name]) for name, (loss, _) in cells.items() if name not in late)
@@ -133,16 +136,16 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
         await hub.engine.dispose()
         await world.postgres.restore()
         await world.after_the_restore(temporal)
-        await asyncio.to_thread(restored_cli.restored, world.settings)
+        await asyncio.to_thread(restoring.restored, world.settings)
 
         hub = await world.hub()
         orders = {name: Lost(hub, partners, name) for name in cells}
-        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
+        async with process(run_worker, world.settings), process(run_relay, world.settings):
             wrong = await asyncio.gather(
                 *(live_on(orders[name], loss, said=said == "again") for name, (loss, said) in cells.items())
             )
             known = await world.known_elsewhere(hub)
-            await asyncio.to_thread(restored_cli.finish, world.settings)
+            await asyncio.to_thread(restoring.finish, world.settings)
             found = await asyncio.to_thread(lambda: verify(world.postgres.database.url).findings)
     assert {name: words for name, words in zip(cells, wrong, strict=True) if words} == {}
     unsaid = {"push-not": "temporal"} if temporal != "empty" else {}
@@ -160,7 +163,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
         hub = await world.hub()
         await hub.open_site()
         order = Lost(hub, partners, "SO-1")
-        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
+        async with process(run_worker, world.settings), process(run_relay, world.settings):
             await hub.receive(order.sku, 100)
             await order.push()
             await order.told()
@@ -180,7 +183,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
         assert "pick/SO-1/P-2" in capsys.readouterr().err
         await asyncio.to_thread(forget_that_it_was_told, world.postgres.database.admin_url)
 
-        async with process(processes.run_worker, world.settings), process(processes.run_relay, world.settings):
+        async with process(run_worker, world.settings), process(run_relay, world.settings):
             await hub.until_decided(waiting)  # though its update was answered before
             row = await hub.ship("SO-1")
             assert row.state == "accepted"
@@ -190,12 +193,12 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
             bought = await partners.bookings(hub.tenant, "SO-1")
             labels = await hub.tracking_numbers("SO-1")
 
-            await asyncio.to_thread(restored_cli.restored, world.settings)
+            await asyncio.to_thread(restoring.restored, world.settings)
             await hub.until_labeled("SO-1")
             await order.hand_over()
             await order.collect()
             await order.closed()
-            await asyncio.to_thread(restored_cli.finish, world.settings)
+            await asyncio.to_thread(restoring.finish, world.settings)
     assert (attention["step"], missing) == ("restored", 1)
     assert attention["actions"] == ["stockbridge restored"]
     assert (len(bought), labels) == (1, [])
@@ -203,8 +206,8 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
 
 
 def told_and_finished(settings: Settings) -> None:
-    restored_cli.restored(settings)
-    restored_cli.finish(settings)
+    restoring.restored(settings)
+    restoring.finish(settings)
 
 
 def forget_that_it_was_told(admin_url: str) -> None:

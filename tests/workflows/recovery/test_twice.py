@@ -18,7 +18,7 @@ from adapters.carriers.port import CarrierPort
 from adapters.carriers.sandbox.adapter import SandboxCarrier
 from domain import messages as m
 from records.orders.inbox import InboxRow
-from runtime import clients
+from runtime.processes import clients
 from runtime.settings import Settings
 from tests.workflows.hub import Hub
 from tests.workflows.partners import Partners

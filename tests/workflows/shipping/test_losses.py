@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.stock import StreamKey
 from ledger.requests import AdjustStock, ReceivedLine, ReceiveStock
 from relay.order_gateway import OrderGateway
-from runtime import clients, processes
-from runtime.ports import preferred_or_free
+from runtime.embedded.ports import preferred_or_free
+from runtime.processes import clients
+from runtime.processes.api import serve_api
 from runtime.settings import ApiKey, Settings
 from tests.workflows.agreement import disagreements
 from tests.workflows.conftest import process
@@ -43,7 +44,7 @@ async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, KEY.tenant)
     headers = {"Authorization": f"Bearer {KEY.key}"}
     async with (
-        process(processes.serve_api, given),
+        process(serve_api, given),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as http,
     ):
         shop = Shop(hub, http, KEY.tenant, settings.need("carrier_secret"))

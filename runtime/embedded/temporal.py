@@ -13,12 +13,12 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from runtime import temporal_binary
-from runtime.child_processes import ChildProcess, Command
+from runtime.embedded import temporal_binary
+from runtime.embedded.child_processes import ChildProcess, Command
+from runtime.embedded.ports import LOOPBACK, preferred_or_free
+from runtime.embedded.temporal_binary import Report
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.ports import LOOPBACK, preferred_or_free
-from runtime.temporal_binary import Report
 
 DEFAULT_PORT = 7233
 DEFAULT_UI_PORT = 8233

@@ -17,7 +17,7 @@ from ledger.proving.proofs import prove_order
 from ledger.proving.signing import SigningKey, key_bytes, key_text
 from ledger.writing.writer import translating
 from records import timeline
-from runtime.clients import trusted_keys_of
+from runtime.processes.clients import trusted_keys_of
 from runtime.settings import Settings, sqlalchemy_url
 
 

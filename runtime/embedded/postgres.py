@@ -16,8 +16,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from runtime import postgres_folder
-from runtime.child_processes import ChildProcess, Command
+from runtime.embedded import postgres_folder
+from runtime.embedded.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
 

@@ -15,7 +15,7 @@ import typer
 
 from domain.api_keys import Scope
 from domain.errors import StockbridgeError
-from runtime import signals
+from runtime.cli import signals
 from runtime.settings import Settings
 
 DEFAULT_DATA_DIR = Path(".stockbridge/data")
@@ -101,8 +101,8 @@ def up(
     DATABASE_URL with DATABASE_ADMIN_URL, and TEMPORAL_ADDRESS, use servers of your own in place of the embedded ones.
     What is in the data folder is there again the next time.
     """
-    from runtime import up as embedded
-    from runtime.stack import Plan
+    from runtime.cli import up as embedded
+    from runtime.embedded.stack import Plan
 
     signals.run(embedded.up(Plan(data_dir, api_port, erp_port, carrier_port), Settings.load()))
 
@@ -110,7 +110,7 @@ def up(
 @app.command(rich_help_panel="Run it")
 def api() -> None:
     """Serve the HTTP API: the ERP's pushes, the carriers' callbacks, the floor and the office."""
-    from runtime.processes import serve_api
+    from runtime.processes.api import serve_api
 
     signals.run_fast(serve_api(Settings.load()))
 
@@ -118,7 +118,7 @@ def api() -> None:
 @app.command(rich_help_panel="Run it")
 def worker() -> None:
     """Work on the orders: run workflows and activities for Temporal."""
-    from runtime.processes import run_worker
+    from runtime.processes.worker import run_worker
 
     _run_announcing(run_worker)
 
@@ -126,7 +126,7 @@ def worker() -> None:
 @app.command(rich_help_panel="Run it")
 def relay() -> None:
     """Run the loops between tables and Temporal: inbox, outbox, ERP polls, silent parcels."""
-    from runtime.processes import run_relay
+    from runtime.processes.relay import run_relay
 
     _run_announcing(run_relay)
 
@@ -155,7 +155,8 @@ def migrate() -> None:
     That is the limited role that DATABASE_URL names, and the search attributes at TEMPORAL_ADDRESS, where these are
     set. Several at once are safe: one does it, the others wait and find nothing to do.
     """
-    from runtime import migrating, temporal
+    from runtime import migrating
+    from runtime.embedded import temporal
 
     settings = Settings.load()
     admin_url = settings.need("database_admin_url")
@@ -182,10 +183,10 @@ def restored(
     reference, and orders that run begin anew from what the database has: until --finish, which also lists what only
     others know.
     """
-    from runtime import restored_cli
+    from runtime.cli import restoring
 
     settings = Settings.load()
-    (restored_cli.finish if finish else restored_cli.restored)(settings)
+    (restoring.finish if finish else restoring.restored)(settings)
 
 
 @app.command(rich_help_panel="Look after it")
@@ -203,9 +204,9 @@ def replay(
 
     Some of many:  stockbridge replay --query "ExecutionStatus = 'Running' AND Tenant = 'acme'" --limit 500
     """
-    from runtime import replay_cli
+    from runtime.cli import replaying
 
-    replay_cli.replay(Settings.load(), query, limit)
+    replaying.replay(Settings.load(), query, limit)
 
 
 @ledger.command()
@@ -224,25 +225,25 @@ def verify(
     Writers may go on. With --resume FILE, a run that was interrupted (Ctrl-C, a crash) goes on with the parts that were
     not done; parts that were count as they were then, unless they have more or fewer rows now.
     """
-    from runtime import ledger_cli
+    from runtime.cli import ledger_checks
 
-    ledger_cli.verify(Settings.load(), workers, resume)
+    ledger_checks.verify(Settings.load(), workers, resume)
 
 
 @ledger.command()
 def rebuild() -> None:
     """Compute from the entries what is kept beside them, and put right what differs."""
-    from runtime import ledger_cli
+    from runtime.cli import ledger_checks
 
-    ledger_cli.rebuild(Settings.load())
+    ledger_checks.rebuild(Settings.load())
 
 
 @ledger.command()
 def show(stream: Annotated[str, typer.Argument(help="The id of a stream, as the API shows it.")]) -> None:
     """Print the entries of a stream with their balances and hashes."""
-    from runtime import ledger_cli
+    from runtime.cli import ledger_checks
 
-    ledger_cli.show(Settings.load(), stream)
+    ledger_checks.show(Settings.load(), stream)
 
 
 @ledger.command()
@@ -255,9 +256,9 @@ def checkpoint(
     ] = False,
 ) -> None:
     """Sign what was recorded since the last checkpoint. STOCKBRIDGE_CHECKPOINT_KEY is the key."""
-    from runtime import checkpoint_cli
+    from runtime.cli import checkpoints
 
-    checkpoint_cli.checkpoint(Settings.load(), from_the_start=from_the_start)
+    checkpoints.checkpoint(Settings.load(), from_the_start=from_the_start)
 
 
 @ledger.command()
@@ -267,9 +268,9 @@ def prove(
     output: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")] = None,
 ) -> None:
     """Write the proof that an order's entries are in the ledger, under signed checkpoints: JSON, ids only."""
-    from runtime import checkpoint_cli
+    from runtime.cli import checkpoints
 
-    checkpoint_cli.prove(Settings.load(), tenant, order, output)
+    checkpoints.prove(Settings.load(), tenant, order, output)
 
 
 @ledger.command()
@@ -278,9 +279,9 @@ def check_proof(
     public_key: Annotated[list[str], typer.Option(help="A key that is trusted, in base64; more than one if need be.")],
 ) -> None:
     """Check a proof with public keys alone: it needs no database. Exit code 1 if it does not hold."""
-    from runtime import checkpoint_cli
+    from runtime.cli import checkpoints
 
-    checkpoint_cli.check_proof(file, public_key)
+    checkpoints.check_proof(file, public_key)
 
 
 @keys.command("add")
@@ -302,10 +303,10 @@ def add_key(
 
     stockbridge keys add ida --tenant acme --scope administrator --owner "Ida"
     """
-    from runtime import keys_cli
+    from runtime.cli import api_keys
 
     wanted = {"name": name, "owner": owner, "source": source, "scope": scope, "expires_at": expires_at, "actor": by}
-    keys_cli.add(Settings.load(), tenant, as_json=as_json, **wanted)
+    api_keys.add(Settings.load(), tenant, as_json=as_json, **wanted)
 
 
 @keys.command("list")
@@ -313,9 +314,9 @@ def list_keys(
     tenant: Annotated[str | None, typer.Option(help="Of one tenant only.")] = None, as_json: AsJson = False
 ) -> None:
     """Show all keys: for whom and what, when they were made and last used (to a minute), and when they end."""
-    from runtime import keys_cli
+    from runtime.cli import api_keys
 
-    keys_cli.list_keys(Settings.load(), tenant, as_json=as_json)
+    api_keys.list_keys(Settings.load(), tenant, as_json=as_json)
 
 
 @keys.command("revoke")
@@ -327,9 +328,9 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """End a key for ever: within seconds no process takes it any more. Once more does no harm."""
-    from runtime import keys_cli
+    from runtime.cli import api_keys
 
-    keys_cli.revoke(Settings.load(), tenant, name, as_json=as_json, reason=reason, actor=by)
+    api_keys.revoke(Settings.load(), tenant, name, as_json=as_json, reason=reason, actor=by)
 
 
 @keys.command("rotate")
@@ -350,14 +351,14 @@ def rotate_key(
 
     One that has leaked gets no grace: --grace 0.
     """
-    from runtime import keys_cli
+    from runtime.cli import api_keys
 
-    keys_cli.rotate(Settings.load(), tenant, name, grace, as_json=as_json, successor=successor, actor=by)
+    api_keys.rotate(Settings.load(), tenant, name, grace, as_json=as_json, successor=successor, actor=by)
 
 
 def _run_announcing(work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a process that says by a file that it is ready; the file of a run before does not count."""
-    from runtime.readiness import withdraw_ready
+    from runtime.processes.readiness import withdraw_ready
 
     settings = Settings.load()
     withdraw_ready(settings)
@@ -404,7 +405,3 @@ def main() -> NoReturn:
         except OSError:  # nobody reads it any more
             code = code or 1
     os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

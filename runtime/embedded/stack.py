@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from domain.api_keys import DEMO_ERP_KEY
 from ledger.proving.signing import key_text
-from runtime.child_processes import Command
-from runtime.embedded_servers import BackingServices, backing_services, new_log, quiet
+from runtime.embedded.child_processes import Command
+from runtime.embedded.ports import LOOPBACK, preferred_or_free
+from runtime.embedded.servers import BackingServices, backing_services, new_log, quiet
+from runtime.embedded.supervising import Part, Supervisor, supervised
+from runtime.embedded.temporal_binary import Report
 from runtime.environment_keys import insist_on_good_keys
-from runtime.ports import LOOPBACK, preferred_or_free
 from runtime.settings import ApiKey, Settings
-from runtime.supervising import Part, Supervisor, supervised
-from runtime.temporal_binary import Report
 
 DEMO_KEY = ApiKey("demo", "erp", DEMO_ERP_KEY)
 ERP_PATH = "/soap/orders"

@@ -9,7 +9,7 @@ import typer
 
 from records import restorations
 from records.restorations import KnownElsewhere, Restoration, Undecided
-from runtime.one_transaction import one_transaction
+from runtime.cli.one_transaction import one_transaction
 from runtime.settings import Settings
 
 _SHOWN = 50

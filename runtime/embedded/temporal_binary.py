@@ -1,6 +1,6 @@
 """Finding the `temporal` program, or getting it: by the SDK's download, else by building it with Go.
 
-`python -m runtime.temporal_binary` gets it ahead of time.
+`python -m runtime.embedded.temporal_binary` gets it ahead of time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runtime.child_processes import ChildProcess, Command
+from runtime.embedded.child_processes import ChildProcess, Command
 from runtime.errors import StartupError
 from runtime.polling import until
 
@@ -92,7 +92,7 @@ async def _download(report: Report) -> Path | None:
     """Get the program by the SDK's own download; None where that does not work."""
     report(f"No `temporal` program found; downloading {VERSION} by the Temporal SDK.")
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="download-") as folder:
-        argv = (sys.executable, "-P", "-m", "runtime.sdk_download", folder, VERSION)
+        argv = (sys.executable, "-P", "-m", "runtime.embedded.sdk_download", folder, VERSION)
         done = await _run(Command("sdk-download", argv, stop_limit_s=1), DOWNLOAD_LIMIT_S, report)
         program = _program_in(Path(folder))
         if not done or program is None:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ledger.proving.signing import SigningKey, key_text
+from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
-from runtime.stack import EmbeddedStack, Plan, embedded_stack
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -17,8 +17,8 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowReplayResult
 
-from runtime import clients
 from runtime.errors import StartupError
+from runtime.processes import clients
 from runtime.settings import Settings
 from workflows.registered import WORKFLOWS
 

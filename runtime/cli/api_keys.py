@@ -21,8 +21,8 @@ from domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
 from domain.commands import Key, Shape
 from records.access import key_ring
 from records.access.key_ring import By, Held, KeyStatus, Made
+from runtime.cli.one_transaction import one_transaction
 from runtime.errors import StartupError
-from runtime.one_transaction import one_transaction
 from runtime.settings import Settings
 
 _HOUR_S: Final = 3600

@@ -1,6 +1,6 @@
 """Let the Temporal SDK download its dev server into a folder, in a process that can be ended.
 
-usage: python -m runtime.sdk_download FOLDER VERSION
+usage: python -m runtime.embedded.sdk_download FOLDER VERSION
 
 The SDK offers the download only together with starting the server, and goes on with both when it is cancelled; so this
 runs as a child of its own. It leaves by `os._exit`, since the SDK aborts the interpreter at exit now and then.

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runtime import migrating, postgres
-from runtime import temporal as temporal_server
-from runtime.child_processes import ChildProcess, rotate, sweep
+from runtime import migrating
+from runtime.embedded import postgres
+from runtime.embedded import temporal as temporal_server
+from runtime.embedded.child_processes import ChildProcess, rotate, sweep
+from runtime.embedded.temporal_binary import Report
 from runtime.errors import FolderInUseError
 from runtime.settings import Settings
-from runtime.temporal_binary import Report
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ledger.proving.signing import SigningKey, key_bytes
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
 from queries.site_days import site_days
-from runtime.codec import EncryptingCodec
+from runtime.processes.codec import EncryptingCodec
 from runtime.settings import Settings
 
 SANDBOX: Final = "sandbox"

@@ -10,9 +10,9 @@ from domain.errors import Unavailable
 from ledger.writing.writer import translating
 from records.access import api_keys, connections
 from records.access.api_keys import Found
-from runtime.clients import SANDBOX
 from runtime.environment_keys import insist_on_good_keys, whose
 from runtime.errors import StartupError
+from runtime.processes.clients import SANDBOX
 from runtime.settings import ApiKey, Settings
 
 log = structlog.get_logger(__name__)

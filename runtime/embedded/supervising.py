@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.child_processes import ChildProcess, Command
+from runtime.embedded.child_processes import ChildProcess, Command
+from runtime.embedded.temporal_binary import Report
 from runtime.errors import StartupError
 from runtime.polling import until
-from runtime.temporal_binary import Report
 
 READY_LIMIT_S = 90.0
 

@@ -10,8 +10,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from runtime.processes.tracebacks import as_data, as_text
 from runtime.settings import Settings
-from runtime.tracebacks import as_data, as_text
 
 _QUIET = ("temporalio", "httpx", "httpcore", "uvicorn", "zeep", "urllib3")
 _IN_LINES: Final = ("exception", "stack")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from ledger.reads.balances import stream_entries
 from ledger.reads.views import EntryPage, EntryView
 from ledger.verifying import verification
-from runtime import checkpoint_cli
+from runtime.cli import checkpoints
 from runtime.settings import Settings, sqlalchemy_url
 
 _PAGE = 500
@@ -27,7 +27,7 @@ _TABLE_WIDTH = 150
 def verify(settings: Settings, workers: int | None = None, resume: Path | None = None) -> None:
     """Check every rule and every hash; exit code 1 if one does not hold."""
     report = verify_with_progress(settings.need("database_url"), Console(stderr=True), workers, resume)
-    signed = checkpoint_cli.verified(settings)
+    signed = checkpoints.verified(settings)
     findings = [*report.findings, *signed.findings]
     console = Console(soft_wrap=True, highlight=False)
     for finding in findings[:_SHOWN_FINDINGS]:
