@@ -16,6 +16,7 @@ from commands.orders.from_temporal import keep_act, keep_cancellation
 from commands.remembered import Recalling
 from commands.shipping.carrier_events import CarrierEvents
 from domain import messages as m
+from domain.payloads import Kept
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
 from queries.order_work import read_decision, read_work
@@ -48,7 +49,7 @@ class OrderActivities:
             async with self._reading.connect() as connection:
                 return await read_decision(connection, order, row.inbox_id)
 
-    async def _decide_first(self, command: m.Command) -> inbox.InboxRow:
+    async def _decide_first(self, command: m.Command) -> inbox.InboxRow[Kept]:
         row = await self._recalling.next_up(command)
         if row.state == "queued":
             await self._deciding.decide(row)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,10 +18,11 @@ from domain.linked_lines import Proportion, main_line_of
 from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
 from domain.orders import OrderLine
+from domain.payloads import Kept, KeptPush
 from domain.stock import Evidence
 from domain.window import USUAL, Window
 from ledger.reads.balances import order_lines
-from ledger.requests import LineQuantity, LinkedLine
+from ledger.requests import LinkedLine
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
 from records.orders import inbox, order_reads, orders
@@ -48,18 +48,18 @@ class CommandContext:
         return alone(self.engine).connect()
 
 
-async def open_order(connection: AsyncConnection, row: InboxRow, *, or_closed: bool = False) -> OrderRow:
+async def open_order(connection: AsyncConnection, row: InboxRow[Kept], *, or_closed: bool = False) -> OrderRow:
     """Return the order, if it is there and open."""
     return _open(row, await orders.get(connection, row.tenant, row.order_ref), or_closed=or_closed)
 
 
-async def lock_open_order(connection: AsyncConnection, row: InboxRow) -> OrderRow:
+async def lock_open_order(connection: AsyncConnection, row: InboxRow[Kept]) -> OrderRow:
     """Return the order, if it is there and open, and let nobody change it meanwhile."""
     name = (row.tenant, row.order_ref)
     return _open(row, (await orders.lock(connection, [name])).get(name))
 
 
-def _open(row: InboxRow, order: OrderRow | None, *, or_closed: bool = False) -> OrderRow:
+def _open(row: InboxRow[Kept], order: OrderRow | None, *, or_closed: bool = False) -> OrderRow:
     if order is None:
         raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
     if order.closed_at is not None and not or_closed:
@@ -67,34 +67,34 @@ def _open(row: InboxRow, order: OrderRow | None, *, or_closed: bool = False) -> 
     return order
 
 
-async def read_lines(connection: AsyncConnection, row: InboxRow | OrderId) -> list[OrderLine]:
+async def read_lines(connection: AsyncConnection, row: InboxRow[Kept] | OrderId) -> list[OrderLine]:
     """Return the order's lines as the ledger has them."""
     return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
 
 
-async def read_linked(connection: AsyncConnection, row: InboxRow) -> tuple[LinkedLine, ...]:
+async def read_linked(connection: AsyncConnection, row: InboxRow[Kept]) -> tuple[LinkedLine, ...]:
     """Return the lines that came along with others in the order's latest accepted revision."""
-    told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref, {})
-    return linked_of(told)
+    told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref)
+    return linked_of(KeptPush.model_validate(told)) if told else ()
 
 
-def linked_of(push: Mapping[str, Any]) -> tuple[LinkedLine, ...]:
+def linked_of(push: KeptPush) -> tuple[LinkedLine, ...]:
     """Return those of a push's lines that came along with others."""
-    proportions = {x["line_no"]: Proportion(x["quantity"], x["per"]) for x in push.get("linked", ())}
+    proportions = {linked.line_no: Proportion(linked.quantity, linked.per) for linked in push.linked}
     return tuple(
-        LinkedLine(line["line_no"], line["sku"], line["site"], main, proportions[line["line_no"]])
-        for line in push.get("resolved", ())
-        if line["line_no"] in proportions and (main := main_line_of(line["line_no"])) is not None
+        LinkedLine(line.line_no, line.sku, line.site, main, proportions[line.line_no])
+        for line in push.resolved
+        if line.line_no in proportions and (main := main_line_of(line.line_no)) is not None
     )
 
 
-async def accept_alone(context: CommandContext, row: InboxRow, outcome: str) -> None:
+async def accept_alone(context: CommandContext, row: InboxRow[Kept], outcome: str) -> None:
     """Accept a command that posts nothing."""
     async with context.engine.begin() as connection:
         await inbox.accept(connection, row.inbox_id, {"outcome": outcome})
 
 
-async def clear_attention(connection: AsyncConnection, order: InboxRow | OrderId) -> None:
+async def clear_attention(connection: AsyncConnection, order: InboxRow[Kept] | OrderId) -> None:
     """Take back that the order needs a person."""
     await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=False, attention=None)
 
@@ -115,26 +115,12 @@ async def ask_for_a_person(
     await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)
 
 
-def instant(row: InboxRow) -> datetime | None:
+def instant(row: InboxRow[Kept]) -> datetime | None:
     """Return when it happened, if the command tells: no later than it came."""
-    told = row.payload.get("occurred_at")
-    return min(datetime.fromisoformat(told), row.received_at) if told else None
+    told = row.payload.occurred_at
+    return min(told, row.received_at) if told else None
 
 
-def evidence_of(row: InboxRow) -> Evidence:
+def evidence_of(row: InboxRow[Kept]) -> Evidence:
     """Return how we know: a device scanned it, or somebody says so."""
-    return Evidence.SCANNED if row.payload.get("device") else Evidence.CONFIRMED
-
-
-def quantities(lines: list[dict[str, Any]]) -> tuple[LineQuantity, ...]:
-    """Return resolved lines as the ledger takes them."""
-    return tuple(LineQuantity(**quantity_of(line)) for line in lines)
-
-
-def quantity_of(line: dict[str, Any]) -> dict[str, Any]:
-    """Return what a resolved line says of its goods, as every kind of `LineQuantity` takes it."""
-    return {
-        **{name: line[name] for name in ("line_no", "sku", "site", "quantity")},
-        "lot": line.get("lot") or "",
-        "serial_numbers": tuple(line.get("serial_numbers") or ()),
-    }
+    return Evidence.SCANNED if row.payload.device else Evidence.CONFIRMED

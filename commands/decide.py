@@ -6,7 +6,7 @@ A command is decided once. Whoever comes second (a retry, a second worker) finds
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +24,7 @@ from commands.shipping.put_back import put_back
 from commands.shipping.ship import ship
 from domain.erp_lines import erp_lines
 from domain.errors import InvariantViolated, Rejected, Unavailable
+from domain.payloads import Kept, KeptPush
 from ledger.writing.writer import LedgerWriter, translating
 from records.erp import messages
 from records.orders import inbox, orders
@@ -32,7 +33,7 @@ from records.orders.inbox import InboxRow
 log = structlog.get_logger(__name__)
 
 
-HANDLERS: Final[Mapping[str, Callable[[CommandContext, InboxRow], Awaitable[None]]]] = {
+HANDLERS: Final[Mapping[str, Callable[[CommandContext, InboxRow[Any]], Awaitable[None]]]] = {
     "submit": submit,
     "cancel": cancel,
     "confirm_pick": confirm_pick,
@@ -53,7 +54,7 @@ class Decisions:
     def __init__(self, engine: AsyncEngine, ledger: LedgerWriter) -> None:
         self._desk = CommandContext(engine, ledger)
 
-    async def decide(self, row: InboxRow) -> None:
+    async def decide(self, row: InboxRow[Kept]) -> None:
         """Accept or refuse a command. Raises `Unavailable` while PostgreSQL can't be reached; the row then waits."""
         try:
             with translating():
@@ -66,7 +67,7 @@ class Decisions:
             log.exception("command.invariant_violated", key=row.key)
             await self._refuse(row, Rejected("invariant_violated", str(bug), status=500))
 
-    async def _refuse(self, row: InboxRow, refusal: Rejected) -> None:
+    async def _refuse(self, row: InboxRow[Kept], refusal: Rejected) -> None:
         """Keep a refusal. The ERP is told of a revision that an order of its own did not take."""
         try:
             with translating():
@@ -78,13 +79,13 @@ class Decisions:
             log.exception("command.not_decided", key=row.key)
             raise Unavailable(f"{row.key} can't be decided: {bug}") from bug
 
-    async def _write_refusal(self, row: InboxRow, refusal: Rejected) -> None:
+    async def _write_refusal(self, row: InboxRow[Kept], refusal: Rejected) -> None:
         name = (row.tenant, row.order_ref)
         async with self._desk.engine.begin() as connection:
             order = (await orders.lock(connection, [name])).get(name)
             await inbox.refuse(connection, row.inbox_id, refusal)
             # A closed order has no feed any more: who sent a revision of it hears it as the answer.
-            if row.kind == "submit" and order is not None and order.closed_at is None:
+            if isinstance(row.payload, KeptPush) and order is not None and order.closed_at is None:
                 lines = erp_lines(await read_lines(connection, row), "ordered")
-                payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload["revision"]}
+                payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload.revision}
                 await messages.append(connection, row.tenant, row.order_ref, "refused", payload)

@@ -36,5 +36,5 @@ async def _labeled(connection: AsyncConnection, tenant: str, order_refs: list[st
     labeled: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for box in await shipments.waiting_parcels(connection, tenant, order_refs):
         for line in box.lines:
-            labeled[box.order_ref][line["line_no"]] += line["quantity"]
+            labeled[box.order_ref][line.line_no] += line.quantity
     return labeled

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain import messages as m
 from domain.errors import Rejected, Unavailable
+from domain.payloads import Kept
 from postgres.statements import alone
 from records import restorations
 from records.orders import inbox
@@ -40,7 +41,7 @@ class Recalling:
         if step.epoch >= memory.epoch:
             await self._miss(step.tenant, step.order_ref, f"the step {step.step_id} of order {step.order_ref}")
 
-    async def next_up(self, command: m.Command) -> InboxRow:
+    async def next_up(self, command: m.Command) -> InboxRow[Kept]:
         """Return the order's first undecided command up to this one; without one, this one.
 
         Raises `Rejected` where this one is gone: its key may be another row by now, or its row another command's.
@@ -68,7 +69,7 @@ class Recalling:
             await restorations.note_missing(connection, tenant, order_ref, what)
 
 
-def _is_another(row: InboxRow, command: m.Command) -> bool:
+def _is_another(row: InboxRow[Kept], command: m.Command) -> bool:
     """Say whether a row has the number of a command, and is another one."""
     if row.inbox_id != command.inbox_id:
         return False

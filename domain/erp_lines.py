@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.erp import ErpMessageKind, Said
 from domain.orders import OrderLine
-from domain.packing import Row, merged, row_of, unnamed
+from domain.packing import Content, merged
 from domain.packing import quantities as totals
 from domain.units import from_base
 
@@ -34,32 +34,32 @@ def _erp_row(line: OrderLine, quantity: int) -> ErpRow:
     }
 
 
-def amounts(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[ErpRow]:
+def amounts(lines: Iterable[OrderLine], goods: Iterable[Content]) -> list[ErpRow]:
     """Return lines as an ERP message tells them that is about so much of each: as much as there is of its goods.
 
     One row a lot, with its serial numbers; together they are the line's.
     """
-    by_line: dict[int, list[Row]] = defaultdict(list)
+    by_line: dict[int, list[Content]] = defaultdict(list)
     for row in merged(goods):
-        by_line[row["line_no"]].append(row)
+        by_line[row.line_no].append(row)
     return [_of_goods(line, row) for line in lines if line.ordered for row in by_line[line.line_no]]
 
 
-def _of_goods(line: OrderLine, row: Row) -> ErpRow:
-    named = {"lot": row["lot"] or None, "serial_numbers": row["serial_numbers"]}
-    return {**_erp_row(line, row["quantity"]), **named}
+def _of_goods(line: OrderLine, row: Content) -> ErpRow:
+    named = {"lot": row.lot or None, "serial_numbers": list(row.serial_numbers)}
+    return {**_erp_row(line, row.quantity), **named}
 
 
-def cancelled_lines(lines: Iterable[OrderLine], goods: Iterable[Row]) -> list[ErpRow]:
+def cancelled_lines(lines: Iterable[OrderLine], goods: Iterable[Content]) -> list[ErpRow]:
     """Return how much of lines is cancelled as an ERP message tells it, with what is known of the goods."""
     every, known = list(lines), list(goods)
     named = totals(known)
     for line in every:
         rest = line.cancelled - named.get((line.line_no, line.sku, line.site), 0)
         if rest < 0:  # more is to be put back, or sent again, than was cancelled: which of it was, nobody knows
-            known = [row for row in known if row["line_no"] != line.line_no]
+            known = [row for row in known if row.line_no != line.line_no]
             rest = line.cancelled
-        known.append(unnamed(row_of(line), rest))
+        known.append(Content.of_line(line, rest))
     return amounts(every, known)
 
 

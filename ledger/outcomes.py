@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.orders import OrderLine
+from domain.packing import Goods
+from domain.stock import StockStatus
 from ledger.requests import Request
 
 
@@ -21,6 +23,21 @@ class Unpicked:
     site: str
     lot: str
     quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """So much of a lot, or one unit, as an answer tells it; with the status that it became, where that is told."""
+
+    lot: str
+    serial_number: str
+    quantity: int
+    stock_status: str = StockStatus.AVAILABLE.value
+
+    @property
+    def amount(self) -> tuple[Goods, int]:
+        """Return which goods, and how much of them."""
+        return (self.lot, self.serial_number), self.quantity
 
 
 @dataclass(slots=True)
@@ -51,3 +68,7 @@ class Outcome:
     def occurred_at(self) -> datetime:
         """When it happened, as the posting has it."""
         return self.request.happened_at(self.recorded_at)
+
+    def moved(self, name: str) -> list[list[Moved]]:
+        """Return what moved of each line that was asked for, as the answer tells it under this name."""
+        return [[Moved(**part) for part in parts] for parts in self.answer[name]]

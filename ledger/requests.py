@@ -14,13 +14,14 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from hashlib import sha256
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import orjson
 
 from domain.allocation import AllocationPolicy
 from domain.errors import InvariantViolated
 from domain.linked_lines import Proportion
+from domain.packing import Content
 from domain.stock import (
     Evidence,
     LotKey,
@@ -343,6 +344,11 @@ class LineQuantity(NamesGoods):
 
     def __post_init__(self) -> None:
         _insist(self.quantity, 0)
+
+    @classmethod
+    def of(cls, goods: Content, **more: Any) -> Self:
+        """Return all of these goods, and what more there is to say of them."""
+        return cls(goods.line_no, goods.sku, goods.site, goods.quantity, goods.lot, goods.serial_numbers, **more)
 
 
 @dataclass(frozen=True, kw_only=True)

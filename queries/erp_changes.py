@@ -11,12 +11,12 @@ from domain.erp import Said
 from domain.erp_lines import amounts, cancelled_lines, changed_lines, changes, erp_lines
 from domain.messages import OrderId
 from domain.orders import OrderLine
-from domain.packing import Row
+from domain.packing import Content
 from ledger.reads.balances import order_lines
 from queries.packing import cancelled_goods
 
 
-async def shipped_lines(connection: AsyncConnection, order: OrderId, goods: Iterable[Row]) -> list[dict[str, Any]]:
+async def shipped_lines(connection: AsyncConnection, order: OrderId, goods: Iterable[Content]) -> list[dict[str, Any]]:
     """Return what parcels hold as an ERP message tells it, by line, lot and serial numbers."""
     lines = (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
     return amounts(lines, goods)

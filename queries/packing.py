@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import Fault
 from domain.messages import OrderId
 from domain.orders import OrderLine
-from domain.packing import (
-    Goods,
-    LineKey,
-    Row,
-    There,
-    by_lot,
-    is_named,
-    line_key,
-    named_goods,
-    pack,
-    row_of,
-    still_there,
-    unnamed,
-)
+from domain.packing import Content, Goods, LineKey, There, by_lot, named_goods, pack, still_there
+from domain.shipping.boxes import by_line_no
+from domain.shipping.parcels import Parcel, contents_of, of_shipment
+from domain.shipping.shipment_state import ShipmentState
 from ledger.reads.balances import goods_that_never_arrived, goods_underway, held_goods
 from ledger.requests import LineQuantity
-from records.shipping import shipments, tracking
-from records.shipping.shipments import Parcel, contents_of
+from records.shipping import shipments
 
 _NOBODYS: Final[Counter[Goods]] = Counter()
 
 
-async def live_parcels(connection: AsyncConnection, order: OrderId) -> list[Parcel]:
-    """Return the parcels of shipments that are made and have not left, as they were made."""
+async def live_shipments(connection: AsyncConnection, order: OrderId) -> list[ShipmentState]:
+    """Return the shipments that are made and have not left, as they were made."""
     alive = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if row.is_here]
     if not alive:
         return []
     every = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
-    return [box for row in alive for box in every if box.shipment_no == row.shipment_no]
+    return [ShipmentState(row, tuple(of_shipment(every, row.shipment_no))) for row in alive]
+
+
+async def packed_already(connection: AsyncConnection, order: OrderId) -> list[Content]:
+    """Return what is in the parcels of shipments that are made and have not left."""
+    return [content for state in await live_shipments(connection, order) for content in contents_of(state.parcels)]
 
 
 async def read_held(
@@ -56,30 +49,28 @@ async def read_held(
 
 
 async def name_parcels(
-    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[Iterable[Row]]
-) -> list[list[Row]]:
+    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[Iterable[Content]]
+) -> list[list[Content]]:
     """Name what new parcels hold, as far as the order's holds and its other parcels leave nothing to choose."""
-    others = [box.lines for box in await live_parcels(connection, order)]
+    others = [box.lines for state in await live_shipments(connection, order) for box in state.parcels]
     held = await read_held(connection, order, lines)
     return pack([*others, *boxes], held)[len(others) :]
 
 
-async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
+async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Content]:
     """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
-    others = contents_of(await live_parcels(connection, order))
-    used: Counter[int] = Counter()
-    for content in others:
-        used[content["line_no"]] += content["quantity"]
+    others = await packed_already(connection, order)
+    used = by_line_no(others)
     rows = [
-        unnamed(row_of(line), line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]
+        Content.of_line(line, line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]
     ]
     picked = await read_held(connection, order, lines, picked_only=True)
     packed = named_goods(others)
     free = {key: goods - packed.get(key, _NOBODYS) for key, goods in picked.items()}
-    return pack([[row for row in others if not is_named(row)], rows], free)[1]
+    return pack([[row for row in others if not row.is_named], rows], free)[1]
 
 
-async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
+async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Content]:
     """Return what is known of what is cancelled of lines: what of it is to be put back, and what never arrived."""
     cancelled = [line for line in lines if line.cancelled]
     if not cancelled:
@@ -87,13 +78,13 @@ async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Se
     gone = await goods_that_never_arrived(connection, order.tenant, order.order_ref)
     goods = await _to_put_back(connection, order, cancelled)
     for line in cancelled:
-        goods += by_lot(row_of(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
+        goods += by_lot(Content.of_line(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
     return goods
 
 
-async def _to_put_back(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Row]:
+async def _to_put_back(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Content]:
     """Return what is to be put back of lines, as far as it is known which of what is picked that is."""
-    rows = [unnamed(row_of(line), line.to_put_back) for line in lines if line.to_put_back]
+    rows = [Content.of_line(line, line.to_put_back) for line in lines if line.to_put_back]
     if not rows:
         return []
     return pack([rows], await read_held(connection, order, lines, picked_only=True))[0]
@@ -103,72 +94,17 @@ async def kept_for_others(
     connection: AsyncConnection, order: OrderId, shipment_no: str | None
 ) -> tuple[LineQuantity, ...]:
     """Return what parcels of other live shipments name: it is not to leave with this one."""
-    others = [box for box in await live_parcels(connection, order) if box.shipment_no != shipment_no]
-    return tuple(as_quantity(content) for content in contents_of(others) if is_named(content))
-
-
-def as_quantity(row: Row) -> LineQuantity:
-    """Return a row as the ledger takes it."""
-    lot, serials = row.get("lot") or "", tuple(row.get("serial_numbers") or ())
-    return LineQuantity(row["line_no"], row["sku"], row["site"], row["quantity"], lot, serials)
+    others = [state for state in await live_shipments(connection, order) if state.shipment.shipment_no != shipment_no]
+    contents = (content for state in others for content in contents_of(state.parcels))
+    return tuple(LineQuantity.of(content) for content in contents if content.is_named)
 
 
 async def read_still_underway(
     connection: AsyncConnection, order: OrderId, shipment_no: str, boxes: Sequence[Parcel], rest: Iterable[Parcel]
-) -> list[list[Row]]:
+) -> list[list[Content]]:
     """Return what parcels of a shipment still hold: part of it may have come back, or be lost."""
-    others = [box for box in rest if tracking.is_underway(box)]
+    others = [box for box in rest if box.is_underway]
     rows = contents_of([*boxes, *others])
     there = await goods_underway(connection, order.tenant, order.order_ref, shipment_no)
-    by_line = {line_key(row): there.get((row["line_no"], row["sku"]), _NOBODYS) for row in rows}
+    by_line = {row.line: there.get((row.line_no, row.sku), _NOBODYS) for row in rows}
     return still_there([box.lines for box in boxes], [box.lines for box in others], by_line)
-
-
-# -- what may be named ------------------------------------------------------------------------------------------------
-
-
-async def faults_of_names(
-    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[Mapping[str, Any]]
-) -> list[Fault]:
-    """Find the lots and serial numbers that parcels name, but their lines do not hold, or have in another parcel."""
-    if not any(is_named(row) for box in boxes for row in box["lines"]):
-        return []
-    held = await read_held(connection, order, lines)
-    others = await live_parcels(connection, order)
-    packed = named_goods(contents_of(others))
-    return [
-        fault
-        for index, box in enumerate(boxes)
-        for place, row in enumerate(box["lines"])
-        for fault in _wrong_names(
-            f"/parcels/{index}/lines/{place}", row, held.get(line_key(row), _NOBODYS), packed[line_key(row)]
-        )
-    ]
-
-
-def _wrong_names(at: str, row: Row, held: Counter[Goods], packed: Counter[Goods]) -> Iterator[Fault]:
-    """Find what a row can't name, and note what it does name as packed."""
-    serials, lot = row.get("serial_numbers") or (), row.get("lot") or ""
-    for serial in serials:
-        goods = next((goods for goods in held if goods[1] == serial and lot in {"", goods[0]}), None)
-        if goods is None:
-            detail = f"Line {row['line_no']} does not hold serial number {serial} of {row['sku']}."
-            yield Fault(f"{at}/serial_numbers", "not_held", detail)
-        elif packed[goods]:
-            detail = f"Serial number {serial} of {row['sku']} is in another parcel."
-            yield Fault(f"{at}/serial_numbers", "already_packed", detail)
-        else:
-            packed[goods] += 1
-    if lot and not serials:
-        there, elsewhere = _of_lot(held, lot), _of_lot(packed, lot)
-        if row["quantity"] > there:
-            detail = f"Line {row['line_no']} holds {there} of lot {lot} of {row['sku']}, not {row['quantity']}."
-            yield Fault(f"{at}/lot", "not_held", detail)
-        elif row["quantity"] > there - elsewhere:
-            detail = f"{elsewhere} of the {there} of lot {lot} of {row['sku']} are in other parcels."
-            yield Fault(f"{at}/lot", "already_packed", detail)
-        packed[lot, ""] += row["quantity"]
-
-
-def _of_lot(goods: Counter[Goods], lot: str) -> int:
-    return sum(quantity for (of, _), quantity in goods.items() if of == lot)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.payloads import Kept
 from records.orders.inbox import InboxRow
 from records.returns.return_authorizations import AuthorizationRow
 from records.shipping.carrier_events import CarrierEventRow
@@ -43,7 +44,7 @@ class Intercept:
     tracking_number: str | None
 
 
-async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
+async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow[Kept]]:
     """Return every command of an order, with each attempt."""
     return [InboxRow(*row) for row in await _of_order(connection, inbox, tenant, order_ref)]
 

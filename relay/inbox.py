@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Unavailable
+from domain.payloads import Kept
 from ledger.writing.writer import translating
 from records.orders import inbox
 from relay.order_gateway import OrderGateway
@@ -42,7 +43,7 @@ class InboxReplay:
         self._after = (waiting[-1].tenant, waiting[-1].order_ref) if there_are_more else ("", "")
         return sum(await asyncio.gather(*(self._send(row) for row in waiting)))
 
-    async def _send(self, row: inbox.InboxRow) -> int:
+    async def _send(self, row: inbox.InboxRow[Kept]) -> int:
         try:
             await self.orders.deliver(row, self.answer_timeout_s)
         except (Unavailable, TimeoutError) as error:

@@ -23,6 +23,7 @@ from commands.hearing import hearing
 from domain.carriers import Booking, TrackingEvent, TrackingStatus
 from domain.erp import ERP_MESSAGE_KINDS
 from domain.errors import Rejected, Unavailable
+from domain.shipping.parcels import NewShipment
 from ledger.writing.writer import translating
 from records import restorations
 from records.erp import erp_feed
@@ -30,7 +31,6 @@ from records.orders import orders
 from records.partner_words import Asked
 from records.restorations import Concerned, KnownElsewhere, Restoration
 from records.shipping import carrier_events, labels, shipments
-from records.shipping.shipments import NewShipment
 from relay.order_gateway import OrderGateway
 
 log = structlog.get_logger(__name__)

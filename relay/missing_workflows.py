@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.messages import OrderId
 from ledger.writing.writer import translating
 from records.orders import order_work, orders
 from relay.order_gateway import OrderGateway
@@ -55,7 +54,7 @@ class MissingWorkflows:
             for row in page:
                 if names.order_workflow(row.tenant, row.order_ref) not in running:
                     log.info("workflow.started_again", order_ref=row.order_ref)
-                    await self.orders.start(OrderId(tenant=row.tenant, order_ref=row.order_ref))
+                    await self.orders.start(row.order)
             if len(page) < PAGE:
                 return
             after = (page[-1].tenant, page[-1].order_ref)

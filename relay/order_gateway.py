@@ -33,6 +33,7 @@ from commands.orders.answer_late import answer_if_closed
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from domain.order_commands import MAY_BE_FIRST
+from domain.payloads import Kept, KeptPush, KeptReturn
 from queries.order_standing import is_undecided, standing_of
 from records.orders.inbox import InboxRow
 from workflows import attributes, names
@@ -51,7 +52,7 @@ SIGNAL_TIMEOUT: Final = timedelta(seconds=5)
 class Update:
     """A stored command on its way to its order's workflow, as this update, and how long it may take."""
 
-    row: InboxRow
+    row: InboxRow[Kept]
     update_id: str
     limit: timedelta
 
@@ -73,7 +74,7 @@ class OrderGateway:
         self._client = client
         self._engine = engine
 
-    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
+    async def deliver(self, row: InboxRow[Kept], timeout_s: float) -> CommandAnswer | None:
         """Hand a stored command to its order's workflow, and wait until it is decided.
 
         Returns the decision; None where the order closed before it, and the row has its answer, if it has one.
@@ -90,7 +91,7 @@ class OrderGateway:
             raise Unavailable("The order's workflow answered without a decision; the command is kept.")
         return answer
 
-    async def _deliver(self, row: InboxRow, update_id: str, timeout_s: float) -> CommandAnswer | None:
+    async def _deliver(self, row: InboxRow[Kept], update_id: str, timeout_s: float) -> CommandAnswer | None:
         update = Update(row, update_id, timedelta(seconds=timeout_s))
         try:
             with _in_our_words():
@@ -113,7 +114,7 @@ class OrderGateway:
     async def _update_ended(self, update: Update) -> CommandAnswer | None:
         """Answer where the order closed. Where PostgreSQL says otherwise, its workflow began in another life: anew."""
         row = update.row
-        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        order = row.order
         if row.kind != "return" and await standing_of(self._engine, order) == "closed":
             await answer_if_closed(self._engine, order, row.inbox_id)
             return None
@@ -146,15 +147,16 @@ class OrderGateway:
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)  # its error came by the update already
 
-    async def _operation(self, row: InboxRow, options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
-        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    async def _operation(self, row: InboxRow[Kept], options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
+        order = row.order
         options = {**_start_options(order), **options}
-        if row.kind == "return" and await standing_of(self._engine, order) == "closed":
+        told = row.payload
+        if isinstance(told, KeptReturn) and await standing_of(self._engine, order) == "closed":
             return WithStartWorkflowOperation(
                 ReturnLifecycle.run,
                 order,
-                id=names.return_workflow(row.tenant, row.payload["return_no"]),
-                static_summary=f"return {escaped(row.payload['return_no'])} of order {escaped(row.order_ref)}",
+                id=names.return_workflow(row.tenant, told.return_no),
+                static_summary=f"return {escaped(told.return_no)} of order {escaped(row.order_ref)}",
                 # Its row is decided once; one that was refused may be said again, and better.
                 **{**options, "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
             )
@@ -245,14 +247,12 @@ def _start_options(order: OrderId) -> dict[str, Any]:
     }
 
 
-def _summary(row: InboxRow) -> str:
-    lines = row.payload.get("resolved") or ()
-    order = f"order {escaped(row.order_ref)}"
-    if row.kind != "submit":
+def _summary(row: InboxRow[Kept]) -> str:
+    order, push = f"order {escaped(row.order_ref)}", row.payload
+    if not isinstance(push, KeptPush):
         return order
-    count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-    site, carrier = (escaped(str(row.payload.get(name))) for name in ("site", "carrier"))
-    return f"{order}: {count} from {site} by {carrier}"
+    count = "1 line" if len(push.resolved) == 1 else f"{len(push.resolved)} lines"
+    return f"{order}: {count} from {escaped(push.site)} by {escaped(push.carrier)}"
 
 
 _ENDED_WITH_IT: Final = "AcceptedUpdateCompletedWorkflow"

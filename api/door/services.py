@@ -15,6 +15,7 @@ from adapters.carriers.port import CarrierPort
 from api.door.rates import Rates
 from commands.context import CommandContext
 from domain.messages import CommandAnswer
+from domain.payloads import Kept
 from postgres.statements import with_more_time
 from records.orders.inbox import InboxRow
 
@@ -22,7 +23,7 @@ from records.orders.inbox import InboxRow
 class OrderGateway(Protocol):
     """The one thing that talks to Temporal."""
 
-    async def deliver(self, row: InboxRow, timeout_s: float) -> CommandAnswer | None:
+    async def deliver(self, row: InboxRow[Kept], timeout_s: float) -> CommandAnswer | None:
         """Hand a stored command to its order's workflow, and wait until it is decided. None: its row may tell more.
 
         Raises `Unavailable` or `TimeoutError`: the command is kept, and will be decided later.

@@ -16,6 +16,7 @@ from api.door.services import ApiServices
 from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
 from domain.messages import CommandAnswer
 from domain.order_commands import CommandKind
+from domain.payloads import Kept
 from records.orders import inbox, order_reads
 from records.orders.inbox import InboxRow
 from records.orders.order_reads import KnownOfKey
@@ -66,7 +67,7 @@ class Command:
         """Look into the inbox before the command is put there."""
         return await order_reads.known_of_key(connection, self.tenant, self.order_ref, self.key)
 
-    async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow | None:
+    async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow[Kept] | None:
         """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
 
         Its checks aren't made again: the catalog may have moved on, its answer has not.
@@ -75,13 +76,13 @@ class Command:
             return None
         return await self.repeated(connection, known.inbox_id, known.digest)
 
-    async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow:
+    async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow[Kept]:
         """Return the row of a command that came before. Raises `Conflict` where it has other content."""
         if digest != self.digest:
             raise Conflict(f"{self.key} came before with other content.")
         return await inbox.get(connection, inbox_id)
 
-    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any], known: KnownOfKey) -> InboxRow:
+    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any], known: KnownOfKey) -> InboxRow[Kept]:
         """Put the command into the inbox. Raises `TooManyCommandsError`."""
         self.check_queue(known.undecided)
         return await self.put(connection, payload)
@@ -91,7 +92,7 @@ class Command:
         if waiting >= MOST_WAITING:
             raise TooManyCommandsError(f"{waiting} commands of the order wait for a decision. Try again.")
 
-    async def put(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow:
+    async def put(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow[Kept]:
         """Put the command into the inbox, however many wait there."""
         row, _new = await inbox.put(
             connection,
@@ -106,7 +107,7 @@ class Command:
         return row
 
 
-async def have_decided(services: ApiServices, row: InboxRow) -> InboxRow:
+async def have_decided(services: ApiServices, row: InboxRow[Kept]) -> InboxRow[Kept]:
     """Have a kept command decided, for as long as its caller waits. Raises the refusal where it is refused.
 
     A row that comes back undecided is marked: its sender hears 202, so what becomes of it must stay readable.
@@ -119,7 +120,7 @@ async def have_decided(services: ApiServices, row: InboxRow) -> InboxRow:
     return row
 
 
-async def _deliver(services: ApiServices, row: InboxRow) -> CommandAnswer | None:
+async def _deliver(services: ApiServices, row: InboxRow[Kept]) -> CommandAnswer | None:
     try:
         async with asyncio.timeout(WAIT_S + _GRACE_S):
             return await services.orders.deliver(row, WAIT_S)
@@ -128,14 +129,14 @@ async def _deliver(services: ApiServices, row: InboxRow) -> CommandAnswer | None
         return None
 
 
-def _decided(row: InboxRow, answer: CommandAnswer) -> InboxRow:
+def _decided(row: InboxRow[Kept], answer: CommandAnswer) -> InboxRow[Kept]:
     """Return the row as the decision left it."""
     if answer.accepted:
         return replace(row, state="accepted", answer={"outcome": answer.outcome})
     return replace(row, state="refused", answer=answer.problem)
 
 
-async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow:
+async def _read_or_mark(services: ApiServices, inbox_id: int) -> InboxRow[Kept]:
     async with services.reading() as connection:
         row = await inbox.get(connection, inbox_id)
         if row.state != "queued" or await order_reads.mark_answered_202(connection, inbox_id):
@@ -150,7 +151,7 @@ class Decided:
     `repeated` says that it was accepted before, `is_new` that this caller's own request put it into the inbox.
     """
 
-    row: InboxRow
+    row: InboxRow[Kept]
     repeated: bool = False
     is_new: bool = False
 
@@ -168,6 +169,6 @@ class Decided:
         return 202 if self.row.state == "queued" else created(is_new=self.is_new)
 
 
-async def decide(services: ApiServices, row: InboxRow) -> Decided:
+async def decide(services: ApiServices, row: InboxRow[Kept]) -> Decided:
     """Have a kept command decided."""
     return Decided(await have_decided(services, row), repeated=row.state == "accepted", is_new=row.is_new)

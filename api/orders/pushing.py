@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from commands.times import faults_by
 from domain.commands import Push
 from domain.errors import Conflict, Fault, Rejected
 from domain.order_commands import ORDER_COMMANDS
+from domain.payloads import Kept, KeptPush
 from domain.refusals import refusal
 from domain.said import Part, canonical, digest
 from domain.window import Window
@@ -41,7 +42,7 @@ class Pushed:
     """What came of taking a push in: its row, or None where the revision was accepted before."""
 
     order_ref: str
-    row: InboxRow | None
+    row: InboxRow[Kept] | None
 
 
 async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pushed:
@@ -129,7 +130,8 @@ class _Taking:
         order_ref, order = self.caller.order_ref(self.push.order_no), self.standing
         base_uoms = {sku: product.units.base_uom for sku, product in order.products.items()}
         if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
-            base_uoms |= _base_uoms_then((await inbox.get(self.connection, order.last_inbox_id)).payload)
+            before = (await inbox.get(self.connection, order.last_inbox_id)).payload
+            base_uoms |= _base_uoms_then(before) if isinstance(before, KeptPush) else {}
         return Command(
             tenant=self.caller.tenant,
             order_ref=order_ref,
@@ -170,7 +172,7 @@ class _Taking:
             raise refusal(faults)
         return bring_along(self.push, self.part, resolved, order, known)
 
-    async def _keep(self, command: Command, resolved: Resolved) -> InboxRow | None:
+    async def _keep(self, command: Command, resolved: Resolved) -> InboxRow[Kept] | None:
         """Put the push into the inbox. People's data is kept apart, under ids."""
         people: dict[str, dict[str, Any]] = {}
         payload = {
@@ -207,11 +209,10 @@ class _Taking:
         return None if self.push.note is None else _named(people, {"note": self.push.note})
 
 
-def _base_uoms_then(kept: Mapping[str, Any]) -> dict[str, str]:
+def _base_uoms_then(kept: KeptPush) -> dict[str, str]:
     """Return which base units lines meant that named no unit, when the push was kept."""
-    uoms = {line["line_no"]: line["uom"] for line in (*kept.get("kits", ()), *kept["resolved"])}
-    told = [line for line in kept.get("lines", ()) if line["uom"] is None and line["line_no"] in uoms]
-    return {line["sku"]: uoms[line["line_no"]] for line in told}
+    uoms = {line.line_no: line.uom for line in (*kept.kits, *kept.resolved)}
+    return {line.sku: uoms[line.line_no] for line in kept.lines if line.uom is None and line.line_no in uoms}
 
 
 def _named(people: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from api.door.paging import Page, Utc, bad_cursor, cursor
 from api.door.problems import document_of
 from api.orders.order_lookup import FoundOrder
 from api.orders.views import said_view
-from domain.order_commands import ORDER_COMMANDS, for_return
+from domain.payloads import Kept, KeptPush, for_return
 from ledger.reads.balances import EntryView, PostingView, order_postings
 from queries.intercepts import refusal_of, state_of
 from records import partner_words, people, timeline
@@ -78,13 +78,14 @@ def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[Timeline
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def _command(row: InboxRow, words: Mapping[str, str]) -> TimelineItem:
+def _command(row: InboxRow[Kept], words: Mapping[str, str]) -> TimelineItem:
     payload = row.payload
+    push = payload if isinstance(payload, KeptPush) else None
     return TimelineItem(
-        occurred_at=_instant(payload.get("ordered_at") or payload.get("occurred_at")) or row.received_at,
+        occurred_at=(push.ordered_at if push else payload.occurred_at) or row.received_at,
         recorded_at=row.received_at,
         kind="push" if row.kind == "submit" else "operator",
-        summary=f"{ORDER_COMMANDS[row.kind].words(payload)}: {_became(row)}",
+        summary=f"{payload.words}: {_became(row)}",
         actor=row.actor,
         evidence=None,
         data={
@@ -95,26 +96,22 @@ def _command(row: InboxRow, words: Mapping[str, str]) -> TimelineItem:
             "outcome": (row.answer or {}).get("outcome"),
             "problem": document_of(row.answer or {}) if row.state == "refused" else None,
             "decided_at": row.decided_at,
-            "revision": payload.get("revision"),
-            "replaces": payload.get("replaces"),
-            "device": payload.get("device"),
-            "batch_no": payload.get("batch_no"),
-            "reason": payload.get("reason"),
+            "revision": push and push.revision,
+            "replaces": asdict(push.replaces) if push and push.replaces else None,
+            "device": payload.device,
+            "batch_no": payload.batch_no,
+            "reason": payload.reason,
             "note": words.get("note"),
         },
     )
 
 
-def _became(row: InboxRow) -> str:
+def _became(row: InboxRow[Kept]) -> str:
     if row.state == "refused":
         return f"refused, {(row.answer or {})['detail']}"
     if row.state == "queued":
         return "waits for a decision"
     return str((row.answer or {}).get("outcome", "done"))
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _replacement(other: Replacement) -> TimelineItem:

@@ -20,6 +20,8 @@ from domain.commands import Money
 from domain.errors import InvariantViolated
 from domain.linked_lines import main_line_of
 from domain.orders import OrderLine, OrderStatus
+from domain.packing import Content
+from domain.shipping.parcels import Parcel, Shipment
 from ledger.queries import SELECT_LINE
 from ledger.reading import line_of
 from ledger.reads.balances import order_lines
@@ -31,7 +33,6 @@ from records.orders.orders import OrderRow
 from records.partner_words import PartnerWords
 from records.shipping import labels, shipments
 from records.shipping.labels import OtherNumbers
-from records.shipping.shipments import Parcel, Shipment
 from workflows.names import order_workflow
 
 
@@ -481,18 +482,18 @@ def _parcel(box: Parcel, others: OtherNumbers, shipment_url: str) -> ParcelView:
         label_url=f"{shipment_url}/parcels/{box.parcel_no}/label" if labeled else None,
         lines=[parcel_line(line) for line in box.lines],
         lost_at=box.lost_at,
-        loss_reason=(box.loss or {}).get("reason"),
+        loss_reason=box.loss and box.loss.reason,
         came_back_at=box.came_back_at,
         intercepted_at=box.intercepted_at,
     )
 
 
-def parcel_line(line: Mapping[str, Any]) -> ParcelLineView:
+def parcel_line(content: Content) -> ParcelLineView:
     """Show what is in a parcel of a line."""
     return ParcelLineView(
-        line_no=line["line_no"],
-        sku=line["sku"],
-        quantity=line["quantity"],
-        lot=line.get("lot") or None,
-        serial_numbers=line.get("serial_numbers") or [],
+        line_no=content.line_no,
+        sku=content.sku,
+        quantity=content.quantity,
+        lot=content.lot or None,
+        serial_numbers=list(content.serial_numbers),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -30,6 +30,7 @@ from domain.errors import Conflict, Fault
 from domain.linked_lines import main_line_of
 from domain.order_commands import ORDER_COMMANDS, CommandKind
 from domain.orders import OrderLine
+from domain.payloads import Kept, KeptReturn, KeptShip
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.stock import PlaceKind, StockStatus, worse_of
@@ -308,7 +309,7 @@ async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(exam
     shipment = await _labeled(at.services, answered, patience)
     response.status_code = answered.decided.status_of_creation()
     if shipment is None:
-        return _booked(answered.order, answered.body.shipment_no, answered.decided.row.payload)
+        return _booked(answered.order, answered.body.shipment_no, answered.decided.row)
     if not _is_labeled(shipment):
         response.status_code = 202
     return shipment
@@ -329,10 +330,10 @@ def _is_labeled(shipment: ShipmentView) -> bool:
     return all(parcel.tracking_number is not None for parcel in shipment.parcels)
 
 
-def _booked(order: FoundOrder, shipment_no: str, command: Mapping[str, Any]) -> ShipmentView:
+def _booked(order: FoundOrder, shipment_no: str, command: InboxRow[Kept] | None) -> ShipmentView:
     """Return a shipment whose command waits: as it was asked for, without numbers."""
     pushed = order.push.payload if order.push else {}
-    row = order.row
+    row, told = order.row, command and command.payload
     return ShipmentView(
         shipment_no=shipment_no,
         carrier=row.carrier if row else pushed["carrier"],
@@ -349,7 +350,7 @@ def _booked(order: FoundOrder, shipment_no: str, command: Mapping[str, Any]) -> 
                 label_url=None,
                 lines=[parcel_line(line) for line in lines],
             )
-            for number, lines in enumerate(command.get("resolved", ()), 1)
+            for number, lines in enumerate(told.resolved if isinstance(told, KeptShip) else (), 1)
         ],
     )
 
@@ -369,7 +370,7 @@ async def hand_over(
     async with at.services.reading() as connection:
         shipment = await read_shipment(connection, answered.order, shipment_no)
         booking = await _waiting_booking(connection, answered.order, shipment_no)
-    return shipment or _booked(answered.order, shipment_no, booking.payload if booking else {})
+    return shipment or _booked(answered.order, shipment_no, booking)
 
 
 def _shipment_is_there(shipment_no: str) -> Resolver:
@@ -384,7 +385,7 @@ def _shipment_is_there(shipment_no: str) -> Resolver:
     return resolve
 
 
-async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow | None:
+async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow[Kept] | None:
     key = ORDER_COMMANDS["ship"].key(order.order_ref, shipment_no)
     waiting = await inbox.undecided(connection, order.tenant, order.order_ref)
     return next((row for row in waiting if row.key == key), None)
@@ -472,20 +473,21 @@ async def take_back(
 
 async def return_view(connection: AsyncConnection, order: FoundOrder, decided: Decided) -> ReturnView:
     """Show a return: what came as the ledger has it, as it was said while it waits; and what is sent in its place."""
-    payload = decided.row.payload
+    told = decided.row.payload
+    assert isinstance(told, KeptReturn)
     answer = (await inbox.get(connection, decided.row.inbox_id)).answer or {}
     others = await replacements.of_order(connection, order.tenant, order.source, order.order_no)
     return ReturnView(
-        return_no=payload["return_no"],
+        return_no=told.return_no,
         order_no=order.order_no,
-        authorization_no=payload.get("authorization_no"),
+        authorization_no=told.authorization_no,
         outcome=decided.outcome,
-        location_id=payload["location_id"],
-        occurred_at=payload["occurred_at"],
+        location_id=told.location_id,
+        occurred_at=told.occurred_at,
         lines=[
             ReturnedLineView.model_validate({**line, "lot": line["lot"] or None})
-            for line in answer.get("lines") or payload["resolved"]
+            for line in answer.get("lines") or [line.document for line in told.resolved]
         ],
-        replaced_by=[other.order_no for other in others if other.return_no in {None, payload["return_no"]}],
+        replaced_by=[other.order_no for other in others if other.return_no in {None, told.return_no}],
         notices=await notices_of(connection, order.tenant, decided.row.key),
     )

@@ -20,11 +20,12 @@ from api.shipping.floor import At, CommandSpec, Resolved, Resolver, of_shipment
 from api.shipping.losses import find_parcel
 from domain.commands import Intercept, Key
 from domain.said import Part
+from domain.shipping.parcels import Parcel
 from queries.intercepts import InterceptState, refusal_of, state_of
 from records import partner_words
 from records.partner_words import PartnerWords
 from records.shipping import intercepts, shipments
-from records.shipping.shipments import Parcel, Step
+from records.shipping.shipments import Step
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
 

@@ -6,6 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import Rejected
 from domain.messages import OrderId
+from domain.payloads import Kept, KeptHandOver, KeptPick
+from domain.shipping.parcels import contents_of
 from domain.stock import Evidence
 from queries.order_standing import standing_of
 from records.orders import inbox
@@ -30,18 +32,19 @@ async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -
         return
 
 
-async def _is_known_already(connection: AsyncConnection, order: OrderId, row: inbox.InboxRow) -> bool:
+async def _is_known_already(connection: AsyncConnection, order: OrderId, row: inbox.InboxRow[Kept]) -> bool:
     """Say whether a command tells of a hand-over that was posted, or of a pick of what a scan proved to have left."""
     gone = {
         shipment.shipment_no: shipment.handover_evidence
         for shipment in await shipments.of_order(connection, order.tenant, order.order_ref)
         if shipment.handed_over_at
     }
-    if row.kind == "hand_over":
-        return row.payload["shipment_no"] in gone
-    if row.kind != "confirm_pick":
+    told = row.payload
+    if isinstance(told, KeptHandOver):
+        return told.shipment_no in gone
+    if not isinstance(told, KeptPick):
         return False
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
     inferred = [box for box in boxes if gone.get(box.shipment_no) == Evidence.INFERRED.value]
-    proved = {content["line_no"] for box in inferred for content in box.lines}
-    return all(line["line_no"] in proved for line in row.payload["resolved"])
+    proved = {content.line_no for content in contents_of(inferred)}
+    return all(line.line_no in proved for line in told.resolved)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import astuple
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import CommandContext, clear_attention, open_order, quantities, read_lines, read_linked
+from commands.context import CommandContext, clear_attention, open_order, read_lines, read_linked
 from commands.shipping import repack
 from domain.attention import replaced_step
 from domain.erp_lines import cancelled_lines
 from domain.errors import Rejected
-from domain.messages import OrderId
 from domain.orders import HAS_LEFT, OrderLine
+from domain.payloads import CancelledLine, Kept, KeptCancel
 from domain.reasons import code_of
-from ledger.requests import CancelLines
+from ledger.requests import CancelLines, LineQuantity
 from ledger.writing.writer import Outcome
 from queries.packing import cancelled_goods
 from records.erp import messages
@@ -22,28 +23,30 @@ from records.orders import inbox
 from records.orders.inbox import InboxRow
 
 
-async def cancel(context: CommandContext, row: InboxRow) -> None:
+async def cancel(context: CommandContext, row: InboxRow[KeptCancel]) -> None:
     """Cancel the lines that were named, or all that has not left."""
     async with context.reading() as connection:
         await open_order(connection, row)
         lines = await read_lines(connection, row)
         linked = await read_linked(connection, row)
-    asked = row.payload.get("resolved") or all_unshipped(lines)
+    asked = row.payload.resolved or all_unshipped(lines)
     request = CancelLines(
         tenant=row.tenant,
         key=row.key,
         actor=row.actor,
         order_ref=row.order_ref,
-        lines=quantities(asked),
+        lines=tuple(LineQuantity(*astuple(line)) for line in asked),
         linked=linked,
-        reason_code=code_of(row.payload.get("reason")),
+        reason_code=code_of(row.payload.reason),
     )
     await post_cancel(context, row, request)
 
 
-async def post_cancel(context: CommandContext, row: InboxRow, request: CancelLines) -> None:
+async def post_cancel(
+    context: CommandContext, row: InboxRow[Kept], request: CancelLines, *, by_deadline: bool = False
+) -> None:
     """Post a cancellation, with its parcels and what the ERP is to hear. The order needs no person any more."""
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    order = row.order
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         lines = await read_lines(connection, row)
@@ -53,7 +56,7 @@ async def post_cancel(context: CommandContext, row: InboxRow, request: CancelLin
             told = cancelled_lines(cancelled, await cancelled_goods(connection, order, cancelled))
             await messages.append(connection, row.tenant, row.order_ref, "cancelled", {"lines": told})
         await repack.fit(connection, order, lines, lines)
-        await _need_no_person(connection, row)
+        await _need_no_person(connection, row, by_deadline=by_deadline)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     await context.ledger.post(request, attach)
@@ -63,24 +66,20 @@ _TRIED_AGAIN: Final = ("label/", "void/", "intercept/", "erp/", "house")
 """The steps that the order's workflow tries again after a cancellation, and flags again where that does not help."""
 
 
-async def _need_no_person(connection: AsyncConnection, row: InboxRow) -> None:
+async def _need_no_person(connection: AsyncConnection, row: InboxRow[Kept], *, by_deadline: bool) -> None:
     """Take the flag off, but for that of a parcel that left under a label which was replaced: nobody has said what of.
 
     Where a deadline passed, nobody has looked: then only that of a step that is tried again.
     """
     order = await open_order(connection, row)
     step = str((order.attention or {}).get("step"))
-    if step.startswith(_TRIED_AGAIN) or not (row.payload.get("backorder_until") or step.startswith(replaced_step(""))):
+    if step.startswith(_TRIED_AGAIN) or not (by_deadline or step.startswith(replaced_step(""))):
         await clear_attention(connection, row)
 
 
-def all_unshipped(lines: list[OrderLine]) -> list[dict[str, Any]]:
+def all_unshipped(lines: list[OrderLine]) -> list[CancelledLine]:
     """Return what is to be cancelled of an order as a whole. Raises `Rejected` where all of it has left."""
-    asked = [
-        {"line_no": line.line_no, "sku": line.sku, "site": line.site, "quantity": None}
-        for line in lines
-        if line.unshipped
-    ]
+    asked = [CancelledLine(line.line_no, line.sku, line.site, None) for line in lines if line.unshipped]
     if not asked and any(line.shipped for line in lines):
         raise Rejected("already_shipped", f"All that was not cancelled has left. {HAS_LEFT}", status=409)
     return asked

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.characters import as_line, storable
 from domain.messages import Act, OrderId
 from domain.order_commands import ORDER_COMMANDS
+from domain.payloads import Kept
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 
 
-async def keep_act(engine: AsyncEngine, act: Act) -> InboxRow:
+async def keep_act(engine: AsyncEngine, act: Act) -> InboxRow[Kept]:
     """Keep an operator's act, once under its number. Its address is left out where it names none."""
     without = {"address_id"} if act.said.address_id is None else set()
     said = {
@@ -36,7 +37,7 @@ async def keep_act(engine: AsyncEngine, act: Act) -> InboxRow:
     return row
 
 
-async def keep_cancellation(engine: AsyncEngine, order: OrderId) -> InboxRow:
+async def keep_cancellation(engine: AsyncEngine, order: OrderId) -> InboxRow[Kept]:
     """Keep that an order is cancelled because its workflow was: once, whoever cancels it again."""
     async with engine.begin() as connection:
         row, _ = await inbox.put(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,8 +24,8 @@ from domain.attention import parcel_step, replaced_step
 from domain.carriers import GONE_WRONG, TrackingStatus
 from domain.errors import Fault, Rejected
 from domain.labels import matched_as
-from domain.messages import OrderId
 from domain.orders import OrderLine
+from domain.payloads import KeptAct, Seen
 from domain.reasons import code_of
 from ledger.requests import CancelLines, LineQuantity
 from records.erp import messages
@@ -44,12 +43,12 @@ GIVING_UP: Final = {
 """Verbs that cancel, and what there must be for them."""
 
 
-async def operate(context: CommandContext, row: InboxRow) -> None:
+async def operate(context: CommandContext, row: InboxRow[KeptAct]) -> None:
     """Do what a person chose: give up what is not shipped, skip a step, tell the ERP again, or just go on.
 
     Another address does as much for what is stuck as an amendment.
     """
-    verb = row.payload["verb"]
+    verb = row.payload.verb
     if verb in GIVING_UP:
         await _give_up(context, row, only_backordered=verb == "accept_short")
         return
@@ -58,7 +57,7 @@ async def operate(context: CommandContext, row: InboxRow) -> None:
         _expect_flag(row, order)
         if verb in {"retry_step", "use_address"}:
             await _expect_step(connection, row, order)
-        target = row.payload.get("target") or (order.attention or {}).get("step")
+        target = row.payload.target or (order.attention or {}).get("step")
         if verb != "use_address" or not outlives_an_amendment(order):
             await clear_attention(connection, row)
         if verb == "skip_step":
@@ -72,7 +71,7 @@ async def operate(context: CommandContext, row: InboxRow) -> None:
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "verb": verb, "target": target})
 
 
-async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: bool) -> None:
+async def _give_up(context: CommandContext, row: InboxRow[KeptAct], *, only_backordered: bool) -> None:
     async with context.reading() as connection:
         order = await open_order(connection, row)
         await _expect_step(connection, row, order)
@@ -82,7 +81,7 @@ async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: 
         await accept_alone(context, row, "unchanged")
         return
     _expect_flag(row, order)
-    verb = row.payload["verb"]
+    verb = row.payload.verb
     if verb == "cancel_order":
         all_unshipped(lines)
     if not order.needs_attention and not any(x.backordered if only_backordered else x.unshipped for x in lines):
@@ -94,45 +93,46 @@ async def _give_up(context: CommandContext, row: InboxRow, *, only_backordered: 
         order_ref=row.order_ref,
         only_backordered=only_backordered,
         linked=linked,
-        reason_code=code_of(row.payload.get("reason")),
+        reason_code=code_of(row.payload.reason),
         lines=tuple(
             LineQuantity(x.line_no, x.sku, x.site, None)
             for x in lines
             if (x.backordered if only_backordered else x.unshipped)
         ),
     )
-    await post_cancel(context, row, request)
+    await post_cancel(context, row, request, by_deadline=row.payload.backorder_until is not None)
 
 
-def _expires_nothing(row: InboxRow, order: OrderRow, lines: Sequence[OrderLine]) -> bool:
+def _expires_nothing(row: InboxRow[KeptAct], order: OrderRow, lines: Sequence[OrderLine]) -> bool:
     """Say whether a deadline passed in vain: all that waited has come since, or the order has another deadline now."""
-    deadline = row.payload.get("backorder_until")
+    deadline = row.payload.backorder_until
     if deadline is None:
         return False
-    amended = order.backorder_until != datetime.fromisoformat(deadline)
+    amended = order.backorder_until != deadline
     return amended or not any(line.backordered for line in lines)
 
 
-def _expect_flag(row: InboxRow, order: OrderRow) -> None:
+def _expect_flag(row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Refuse an act of a batch where the order needs a person for something else by now, or for nothing any more.
 
     Whoever sent the batch looked at a flag; one that came since, nobody has looked at.
     """
-    if "flag" not in row.payload:
+    if not row.payload.was_for_a_flag:
         return
-    seen, now = row.payload["flag"], flag_of(order.attention if order.needs_attention else None)
+    seen, flag = row.payload.flag, flag_of(order.attention if order.needs_attention else None)
+    now = Seen(**flag) if flag else None
     if now != seen:
         words = f"The batch was for an order {_flagged(seen)}; now it is one {_flagged(now)}."
         raise Rejected("flag_changed", words, status=409)
 
 
-def _flagged(flag: Mapping[str, str] | None) -> str:
-    return f"stuck at {flag['step']} ({flag['reason'].rstrip('.')})" if flag else "that needs nobody"
+def _flagged(flag: Seen | None) -> str:
+    return f"stuck at {flag.step} ({flag.reason.rstrip('.')})" if flag else "that needs nobody"
 
 
-async def _expect_step(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> None:
+async def _expect_step(connection: AsyncConnection, row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Refuse an act that names a step which does not wait: whoever named it means another one, or another order."""
-    target = row.payload.get("target")
+    target = row.payload.target
     if not target or target == (order.attention or {}).get("step"):
         return
     name = (connection, row.tenant, row.order_ref)
@@ -145,7 +145,7 @@ async def _expect_step(connection: AsyncConnection, row: InboxRow, order: OrderR
         raise _no_step(target)
 
 
-async def _gone_wrong(connection: AsyncConnection, row: InboxRow) -> set[str]:
+async def _gone_wrong(connection: AsyncConnection, row: InboxRow[KeptAct]) -> set[str]:
     """Name the parcels that a person was asked about, though the order may be flagged for something else since."""
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
     wrong = (box.tracking_number for box in boxes if box.tracking_status in GONE_WRONG)
@@ -157,12 +157,12 @@ def _no_step(target: str) -> Rejected:
     return Rejected("unknown_step", detail, [Fault("/target", "unknown_step", detail)], status=404)
 
 
-async def _try_again(connection: AsyncConnection, row: InboxRow, target: str) -> None:
+async def _try_again(connection: AsyncConnection, row: InboxRow[KeptAct], target: str) -> None:
     """Buy another label where the carrier has cancelled one, or go on with a former one that it has scanned.
 
     Other steps are tried again by the order's workflow.
     """
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    order = row.order
     if target.startswith(replaced_step("")):
         await replaced_labels.try_again(connection, order, target.removeprefix(replaced_step("")))
     for box in await shipments.parcels_of(connection, row.tenant, [row.order_ref]):
@@ -176,7 +176,7 @@ def _is_of(target: str, tracking_number: str) -> bool:
     return matched_as(target) == matched_as(parcel_step(tracking_number))
 
 
-async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
+async def _skip(connection: AsyncConnection, row: InboxRow[KeptAct], target: str | None) -> None:
     """Never do a step: a person has dealt with it outside, and says so."""
     if not target:
         raise Rejected("unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", status=404)
@@ -188,13 +188,13 @@ async def _skip(connection: AsyncConnection, row: InboxRow, target: str | None) 
         if target == f"erp/{message['number']}":
             await messages.move(connection, row.tenant, row.order_ref, message["number"], "skipped")
             return
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    order = row.order
     if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):
         return
     raise _no_step(target)
 
 
-async def _resend(connection: AsyncConnection, row: InboxRow, target: str | None) -> None:
+async def _resend(connection: AsyncConnection, row: InboxRow[KeptAct], target: str | None) -> None:
     """Tell the ERP a message again: in its place, or at the end of the feed if it was told before."""
     number = (target or "").removeprefix("erp/")
     if not number.isdigit():

@@ -5,14 +5,15 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Fault, Rejected
+from domain.payloads import Kept
 from records.orders.inbox import InboxRow
-from records.shipping import shipments, tracking
+from records.shipping import shipments
 
 
-async def check_is_here(connection: AsyncConnection, row: InboxRow, changed: list[str]) -> None:
+async def check_is_here(connection: AsyncConnection, row: InboxRow[Kept], changed: list[str]) -> None:
     """Refuse to change what the labels of parcels say that have left."""
     boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    gone = {box.shipment_no for box in boxes if box.delivered_at is not None or tracking.is_underway(box)}
+    gone = {box.shipment_no for box in boxes if box.delivered_at is not None or box.is_underway}
     left = [
         shipment.shipment_no
         for shipment in await shipments.of_order(connection, row.tenant, row.order_ref)

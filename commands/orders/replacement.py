@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from commands.context import CommandContext
 from domain.errors import Fault, Rejected
+from domain.payloads import KeptPush, Original
 from records.orders import replacements
 from records.orders.inbox import InboxRow
 from records.orders.orders import OrderRow
-
-Link = dict[str, Any]
-"""What a push says that it replaces: `order_no`, and `return_no` or None."""
 
 _ORDER_NO: Final = "/replaces/order_no"
 _RETURN_NO: Final = "/replaces/return_no"
 
 
-async def check_original(context: CommandContext, row: InboxRow, link: Link) -> None:
+async def check_original(context: CommandContext, row: InboxRow[KeptPush], original: Original) -> None:
     """Refuse to replace what is not there, what has not left, or what is not back though the push says so.
 
     Nothing of that is ever taken back, so no lock is needed between this look and the decision.
     """
-    order_no, return_no = link["order_no"], link["return_no"]
+    order_no, return_no = original.order_no, original.return_no
     async with context.reading() as connection:
-        found = await replacements.original(connection, row.tenant, row.payload["source"], order_no, return_no)
+        found = await replacements.original(connection, row.tenant, row.payload.source or "", order_no, return_no)
     if found is None:
         raise _refused(Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), 422)
     if not found.has_left:
@@ -36,12 +34,12 @@ async def check_original(context: CommandContext, row: InboxRow, link: Link) -> 
         raise _refused(Fault(_RETURN_NO, "unknown_return", detail), 422)
 
 
-def check_same_original(known: OrderRow, push: dict[str, Any]) -> None:
+def check_same_original(known: OrderRow, push: KeptPush) -> None:
     """Refuse a revision that names another original than the first one did; it may leave it out."""
-    link = push.get("replaces")
-    if link is None or (link["order_no"], link["return_no"]) == (known.replaces, known.replaces_return):
+    original = push.replaces
+    if original is None or (original.order_no, original.return_no) == (known.replaces, known.replaces_return):
         return
-    at = _RETURN_NO if link["order_no"] == known.replaces else _ORDER_NO
+    at = _RETURN_NO if original.order_no == known.replaces else _ORDER_NO
     detail = f"{_standing(known)}, since its first revision: that can't change."
     raise _refused(Fault(at, "replaces_otherwise", detail), 409)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,8 +16,8 @@ from domain.attention import HOLD_STEP, replaced_step
 from domain.erp import ErpMessageKind, Said
 from domain.erp_lines import erp_lines
 from domain.errors import Unavailable
-from domain.messages import OrderId
 from domain.orders import OrderLine, status_of
+from domain.payloads import KeptPush
 from ledger.requests import AmendOrder, Demand
 from ledger.writing.writer import Outcome
 from queries.erp_changes import cancelled_changes
@@ -28,20 +27,20 @@ from records.orders.inbox import InboxRow
 from records.orders.orders import OrderRow
 
 
-async def submit(context: CommandContext, row: InboxRow) -> None:
+async def submit(context: CommandContext, row: InboxRow[KeptPush]) -> None:
     """Bring an order to a revision: its first one makes it, a later one amends it."""
     push = row.payload
     former = [] if row.of_new_order else await _former(context, row)
-    if not former and (original := push.get("replaces")):
-        await check_original(context, row, original)
+    if not former and push.replaces:
+        await check_original(context, row, push.replaces)
     request = AmendOrder(
         tenant=row.tenant,
         key=row.key,
         actor=row.actor,
         order_ref=row.order_ref,
-        priority=push["priority"],
-        shortage_policy=push["shortage_policy"],
-        lines=tuple(_demand(line) for line in push["resolved"]),
+        priority=push.priority,
+        shortage_policy=push.shortage_policy,
+        lines=tuple(Demand(**vars(line)) for line in push.resolved),
         former=tuple({(line.site, line.sku): None for line in former}),
         linked=linked_of(push),
     )
@@ -52,59 +51,54 @@ async def submit(context: CommandContext, row: InboxRow) -> None:
     await context.ledger.post(request, attach)
 
 
-def _demand(line: dict[str, Any]) -> Demand:
-    least_expiry = line.get("least_expiry")
-    return Demand(**{**line, "least_expiry": date.fromisoformat(least_expiry) if least_expiry else None})
-
-
-async def _former(context: CommandContext, row: InboxRow) -> list[OrderLine]:
+async def _former(context: CommandContext, row: InboxRow[KeptPush]) -> list[OrderLine]:
     async with context.reading() as connection:
         return await read_lines(connection, row)
 
 
-async def _begin(connection: AsyncConnection, row: InboxRow, outcome: Outcome) -> None:
+async def _begin(connection: AsyncConnection, row: InboxRow[KeptPush], outcome: Outcome) -> None:
     """Write a new order, with its status and what the ERP is to hear first."""
     push = row.payload
     lines = sorted((x for x in outcome.lines if x.order_ref == row.order_ref), key=lambda line: line.line_no)
-    original = push.get("replaces") or {}
+    original = push.replaces
     said = _said([("accepted", lines), ("reserved", lines), ("backordered", lines), ("cancelled", lines)])
     if original:
-        said = [(kind, {**told, "replaces": original["order_no"]}) for kind, told in said]
-    new = {name: push.get(name) for name in _OF_A_NEW_ORDER} | {
-        "ship_complete": push.get("ship_complete", False),
-        "replaces": original.get("order_no"),
-        "replaces_return": original.get("return_no"),
+        said = [(kind, {**told, "replaces": original.order_no}) for kind, told in said]
+    new = {name: row.document.get(name) for name in _OF_A_NEW_ORDER} | {
+        "ship_complete": push.ship_complete,
+        "replaces": original and original.order_no,
+        "replaces_return": original and original.return_no,
         "status": status_of(lines, {}).value,
     }
     answer = {"outcome": "accepted"}
-    if not await first_push.write(connection, row.inbox_id, new, _content(push), row.digest, said, answer):
+    if not await first_push.write(connection, row.inbox_id, new, _content(row), row.digest, said, answer):
         raise Unavailable(f"{row.order_ref} was accepted meanwhile; what is asked is decided anew.")
 
 
-async def _amend(connection: AsyncConnection, row: InboxRow, former: list[OrderLine]) -> None:
+async def _amend(connection: AsyncConnection, row: InboxRow[KeptPush], former: list[OrderLine]) -> None:
     """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
     known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
-    orders.check_revision(known, row.payload["revision"])
-    check_same_original(known, row.payload)
-    fields = _order_fields(row.payload)
-    pushed_address_id = fields["address_id"]
-    fields["address_id"] = await _address_to_use(connection, known, pushed_address_id)
-    changed = await _reads_otherwise(connection, known, fields)
+    push = row.payload
+    orders.check_revision(known, push.revision)
+    check_same_original(known, push)
+    address_id = await _address_to_use(connection, known, push.address_id)
+    changed = await _reads_otherwise(connection, known, push, address_id)
     if changed:
         await check_is_here(connection, row, changed)
-    await orders.set_fields(connection, row.tenant, row.order_ref, **fields)
+    terms = {name: getattr(push, name) for name in _OF_A_REVISION}
+    await orders.set_fields(connection, row.tenant, row.order_ref, **terms, address_id=address_id)
     await orders.add_revision(
         connection,
         row.tenant,
         row.order_ref,
-        row.payload["revision"],
+        push.revision,
         row.digest,
-        _content(row.payload),
-        pushed_address_id,
+        _content(row),
+        push.address_id,
     )
     lines = await read_lines(connection, row)
     amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+    order = row.order
     for kind, payload in [*amended, *await cancelled_changes(connection, order, former, lines)]:
         await messages.append(connection, row.tenant, row.order_ref, kind, payload)
     await repack.fit(connection, order, former, lines, relabel=bool(changed))
@@ -129,32 +123,29 @@ async def _address_to_use(connection: AsyncConnection, known: OrderRow, pushed: 
     return chosen if before == after else pushed
 
 
-async def _reads_otherwise(connection: AsyncConnection, known: OrderRow, fields: dict[str, Any]) -> list[str]:
+async def _reads_otherwise(connection: AsyncConnection, known: OrderRow, push: KeptPush, address_id: UUID) -> list[str]:
     """Name what has changed of what a label says: the address, the carrier, the service."""
-    changed = [name for name in ("carrier", "service_level") if getattr(known, name) != fields[name]]
-    if known.address_id != fields["address_id"]:
+    changed = [name for name in ("carrier", "service_level") if getattr(known, name) != getattr(push, name)]
+    if known.address_id != address_id:
         before = await orders.get_address(connection, known.address_id)
-        after = await orders.get_address(connection, fields["address_id"])
+        after = await orders.get_address(connection, address_id)
         changed += ["ship_to"] if before.get("ship_to") != after.get("ship_to") else []
     return changed
 
 
-def _order_fields(push: dict[str, Any]) -> dict[str, Any]:
-    requested, deadline = push.get("requested_delivery"), push.get("backorder_until")
-    return {
-        "revision": push["revision"],
-        "priority": push["priority"],
-        "shortage_policy": push["shortage_policy"],
-        "customer_no": push.get("customer_no"),
-        "requested_delivery": datetime.fromisoformat(requested).date() if requested else None,
-        "carrier": push["carrier"],
-        "service_level": push["service_level"],
-        "address_id": UUID(push["address_id"]),
-        "ordered_at": datetime.fromisoformat(push["ordered_at"]),
-        "ship_complete": push.get("ship_complete", False),
-        "backorder_until": datetime.fromisoformat(deadline) if deadline else None,
-    }
-
+_OF_A_REVISION: Final = (
+    "revision",
+    "priority",
+    "shortage_policy",
+    "customer_no",
+    "requested_delivery",
+    "carrier",
+    "service_level",
+    "ordered_at",
+    "ship_complete",
+    "backorder_until",
+)
+"""What a push changes of the order itself, beside where it goes."""
 
 _OF_A_NEW_ORDER: Final = (
     "source",
@@ -174,9 +165,9 @@ _OF_A_NEW_ORDER: Final = (
 """What a push says of the order itself."""
 
 
-def _content(push: dict[str, Any]) -> dict[str, Any]:
+def _content(row: InboxRow[KeptPush]) -> dict[str, Any]:
     """Return what is kept of a revision: people's data is kept apart."""
-    return {name: said for name, said in push.items() if name not in {"ship_to", "note"}}
+    return {name: said for name, said in row.document.items() if name not in {"ship_to", "note"}}
 
 
 _TOLD_OF: Final = {"accepted": "ordered", "amended": "reserved"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,14 +10,14 @@ from commands.context import read_lines
 from commands.orders.relabeling import check_is_here
 from commands.shipping import repack
 from domain.errors import Rejected
-from domain.messages import OrderId
+from domain.payloads import KeptAct
 from records import people
 from records.orders import orders
 from records.orders.inbox import InboxRow
 from records.orders.orders import OrderRow
 
 
-async def use_address(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> None:
+async def use_address(connection: AsyncConnection, row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Send an order to an address that was stored for it; what is labeled and has not left is labeled anew."""
     address_id = _address_id(row)
     known = (await people.read(connection, row.tenant, [address_id])).get(address_id)
@@ -30,12 +29,12 @@ async def use_address(connection: AsyncConnection, row: InboxRow, order: OrderRo
     await check_is_here(connection, row, ["address_id"])
     await orders.set_fields(connection, row.tenant, row.order_ref, address_id=address_id)
     lines = await read_lines(connection, row)
-    await repack.fit(connection, OrderId(tenant=row.tenant, order_ref=row.order_ref), lines, lines, relabel=True)
+    await repack.fit(connection, row.order, lines, lines, relabel=True)
 
 
-def _address_id(row: InboxRow) -> UUID:
-    told: Any = row.payload.get("address_id")
+def _address_id(row: InboxRow[KeptAct]) -> UUID:
+    told = row.payload.address_id
     try:
-        return UUID(told)
-    except (TypeError, ValueError):
+        return UUID(told or "")
+    except ValueError:
         raise Rejected("unknown_address", f"{told!r} names no address.", status=404) from None

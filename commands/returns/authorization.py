@@ -6,17 +6,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import instant
 from domain.errors import Fault, Rejected
+from domain.payloads import KeptReturn
 from records.orders.inbox import InboxRow
 from records.returns import return_authorizations
 from records.returns.return_authorizations import AuthorizationRow
 
 
-async def check_authorized(connection: AsyncConnection, row: InboxRow) -> None:
+async def check_authorized(connection: AsyncConnection, row: InboxRow[KeptReturn]) -> None:
     """Check what came back against the authorization, if it names one. Raises `Rejected`.
 
     Called under the order's lock, before the return is accepted: of two returns the second one sees the first.
     """
-    authorization_no = row.payload.get("authorization_no")
+    authorization_no = row.payload.authorization_no
     if authorization_no is None:
         return
     known = await return_authorizations.get(connection, row.tenant, row.order_ref, authorization_no)
@@ -28,7 +29,7 @@ async def check_authorized(connection: AsyncConnection, row: InboxRow) -> None:
     await _check_open(connection, row, authorization_no)
 
 
-def _check_valid(row: InboxRow, known: AuthorizationRow) -> None:
+def _check_valid(row: InboxRow[KeptReturn], known: AuthorizationRow) -> None:
     """Check that the goods came in time, however late that is heard."""
     until = known.valid_until
     if until is not None and (instant(row) or row.received_at) > until:
@@ -37,15 +38,15 @@ def _check_valid(row: InboxRow, known: AuthorizationRow) -> None:
         raise Rejected("authorization_expired", detail, [fault])
 
 
-async def _check_open(connection: AsyncConnection, row: InboxRow, authorization_no: str) -> None:
+async def _check_open(connection: AsyncConnection, row: InboxRow[KeptReturn], authorization_no: str) -> None:
     authorized = await return_authorizations.lines(connection, row.tenant, row.order_ref, authorization_no)
     left = {(line.line_no, line.sku): line.open for line in authorized}
-    for index, line in enumerate(row.payload["resolved"]):
-        name = line["line_no"], line["sku"]
+    for index, line in enumerate(row.payload.resolved):
+        name = line.line_no, line.sku
         possible = left.get(name, 0)
-        if line["quantity"] > possible:
-            came = f"Line {line['line_no']}: {line['quantity']} of {line['sku']} came back"
+        if line.quantity > possible:
+            came = f"Line {line.line_no}: {line.quantity} of {line.sku} came back"
             detail = f"{came}, but only {possible} is open of return authorization {authorization_no}."
             fault = Fault(f"/lines/{index}/quantity", "over_authorized", detail)
             raise Rejected("over_authorized", detail, [fault])
-        left[name] = possible - line["quantity"]
+        left[name] = possible - line.quantity

@@ -144,16 +144,7 @@ class LabelBooking:
             if not wanted:
                 return
             for labeled in booking.parcels:
-                await shipments.set_parcel(
-                    connection,
-                    step.tenant,
-                    step.order_ref,
-                    step.shipment_no,
-                    labeled.parcel_no,
-                    tracking_number=labeled.tracking_number,
-                    label=labeled.label,
-                    label_media_type=labeled.label_media_type,
-                )
+                await shipments.set_label(connection, row, labeled)
             await refresh_status(connection, [(step.tenant, step.order_ref)])
             if order is not None and (order.attention or {}).get("step") == replaced_step(step.shipment_no):
                 named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)

@@ -13,8 +13,8 @@ from commands.context import CommandContext, accept_alone, evidence_of, instant,
 from commands.shipping import repack
 from commands.shipping.handling import accept_handled, picked_lines
 from domain.erp_lines import changes
-from domain.messages import OrderId
 from domain.orders import OrderLine
+from domain.payloads import KeptPick
 from ledger.requests import ConfirmPick, PickedLine
 from ledger.writing.writer import Attachment, Outcome
 from queries.erp_changes import cancelled_changes
@@ -26,7 +26,7 @@ from records.orders.inbox import InboxRow
 from records.shipping import shipments
 
 
-async def confirm_pick(context: CommandContext, row: InboxRow) -> None:
+async def confirm_pick(context: CommandContext, row: InboxRow[KeptPick]) -> None:
     """Post a pick. One of goods that are known to have left comes too late, and changes nothing."""
     async with context.reading() as connection:
         picked = await picked_lines(connection, row)
@@ -34,7 +34,7 @@ async def confirm_pick(context: CommandContext, row: InboxRow) -> None:
         if not inferred:
             await open_order(connection, row)
         staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
-        short = row.payload.get("short", False)
+        short = row.payload.short
         lines = await read_lines(connection, row) if short else []
         linked = await read_linked(connection, row) if short else ()
     if inferred:
@@ -55,7 +55,7 @@ async def confirm_pick(context: CommandContext, row: InboxRow) -> None:
     await context.ledger.post(request, _missed(row, lines) if short else accept_handled(row))
 
 
-def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
+def _missed(row: InboxRow[KeptPick], former: list[OrderLine]) -> Attachment:
     """Return what accepts a short pick, has counted what was missing, and tells the ERP what was not made up for.
 
     Parcels may name what is not picked yet: they lose what is held no more.
@@ -64,7 +64,7 @@ def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
         lines = await read_lines(connection, row)
-        order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
+        order = row.order
         cancelled = await cancelled_changes(connection, order, former, lines)
         for kind, payload in [*changes("backordered", former, lines), *cancelled]:
             await messages.append(connection, row.tenant, row.order_ref, kind, payload)
@@ -74,7 +74,7 @@ def _missed(row: InboxRow, former: list[OrderLine]) -> Attachment:
     return attach
 
 
-def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[NewCountTask]:
+def _count_tasks(row: InboxRow[KeptPick], missing: Iterable[dict[str, Any]]) -> list[NewCountTask]:
     """Ask for a count of what was missing, one for each line, place and lot."""
     bucket = itemgetter("line_no", "sku", "site", "location_id", "lot")
     buckets = [(of, list(gone)) for of, gone in groupby(sorted(missing, key=bucket), key=bucket)]
@@ -82,9 +82,9 @@ def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[NewCo
         NewCountTask(
             **{name: gone[0][name] for name in ("line_no", "sku", "site", "location_id", "lot")},
             tenant=row.tenant,
-            task_no=count_tasks.task_no_of(row.order_ref, row.payload["pick_no"], number),
+            task_no=count_tasks.task_no_of(row.order_ref, row.payload.pick_no, number),
             order_ref=row.order_ref,
-            pick_no=row.payload["pick_no"],
+            pick_no=row.payload.pick_no,
             missing=sum(each["quantity"] for each in gone),
             serial_numbers=[each["serial_number"] for each in gone if each["serial_number"]],
         )
@@ -92,7 +92,7 @@ def _count_tasks(row: InboxRow, missing: Iterable[dict[str, Any]]) -> list[NewCo
     ]
 
 
-async def _was_inferred(connection: AsyncConnection, row: InboxRow, picked: tuple[PickedLine, ...]) -> bool:
+async def _was_inferred(connection: AsyncConnection, row: InboxRow[KeptPick], picked: tuple[PickedLine, ...]) -> bool:
     """Say whether a late pick is of goods that a carrier scan proved to have left."""
     if not await shipments.left_unseen(connection, row.tenant, row.order_ref):
         return False

@@ -2,88 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import evidence_of, instant, quantities
+from commands.context import CommandContext, evidence_of, instant
+from commands.shipping import replaced_labels
 from domain.messages import OrderId
-from domain.packing import Row, moved
-from domain.packing import quantities as totals
+from domain.packing import Content, moved
+from domain.payloads import KeptHandOver, KeptShip
+from domain.shipping.parcels import contents_of
+from domain.shipping.shipment_state import ShipmentState
+from domain.stock import Evidence
+from ledger.outcomes import Moved
 from ledger.requests import IssueGoods, LineQuantity
 from ledger.writing.writer import Outcome
 from queries.erp_changes import shipped_lines
+from queries.packing import kept_for_others
 from records.erp import messages
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
-from records.shipping.shipments import NewShipment, Parcel, contents_of
+from records.shipping.carrier_events import CarrierEventRow
 
 
-def parcels_of_shipment(boxes: Iterable[Parcel], shipment_no: str) -> list[Parcel]:
-    """Return those of an order's parcels that are a shipment's."""
-    return [box for box in boxes if box.shipment_no == shipment_no]
-
-
-def issue_request(row: InboxRow, shipment_no: str, goods: Iterable[Row], kept: tuple[LineQuantity, ...]) -> IssueGoods:
+def issue_request(
+    row: InboxRow[KeptShip | KeptHandOver], goods: Iterable[Content], kept: tuple[LineQuantity, ...]
+) -> IssueGoods:
     """Ask for the posting of what leaves with a shipment; `kept` is what parcels of others name."""
     return IssueGoods(
         tenant=row.tenant,
-        key=f"goods_issue/{row.order_ref}/{shipment_no}",
+        key=_key(row.order, row.payload.shipment_no),
         actor=row.actor,
         evidence=evidence_of(row),
         occurred_at=instant(row),
         order_ref=row.order_ref,
-        shipment_no=shipment_no,
-        lines=quantities(list(goods)),
+        shipment_no=row.payload.shipment_no,
+        lines=tuple(map(LineQuantity.of, goods)),
         kept=kept,
     )
 
 
+async def infer(
+    context: CommandContext, order: OrderId, state: ShipmentState, event: CarrierEventRow, under: int | None
+) -> None:
+    """Post that a shipment left, as a scan proves; under a version of its labels, where it does not go by that.
+
+    Raises `Conflict` where somebody said meanwhile that it left.
+    """
+    shipment_no = state.shipment.shipment_no
+    async with context.reading() as connection:
+        kept = await kept_for_others(connection, order, shipment_no)
+    request = IssueGoods(
+        tenant=order.tenant,
+        key=_key(order, shipment_no),
+        actor=f"carrier {event.carrier}",
+        evidence=Evidence.INFERRED,
+        occurred_at=event.occurred_at,
+        order_ref=order.order_ref,
+        shipment_no=shipment_no,
+        lines=tuple(map(LineQuantity.of, contents_of(state.parcels))),
+        kept=kept,
+    )
+
+    async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
+        now = state if under is None else await replaced_labels.leave_under(connection, order, shipment_no, under)
+        await _note(connection, order, state, now, outcome)
+
+    await context.ledger.post(request, attach)
+
+
+def _key(order: OrderId, shipment_no: str) -> str:
+    return f"goods_issue/{order.order_ref}/{shipment_no}"
+
+
 async def accept_handed_over(
-    connection: AsyncConnection, row: InboxRow, shipment: NewShipment, boxes: list[Parcel], outcome: Outcome
+    connection: AsyncConnection, row: InboxRow[KeptShip | KeptHandOver], state: ShipmentState, outcome: Outcome
 ) -> None:
     """Accept a command by which a shipment left, and write that down."""
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    await note_handover(connection, order, shipment, boxes, outcome)
+    await _note(connection, row.order, state, state, outcome)
     await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
 
-async def note_handover(
-    connection: AsyncConnection,
-    order: OrderId,
-    shipment: NewShipment,
-    boxes: Iterable[Parcel],
-    outcome: Outcome,
+async def _note(
+    connection: AsyncConnection, order: OrderId, asked: ShipmentState, state: ShipmentState, outcome: Outcome
 ) -> None:
-    """Write down that a shipment left with these parcels, in the transaction of its goods issue, and tell the ERP.
+    """Write down that a shipment left, in the transaction of its goods issue, and tell the ERP.
 
     What the ledger says that left is what the parcels hold.
     """
-    shipment_no, at = shipment.shipment_no, outcome.occurred_at
-    evidence = outcome.request.evidence.value
-    await shipments.set_fields(
-        connection, order.tenant, order.order_ref, shipment_no, handed_over_at=at, handover_evidence=evidence
-    )
-    goods = iter(outcome.answer["left"])
-    boxes = [await note_contents(connection, box, box.lines, goods) for box in boxes]
+    goods = iter(outcome.moved("left"))
+    boxes = [posted(box.lines, [next(goods) for _ in box.lines]) for box in asked.parcels]
+    at = outcome.occurred_at
+    await shipments.save(connection, state, state.left(at, outcome.request.evidence.value, boxes))
+    left = [row for box, rows in zip(asked.parcels, boxes, strict=True) for row in rows or box.lines]
     payload = {
-        "shipment_no": shipment_no,
-        "carrier": shipment.carrier,
+        "shipment_no": state.shipment.shipment_no,
+        "carrier": state.shipment.carrier,
         "occurred_at": at.isoformat(),
-        "lines": await shipped_lines(connection, order, contents_of(boxes)),
+        "lines": await shipped_lines(connection, order, left),
     }
     await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
 
 
-async def note_contents(
-    connection: AsyncConnection, box: Parcel, asked: Sequence[Row], goods: Iterator[list[dict[str, Any]]]
-) -> Parcel:
-    """Return a parcel with what was posted for it, row by row, and let it say so, unless part of it had gone before."""
-    rows = moved(asked, [next(goods) for _ in asked])
-    if rows != box.lines and totals(rows) == totals(box.lines):
-        name = (box.tenant, box.order_ref, box.shipment_no, box.parcel_no)
-        await shipments.set_parcel(connection, *name, lines=rows)
-    return replace(box, lines=rows or box.lines)
+def posted(rows: Iterable[Content], goods: Iterable[Iterable[Moved]]) -> list[Content]:
+    """Return what rows of a parcel are known to be by what was posted for each."""
+    return moved(rows, [[part.amount for part in parts] for parts in goods])

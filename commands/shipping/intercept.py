@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from commands.context import CommandContext, lock_open_order
-from commands.shipping.underway import read_underway
-from domain.carriers import TrackingStatus
 from domain.errors import Rejected
+from domain.payloads import KeptIntercept
+from domain.shipping.parcels import Parcel
+from domain.shipping.underway import underway
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.shipping import intercepts, shipments
-from records.shipping.shipments import Parcel, Step
+from records.shipping.shipments import Step
 
 
-async def intercept(context: CommandContext, row: InboxRow) -> None:
+async def intercept(context: CommandContext, row: InboxRow[KeptIntercept]) -> None:
     """Have the carrier asked to send back the parcels that were named. Nothing moves before it has done so."""
     async with context.engine.begin() as connection:
         await lock_open_order(connection, row)
-        found = await read_underway(connection, row, instead="cancel it, or what is in it")
-        known = await intercepts.latest(connection, row.tenant, row.order_ref, row.payload["shipment_no"])
+        state = await shipments.find(connection, row.order, row.payload.shipment_no)
+        found = underway(state, row.payload, instead="cancel it, or what is in it")
+        known = await intercepts.latest(connection, row.tenant, row.order_ref, row.payload.shipment_no)
         wanted = [box for box in found.named if not _comes_back(box, known)]
         _check_numbers(wanted)
         for box in wanted:
@@ -30,7 +32,7 @@ async def intercept(context: CommandContext, row: InboxRow) -> None:
 
 def _comes_back(box: Parcel, known: Mapping[int, Step]) -> bool:
     """Say whether a parcel is on its way back, will be, or the carrier has yet to say so."""
-    if box.tracking_status == TrackingStatus.RETURN_TO_SENDER or box.intercepted_at is not None:
+    if box.is_sent_back or box.intercepted_at is not None:
         return True
     step = known.get(box.parcel_no)
     return step is not None and step.state in shipments.OPEN

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import CommandContext, clear_attention, evidence_of, instant, open_order, quantities, read_lines
-from commands.shipping import delivery
-from commands.shipping.part_of_parcel import part_of
-from commands.shipping.underway import read_underway
-from domain.attention import parcel_step
+from commands.context import CommandContext, clear_attention, evidence_of, instant, open_order, read_lines
+from commands.shipping import deliver
 from domain.erp import Said
 from domain.erp_lines import amounts
-from domain.errors import Fault, Rejected
-from domain.messages import OrderId
 from domain.orders import OrderLine
-from domain.packing import of_units, without
-from ledger.requests import LoseParcel
+from domain.packing import Content
+from domain.payloads import KeptLoss
+from domain.shipping.losses import Losing, losing, lost, steps_ended, unit_of
+from domain.shipping.underway import underway
+from ledger.requests import LineQuantity, LoseParcel
 from ledger.writing.writer import Outcome
 from queries.erp_changes import demand_changes
 from queries.packing import read_still_underway
@@ -26,19 +23,16 @@ from records.erp import messages
 from records.orders import inbox, orders
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
-from records.shipping.shipments import Parcel
-
-Contents = list[dict[str, Any]]
 
 
-async def lose(context: CommandContext, row: InboxRow) -> None:
+async def lose(context: CommandContext, row: InboxRow[KeptLoss]) -> None:
     """Write off what is still underway of the parcels that were named, or of all of a shipment."""
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    shipment_no, resend = row.payload["shipment_no"], row.payload["resend"]
+    order, told = row.order, row.payload
     async with context.reading() as connection:
         await open_order(connection, row)
-        lost = await _lost(connection, row)
+        parts = await _parts(connection, row)
         former = await read_lines(connection, row)
+    contents = [content for part in parts for content in part.contents]
     request = LoseParcel(
         tenant=row.tenant,
         key=row.key,
@@ -46,68 +40,46 @@ async def lose(context: CommandContext, row: InboxRow) -> None:
         evidence=evidence_of(row),
         occurred_at=instant(row),
         order_ref=row.order_ref,
-        shipment_no=shipment_no,
-        cause=row.payload["reason"],
-        resend=resend,
-        reason_code=row.payload["reason"],
-        lines=quantities([content for _, contents in lost for content in contents]),
+        shipment_no=told.shipment_no,
+        cause=told.reason,
+        resend=told.resend,
+        reason_code=told.reason,
+        lines=tuple(map(LineQuantity.of, contents)),
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
-        goods = await _note_losses(connection, row, lost, outcome)
-        ended = [] if row.payload.get("resolved") else [parcel_step(box.tracking_number) for box, _ in lost]
-        if (known.attention or {}).get("step") in ended:
+        locked = await orders.lock_one(connection, order)
+        before = await shipments.get(connection, order, told.shipment_no)
+        gone = iter(_written_off(contents, outcome))
+        now = lost(before, told, parts, gone, outcome.occurred_at)
+        if locked.flagged_step in steps_ended(told, parts):
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
-        for kind, said in [*_loss(row, lines, goods), *await demand_changes(connection, order, former, lines)]:
+        for kind, said in [*_loss(told, lines, now.units), *await demand_changes(connection, order, former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
-        await delivery.go_on_without(connection, order, shipment_no)
+        await deliver.go_on_without(connection, order, before, now.state)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
     await context.ledger.post(request, attach)
 
 
-def _loss(row: InboxRow, lines: Iterable[OrderLine], goods: Contents) -> list[Said]:
-    """Write what the ERP hears of a loss: how much of what had left is given up, and why."""
-    told = {name: row.payload[name] for name in ("shipment_no", "reason")} | {"lines": amounts(lines, of_units(goods))}
-    return [("cancelled", told)] if goods else []
-
-
-async def _lost(connection: AsyncConnection, row: InboxRow) -> list[tuple[Parcel, Contents]]:
+async def _parts(connection: AsyncConnection, row: InboxRow[KeptLoss]) -> list[Losing]:
     """Return the parcels that are lost, each with what is still underway of what it held, or with the part that is."""
-    found = await read_underway(connection, row, instead="count what is missing where it lies")
-    order = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    there = await read_still_underway(connection, order, row.payload["shipment_no"], found.named, found.rest)
-    told = row.payload.get("resolved")
-    if told:
-        if len(there) > 1:
-            detail = f"{len(there)} parcels are underway: name the one of which a part is lost."
-            raise Rejected("parcel_required", detail, [Fault("/parcel_no", "parcel_required", detail)])
-        there = [part_of(there[0], told)]
-    return list(zip(found.named, there, strict=True))
+    state = await shipments.find(connection, row.order, row.payload.shipment_no)
+    found = underway(state, row.payload, instead="count what is missing where it lies")
+    there = await read_still_underway(connection, row.order, row.payload.shipment_no, found.named, found.rest)
+    return losing(row.payload, found.named, there)
 
 
-async def _note_losses(
-    connection: AsyncConnection, row: InboxRow, lost: list[tuple[Parcel, Contents]], outcome: Outcome
-) -> Contents:
-    """Let each parcel's row say that it is lost, and what was written off for it. Returns all that was.
+def _written_off(contents: Iterable[Content], outcome: Outcome) -> list[list[Content]]:
+    """Return what was written off of each content, unit by unit."""
+    return [
+        [unit_of(content, part.quantity, part.lot, part.serial_number) for part in parts]
+        for content, parts in zip(contents, outcome.moved("lost"), strict=True)
+    ]
 
-    One of which only a part is lost goes on without it.
-    """
-    at = outcome.occurred_at
-    parts = iter(outcome.answer["lost"])
-    every: Contents = []
-    for box, contents in lost:
-        goods = [
-            {**{name: content[name] for name in ("line_no", "sku", "site")}, **part}
-            for content in contents
-            for part in next(parts)
-        ]
-        left = without(box.lines, contents) if row.payload.get("resolved") else []
-        loss = {"reason": row.payload["reason"], "resend": row.payload["resend"], "lines": goods}
-        ended: dict[str, Any] = {"lines": left} if left else {"lost_at": at, "loss": loss}
-        name = (row.tenant, row.order_ref, box.shipment_no, box.parcel_no)
-        await shipments.set_parcel(connection, *name, **ended)
-        every += goods
-    return every
+
+def _loss(told: KeptLoss, lines: Iterable[OrderLine], units: Sequence[Content]) -> list[Said]:
+    """Write what the ERP hears of a loss: how much of what had left is given up, and why."""
+    rows = amounts(lines, units)
+    return [("cancelled", {"shipment_no": told.shipment_no, "reason": told.reason, "lines": rows})] if units else []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from commands.context import CommandContext, instant, open_order
 from commands.shipping.handling import accept_handled, picked_lines
+from domain.payloads import KeptPutBack
 from ledger.requests import PutBack
 from records.orders.inbox import InboxRow
 
 
-async def put_back(context: CommandContext, row: InboxRow) -> None:
+async def put_back(context: CommandContext, row: InboxRow[KeptPutBack]) -> None:
     """Post that picked lines went back."""
     async with context.reading() as connection:
         await open_order(connection, row)

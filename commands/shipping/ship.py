@@ -2,106 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext, lock_open_order, open_order, read_lines
-from commands.shipping import repack
-from commands.shipping.goods_issue import accept_handed_over, issue_request, parcels_of_shipment
+from commands.shipping.goods_issue import accept_handed_over, issue_request
 from domain.errors import Fault, Rejected
-from domain.messages import OrderId
+from domain.packing import Content
+from domain.payloads import Box, KeptShip
+from domain.shipping.boxes import check_complete, check_free
+from domain.shipping.parcels import NewShipment
 from ledger.writing.writer import Outcome
-from queries.packing import all_that_is_picked, kept_for_others, name_parcels
+from queries.packing import all_that_is_picked, kept_for_others, name_parcels, packed_already, read_held
 from records import catalog
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.orders.orders import OrderRow
 from records.shipping import shipments
-from records.shipping.shipments import NewShipment
+from records.shipping.shipments import NewParcel
 
 
-async def ship(context: CommandContext, row: InboxRow) -> None:
+@dataclass(frozen=True)
+class _Packed:
+    """A box, and what is in it."""
+
+    box: Box
+    lines: list[Content]
+
+
+async def ship(context: CommandContext, row: InboxRow[KeptShip]) -> None:
     """Make the shipment; its label is the next step. Stock stays held, unless it was handed over already."""
-    named = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    if not row.payload.get("handed_over"):
+    if not row.payload.handed_over:
         async with context.engine.begin() as connection:
             await _make_shipment(connection, row)
             await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
         return
     async with context.reading() as connection:
         order = await open_order(connection, row)
-        boxes = await _boxes(connection, row, order)
-        kept = await kept_for_others(connection, named, None)
-    goods = [content for box in boxes for content in box["lines"]]
-    request = issue_request(row, row.payload["shipment_no"], goods, kept)
+        packed = await _pack(connection, row, order)
+        kept = await kept_for_others(connection, row.order, None)
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        made = await _make_shipment(connection, row, boxes)
-        own = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-        await accept_handed_over(connection, row, made, parcels_of_shipment(own, made.shipment_no), outcome)
+        await _make_shipment(connection, row, packed)
+        made = await shipments.get(connection, row.order, row.payload.shipment_no)
+        await accept_handed_over(connection, row, made, outcome)
 
-    await context.ledger.post(request, attach)
+    await context.ledger.post(issue_request(row, _contents(packed), kept), attach)
 
 
-async def _boxes(connection: AsyncConnection, row: InboxRow, order: OrderRow) -> list[dict[str, Any]]:
+def _contents(packed: Iterable[_Packed]) -> list[Content]:
+    return [content for its in packed for content in its.lines]
+
+
+async def _pack(connection: AsyncConnection, row: InboxRow[KeptShip], order: OrderRow) -> list[_Packed]:
     """Return the parcels that were asked for, or one with all that is picked."""
     lines = await read_lines(connection, row)
-    named = OrderId(tenant=row.tenant, order_ref=row.order_ref)
-    if row.payload.get("parcels"):
-        boxes = [
-            {**{k: v for k, v in box.items() if k != "lines"}, "lines": resolved}
-            for box, resolved in zip(row.payload["parcels"], row.payload["resolved"], strict=True)
-        ]
-        await repack.check_free(connection, named, lines, boxes)
-        contents = await name_parcels(connection, named, lines, [box["lines"] for box in boxes])
-        boxes = [{**box, "lines": rows} for box, rows in zip(boxes, contents, strict=True)]
+    told, others = row.payload, await packed_already(connection, row.order)
+    if told.parcels:
+        check_free(lines, told.resolved, others, await read_held(connection, row.order, lines))
+        contents = await name_parcels(connection, row.order, lines, told.resolved)
+        packed = [_Packed(box, rows) for box, rows in zip(told.parcels, contents, strict=True)]
     else:
-        boxes = [{"lines": await all_that_is_picked(connection, named, lines)}]
+        packed = [_Packed(Box(), await all_that_is_picked(connection, row.order, lines))]
     if order.ship_complete:
-        await repack.check_complete(connection, named, lines, boxes)
-    if not any(box["lines"] for box in boxes):
+        check_complete(lines, _contents(packed), others)
+    if not _contents(packed):
         raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", status=409)
-    return boxes
+    return packed
 
 
 async def _make_shipment(
-    connection: AsyncConnection, row: InboxRow, boxes: list[dict[str, Any]] | None = None
-) -> NewShipment:
-    shipment_no = row.payload["shipment_no"]
+    connection: AsyncConnection, row: InboxRow[KeptShip], packed: list[_Packed] | None = None
+) -> None:
+    shipment_no = row.payload.shipment_no
     order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
         raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", status=409)
-    boxes = boxes or await _boxes(connection, row, order)
-    site = {content["site"] for box in boxes for content in box["lines"]}
+    packed = packed or await _pack(connection, row, order)
+    contents = _contents(packed)
+    site = {content.site for content in contents}
     if len(site) > 1:
         detail = "A shipment leaves from one site; make one shipment for each."
         raise Rejected("several_sites", detail, [Fault("/parcels", "several_sites", detail)])
-    skus = {content["sku"] for box in boxes for content in box["lines"]}
-    weights = await catalog.weights(connection, row.tenant, skus)
+    weights = await catalog.weights(connection, row.tenant, {content.sku for content in contents})
     made = NewShipment(row.tenant, row.order_ref, shipment_no, site.pop(), order.carrier, order.service_level)
-    await shipments.add(connection, made, [_parcel_row(number, box, weights) for number, box in enumerate(boxes, 1)])
-    return made
+    await shipments.add(connection, made, [_parcel(number, each, weights) for number, each in enumerate(packed, 1)])
 
 
 _SOME_WEIGHT_G: Final = 1000
 """What a parcel is said to weigh where neither the packer nor the catalog knows."""
 
 
-def _weight(contents: list[dict[str, Any]], weights: Mapping[str, int]) -> int:
-    known = [weights.get(content["sku"]) for content in contents]
+def _weight(contents: Sequence[Content], weights: Mapping[str, int]) -> int:
+    known = [weights.get(content.sku) for content in contents]
     if None in known:
         return _SOME_WEIGHT_G
-    return sum(each * content["quantity"] for each, content in zip(known, contents, strict=True) if each)
+    return sum(each * content.quantity for each, content in zip(known, contents, strict=True) if each)
 
 
-def _parcel_row(number: int, box: dict[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "parcel_no": number,
-        "weight_g": box.get("weight_g") or _weight(box["lines"], weights),
-        "length_mm": box.get("length_mm"),
-        "width_mm": box.get("width_mm"),
-        "height_mm": box.get("height_mm"),
-        "lines": box["lines"],
-    }
+def _parcel(number: int, packed: _Packed, weights: Mapping[str, int]) -> NewParcel:
+    box = packed.box
+    weight_g = box.weight_g or _weight(packed.lines, weights)
+    return NewParcel(number, weight_g, box.length_mm, box.width_mm, box.height_mm, packed.lines)

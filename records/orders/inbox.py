@@ -9,21 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Rejected
-from domain.messages import Command
+from domain.messages import Command, OrderId
+from domain.order_commands import ORDER_COMMANDS
+from domain.payloads import Kept
 from postgres.statements import Query, listed
 from records.tables import inbox
 
+Payload_co = TypeVar("Payload_co", bound=Kept, covariant=True)
+"""What a row holds, where the kind of its command is known."""
+
 
 @dataclass(frozen=True)
-class InboxRow:
-    """A command as it was stored. `answer` is what was said to it: the outcome, or the refusal as a problem.
+class InboxRow(Generic[Payload_co]):
+    """A command as it was stored, in a `document`. `answer` is what was said to it: the outcome, or a problem.
 
     `of_new_order` says that its order was surely not accepted when the row was read, `is_new` that it was stored just
     now: nobody can have answered it before.
@@ -36,7 +42,7 @@ class InboxRow:
     key: str
     attempt: int
     digest: bytes
-    payload: dict[str, Any]
+    document: dict[str, Any]
     actor: str
     state: str
     answer: dict[str, Any] | None
@@ -44,6 +50,16 @@ class InboxRow:
     decided_at: datetime | None
     of_new_order: bool = False
     is_new: bool = False
+
+    @cached_property
+    def payload(self) -> Payload_co:
+        """Return what was said, as its kind of command is kept."""
+        return cast("Payload_co", ORDER_COMMANDS[self.kind].payload.model_validate(self.document))
+
+    @property
+    def order(self) -> OrderId:
+        """Name the order that it was said to."""
+        return OrderId(tenant=self.tenant, order_ref=self.order_ref)
 
     @property
     def command(self) -> Command:
@@ -69,8 +85,9 @@ class InboxRow:
 _GIVEN: Final = ("tenant", "order_ref", "kind", "key", "attempt", "digest", "payload", "actor")
 
 
-def _row(row: Mapping[str, Any]) -> InboxRow:
-    return InboxRow(**{**row, "digest": bytes(row["digest"])})
+def _row(stored: Mapping[Any, Any]) -> InboxRow[Kept]:
+    row = {**stored, "digest": bytes(stored["digest"])}
+    return InboxRow(document=row.pop("payload"), **row)
 
 
 async def put(
@@ -83,7 +100,7 @@ async def put(
     digest: bytes,
     payload: Mapping[str, Any],
     actor: str,
-) -> tuple[InboxRow, bool]:
+) -> tuple[InboxRow[Kept], bool]:
     """Store a command, unless it is there already. Returns its row, and whether it is new.
 
     After a refusal, the same key is a new attempt, with any content. Raises `Conflict` where an accepted or undecided
@@ -112,14 +129,15 @@ async def put(
     return last, False
 
 
-async def _store(connection: AsyncConnection, given: dict[str, Any], attempt: int) -> InboxRow | None:
+async def _store(connection: AsyncConnection, given: dict[str, Any], attempt: int) -> InboxRow[Kept] | None:
     """Write an attempt, unless it is there."""
     stored = await _STORE.row(connection, **given, attempt=attempt)
     if stored is None:
         return None
     inbox_id, received_at = stored
     undecided: dict[str, Any] = {"state": "queued", "answer": None, "decided_at": None}
-    return InboxRow(**given, **undecided, attempt=attempt, inbox_id=inbox_id, received_at=received_at, is_new=True)
+    row = {**given, **undecided, "attempt": attempt, "inbox_id": inbox_id, "received_at": received_at, "is_new": True}
+    return _row(row)
 
 
 _STORE: Final = Query.of(
@@ -140,15 +158,15 @@ _LAST: Final = Query.of(
 )
 
 
-async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow | None:
+async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow[Kept] | None:
     found = await _LAST.mapping(connection, tenant=tenant, order_ref=order_ref, key=key)
-    return InboxRow(**found) if found else None
+    return _row(found) if found else None
 
 
-async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow:
+async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow[Kept]:
     """Return a row by its id."""
     found = (await connection.execute(select(inbox).where(inbox.c.inbox_id == inbox_id))).mappings().one()
-    return _row(dict(found))
+    return _row(found)
 
 
 # Everything that is decided comes by here. `after` is the command that was decided before, as who asks remembers it.
@@ -177,7 +195,7 @@ class NextUp:
     `after_received_at` is when the command came that was decided before; None where there is no such row.
     """
 
-    row: InboxRow | None
+    row: InboxRow[Kept] | None
     after_received_at: datetime | None
 
 
@@ -190,7 +208,7 @@ async def next_up(
     if found is None:
         return NextUp(None, None)
     after_received_at = found.pop("after_received_at")
-    return NextUp(InboxRow(**found), after_received_at)
+    return NextUp(_row(found), after_received_at)
 
 
 async def is_undecided(connection: AsyncConnection, inbox_id: int) -> bool:
@@ -201,19 +219,19 @@ async def is_undecided(connection: AsyncConnection, inbox_id: int) -> bool:
 _IS_UNDECIDED: Final = Query("select from records.inbox where inbox_id = %(inbox_id)s and state = 'queued'")
 
 
-async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow]:
+async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow[Kept]]:
     """Return the commands of an order that wait for a decision, in their order."""
     query = (
         select(inbox)
         .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.state == "queued")
         .order_by(inbox.c.inbox_id)
     )
-    return [_row(dict(row)) for row in (await connection.execute(query)).mappings()]
+    return [_row(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def undecided_heads(
     connection: AsyncConnection, older_than_s: float, limit: int, after: tuple[str, str] = ("", "")
-) -> list[InboxRow]:
+) -> list[InboxRow[Kept]]:
     """Return the first undecided command of each order, for those that have waited this long: the relay's work.
 
     A page at a time, by tenant and order_ref, from the order after `after`.
@@ -229,7 +247,7 @@ async def undecided_heads(
         .order_by(inbox.c.tenant, inbox.c.order_ref, inbox.c.inbox_id)
         .limit(limit)
     )
-    return [_row(dict(row)) for row in (await connection.execute(query)).mappings()]
+    return [_row(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def accept(connection: AsyncConnection, inbox_id: int, answer: Mapping[str, Any]) -> None:

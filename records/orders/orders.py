@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Rejected
+from domain.messages import OrderId
 from postgres.statements import Query, listed
 from records.tables import address, order_revision, orders
 
@@ -48,6 +49,16 @@ class OrderRow:
     updated_at: datetime
     closed_at: datetime | None
 
+    @property
+    def order(self) -> OrderId:
+        """Name it."""
+        return OrderId(tenant=self.tenant, order_ref=self.order_ref)
+
+    @property
+    def flagged_step(self) -> str | None:
+        """Name the step that a person is needed for, if one is."""
+        return self.attention["step"] if self.attention else None
+
 
 _GET: Final = Query.of(
     select(orders).where(orders.c.tenant == bindparam("tenant"), orders.c.order_ref == bindparam("order_ref"))
@@ -58,6 +69,14 @@ async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> Order
     """Return an accepted order's row."""
     row = await _GET.row(connection, tenant=tenant, order_ref=order_ref)
     return None if row is None else OrderRow(*row)
+
+
+async def site_of(connection: AsyncConnection, order: OrderId) -> str:
+    """Return the site that an order was sent to."""
+    row = await get(connection, order.tenant, order.order_ref)
+    if row is None:
+        raise InvariantViolated(f"there is no order {order.order_ref}")
+    return row.site
 
 
 # It does not lock out who refers to an order's name: another order that replaces it, accepted at the same time.
@@ -76,6 +95,12 @@ async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) 
     tenants, refs = [tenant for tenant, _ in names], [order_ref for _, order_ref in names]
     rows = [OrderRow(*row) for row in await _LOCK.rows(connection, tenants=tenants, refs=refs)]
     return {(row.tenant, row.order_ref): row for row in rows}
+
+
+async def lock_one(connection: AsyncConnection, order: OrderId) -> OrderRow:
+    """Lock the row of an order that there is, and return it."""
+    name = (order.tenant, order.order_ref)
+    return (await lock(connection, [name]))[name]
 
 
 async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvariantViolated
+from domain.payloads import KeptPush
 from postgres.statements import Query
 from records.catalog import Product, product_of
 from records.orders.inbox import InboxRow
@@ -153,7 +154,7 @@ async def keep(
     people: Mapping[str, Mapping[str, Any]],
     products: Mapping[str, Product],
     actor: str,
-) -> InboxRow | None:
+) -> InboxRow[KeptPush] | None:
     """Keep a push in the inbox, and the people's data that came with it under its ids.
 
     None where the attempt is known, or a product is counted in something else by now: look again.
@@ -177,7 +178,7 @@ async def keep(
         **given,
         inbox_id=inbox_id,
         kind="submit",
-        payload=payload,
+        document=payload,
         state="queued",
         answer=None,
         received_at=received_at,

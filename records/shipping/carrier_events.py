@@ -12,12 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.carriers import PHYSICAL, TrackingEvent, TrackingStatus
 from domain.labels import matched_as
+from domain.messages import OrderId
+from domain.shipping.parcels import Parcel
+from domain.shipping.scans import REPLACED
+from domain.shipping.shipment_state import advance
+from domain.shipping.tracking import concerns_its_order
 from domain.window import USUAL, Window
 from postgres.statements import Query, change
 from records.orders import orders, outbox
-from records.shipping import labels, shipments, tracking
+from records.shipping import labels, shipments
 from records.shipping.labels import Found
-from records.shipping.shipments import Parcel, name_of
+from records.shipping.shipments import name_of
 from records.tables import carrier_connection, carrier_event, label, parcel
 
 
@@ -134,19 +139,18 @@ async def _applied_at_once(
     Of a label that was replaced, only what proves that the carrier has the parcel is news, and only until a person
     took note.
     """
-    row = await shipments.get(connection, tenant, found.order_ref, found.shipment_no)
-    box = await shipments.get_parcel(connection, tenant, **found.owner)
+    state = await shipments.get(connection, OrderId(tenant=tenant, order_ref=found.order_ref), found.shipment_no)
+    box = state.parcel(found.parcel_no)
+    assert box is not None
     if box.tracking_number != found.tracking_number:
         news = status in PHYSICAL and not await _is_settled(connection, tenant, found)
         return not news and await mark_applied(connection, carrier_event_id, REPLACED)
-    if row is None or row.dissolved_at is not None or tracking.concerns_its_order(status, row, box):
+    if state.shipment.dissolved_at is not None or concerns_its_order(status, state.shipment, box):
         return False
-    effect, _ = await tracking.advance(connection, box, status)
-    await mark_applied(connection, carrier_event_id, effect)
+    advanced = advance(state, box, status)
+    await shipments.save(connection, state, advanced.state)
+    await mark_applied(connection, carrier_event_id, advanced.words)
     return True
-
-
-REPLACED: Final = "nothing: its label was replaced"
 
 
 async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) -> bool:

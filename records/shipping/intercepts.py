@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.shipping.parcels import Parcel
 from postgres.statements import Query, adding, listed
 from records.shipping import shipments
-from records.shipping.shipments import Parcel, Step, name_of
+from records.shipping.shipments import Step, name_of
 from records.tables import carrier_step
 
 

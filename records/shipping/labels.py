@@ -5,7 +5,7 @@ Every label stays known with its parcel, also once another was bought in its pla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.carriers import PHYSICAL, LabeledParcel
 from domain.labels import Label, Labels, matched_as
-from domain.packing import holds_the_same
+from domain.packing import Content, holds_the_same
+from domain.shipping.parcels import Parcel, Shipment
+from domain.shipping.shipment_state import ShipmentState
 from postgres.statements import Query, listed
-from records.shipping.shipments import Parcel, Shipment, Step, name_of
+from records.shipping.shipments import Step, name_of
 from records.tables import carrier_step, label
 
 
@@ -230,13 +232,14 @@ _FIND: Final = Query(
 )
 
 
-async def of_shipment(connection: AsyncConnection, shipment: Shipment, boxes: Collection[Parcel]) -> Labels:
+async def of_shipment(connection: AsyncConnection, state: ShipmentState) -> Labels:
     """Return all labels that were ever bought for a shipment, beside its parcels."""
-    rows = await _OF_SHIPMENT.rows(connection, **name_of(shipment), physical=[status.value for status in PHYSICAL])
+    named = name_of(state.shipment)
+    rows = await _OF_SHIPMENT.rows(connection, **named, physical=[status.value for status in PHYSICAL])
     return Labels(
         [Label(*row) for row in rows],
-        {box.parcel_no: box.packing for box in boxes if box.lines},
-        {box.parcel_no: box.tracking_number for box in boxes},
+        {box.parcel_no: box.packing for box in state.parcels if box.lines},
+        {box.parcel_no: box.tracking_number for box in state.parcels},
     )
 
 
@@ -295,13 +298,13 @@ async def was_noted(connection: AsyncConnection, tenant: str, order_ref: str, tr
     return (await connection.execute(query)).scalar_one_or_none() is not None
 
 
-async def compare_again(connection: AsyncConnection, shipment: Shipment, boxes: Iterable[Parcel]) -> None:
+async def compare_again(connection: AsyncConnection, state: ShipmentState) -> None:
     """Let labels fit their parcels again that hold once more what they held when they were bought."""
-    now = {box.parcel_no: box for box in boxes}
-    of_it = [label.c[part] == value for part, value in name_of(shipment).items()]
+    now = {box.parcel_no: box for box in state.parcels}
+    of_it = [label.c[part] == value for part, value in name_of(state.shipment).items()]
     query = select(label.c.version, label.c.parcel_no, label.c.lines).where(*of_it)
     for version, parcel_no, lines in (await connection.execute(query)).all():
-        if holds_the_same(lines, now[parcel_no].lines):
+        if holds_the_same(map(Content.of_document, lines), now[parcel_no].lines):
             its = (*of_it, label.c.version == version, label.c.parcel_no == parcel_no)
             await connection.execute(update(label).where(*its).values(packing=now[parcel_no].packing))
 

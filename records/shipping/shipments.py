@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
@@ -12,19 +12,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
+from domain.carriers import LabeledParcel, TrackingStatus
 from domain.errors import InvariantViolated
-from domain.packing import Row
+from domain.messages import OrderId
+from domain.packing import Content
+from domain.shipping.parcels import Loss, NewShipment, Parcel, Shipment, ShipmentName
+from domain.shipping.shipment_state import ShipmentState
 from postgres.statements import Query, adding, change
 from records.tables import carrier_step, parcel, shipment
-
-
-@dataclass(frozen=True)
-class ShipmentName:
-    """What a shipment is called: its number, in its order."""
-
-    tenant: str
-    order_ref: str
-    shipment_no: str
 
 
 def name_of(named: ShipmentName) -> dict[str, Any]:
@@ -59,60 +54,6 @@ class Step(ShipmentName):
         return cls(**{each.name: row[each.name] for each in fields(cls)})
 
 
-@dataclass(frozen=True)
-class NewShipment(ShipmentName):
-    """A shipment that is made."""
-
-    site: str
-    carrier: str
-    service_level: str
-
-
-@dataclass(frozen=True)
-class Shipment(NewShipment):
-    """A shipment of an order. `proof_of_delivery` is who signed, where and when, as the carrier told."""
-
-    tracking_status: str
-    handed_over_at: datetime | None
-    handover_evidence: str | None
-    delivered_at: datetime | None
-    proof_of_delivery: dict[str, Any] | None
-    dissolved_at: datetime | None
-    created_at: datetime
-
-    @property
-    def is_here(self) -> bool:
-        """Say whether it is made and has not left."""
-        return self.handed_over_at is None and self.dissolved_at is None
-
-
-@dataclass(frozen=True)
-class Parcel(ShipmentName):
-    """A parcel of a shipment, without its label. `lines` are `domain.packing` rows, `loss` is what is told of it."""
-
-    parcel_no: int
-    weight_g: int
-    length_mm: int | None
-    width_mm: int | None
-    height_mm: int | None
-    lines: list[Row]
-    packing: int
-    tracking_number: str | None
-    label_media_type: str | None
-    tracking_status: str
-    last_heard_at: datetime | None
-    delivered_at: datetime | None
-    lost_at: datetime | None
-    loss: dict[str, Any] | None
-    came_back_at: datetime | None
-    intercepted_at: datetime | None
-
-
-def contents_of(boxes: Iterable[Parcel]) -> list[Row]:
-    """Return what parcels hold."""
-    return [row for box in boxes for row in box.lines]
-
-
 OPEN: Final = frozenset({"intended", "sent", "unknown"})
 """The states of a step that the carrier has not answered."""
 
@@ -120,13 +61,6 @@ _TENANT: Final[BindParameter[str]] = bindparam("tenant")
 _ORDER_REF: Final[BindParameter[str]] = bindparam("order_ref")
 _ORDER_REFS: Final = bindparam("order_refs", type_=ARRAY(Text))
 
-_GET: Final = Query.of(
-    select(shipment).where(
-        shipment.c.tenant == _TENANT,
-        shipment.c.order_ref == _ORDER_REF,
-        shipment.c.shipment_no == bindparam("shipment_no"),
-    )
-)
 _OF_ORDER: Final = Query.of(
     select(shipment)
     .where(shipment.c.tenant == _TENANT, shipment.c.order_ref == _ORDER_REF)
@@ -134,10 +68,31 @@ _OF_ORDER: Final = Query.of(
 )
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> Shipment | None:
-    """Return a shipment of an order."""
-    row = await _GET.row(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
-    return None if row is None else Shipment(*row)
+async def find(connection: AsyncConnection, order: OrderId, shipment_no: str) -> ShipmentState | None:
+    """Return a shipment of an order with its parcels, if it has one with this number."""
+    named = {"tenant": order.tenant, "order_ref": order.order_ref, "shipment_no": shipment_no}
+    rows = await _STATE.rows(connection, **named)
+    if not rows:
+        return None
+    width = len(shipment.c)
+    boxes = [dict(zip(_PARCELS.columns, row[width:], strict=True)) for row in rows]
+    return ShipmentState(Shipment(*rows[0][:width]), tuple(_parcel(box) for box in boxes if box["parcel_no"]))
+
+
+async def get(connection: AsyncConnection, order: OrderId, shipment_no: str) -> ShipmentState:
+    """Return a shipment with its parcels, which its order has."""
+    found = await find(connection, order, shipment_no)
+    if found is None:
+        raise InvariantViolated(f"order {order.order_ref} has no shipment {shipment_no}")
+    return found
+
+
+async def prove_delivery(
+    connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, proof: dict[str, Any]
+) -> None:
+    """Note that all of a shipment that arrives has arrived, and by what that is proved."""
+    named = {"tenant": order.tenant, "order_ref": order.order_ref, "shipment_no": shipment_no}
+    await change(connection, shipment, named, {"delivered_at": at, "proof_of_delivery": proof})
 
 
 async def number_taken(connection: AsyncConnection, tenant: str, shipment_no: str) -> bool:
@@ -166,8 +121,9 @@ _LEFT_UNSEEN: Final = Query(
     where tenant = %(tenant)s and order_ref = %(order_ref)s and handover_evidence = 'inferred' limit 1
     """
 )
+_PARCEL: Final = [column for column in parcel.c if column.name != "label"]
 _PARCELS: Final = Query.of(
-    select(*(column for column in parcel.c if column.name != "label"))
+    select(*_PARCEL)
     .where(parcel.c.tenant == _TENANT, parcel.c.order_ref == func.any(_ORDER_REFS))
     .order_by(parcel.c.order_ref, parcel.c.shipment_no, parcel.c.parcel_no)
 )
@@ -175,7 +131,18 @@ _PARCELS: Final = Query.of(
 
 async def parcels_of(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Parcel]:
     """Return the parcels of orders, without their labels."""
-    return [Parcel(*row) for row in await _PARCELS.rows(connection, tenant=tenant, order_refs=list(order_refs))]
+    rows = await _PARCELS.mappings(connection, tenant=tenant, order_refs=list(order_refs))
+    return [_parcel(row) for row in rows]
+
+
+def _parcel(row: dict[str, Any]) -> Parcel:
+    """Read what of a parcel is stored as documents and words."""
+    read = {
+        "lines": tuple(map(Content.of_document, row["lines"])),
+        "loss": None if row["loss"] is None else Loss.of_document(row["loss"]),
+        "tracking_status": TrackingStatus(row["tracking_status"]),
+    }
+    return Parcel(**{**row, **read})
 
 
 async def get_parcel(
@@ -191,12 +158,13 @@ class Waiting:
     """What is in a parcel that has a label and was not handed over."""
 
     order_ref: str
-    lines: list[Row]
+    lines: tuple[Content, ...]
 
 
 async def waiting_parcels(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> list[Waiting]:
     """Return what is in the parcels of orders that are labeled and were not handed over."""
-    return [Waiting(*row) for row in await _WAITING.rows(connection, tenant=tenant, order_refs=list(order_refs))]
+    rows = await _WAITING.rows(connection, tenant=tenant, order_refs=list(order_refs))
+    return [Waiting(order_ref, tuple(map(Content.of_document, lines))) for order_ref, lines in rows]
 
 
 def _its_shipment() -> ColumnElement[bool]:
@@ -207,6 +175,16 @@ def _its_shipment() -> ColumnElement[bool]:
     )
 
 
+_STATE: Final = Query.of(
+    select(*shipment.c, *_PARCEL)
+    .join_from(shipment, parcel, _its_shipment(), isouter=True)
+    .where(
+        shipment.c.tenant == _TENANT,
+        shipment.c.order_ref == _ORDER_REF,
+        shipment.c.shipment_no == bindparam("shipment_no"),
+    )
+    .order_by(parcel.c.parcel_no)
+)
 _WAITING: Final = Query.of(
     select(parcel.c.order_ref, parcel.c.lines)
     .join(shipment, _its_shipment())
@@ -220,11 +198,28 @@ _WAITING: Final = Query.of(
 )
 
 
-async def add(connection: AsyncConnection, made: NewShipment, parcels: Sequence[Mapping[str, Any]]) -> None:
+@dataclass(frozen=True)
+class NewParcel:
+    """A parcel that is packed: grams and millimeters."""
+
+    parcel_no: int
+    weight_g: int
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+    lines: Sequence[Content]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return it as it is written."""
+        return {**vars(self), "lines": [content.document for content in self.lines]}
+
+
+async def add(connection: AsyncConnection, made: NewShipment, parcels: Sequence[NewParcel]) -> None:
     """Write a shipment and its parcels, and that its label is going to be bought."""
     label = _step(made, "label", 1, made.carrier)
     asked = {name: label[name] for name in ("step_id", "reference")}
-    await _ADD.run(connection, **asdict(made), parcels=list(parcels), **asked)
+    await _ADD.run(connection, **asdict(made), parcels=[box.document for box in parcels], **asked)
 
 
 _ADD: Final = Query(
@@ -248,9 +243,27 @@ _ADD: Final = Query(
 )
 
 
-async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, **fields: Any) -> None:
-    """Change a shipment's row."""
-    await change(connection, shipment, {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no}, fields)
+async def save(connection: AsyncConnection, before: ShipmentState, after: ShipmentState) -> None:
+    """Write what has changed of a shipment and its parcels."""
+    if changed := _changed(before.shipment, after.shipment):
+        await change(connection, shipment, name_of(after.shipment), changed)
+    for was, box in zip(before.parcels, after.parcels, strict=True):
+        if changed := _changed(was, box):
+            await change(connection, parcel, {**name_of(box), "parcel_no": box.parcel_no}, changed)
+
+
+def _changed(before: Shipment | Parcel, after: Shipment | Parcel) -> dict[str, Any]:
+    """Return what has changed of a row, as it is stored."""
+    names = [each.name for each in fields(after)]
+    changed = {name: getattr(after, name) for name in names if getattr(before, name) != getattr(after, name)}
+    return {name: _STORED.get(name, lambda value: value)(value) for name, value in changed.items()}
+
+
+_STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "lines": lambda lines: [content.document for content in lines],
+    "loss": lambda loss: loss and loss.document,
+}
+"""How what is a document is stored."""
 
 
 async def dissolve(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> None:
@@ -262,12 +275,10 @@ async def dissolve(connection: AsyncConnection, tenant: str, order_ref: str, shi
     )
 
 
-async def set_parcel(
-    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int, **fields: Any
-) -> None:
-    """Change a parcel's row."""
-    key = {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no, "parcel_no": parcel_no}
-    await change(connection, parcel, key, fields)
+async def set_label(connection: AsyncConnection, shipment: ShipmentName, labeled: LabeledParcel) -> None:
+    """Let a parcel go by a label that was bought for it."""
+    bought = {name: getattr(labeled, name) for name in ("tracking_number", "label", "label_media_type")}
+    await change(connection, parcel, {**name_of(shipment), "parcel_no": labeled.parcel_no}, bought)
 
 
 async def steps_of(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Step]:

@@ -19,4 +19,4 @@ async def test_an_act_is_kept_whatever_its_texts_hold(engine: AsyncEngine, tenan
     async with engine.connect() as connection:
         row = await inbox.get(connection, kept[0].inbox_id)
     assert row.actor == "Ada\ufffd\ufffd"
-    assert (row.payload["reason"], row.payload["target"]) == ("half \ufffd a\nreason", "erp/1\ufffd")
+    assert (row.payload.reason, row.payload.target) == ("half \ufffd a\nreason", "erp/1\ufffd")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from domain.packing import Row, of_units, pack, still_there
+from domain.packing import Content, merged, pack, still_there
 from domain.units import from_base
 
-LINE = {"line_no": 1, "sku": "SKU", "site": "HAM"}
+LINE = (1, "SKU", "HAM")
 
 
-def row(quantity: int, lot: str = "", *serials: str) -> Row:
-    return {**LINE, "quantity": quantity, "lot": lot, "serial_numbers": list(serials)}
+def row(quantity: int, lot: str = "", *serials: str) -> Content:
+    return Content(*LINE, quantity, lot, serials)
 
 
 def there(**lots: int) -> dict[Any, Counter[tuple[str, str]]]:
@@ -50,7 +50,7 @@ def units(*serials: str, lot: str = "") -> dict[Any, Counter[tuple[str, str]]]:
         ([[row(2), row(1)]], there(**{"": 9}), [[row(3)]]),
     ],
 )
-def test_a_parcel_names_what_is_known_of_it(boxes: list[list[Row]], held: Any, packed: list[list[Row]]) -> None:
+def test_a_parcel_names_what_is_known_of_it(boxes: list[list[Content]], held: Any, packed: list[list[Content]]) -> None:
     assert pack(boxes, held) == packed
 
 
@@ -64,9 +64,9 @@ def test_a_parcel_has_left_of_its_goods_what_is_not_gone_and_leaves_others_their
 
 def test_goods_that_are_told_one_by_one_are_one_row_a_lot() -> None:
     told = [("A", "S1", 1), ("A", "S2", 1), ("B", "", 3)]
-    parts = [{**LINE, "lot": lot, "serial_number": serial, "quantity": quantity} for lot, serial, quantity in told]
+    units = [row(quantity, lot, *filter(None, [serial])) for lot, serial, quantity in told]
 
-    assert of_units(parts) == [row(2, "A", "S1", "S2"), row(3, "B")]
+    assert merged(units) == [row(2, "A", "S1", "S2"), row(3, "B")]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from domain.shipping.parcels import Parcel, Shipment
 from records.inventory.count_tasks import CountTask
 from records.inventory.discrepancies import DiscrepancyRow
 from records.orders.inbox import InboxRow
 from records.orders.orders import OrderRow
 from records.returns.return_authorizations import AuthorizationRow
 from records.shipping.carrier_events import CarrierEventRow
-from records.shipping.shipments import Parcel, Shipment, Step
+from records.shipping.shipments import Step
 from records.tables import (
     carrier_event,
     carrier_step,
@@ -51,5 +52,5 @@ def test_a_step_has_all_that_its_table_has() -> None:
 
 
 def test_a_command_begins_with_what_its_table_has() -> None:
-    names = [field.name for field in fields(InboxRow)]
+    names = ["payload" if field.name == "document" else field.name for field in fields(InboxRow)]
     assert names[: len(inbox.c)] == list(inbox.c.keys())

@@ -81,7 +81,7 @@ async def returned(hub: Hub, _: Partners) -> Handle:
     await hub.until_closed("SO-returned")
     await hub.workflow("SO-returned").result()
     row = await hub.take_back("SO-returned", {1: ("MUG", 3)})
-    return hub.client.get_workflow_handle(names.return_workflow(hub.tenant, row.payload["return_no"]))
+    return hub.client.get_workflow_handle(names.return_workflow(hub.tenant, row.payload.return_no))
 
 
 async def checkpoint(hub: Hub, _: Partners) -> Handle:

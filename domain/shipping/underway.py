@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from domain.errors import Rejected
-from records.orders.inbox import InboxRow
-from records.shipping import shipments, tracking
-from records.shipping.shipments import Parcel
+from domain.payloads import KeptIntercept, KeptLoss
+from domain.shipping.parcels import Parcel
+from domain.shipping.shipment_state import ShipmentState
 
 
 @dataclass(frozen=True)
@@ -21,29 +19,25 @@ class Underway:
     rest: list[Parcel]
 
 
-async def read_underway(connection: AsyncConnection, row: InboxRow, *, instead: str) -> Underway:
-    """Read what of a command's shipment is underway. Its parcel_no null names all of it.
+def underway(state: ShipmentState | None, told: KeptLoss | KeptIntercept, *, instead: str) -> Underway:
+    """Return what of a command's shipment is underway. Its parcel_no null names all of it.
 
     Raises `Rejected` where nothing of what it names is; `instead` is to be done where it has not left.
     """
-    shipment_no, parcel_no = row.payload["shipment_no"], row.payload["parcel_no"]
-    shipment = await shipments.get(connection, row.tenant, row.order_ref, shipment_no)
-    if shipment is None:
+    shipment_no, parcel_no = told.shipment_no, told.parcel_no
+    if state is None:
         raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
-    if shipment.dissolved_at:
+    if state.shipment.dissolved_at:
         raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
-    boxes = await shipments.parcels_of(connection, row.tenant, [row.order_ref])
-    own = [box for box in boxes if box.shipment_no == shipment_no and box.lines]
-    named = [box for box in own if parcel_no in {None, box.parcel_no}]
+    named = [box for box in state.parcels if box.lines and parcel_no in {None, box.parcel_no}]
     if not named:
         raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
-    if shipment.handed_over_at is None:
+    if state.shipment.handed_over_at is None:
         raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", status=409)
-    underway = [box for box in named if tracking.is_underway(box)]
-    if not underway:
+    there = [box for box in named if box.is_underway]
+    if not there:
         raise _ended(named[0])
-    rest = [box for box in own if tracking.is_underway(box) and box not in underway]
-    return Underway(shipment.carrier, underway, rest)
+    return Underway(state.shipment.carrier, there, [box for box in state.underway if box not in there])
 
 
 def _ended(box: Parcel) -> Rejected:
