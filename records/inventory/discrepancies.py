@@ -39,18 +39,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class DiscrepancyRow:
+class _Numbered:
+    discrepancy_id: int
+
+
+@dataclass(frozen=True)
+class DiscrepancyRow(Found, _Numbered):  # its number is its first field, as it is its table's first column
     """A difference, and what a person found out about it; all of `resolved_at` on is null while nobody has."""
 
-    discrepancy_id: int
-    tenant: str
-    kind: Kind
-    order_ref: str | None
-    sku: str
-    site: str
-    quantity: int
-    detail: str
-    posting_id: UUID | None
     created_at: datetime
     resolved_at: datetime | None
     settlement_no: str | None
