@@ -5,7 +5,7 @@ What the decisions share happens here: an order is opened, its lines are read, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.attention import attention_row
 from domain.errors import Rejected
-from domain.linked_lines import Proportion, main_line_of
 from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
 from domain.orders import OrderLine
-from domain.payloads import Kept, KeptPush
+from domain.payloads import Kept
+from domain.revisions import CameAlong
 from domain.stock import Evidence
 from domain.window import USUAL, Window
 from ledger.reads.balances import order_lines
@@ -74,18 +74,12 @@ async def read_lines(connection: AsyncConnection, row: InboxRow[Kept] | OrderId)
 
 async def read_linked(connection: AsyncConnection, row: InboxRow[Kept]) -> tuple[LinkedLine, ...]:
     """Return the lines that came along with others in the order's latest accepted revision."""
-    told = (await order_reads.contents(connection, row.tenant, [row.order_ref])).get(row.order_ref)
-    return linked_of(KeptPush.model_validate(told)) if told else ()
+    return linked((await order_reads.revision(connection, row.tenant, row.order_ref)).came_along)
 
 
-def linked_of(push: KeptPush) -> tuple[LinkedLine, ...]:
-    """Return those of a push's lines that came along with others."""
-    proportions = {linked.line_no: Proportion(linked.quantity, linked.per) for linked in push.linked}
-    return tuple(
-        LinkedLine(line.line_no, line.sku, line.site, main, proportions[line.line_no])
-        for line in push.resolved
-        if line.line_no in proportions and (main := main_line_of(line.line_no)) is not None
-    )
+def linked(lines: Iterable[CameAlong]) -> tuple[LinkedLine, ...]:
+    """Return lines that came along with others as the ledger takes them."""
+    return tuple(LinkedLine(**vars(line)) for line in lines)
 
 
 async def accept_alone(context: CommandContext, row: InboxRow[Kept], outcome: str) -> None:

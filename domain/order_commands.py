@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from domain import payloads
 
@@ -51,6 +51,12 @@ _EVERY: Final = (
 
 ORDER_COMMANDS: Final[Mapping[str, OrderCommand]] = {command.kind: command for command in _EVERY}
 """Each command by its kind."""
+
+
+def kept(kind: str, document: Mapping[str, Any]) -> payloads.Kept:
+    """Read what the inbox keeps of a command of a kind."""
+    return ORDER_COMMANDS[kind].payload.model_validate(document)
+
 
 MAY_BE_FIRST: Final = frozenset(command.kind for command in _EVERY if command.may_be_first)
 UNBLOCKING: Final = frozenset(command.kind for command in _EVERY if command.unblocks)

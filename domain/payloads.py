@@ -33,15 +33,6 @@ class WantedLine:
 
 
 @dataclass(frozen=True)
-class Linked:
-    """Which line came along with a main one, and how much of it goes with so many units of that."""
-
-    line_no: int
-    quantity: int
-    per: int
-
-
-@dataclass(frozen=True)
 class CancelledLine:
     """What of a line is cancelled; all that has not left where no quantity is said."""
 
@@ -139,7 +130,6 @@ class KeptPush(Kept):
     replaces: Original | None = None
     lines: tuple[PushedLine, ...] = ()
     resolved: tuple[WantedLine, ...] = ()
-    linked: tuple[Linked, ...] = ()
     kits: tuple[WantedLine, ...] = ()
 
     @property

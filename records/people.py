@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -56,12 +57,19 @@ async def say_again(connection: AsyncConnection, tenant: str, posting_key: str, 
         await connection.execute(update(address).where(kept).values(data=words))
 
 
-async def words_about(
-    connection: AsyncConnection, tenant: str, posting_keys: Iterable[str]
-) -> dict[str, dict[str, Any]]:
-    """Return what was said in words about postings, by their keys: a `reason`, a `note`."""
+@dataclass(frozen=True)
+class Words:
+    """What was said in words about a posting."""
+
+    reason: str | None = None
+    note: str | None = None
+
+
+async def words_about(connection: AsyncConnection, tenant: str, posting_keys: Iterable[str]) -> dict[str, Words]:
+    """Return what was said in words about postings, by their keys."""
     keys = {note_id(tenant, key): key for key in posting_keys}
-    return {keys[found]: words for found, words in (await read(connection, tenant, keys)).items()} if keys else {}
+    kept = await read(connection, tenant, keys) if keys else {}
+    return {keys[found]: Words(words.get("reason"), words.get("note")) for found, words in kept.items()}
 
 
 async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:

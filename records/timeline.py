@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.payloads import Kept
+from records.erp.erp_feed import FeedMessage
 from records.orders.inbox import InboxRow
 from records.returns.return_authorizations import AuthorizationRow
 from records.shipping.carrier_events import CarrierEventRow
 from records.shipping.shipments import Step
 from records.tables import carrier_event, carrier_step, erp_message, inbox, parcel, return_authorization
-
-
-@dataclass(frozen=True)
-class FeedMessage:
-    """A message of an order's feed to its ERP, and how far it has come."""
-
-    tenant: str
-    order_ref: str
-    number: int
-    kind: str
-    reference: str
-    payload: dict[str, Any]
-    state: str
-    document_no: str | None
-    attempts: int
-    last_error: str | None
-    created_at: datetime
-    done_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -17,8 +16,9 @@ from api.door.services import Services
 from api.inventory.ledger import StreamView, stream_view
 from domain.commands import Instant, Key
 from ledger.reads import adjustments
-from ledger.reads.adjustments import Adjusted, AdjustmentFilter
-from records import catalog, people
+from ledger.reads.adjustments import AdjustmentFilter
+from queries.inventory.adjustments import AdjustmentTold, read_adjustments
+from records import catalog
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -57,10 +57,9 @@ async def list_adjustments(
     async with services.reading() as connection:
         below = await catalog.subtree(connection, caller.tenant, location) if location else None
         wanted = AdjustmentFilter(sku, site, below, since, until, _after(cursor), limit + 1)
-        rows = await adjustments.page(connection, caller.tenant, wanted)
-        kept, following = cut(rows, limit, lambda row: [row.recorded_at.isoformat(), row.posting_id])
-        words = await people.words_about(connection, caller.tenant, (row.key for row in kept))
-    return Page(items=[_view(row, words.get(row.key, {})) for row in kept], next=following)
+        rows = await read_adjustments(connection, caller.tenant, wanted)
+    kept, following = cut(rows, limit, lambda told: [told.adjusted.recorded_at.isoformat(), told.adjusted.posting_id])
+    return Page(items=[_view(told) for told in kept], next=following)
 
 
 def _after(cursor: str | None) -> tuple[datetime, UUID]:
@@ -73,7 +72,8 @@ def _after(cursor: str | None) -> tuple[datetime, UUID]:
         raise bad_cursor() from None
 
 
-def _view(row: Adjusted, words: Mapping[str, str]) -> AdjustedView:
+def _view(told: AdjustmentTold) -> AdjustedView:
+    row, words = told.adjusted, told.words
     code = row.reason_code or None
     return AdjustedView(
         adjustment_no=row.key.partition("/")[2],
@@ -86,7 +86,7 @@ def _view(row: Adjusted, words: Mapping[str, str]) -> AdjustedView:
         evidence=row.evidence,
         occurred_at=row.occurred_at,
         recorded_at=row.recorded_at,
-        reason=words.get("reason") or code,
+        reason=words.reason or code,
         reason_code=code,
-        note=words.get("note"),
+        note=words.note,
     )

@@ -22,6 +22,7 @@ from domain.shapes import Count
 from records import people
 from records.inventory import count_tasks
 from records.inventory.count_tasks import CountFilter
+from records.people import Words
 
 router = APIRouter(prefix="/api/inventory/counts", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -97,7 +98,7 @@ async def _views(
     connection: AsyncConnection, tenant: str, tasks: Sequence[count_tasks.CountTask]
 ) -> list[CountTaskView]:
     words = await people.words_about(connection, tenant, map(count_key, tasks))
-    return [_view(task, words.get(count_key(task), {}).get("note")) for task in tasks]
+    return [_view(task, words.get(count_key(task), Words()).note) for task in tasks]
 
 
 def _view(task: count_tasks.CountTask, note: str | None) -> CountTaskView:

@@ -31,6 +31,7 @@ from ledger.reads import adjustments
 from records import people
 from records.inventory import discrepancies
 from records.inventory.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled
+from records.people import Words
 
 router = APIRouter(prefix="/api/inventory/discrepancies", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -180,18 +181,18 @@ def _key(found: DiscrepancyRow) -> str:
 
 async def _views(connection: AsyncConnection, tenant: str, rows: Sequence[DiscrepancyRow]) -> list[DiscrepancyView]:
     words = await people.words_about(connection, tenant, (_key(row) for row in rows if row.settlement_no))
-    return [_view(row, words.get(_key(row), {})) for row in rows]
+    return [_view(row, words.get(_key(row), Words())) for row in rows]
 
 
-def _view(found: DiscrepancyRow, words: Mapping[str, str]) -> DiscrepancyView:
+def _view(found: DiscrepancyRow, words: Words) -> DiscrepancyView:
     same: dict[str, Any] = {name: getattr(found, name) for name in _OF_DISCREPANCY}
     return DiscrepancyView(
         **same,
         state="open" if found.resolved_at is None else "settled",
         helps=_HELPS.get(found.kind, _OF_A_NEWER_BUILD),
         order_no=order_no_of(found.order_ref),
-        reason=words.get("reason") or found.reason_code,
-        note=words.get("note"),
+        reason=words.reason or found.reason_code,
+        note=words.note,
         settled_at=found.resolved_at,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
@@ -17,15 +17,13 @@ from api.door.openapi import REFUSALS
 from api.door.paging import Cursor, Limit, Page, Utc, cut, position
 from api.door.services import ApiServices, Services
 from domain.commands import Instant, Key, Uom
-from domain.days import day_at
 from domain.errors import Fault, Rejected
 from domain.refusals import not_found, refusal
 from domain.stock import StockStatus
 from domain.texts import Lot, Name
-from ledger.reads.balances import Balance, BalancePage, BalanceQuery, Basis, StockLevel, Totals, balances, stock_levels
+from ledger.reads.views import Balance, BalanceQuery, Basis, StockLevel, Totals
+from queries.inventory.stock_levels import StockPage, Today, read_balances, read_levels
 from records import catalog
-from records.catalog import Product
-from records.inventory import places
 
 router = APIRouter(prefix="/api", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -137,11 +135,10 @@ async def get_inventory(
     """Return balances. Virtual places (`customer/SO-10293`) are left out unless they are named."""
     query = _query(caller.tenant, asked, limit, cursor)
     async with services.reading() as connection:
-        query = await _by_day(services, connection, query)
         if location is not None:
             below = await catalog.subtree(connection, caller.tenant, location)
             query = replace(query, locations=tuple(below or [location]))
-        return await _page(connection, query, asked)
+        return await _page(services, connection, query, asked)
 
 
 @router.get("/locations/{location_id}/inventory", responses=REFUSALS)
@@ -159,8 +156,7 @@ async def get_location_inventory(
         below = await catalog.subtree(connection, caller.tenant, location_id)
         if not below:
             raise not_found(f"location {location_id}")
-        query = await _by_day(services, connection, query)
-        return await _page(connection, replace(query, locations=tuple(below)), asked)
+        return await _page(services, connection, replace(query, locations=tuple(below)), asked)
 
 
 def _query(tenant: str, asked: Asked, limit: int, cursor: str | None) -> BalanceQuery:
@@ -177,25 +173,17 @@ def _query(tenant: str, asked: Asked, limit: int, cursor: str | None) -> Balance
     )
 
 
-async def _by_day(services: ApiServices, connection: AsyncConnection, query: BalanceQuery) -> BalanceQuery:
-    """Say which day it is at each site: now, or as of an instant."""
-    zones = await places.time_zones_of(connection, query.tenant)
-    return replace(query, days={site: _day(services, zone, query.as_of) for site, zone in zones.items()})
+def _today(services: ApiServices) -> Today:
+    return lambda zone: services.ledger.days.today(zone, services.clock())
 
 
-def _day(services: ApiServices, zone: str | None, as_of: datetime | None) -> date:
-    return services.ledger.days.today(zone, services.clock()) if as_of is None else day_at(as_of, zone)
-
-
-async def _page(connection: AsyncConnection, query: BalanceQuery, asked: Asked) -> InventoryPage:
+async def _page(services: ApiServices, connection: AsyncConnection, query: BalanceQuery, asked: Asked) -> InventoryPage:
     factor = await _factor(connection, query.tenant, asked)
     try:
-        page = await balances(connection, query)
+        page = await read_balances(connection, query, _today(services))
     except Rejected as refused:
         raise _pointing(refused) from refused
-    skus = {balance.key.sku for balance in page.items}
-    products = await catalog.products(connection, query.tenant, skus)
-    return _shown(page, products, asked, factor)
+    return _shown(page, asked, factor)
 
 
 def _pointing(refused: Rejected) -> Rejected:
@@ -220,10 +208,9 @@ async def _factor(connection: AsyncConnection, tenant: str, asked: Asked) -> int
         raise refusal([Fault("/query/uom", refused.code, refused.detail)]) from refused
 
 
-def _shown(page: BalancePage, products: dict[str, Product], asked: Asked, factor: int) -> InventoryPage:
-    items = [_balance(balance, asked.uom or products[balance.key.sku].units.base_uom, factor) for balance in page.items]
+def _shown(page: StockPage, asked: Asked, factor: int) -> InventoryPage:
     return InventoryPage(
-        items=items,
+        items=[_balance(shown.balance, asked.uom or shown.base_uom, factor) for shown in page.items],
         totals=_totals(page.totals, factor),
         packaged_totals=_packaged(page.totals, factor),
         as_of=asked.as_of,
@@ -310,9 +297,7 @@ async def get_stock_levels(
     """Return what a site has of each sku, what of it is promised, and what is waited for."""
     after = position(cursor, 1) or [""]
     async with services.reporting() as connection:
-        zone = (await places.time_zones_of(connection, caller.tenant)).get(site)
-        day = _day(services, zone, None)
-        rows = await stock_levels(connection, caller.tenant, site, day, after[0], limit + 1)
+        rows = await read_levels(connection, caller.tenant, site, _today(services), after[0], limit + 1)
     items, following = cut(rows, limit, _sku)
     return Page(items=[StockLevelView.model_validate(row, from_attributes=True) for row in items], next=following)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -15,8 +14,7 @@ from api.door.paging import Limit, Utc
 from api.door.services import Services
 from domain.refusals import not_found
 from domain.stock import StockStatus, StreamKey
-from ledger.reads.balances import EntryView, stream_entries
-from records import people
+from queries.inventory.stream_entries import EntryTold, read_entries
 
 router = APIRouter(prefix="/api/ledger", tags=["ledger"], route_class=Door, dependencies=[BEARER])
 
@@ -76,13 +74,12 @@ async def get_entries(
     """Return the entries of a stream."""
     after = after_seq if cursor is None else cursor
     async with services.reading() as connection:
-        page = await stream_entries(connection, caller.tenant, stream_id, after, limit)
-        if page is None:
-            raise not_found(f"stream {stream_id}")
-        words = await people.words_about(connection, caller.tenant, {entry.key for entry in page.items})
+        page = await read_entries(connection, caller.tenant, stream_id, after, limit)
+    if page is None:
+        raise not_found(f"stream {stream_id}")
     return EntriesPage(
         stream=stream_view(page.key),
-        items=[_entry(entry, words.get(entry.key, {})) for entry in page.items],
+        items=[_entry(told) for told in page.items],
         next=None if page.next is None else str(page.next),
     )
 
@@ -100,14 +97,15 @@ def stream_view(key: StreamKey) -> StreamView:
     )
 
 
-def _entry(entry: EntryView, words: Mapping[str, str]) -> LedgerEntry:
+def _entry(told: EntryTold) -> LedgerEntry:
+    entry, words = told.entry, told.words
     return LedgerEntry(
         seq=entry.seq,
         posting_id=entry.posting_id,
         reason=entry.reason,
         reason_code=entry.reason_code,
-        reason_text=words.get("reason"),
-        note=words.get("note"),
+        reason_text=words.reason,
+        note=words.note,
         order_no=order_no_of(entry.order_ref),
         line_no=entry.line_no,
         on_hand_delta=entry.on_hand_delta,

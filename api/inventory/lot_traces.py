@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,10 +25,10 @@ from domain.commands import Key
 from domain.errors import Fault
 from domain.refusals import not_found, refusal
 from domain.shapes import Lift, Recall
-from domain.stock import PlaceKind
 from domain.texts import Lot, Serial
 from ledger.reads import lots
 from ledger.reads.lots import Movement, Traced, Whereabouts
+from queries.inventory.lot_traces import LotTrace, on_hand_of, read_trace
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
@@ -109,49 +108,42 @@ async def get_trace(services: Services, traced: TracedBy) -> TraceView:
 
 
 async def _trace(connection: AsyncConnection, traced: Traced) -> TraceView:
-    found = await lots.whereabouts(connection, traced)
-    lot = await lots.find_lot(connection, traced.tenant, traced.sku, traced.lot) if traced.lot else None
-    if not found and lot is None:
+    trace = await read_trace(connection, traced)
+    if trace is None:
         raise not_found(f"lot or serial number {traced.lot or traced.serial_number} of {traced.sku}")
-    at = {kind: [item for item in found if item.key.place.kind is kind] for kind in PlaceKind}
-    in_house = [*at[PlaceKind.STORAGE], *at[PlaceKind.STAGING]]
+    return _trace_view(trace)
+
+
+def _trace_view(trace: LotTrace) -> TraceView:
+    lot = trace.lot
     return TraceView(
-        sku=traced.sku,
-        lot=traced.lot or None,
-        serial_number=traced.serial_number or None,
+        sku=trace.traced.sku,
+        lot=trace.traced.lot or None,
+        serial_number=trace.traced.serial_number or None,
         expires_on=lot.expires_on if lot else None,
         expiry_computed=lot is not None and lot.expiry_computed,
         blocked_by=lot.block_no if lot else None,
         totals=TraceTotals(
-            received=-_sum(at[PlaceKind.SUPPLIER]),
-            found=-_sum(at[PlaceKind.ADJUSTMENT]),
-            in_house=_sum(in_house),
-            in_transit=_sum(at[PlaceKind.TRANSIT]),
-            with_customers=_sum(at[PlaceKind.CUSTOMER]),
+            received=trace.received,
+            found=trace.found,
+            in_house=on_hand_of(trace.in_house),
+            in_transit=on_hand_of(trace.in_transit),
+            with_customers=on_hand_of(trace.with_customers),
         ),
-        in_house=_shown(in_house),
-        in_transit=_shown(at[PlaceKind.TRANSIT]),
-        with_customers=_shown(at[PlaceKind.CUSTOMER]),
+        in_house=[_traced_view(item, None) for item in trace.in_house],
+        in_transit=[_traced_view(item, item.order_ref) for item in trace.in_transit],
+        with_customers=[_traced_view(item, item.order_ref) for item in trace.with_customers],
     )
 
 
-def _sum(items: Sequence[Whereabouts]) -> int:
-    return sum(item.on_hand for item in items)
-
-
-def _shown(items: Sequence[Whereabouts]) -> list[TracedView]:
-    return [
-        TracedView(
-            **dict(stream_view(item.key)),
-            on_hand=item.on_hand,
-            reserved=item.reserved,
-            order_no=None
-            if item.key.place.kind in {PlaceKind.STORAGE, PlaceKind.STAGING}
-            else order_no_of(item.order_ref),
-            since=item.since,
-        )
-        for item in items
-    ]
+def _traced_view(item: Whereabouts, order_ref: str | None) -> TracedView:
+    return TracedView(
+        **dict(stream_view(item.key)),
+        on_hand=item.on_hand,
+        reserved=item.reserved,
+        order_no=order_no_of(order_ref),
+        since=item.since,
+    )
 
 
 @router.get("/trace/history", responses=REFUSALS)

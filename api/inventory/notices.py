@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
-
-import orjson
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postgres.statements import Query
+from queries.inventory.posting_notices import Became, read_notices
 from records.inventory.discrepancies import OVER_CAPACITY
-
-_NOTED: Final = Query(
-    """
-    select p.answer, array(
-      select distinct d.detail from records.discrepancy d
-      where d.posting_id = p.posting_id and d.kind = %(kind)s order by d.detail
-    )
-    from ledger.posting p where p.tenant = %(tenant)s and p.idempotency_key = %(key)s
-    """
-)
 
 
 class Notice(BaseModel):
@@ -31,14 +17,12 @@ class Notice(BaseModel):
 
 
 async def notices_of(connection: AsyncConnection, tenant: str, key: str) -> list[Notice]:
-    """Return what is to be known of a posting, if there is one under the key yet."""
-    row = await _NOTED.row(connection, tenant=tenant, key=key, kind=OVER_CAPACITY)
-    if row is None:
-        return []
-    answer, exceeded = row
-    return [*_became(orjson.loads(answer)), *(Notice(code=OVER_CAPACITY, detail=detail) for detail in exceeded)]
+    """Tell what is to be known of a posting, if there is one under the key yet."""
+    noted = await read_notices(connection, tenant, key)
+    exceeded = (Notice(code=OVER_CAPACITY, detail=detail) for detail in noted.over_capacity)
+    return [*map(_became, noted.became), *exceeded]
 
 
-def _became(answer: dict[str, Any]) -> Iterator[Notice]:
-    for location_id, status in sorted(answer.get("became", {}).items()):
-        yield Notice(code="status_changed", detail=f"What was put into {location_id} is {status} there")
+def _became(goods: Became) -> Notice:
+    detail = f"What was put into {goods.location_id} is {goods.stock_status} there"
+    return Notice(code="status_changed", detail=detail)

@@ -14,9 +14,10 @@ from api.door.created import created
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.door.services import Services
-from api.orders.order_lookup import FoundOrder, OrderAt
+from api.orders.order_lookup import OrderAt
 from domain.errors import Conflict, Rejected
 from domain.shapes import StoredAddress
+from queries.orders.order_lookup import FoundOrder
 from records import people
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["operators"], route_class=Door, dependencies=[BEARER])

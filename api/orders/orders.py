@@ -23,16 +23,19 @@ from api.orders.views import (
     OrderView,
     PushAnswer,
     ShipmentView,
+    item_of,
+    pushed_answer,
     queued_push_answer,
-    read_items,
-    read_push_answer,
-    read_shipment,
     read_view,
+    shipment_view,
 )
 from domain.commands import Instant, Key, Push
 from domain.errors import InvariantViolated
 from domain.orders import OrderStatus
 from domain.refusals import not_found
+from queries.orders.timeline import read_story
+from queries.orders.views import read_orders, read_pushed
+from queries.shipping.shipments import read_shipment
 from records.orders import order_reads
 from records.orders.order_reads import OrderFilter
 
@@ -57,13 +60,13 @@ async def push_order(
         made = outcome == "accepted"
         response.status_code = decided.status_of_creation() if made else decided.status_of_change()
     async with services.reading() as connection:
-        answer = await read_push_answer(connection, caller.tenant, pushed.order_ref, outcome)
-    if answer is None and outcome == "queued":
-        push = said.settle()
-        return queued_push_answer(caller.tenant, pushed.order_ref, push.order_no, push.revision)
-    if answer is None:
+        order = await read_pushed(connection, caller.tenant, pushed.order_ref)
+    if order is not None:
+        return pushed_answer(caller.tenant, pushed.order_ref, order, outcome)
+    if outcome != "queued":
         raise InvariantViolated(f"{pushed.order_ref} was accepted, but is not there")
-    return answer
+    push = said.settle()
+    return queued_push_answer(caller.tenant, pushed.order_ref, push.order_no, push.revision)
 
 
 @router.get("", responses=REFUSALS)
@@ -87,9 +90,9 @@ async def list_orders(
         limit=limit + 1,
     )
     async with services.reading() as connection:
-        rows = await order_reads.page(connection, caller.tenant, wanted)
-        kept, following = cut(rows, limit, lambda row: [row.updated_at.isoformat(), row.order_ref])
-        return Page(items=await read_items(connection, caller.tenant, kept), next=following)
+        every = await read_orders(connection, caller.tenant, wanted)
+    kept, following = cut(every, limit, lambda shown: [shown.row.updated_at.isoformat(), shown.row.order_ref])
+    return Page(items=[item_of(shown) for shown in kept], next=following)
 
 
 @one.get("", responses=OF_AN_ORDER)
@@ -106,18 +109,19 @@ async def get_timeline(
     """Tell an order's story: pushes, postings, ERP messages, carrier events and what people did."""
     after = position(cursor, 1)
     async with services.reporting() as connection:
-        items = await timeline.read(connection, await named.find(connection))
-    return timeline.page(items, after[0] if after else "0", limit)
+        story = await read_story(connection, await named.find(connection))
+    return timeline.page(story, after[0] if after else "0", limit)
 
 
 @one.get("/shipments/{shipment_no}", tags=["floor"], responses=OF_AN_ORDER)
 async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotated[Key, Path()]) -> ShipmentView:
     """Return a shipment of an order."""
     async with services.reading() as connection:
-        found = await read_shipment(connection, await named.find(connection), shipment_no)
+        order = await named.find(connection)
+        found = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
     if found is None:
         raise not_found(f"shipment {shipment_no} of {named.order_no}")
-    return found
+    return shipment_view(found, order.order_no)
 
 
 @one.get(

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.door.request_body import Said
 from api.door.services import ApiServices
 from api.orders.await_decision import Command
-from api.orders.kits import kit_factors
 from api.orders.linking import Resolved, bring_along
 from commands.resolving import named, resolve_push
 from commands.times import faults_by
@@ -24,6 +23,7 @@ from domain.refusals import refusal
 from domain.said import Part, canonical, digest
 from domain.window import Window
 from ledger.reads.balances import order_lines
+from queries.orders.lines import frozen_factors
 from records.access.api_keys import ApiKey
 from records.orders import inbox, push_intake
 from records.orders.inbox import InboxRow
@@ -162,10 +162,9 @@ class _Taking:
         tenant = self.caller.tenant
         accepted = self.standing.revision is not None
         known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
-        frozen = {(line.line_no, line.sku, line.uom): line.factor for line in known if line.ordered}
-        if known and any(product.is_kit for product in self.standing.products.values()):
-            frozen |= await kit_factors(self.connection, tenant, order_ref)
         order = self.standing
+        with_kits = bool(known) and any(product.is_kit for product in order.products.values())
+        frozen = await frozen_factors(self.connection, tenant, order_ref, known, with_kits=with_kits)
         faults, resolved = resolve_push(self.part, order.products, order.sites, order.time_zones, frozen)
         faults += _faults_beside(self.part, order, self.window)
         if faults:

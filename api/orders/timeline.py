@@ -1,32 +1,25 @@
-"""An order's story, merged from the records and the ledger, in the order in which it was written down."""
+"""An order's story, as it is told: what was said and happened, in words and in numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Final, Literal
+from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door.paging import Page, Utc, bad_cursor, cursor
 from api.door.problems import document_of
-from api.orders.order_lookup import FoundOrder
 from api.orders.views import said_view
-from domain.payloads import Kept, KeptPush, for_return
-from ledger.reads.balances import EntryView, PostingView, order_postings
+from domain.payloads import KeptPush, for_return
+from ledger.reads.views import EntryView
 from queries.intercepts import refusal_of, state_of
-from records import partner_words, people, timeline
-from records.orders import replacements
-from records.orders.inbox import InboxRow
+from queries.orders.timeline import CommandTold, Happening, InterceptTold, Kind, PostingTold
+from records.erp.erp_feed import FeedMessage
 from records.orders.replacements import Replacement
 from records.partner_words import PartnerWords
 from records.returns.return_authorizations import AuthorizationRow
 from records.shipping.carrier_events import CarrierEventRow
-
-Kind = Literal["push", "posting", "erp_message", "carrier_event", "operator"]
-
-_RANK: Final = {kind: rank for rank, kind in enumerate(("push", "operator", "carrier_event", "posting", "erp_message"))}
 
 
 class TimelineItem(BaseModel):
@@ -45,47 +38,47 @@ class TimelineItem(BaseModel):
     data: dict[str, Any]
 
 
-async def read(connection: AsyncConnection, order: FoundOrder) -> list[TimelineItem]:
-    """Read the whole story of an order."""
-    name = (connection, order.tenant, order.order_ref)
-    commands = await timeline.commands(*name)
-    postings = await order_postings(*name, keys={command.key for command in commands})
-    keys = {*(command.key for command in commands), *(posting.key for posting in postings)}
-    words = await people.words_about(connection, order.tenant, keys)
-    said = await partner_words.of_orders(connection, order.tenant, [order.order_ref])
-    items = [
-        *(_command(command, words.get(command.key, {})) for command in commands),
-        *(_posting(posting, words.get(posting.key, {})) for posting in postings),
-        *map(_erp_message, await timeline.erp_messages(*name)),
-        *map(_carrier_event, await timeline.carrier_events(*name)),
-        *map(_replacement, await replacements.of_order(connection, order.tenant, order.source, order.order_no)),
-        *(_intercept(row, said.get((order.order_ref, row.step.step_id))) for row in await timeline.intercepts(*name)),
-        *map(_partner_words, said.values()),
-        *map(_authorization, await timeline.return_authorizations(*name)),
-    ]
-    return sorted(items, key=lambda item: (item.recorded_at, _RANK[item.kind]))
-
-
-def page(items: Sequence[TimelineItem], after: str, limit: int) -> Page[TimelineItem]:
-    """Cut a page off the story: it only ever grows at its end."""
+def page(story: Sequence[Happening], after: str, limit: int) -> Page[TimelineItem]:
+    """Cut a page off an order's story: it only ever grows at its end."""
     if not after.isdecimal():
         raise bad_cursor()
     start = int(after)
     end = start + limit
-    return Page(items=list(items[start:end]), next=cursor(end) if end < len(items) else None)
+    return Page(items=[_item(each) for each in story[start:end]], next=cursor(end) if end < len(story) else None)
+
+
+def _item(at: Happening) -> TimelineItem:
+    match at.told:
+        case CommandTold() as told:
+            item = _command(at, told)
+        case PostingTold() as told:
+            item = _posting(at, told)
+        case FeedMessage() as told:
+            item = _erp_message(at, told)
+        case CarrierEventRow() as told:
+            item = _carrier_event(at, told)
+        case Replacement() as told:
+            item = _replacement(at, told)
+        case InterceptTold() as told:
+            item = _intercept(at, told)
+        case PartnerWords() as told:
+            item = _partner_words(at, told)
+        case AuthorizationRow() as told:
+            item = _authorization(at, told)
+    return item
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def _command(row: InboxRow[Kept], words: Mapping[str, str]) -> TimelineItem:
-    payload = row.payload
+def _command(at: Happening, told: CommandTold) -> TimelineItem:
+    row, refusal, payload = told.row, told.refusal, told.row.payload
     push = payload if isinstance(payload, KeptPush) else None
     return TimelineItem(
         occurred_at=(push.ordered_at if push else payload.occurred_at) or row.received_at,
-        recorded_at=row.received_at,
-        kind="push" if row.kind == "submit" else "operator",
-        summary=f"{payload.words}: {_became(row)}",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
+        summary=f"{payload.words}: {_became(told)}",
         actor=row.actor,
         evidence=None,
         data={
@@ -94,32 +87,32 @@ def _command(row: InboxRow[Kept], words: Mapping[str, str]) -> TimelineItem:
             "attempt": row.attempt,
             "state": row.state,
             "outcome": (row.answer or {}).get("outcome"),
-            "problem": document_of(row.answer or {}) if row.state == "refused" else None,
+            "problem": document_of(refusal.as_json()) if refusal else None,
             "decided_at": row.decided_at,
             "revision": push and push.revision,
             "replaces": asdict(push.replaces) if push and push.replaces else None,
             "device": payload.device,
             "batch_no": payload.batch_no,
             "reason": payload.reason,
-            "note": words.get("note"),
+            "note": told.words.note,
         },
     )
 
 
-def _became(row: InboxRow[Kept]) -> str:
-    if row.state == "refused":
-        return f"refused, {(row.answer or {})['detail']}"
-    if row.state == "queued":
+def _became(told: CommandTold) -> str:
+    if told.refusal is not None:
+        return f"refused, {told.refusal.detail}"
+    if told.row.state == "queued":
         return "waits for a decision"
-    return str((row.answer or {}).get("outcome", "done"))
+    return str((told.row.answer or {}).get("outcome", "done"))
 
 
-def _replacement(other: Replacement) -> TimelineItem:
+def _replacement(at: Happening, other: Replacement) -> TimelineItem:
     """Tell of an order that is sent in place of this one."""
     return TimelineItem(
         occurred_at=other.accepted_at,
-        recorded_at=other.accepted_at,
-        kind="push",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"{other.order_no} is sent in its place{for_return(other.return_no)}",
         actor=None,
         evidence=None,
@@ -127,12 +120,12 @@ def _replacement(other: Replacement) -> TimelineItem:
     )
 
 
-def _authorization(row: AuthorizationRow) -> TimelineItem:
+def _authorization(at: Happening, row: AuthorizationRow) -> TimelineItem:
     """Tell of what the office lets come back."""
     return TimelineItem(
         occurred_at=row.authorized_at,
-        recorded_at=row.authorized_at,
-        kind="operator",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"{row.actor} authorized return {row.authorization_no} ({row.reason})",
         actor=row.actor,
         evidence=None,
@@ -143,11 +136,12 @@ def _authorization(row: AuthorizationRow) -> TimelineItem:
 # -- postings --------------------------------------------------------------------------------------------------------
 
 
-def _posting(posting: PostingView, words: Mapping[str, str]) -> TimelineItem:
+def _posting(at: Happening, told: PostingTold) -> TimelineItem:
+    posting = told.posting
     return TimelineItem(
         occurred_at=posting.occurred_at,
-        recorded_at=posting.recorded_at,
-        kind="posting",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"{posting.reason.replace('_', ' ').capitalize()}: {_moves(posting.entries) or 'no stock moved'}",
         actor=posting.actor,
         evidence=posting.evidence,
@@ -155,8 +149,8 @@ def _posting(posting: PostingView, words: Mapping[str, str]) -> TimelineItem:
             "posting_id": posting.posting_id,
             "reason": posting.reason,
             "reason_code": posting.reason_code,
-            "reason_text": words.get("reason"),
-            "note": words.get("note"),
+            "reason_text": told.words.reason,
+            "note": told.words.note,
             "key": posting.key,
             "entries": [_entry(entry) for entry in posting.entries],
         },
@@ -201,42 +195,33 @@ def _entry(entry: EntryView) -> dict[str, Any]:
 # -- what others were told, and told us ------------------------------------------------------------------------------
 
 
-def _erp_message(row: timeline.FeedMessage) -> TimelineItem:
+def _erp_message(at: Happening, row: FeedMessage) -> TimelineItem:
     told = {"done": f"told, document {row.document_no}", "skipped": "skipped"}.get(row.state, "waits")
     return TimelineItem(
         occurred_at=row.done_at or row.created_at,
-        recorded_at=row.created_at,
-        kind="erp_message",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"ERP message {row.number}, {row.kind}: {told}",
         actor=None,
         evidence=None,
         data={
             name: getattr(row, name)
             for name in (
-                *(
-                    "number",
-                    "kind",
-                    "reference",
-                    "state",
-                    "document_no",
-                    "attempts",
-                    "last_error",
-                    "done_at",
-                    "payload",
-                ),
+                *("number", "kind", "reference", "state", "document_no", "attempts", "last_error", "done_at"),
+                "payload",
             )
         },
     )
 
 
-def _carrier_event(row: CarrierEventRow) -> TimelineItem:
+def _carrier_event(at: Happening, row: CarrierEventRow) -> TimelineItem:
     place = f" in {row.location}" if row.location else ""
     signed = f", signed by {row.signed_by}" if row.signed_by else ""
     return TimelineItem(
         occurred_at=row.occurred_at,
         told_at=row.told_at,
-        recorded_at=row.received_at,
-        kind="carrier_event",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"{row.carrier} says {row.status.replace('_', ' ')} of {row.tracking_number}{place}{signed}",
         actor=row.carrier,
         evidence=None,
@@ -250,13 +235,13 @@ def _carrier_event(row: CarrierEventRow) -> TimelineItem:
     )
 
 
-def _partner_words(said: PartnerWords) -> TimelineItem:
+def _partner_words(at: Happening, said: PartnerWords) -> TimelineItem:
     """Tell what a partner said when it did not do what was asked: the last of it, where it first came."""
     words = "what is erased" if said.words is None else said.words
     return TimelineItem(
         occurred_at=said.said_at,
-        recorded_at=said.first_said_at,
-        kind="erp_message" if said.step.startswith("erp/") else "carrier_event",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
         summary=f"{said.partner} said to {said.step} ({said.code}): {words}",
         actor=said.partner,
         evidence=None,
@@ -264,22 +249,22 @@ def _partner_words(said: PartnerWords) -> TimelineItem:
     )
 
 
-def _intercept(row: timeline.Intercept, said: PartnerWords | None) -> TimelineItem:
-    step = row.step
-    state, refusal = state_of(step), refusal_of(step, said)
+def _intercept(at: Happening, told: InterceptTold) -> TimelineItem:
+    step, tracking_number = told.intercept.step, told.intercept.tracking_number
+    state, refusal = state_of(step), refusal_of(step, told.said)
     became = {"asked": "waits for its answer", "refused": f"refused, {refusal}"}.get(state, state)
     return TimelineItem(
         occurred_at=step.created_at if state == "asked" else step.updated_at,
-        recorded_at=step.created_at,
-        kind="carrier_event",
-        summary=f"{step.carrier} is asked to send {row.tracking_number} back: {became}",
+        recorded_at=at.recorded_at,
+        kind=at.kind,
+        summary=f"{step.carrier} is asked to send {tracking_number} back: {became}",
         actor=step.carrier,
         evidence=None,
         data={
             "intercept": state,
             "step_id": step.step_id,
             "reference": step.reference,
-            "tracking_number": row.tracking_number,
+            "tracking_number": tracking_number,
             "shipment_no": step.shipment_no,
             "parcel_no": step.parcel_no,
             "attempts": step.attempts,

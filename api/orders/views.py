@@ -1,11 +1,10 @@
-"""An order as the door shows it: put together from the records (what was said) and the ledger (where each unit is)."""
+"""An order as the door shows it: what is read of it (`queries/orders`), in the words of the contract."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,25 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.door.examples import PUSHED
 from api.door.paging import Utc
 from api.door.problems import Problem, document_of
-from api.orders.kits import Told, kit_lines
-from api.orders.order_lookup import FoundOrder
 from domain.commands import Money
-from domain.errors import InvariantViolated
-from domain.linked_lines import main_line_of
-from domain.orders import OrderLine, OrderStatus
+from domain.orders import OrderStatus
 from domain.packing import Content
-from domain.shipping.parcels import Parcel, Shipment
-from ledger.queries import SELECT_LINE
-from ledger.reading import line_of
-from ledger.reads.balances import order_lines
-from postgres.statements import Query
-from records import partner_words, people
-from records.orders import order_reads
+from queries.orders.lines import LineShown
+from queries.orders.order_lookup import FoundOrder
+from queries.orders.views import OrderShown, PushedOrder, PushShown, read_order
+from queries.shipping.shipments import ParcelShown, ShipmentShown
 from records.orders.order_reads import Said
 from records.orders.orders import OrderRow
 from records.partner_words import PartnerWords
-from records.shipping import labels, shipments
-from records.shipping.labels import OtherNumbers
 from workflows.names import order_workflow
 
 
@@ -210,42 +200,24 @@ class CommandAnswer(OrderView):
     outcome: str
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------
+# -- orders ----------------------------------------------------------------------------------------------------------
 
 
-# One look: the order and its lines are of one moment.
-_PUSHED: Final = Query(
-    f"""
-    select o.order_no, o.revision, o.status, o.needs_attention,
-      case row_number() over (order by l.line_no, l.ordered desc) when 1 then r.content - 'resolved' end as content, l.*
-    from records.orders o
-    join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
-    left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
-    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s order by l.line_no, l.ordered desc
-    """  # noqa: S608 - put together from constants
-)
-_OF_ORDER: Final = 5
-
-
-async def read_push_answer(connection: AsyncConnection, tenant: str, order_ref: str, outcome: str) -> PushAnswer | None:
-    """Read the short view of an accepted order; None where it is not accepted."""
-    rows = await _PUSHED.rows(connection, tenant=tenant, order_ref=order_ref)
-    if not rows:
-        return None
-    order_no, revision, status, needs_attention, content = rows[0][:_OF_ORDER]
+def pushed_answer(tenant: str, order_ref: str, pushed: PushedOrder, outcome: str) -> PushAnswer:
+    """Show what became of a push of an accepted order."""
     return PushAnswer(
-        order_no=order_no,
-        revision=revision,
+        order_no=pushed.order_no,
+        revision=pushed.revision,
         outcome=outcome,
-        status=status,
-        needs_attention=needs_attention,
+        status=OrderStatus(pushed.status),
+        needs_attention=pushed.needs_attention,
         workflow_id=order_workflow(tenant, order_ref),
-        lines=_lines([line_of(row[_OF_ORDER:]) for row in rows if row[_OF_ORDER] is not None], content),
+        lines=_lines(pushed.lines),
     )
 
 
 def queued_push_answer(tenant: str, order_ref: str, order_no: str, revision: int) -> PushAnswer:
-    """Return the view of a first push that is not decided yet."""
+    """Show a first push that is not decided yet."""
     return PushAnswer(
         order_no=order_no,
         revision=revision,
@@ -258,41 +230,30 @@ def queued_push_answer(tenant: str, order_ref: str, order_no: str, revision: int
 
 
 async def read_view(connection: AsyncConnection, order: FoundOrder) -> OrderView:
-    """Read the whole view of an order."""
-    if order.row is None:
-        return await _unaccepted(connection, order)
-    (item,) = await read_items(connection, order.tenant, [order.row])
-    return OrderView(**dict(item), shipments=await read_shipments(connection, order))
+    """Read an order, and show all of it."""
+    whole = await read_order(connection, order)
+    if isinstance(whole.order, PushShown):
+        return _push_view(order, whole.order)
+    shipments = [shipment_view(shown, order.order_no) for shown in whole.shipments]
+    return OrderView(**dict(item_of(whole.order)), shipments=shipments)
 
 
-async def read_items(connection: AsyncConnection, tenant: str, rows: Sequence[OrderRow]) -> list[OrderListItem]:
-    """Read the views of accepted orders, without shipments."""
-    order_refs = [row.order_ref for row in rows]
-    if not order_refs:
-        return []
-    lines = await order_lines(connection, tenant, order_refs)
-    waits = await order_reads.unaccepted(connection, tenant, order_refs)
-    shown = await order_reads.shown(connection, tenant, order_refs)
-    note_ids = {ref: UUID(told.content["note_id"]) for ref, told in shown.items() if told.content.get("note_id")}
-    known = await people.read(connection, tenant, {*(row.address_id for row in rows), *note_ids.values()})
-    stuck = [row.order_ref for row in rows if row.needs_attention]
-    words = await partner_words.of_orders(connection, tenant, stuck) if stuck else {}
-    return [
-        OrderListItem(
-            **{name: getattr(row, name) for name in _OF_ROW},
-            attention=_attention(row, words),
-            workflow_id=order_workflow(tenant, ref),
-            replaces=_original(row),
-            replaced_by=shown[ref].replaced_by,
-            ship_to=_ship_to(known.get(row.address_id)),
-            note=_note(known, note_ids.get(ref)),
-            lines=_lines(lines.get(ref, []), shown[ref].content),
-            pending=_pending(waits["queued"].get(ref)),
-            last_refusal=_refusal(waits["refused"].get(ref)),
-        )
-        for row in rows
-        for ref in (row.order_ref,)
-    ]
+def item_of(shown: OrderShown) -> OrderListItem:
+    """Show an accepted order, without its shipments."""
+    row = shown.row
+    same: dict[str, Any] = {name: getattr(row, name) for name in _OF_ROW}
+    return OrderListItem(
+        **same,
+        attention=_attention(shown),
+        workflow_id=order_workflow(row.tenant, row.order_ref),
+        replaces=_original(row),
+        replaced_by=shown.replaced_by,
+        ship_to=_ship_to(shown),
+        note=shown.note,
+        lines=_lines(shown.lines),
+        pending=_pending(shown.pending),
+        last_refusal=_refusal(shown.refused),
+    )
 
 
 _OF_ROW = (
@@ -317,30 +278,24 @@ _OF_ROW = (
 )
 
 
-async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderView:
-    """Show a first push that waits, or was refused after its sender was told to wait."""
-    push = order.push
-    if push is None:
-        raise InvariantViolated(f"{order.order_ref} was found, but was never pushed")
-    payload = push.payload
-    ids = {UUID(payload[name]) for name in ("address_id", "note_id") if payload.get(name)}
-    known = await people.read(connection, order.tenant, ids)
-    waits = await order_reads.unaccepted(connection, order.tenant, [order.order_ref])
+def _push_view(order: FoundOrder, shown: PushShown) -> OrderView:
+    push, told = shown.push, order.pushed
+    same: dict[str, Any] = {name: getattr(told, name) for name in _OF_PUSH}
     return OrderView(
-        **{name: payload.get(name) for name in _OF_PUSH},
-        ship_complete=payload.get("ship_complete", False),
+        **same,
+        replaces=told.replaces and OriginalView(**vars(told.replaces)),
         source=order.source,
         status=OrderStatus.RECEIVED if push.state == "queued" else OrderStatus.REFUSED,
         needs_attention=False,
         attention=None,
         workflow_id=order_workflow(order.tenant, order.order_ref),
         replaced_by=[],
-        ship_to=_ship_to(known.get(UUID(payload["address_id"]))),
-        note=_note(known, UUID(payload["note_id"]) if payload.get("note_id") else None),
+        ship_to=_ship_to(shown),
+        note=shown.note,
         lines=[],
         shipments=[],
-        pending=_pending(waits["queued"].get(order.order_ref)),
-        last_refusal=_refusal(waits["refused"].get(order.order_ref)),
+        pending=_pending(shown.pending),
+        last_refusal=_refusal(shown.refused),
         created_at=push.received_at,
         updated_at=push.decided_at or push.received_at,
         closed_at=push.decided_at,
@@ -348,7 +303,7 @@ async def _unaccepted(connection: AsyncConnection, order: FoundOrder) -> OrderVi
 
 
 _OF_PUSH = (
-    "replaces",
+    "ship_complete",
     "backorder_until",
     "order_no",
     "revision",
@@ -363,67 +318,16 @@ _OF_PUSH = (
 )
 
 
-async def read_shipments(connection: AsyncConnection, order: FoundOrder) -> list[ShipmentView]:
-    """Read an order's shipments, as they were made."""
-    rows = await shipments.of_order(connection, order.tenant, order.order_ref)
-    if not rows:
-        return []
-    boxes = defaultdict(list)
-    for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
-        boxes[box.shipment_no].append(box)
-    others = await labels.other_numbers(connection, order.tenant, order.order_ref)
-    return [_shipment(row, boxes[row.shipment_no], others, order.order_no) for row in rows]
+def _lines(lines: Iterable[LineShown]) -> list[LineView]:
+    return [LineView(**vars(line)) for line in lines]
 
 
-async def read_shipment(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> ShipmentView | None:
-    """Read one shipment of an order."""
-    every = await read_shipments(connection, order)
-    return next((shipment for shipment in every if shipment.shipment_no == shipment_no), None)
-
-
-# -- pieces ----------------------------------------------------------------------------------------------------------
-
-
-def _lines(lines: Collection[OrderLine], told: Told) -> list[LineView]:
-    """Show lines by number, each before those that it brought along.
-
-    What a line was before its sku or site changed is shown only while it holds something. `told` is what the revision
-    says: of kits, and of prices.
-    """
-    wanted = {line.line_no for line in lines if line.ordered}
-    shown = [line for line in lines if line.ordered or line.to_put_back or line.line_no not in wanted]
-    prices = {(line["line_no"], line["sku"]): line.get("unit_price") for line in told.get("lines") or ()}
-    views = [
-        *(_line(line, prices.get((line.line_no, line.sku))) for line in shown),
-        *(
-            LineView(**kit, main_line_no=None, lot=None, unit_price=prices.get((kit["line_no"], kit["sku"])))
-            for kit in kit_lines(told, lines)
-        ),
-    ]
-    return sorted(views, key=lambda line: (line.main_line_no or line.line_no, line.line_no, line.ordered > 0))
-
-
-def _line(line: OrderLine, unit_price: Any) -> LineView:
-    return LineView(
-        line_no=line.line_no,
-        main_line_no=main_line_of(line.line_no),
-        sku=line.sku,
-        site=line.site,
-        lot=line.lot or None,
-        uom=line.uom,
-        factor=line.factor,
-        unit_price=unit_price,
-        **line.quantities(),
-    )
-
-
-def _attention(row: OrderRow, words: Mapping[tuple[str, str], PartnerWords]) -> AttentionView | None:
+def _attention(shown: OrderShown) -> AttentionView | None:
     """Show why a person is needed, with what a partner said to the step that is stuck."""
-    attention = row.attention
+    attention = shown.row.attention
     if attention is None:
         return None
-    said = words.get((row.order_ref, attention.get("step", "")))
-    return AttentionView(**attention, said=said_view(said) if said else None)
+    return AttentionView(**attention, said=said_view(shown.stuck) if shown.stuck else None)
 
 
 def said_view(said: PartnerWords) -> SaidView:
@@ -437,28 +341,31 @@ def _original(row: OrderRow) -> OriginalView | None:
     return OriginalView(order_no=row.replaces, return_no=row.replaces_return)
 
 
-def _ship_to(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return who an order goes to; None once it is erased."""
-    return None if data is None else dict(data["ship_to"])
-
-
-def _note(known: Mapping[UUID, Mapping[str, Any]], note_id: UUID | None) -> str | None:
-    return None if note_id is None else known.get(note_id, {}).get("note")
+def _ship_to(shown: OrderShown | PushShown) -> dict[str, Any] | None:
+    """Show who an order goes to; None once it is erased."""
+    return None if shown.ship_to is None else dict(shown.ship_to)
 
 
 def _pending(said: Said | None) -> PendingView | None:
     if said is None:
         return None
-    return PendingView(command=said.kind, key=said.key, revision=said.payload.get("revision"), since=said.received_at)
+    revision = said.push and said.push.revision
+    return PendingView(command=said.kind, key=said.key, revision=revision, since=said.received_at)
 
 
 def _refusal(said: Said | None) -> RefusalView | None:
-    if said is None or said.answer is None:
+    if said is None or said.refusal is None:
         return None
-    return RefusalView(**document_of(said.answer), command=said.kind, key=said.key, refused_at=said.decided_at)
+    problem = document_of(said.refusal.as_json())
+    return RefusalView(**problem, command=said.kind, key=said.key, refused_at=said.decided_at)
 
 
-def _shipment(row: Shipment, boxes: Iterable[Parcel], others: OtherNumbers, order_no: str) -> ShipmentView:
+# -- shipments -------------------------------------------------------------------------------------------------------
+
+
+def shipment_view(shown: ShipmentShown, order_no: str) -> ShipmentView:
+    """Show a shipment of an order."""
+    row = shown.shipment
     return ShipmentView(
         shipment_no=row.shipment_no,
         carrier=row.carrier,
@@ -468,16 +375,17 @@ def _shipment(row: Shipment, boxes: Iterable[Parcel], others: OtherNumbers, orde
         delivered_at=row.delivered_at,
         proof_of_delivery=row.proof_of_delivery,
         cancelled_at=row.dissolved_at,
-        parcels=[_parcel(box, others, f"/api/orders/{order_no}/shipments/{row.shipment_no}") for box in boxes],
+        parcels=[_parcel(parcel, f"/api/orders/{order_no}/shipments/{row.shipment_no}") for parcel in shown.parcels],
     )
 
 
-def _parcel(box: Parcel, others: OtherNumbers, shipment_url: str) -> ParcelView:
+def _parcel(shown: ParcelShown, shipment_url: str) -> ParcelView:
+    box = shown.parcel
     labeled = box.tracking_number is not None
     return ParcelView(
         parcel_no=box.parcel_no,
         tracking_number=box.tracking_number,
-        other_tracking_numbers=others.get((box.shipment_no, box.parcel_no), []),
+        other_tracking_numbers=shown.other_numbers,
         tracking_status=box.tracking_status,
         label_url=f"{shipment_url}/parcels/{box.parcel_no}/label" if labeled else None,
         lines=[parcel_line(line) for line in box.lines],

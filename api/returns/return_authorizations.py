@@ -16,7 +16,7 @@ from api.door.openapi import OF_AN_ORDER, same_again
 from api.door.paging import Utc
 from api.door.request_body import Said
 from api.door.services import Services
-from api.orders.order_lookup import FoundOrder, NamedOrder, OrderAt
+from api.orders.order_lookup import NamedOrder, OrderAt
 from api.shipping.floor import returnable
 from commands.resolving import Faults, Known, read_known, resolve_line
 from domain.commands import Key
@@ -24,6 +24,7 @@ from domain.errors import Conflict, Rejected
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import ReturnAuthorization
+from queries.orders.order_lookup import FoundOrder
 from records.orders import orders
 from records.returns import return_authorizations
 from records.returns.return_authorizations import Authorization, AuthorizationRow, LineName

@@ -20,9 +20,9 @@ from api.door.request_body import Said
 from api.door.services import ApiServices, Services
 from api.inventory.notices import Notice, notices_of
 from api.orders.await_decision import WAIT_S, Command, Decided, Patience, decide
-from api.orders.kits import component_to_cancel, told_of
-from api.orders.order_lookup import FoundOrder, NamedOrder, OrderAt
-from api.orders.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_shipment, read_view
+from api.orders.kits import component_to_cancel
+from api.orders.order_lookup import NamedOrder, OrderAt
+from api.orders.views import CommandAnswer, ParcelView, ShipmentView, parcel_line, read_view, shipment_view
 from commands.resolving import Faults, Known, Rank, read_known, resolve_line
 from commands.times import time_faults
 from domain.commands import Cancel, HandOver, Key, OperatorAct, Pick, PutBackDone, Return, Ship
@@ -34,6 +34,8 @@ from domain.payloads import Kept, KeptReturn, KeptShip
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.stock import PlaceKind, StockStatus, worse_of
+from queries.orders.order_lookup import FoundOrder
+from queries.shipping.shipments import ShipmentShown, read_shipment
 from records import catalog, people
 from records.access.api_keys import ApiKey, actor_of
 from records.orders import inbox, order_reads, replacements
@@ -209,9 +211,9 @@ async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part)
     parts = list(part.parts("lines"))
     lines = await order.lines(connection)
     known = await read_known(connection, order.tenant, lines, parts)
-    told = await told_of(connection, order)
+    revision = await order.revision(connection)
     resolved = [
-        await component_to_cancel(connection, order, told, lines, faults, line)
+        await component_to_cancel(connection, order.tenant, revision, lines, faults, line)
         or resolve_line(faults, line, known, lambda line: line.unshipped)
         for line in parts
     ]
@@ -310,34 +312,29 @@ async def ship(at: At, response: Response, said: Annotated[Said[Ship], Body(exam
     response.status_code = answered.decided.status_of_creation()
     if shipment is None:
         return _booked(answered.order, answered.body.shipment_no, answered.decided.row)
-    if not _is_labeled(shipment):
+    if not shipment.is_labeled:
         response.status_code = 202
-    return shipment
+    return shipment_view(shipment, answered.order.order_no)
 
 
-async def _labeled(services: ApiServices, answered: Answered[Ship], patience: Patience) -> ShipmentView | None:
+async def _labeled(services: ApiServices, answered: Answered[Ship], patience: Patience) -> ShipmentShown | None:
     """Read the shipment, waiting for its labels as long as its caller does, and nobody is needed for them."""
     order, shipment_no = answered.order, answered.body.shipment_no
     while True:
         async with services.reading() as connection:
             waits = await order_reads.waits_for_labels(connection, order.tenant, order.order_ref, shipment_no)
             if not waits or patience.is_over:
-                return await read_shipment(connection, order, shipment_no)
+                return await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
         await patience.pause()
-
-
-def _is_labeled(shipment: ShipmentView) -> bool:
-    return all(parcel.tracking_number is not None for parcel in shipment.parcels)
 
 
 def _booked(order: FoundOrder, shipment_no: str, command: InboxRow[Kept] | None) -> ShipmentView:
     """Return a shipment whose command waits: as it was asked for, without numbers."""
-    pushed = order.push.payload if order.push else {}
-    row, told = order.row, command and command.payload
+    terms, told = order.row or order.pushed, command and command.payload
     return ShipmentView(
         shipment_no=shipment_no,
-        carrier=row.carrier if row else pushed["carrier"],
-        service_level=row.service_level if row else pushed["service_level"],
+        carrier=terms.carrier,
+        service_level=terms.service_level,
         tracking_status="pending",
         handed_over_at=None,
         delivered_at=None,
@@ -367,17 +364,18 @@ async def hand_over(
     spec: CommandSpec[HandOver] = of_shipment("hand_over", shipment_no, lambda body: body.handover_no, known)
     answered = await at.submit(spec, said)
     response.status_code = answered.decided.status_of_change()
+    order = answered.order
     async with at.services.reading() as connection:
-        shipment = await read_shipment(connection, answered.order, shipment_no)
-        booking = await _waiting_booking(connection, answered.order, shipment_no)
-    return shipment or _booked(answered.order, shipment_no, booking)
+        shipment = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+        booking = await _waiting_booking(connection, order, shipment_no)
+    return shipment_view(shipment, order.order_no) if shipment else _booked(order, shipment_no, booking)
 
 
 def _shipment_is_there(shipment_no: str) -> Resolver:
     """Check that the order has a shipment, or that its booking waits for a decision, as the hand-over then will."""
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, _part: Part) -> Resolved:
-        known = await read_shipment(connection, order, shipment_no)
+        known = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
         if known is None and await _waiting_booking(connection, order, shipment_no) is None:
             raise not_found(f"shipment {shipment_no} of {order.order_no}")
         return [], {}

@@ -11,13 +11,14 @@ from api.door import examples
 from api.door.auth import BEARER, Door
 from api.door.openapi import same_again
 from api.door.request_body import Said
-from api.orders.order_lookup import FoundOrder
-from api.orders.views import CommandAnswer, read_shipment
+from api.orders.views import CommandAnswer
 from api.shipping.floor import At, CommandSpec, Resolved, Resolver, named_line, of_shipment
 from commands.resolving import Faults, read_known
 from domain.commands import Key, Loss
 from domain.refusals import not_found
 from domain.said import Part
+from queries.orders.order_lookup import FoundOrder
+from queries.shipping.shipments import read_shipment
 from records import people
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
@@ -58,8 +59,9 @@ def _lost(shipment_no: str) -> Resolver:
 
 async def find_parcel(connection: AsyncConnection, order: FoundOrder, shipment_no: str, part: Part) -> None:
     """Refuse a command that names a shipment which the order does not have, or a parcel which that does not."""
-    shipment, parcel_no = await read_shipment(connection, order, shipment_no), part.get("parcel_no")
+    shipment = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
     if shipment is None:
         raise not_found(f"shipment {shipment_no} of {order.order_no}")
-    if parcel_no not in {None, *(parcel.parcel_no for parcel in shipment.parcels)}:
+    parcel_no = part.get("parcel_no")
+    if parcel_no not in {None, *(shown.parcel.parcel_no for shown in shipment.parcels)}:
         raise not_found(f"parcel {parcel_no} in shipment {shipment_no}")

@@ -18,12 +18,8 @@ from records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missi
 
 
 @dataclass(frozen=True)
-class ErpMessageRow:
-    """A message of an order's feed as it was claimed, with what of its order and its memory says how it is told.
-
-    `parcels` are those with a number of a message about a shipment; `label_is_to_come` says that it waits for more. A
-    restore that nobody told of has `stopped` it, after one that somebody did `asks_first`.
-    """
+class FeedMessage:
+    """A message of an order's feed to its ERP, and how far it has come."""
 
     tenant: str
     order_ref: str
@@ -32,8 +28,21 @@ class ErpMessageRow:
     reference: str
     payload: dict[str, Any]
     state: str
+    document_no: str | None
     attempts: int
+    last_error: str | None
     created_at: datetime
+    done_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ErpMessageRow(FeedMessage):
+    """A message of an order's feed as it was claimed, with what of its order and its memory says how it is told.
+
+    `parcels` are those with a number of a message about a shipment; `label_is_to_come` says that it waits for more. A
+    restore that nobody told of has `stopped` it, after one that somebody did `asks_first`.
+    """
+
     source: str
     order_no: str
     status: str
@@ -45,7 +54,7 @@ class ErpMessageRow:
 
 
 _CLAIMED: Final = tuple(field.name for field in fields(ErpMessageRow))
-_OF_MESSAGE: Final = _CLAIMED[: _CLAIMED.index("source")]
+_OF_MESSAGE: Final = tuple(field.name for field in fields(FeedMessage))
 _OF_ORDER: Final = ("source", "order_no", "status")
 
 _THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Rejected
 from domain.messages import Command, OrderId
-from domain.order_commands import ORDER_COMMANDS
+from domain.order_commands import kept
 from domain.payloads import Kept
 from postgres.statements import Query, listed
 from records.tables import inbox
@@ -54,7 +54,7 @@ class InboxRow(Generic[Payload_co]):
     @cached_property
     def payload(self) -> Payload_co:
         """Return what was said, as its kind of command is kept."""
-        return cast("Payload_co", ORDER_COMMANDS[self.kind].payload.model_validate(self.document))
+        return cast("Payload_co", kept(self.kind, self.document))
 
     @property
     def order(self) -> OrderId:

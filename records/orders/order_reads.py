@@ -11,6 +11,10 @@ from sqlalchemy import BindParameter, Text, bindparam, func, literal_column, or_
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.errors import Rejected
+from domain.order_commands import kept
+from domain.payloads import KeptPush
+from domain.revisions import Revision
 from postgres.statements import Query, listed
 from records.orders.orders import OrderRow
 from records.tables import inbox, orders, parcel
@@ -32,6 +36,17 @@ class Said:
     answer: dict[str, Any] | None
     received_at: datetime
     decided_at: datetime | None
+
+    @property
+    def push(self) -> KeptPush | None:
+        """Return what was pushed, if it is a push."""
+        told = kept(self.kind, self.payload)
+        return told if isinstance(told, KeptPush) else None
+
+    @property
+    def refusal(self) -> Rejected | None:
+        """Return why it was refused, if it was."""
+        return Rejected.from_json(self.answer) if self.state == "refused" and self.answer is not None else None
 
 
 @dataclass(frozen=True)
@@ -79,35 +94,35 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
     return [OrderRow(*row) for row in await connection.execute(query)]
 
 
-async def contents(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return what the latest accepted revision of each order says, without people's data."""
-    return dict(await _CONTENTS.rows(connection, tenant=tenant, order_refs=list(order_refs)))
+async def revision(connection: AsyncConnection, tenant: str, order_ref: str) -> Revision:
+    """Return what the latest accepted revision of an order says; nothing where none is accepted."""
+    found = await _REVISION.row(connection, tenant=tenant, order_ref=order_ref)
+    return Revision.of(found[0] if found else {})
 
 
-_CONTENTS: Final = Query(
+_REVISION: Final = Query(
     """
-    select order_ref, content
-    from records.orders join records.order_revision using (tenant, order_ref, revision)
-    where tenant = %(tenant)s and order_ref = any(%(order_refs)s)
+    select content from records.orders join records.order_revision using (tenant, order_ref, revision)
+    where tenant = %(tenant)s and order_ref = %(order_ref)s
     """
 )
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a view shows of an order beside its row: its latest accepted revision, and the orders that replace it."""
+class Told:
+    """What is told of an order beside its row: its latest accepted revision, and the orders that replace it."""
 
-    content: dict[str, Any]
+    revision: Revision
     replaced_by: list[str]
 
 
-async def shown(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Shown]:
-    """Return what views show of accepted orders beside their rows."""
-    rows = await _SHOWN.rows(connection, tenant=tenant, order_refs=list(order_refs))
-    return {order_ref: Shown(content, replaced_by) for order_ref, content, replaced_by in rows}
+async def told(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Told]:
+    """Return what is told of accepted orders beside their rows."""
+    rows = await _TOLD.rows(connection, tenant=tenant, order_refs=list(order_refs))
+    return {order_ref: Told(Revision.of(content), replaced_by) for order_ref, content, replaced_by in rows}
 
 
-_SHOWN: Final = Query(
+_TOLD: Final = Query(
     """
     select o.order_ref, content, array(
       select n.order_no from records.orders n
@@ -178,13 +193,21 @@ async def first_pushes(connection: AsyncConnection, tenant: str, order_refs: Seq
     return {row.order_ref: Said(*row) for row in await connection.execute(query)}
 
 
-async def unaccepted(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, dict[str, Said]]:
-    """Return the command that each order decides next (`queued`), and its last one that was refused (`refused`)."""
+@dataclass(frozen=True)
+class Unaccepted:
+    """By order, the command that it decides next, and its last one that was refused."""
+
+    queued: dict[str, Said]
+    refused: dict[str, Said]
+
+
+async def unaccepted(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> Unaccepted:
+    """Return of each order the command that it decides next, and its last one that was refused."""
     every = [Said(*row) for row in await _UNACCEPTED.rows(connection, tenant=tenant, order_refs=list(order_refs))]
-    found: dict[str, dict[str, Said]] = {"queued": {}, "refused": {}}
-    for said in every:
-        found[said.state][said.order_ref] = said
-    return found
+    return Unaccepted(
+        queued={said.order_ref: said for said in every if said.state == "queued"},
+        refused={said.order_ref: said for said in every if said.state == "refused"},
+    )
 
 
 _UNACCEPTED: Final = Query(

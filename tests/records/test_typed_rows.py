@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.shipping.parcels import Parcel, Shipment
+from records.erp.erp_feed import FeedMessage
 from records.inventory.count_tasks import CountTask
 from records.inventory.discrepancies import DiscrepancyRow
 from records.orders.inbox import InboxRow
@@ -27,7 +28,6 @@ from records.tables import (
     return_authorization,
     shipment,
 )
-from records.timeline import FeedMessage
 
 
 @pytest.mark.parametrize(

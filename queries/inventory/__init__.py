@@ -1,0 +1,1 @@
+"""What the ledger and the records together know of stock."""
