@@ -14,7 +14,7 @@ from commands.shipping.book_label import LabelBooking
 from commands.shipping.void_label import LabelVoiding
 from domain import messages as m
 from postgres.statements import alone
-from queries.order_work import read_work
+from queries.orders.order_work import read_work
 
 
 class CarrierActivities:

@@ -19,7 +19,7 @@ from domain import messages as m
 from domain.payloads import Kept
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
-from queries.order_work import read_decision, read_work
+from queries.orders.order_work import read_decision, read_work
 from records.orders import inbox, orders
 from records.shipping import shipments
 

@@ -34,7 +34,7 @@ from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from domain.order_commands import MAY_BE_FIRST
 from domain.payloads import Kept, KeptPush, KeptReturn
-from queries.order_standing import is_undecided, standing_of
+from queries.orders.order_standing import is_undecided, standing_of
 from records.orders.inbox import InboxRow
 from workflows import attributes, names
 from workflows.markdown import escaped

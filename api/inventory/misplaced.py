@@ -21,8 +21,8 @@ from commands.posting import posted
 from domain.commands import Key
 from domain.shapes import Conversion
 from domain.stock import StockStatus
-from queries import misplaced
-from queries.misplaced import Misplaced, MisplacedFilter
+from queries.inventory import misplaced
+from queries.inventory.misplaced import Misplaced, MisplacedFilter
 
 router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
 

@@ -22,7 +22,7 @@ from domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from domain.linked_lines import main_line_of
 from ledger.writing.writer import translating
-from queries import order_work
+from queries.orders import order_work
 from records.erp import erp_feed
 from records.erp.erp_feed import ErpMessageRow
 from records.partner_words import Asked

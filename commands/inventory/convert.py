@@ -17,7 +17,7 @@ from domain.shapes import Conversion
 from domain.stock import StockStatus
 from ledger.requests import ConvertStock
 from ledger.writing.writer import Outcome
-from queries import misplaced
+from queries.inventory import misplaced
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location

@@ -9,7 +9,7 @@ from domain.messages import OrderId
 from domain.payloads import Kept, KeptHandOver, KeptPick
 from domain.shipping.parcels import contents_of
 from domain.stock import Evidence
-from queries.order_standing import standing_of
+from queries.orders.order_standing import standing_of
 from records.orders import inbox
 from records.shipping import shipments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from domain.messages import OrderId
-from queries.order_work import read_work_at_once
+from queries.orders.order_work import read_work_at_once
 from records.orders import closing
 
 

@@ -1,31 +1,63 @@
 """What an order is, and what is still to be done for it, as the records have it: all in one look.
 
-The statements here are put together with what the ledger says of the order (`queries/order_work.py`).
+The statements here are put together with what the ledger says of the order (`queries/orders/order_work.py`).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, listed
 from records.restorations import EPOCH
 
+
+@dataclass(frozen=True)
+class WorkRow:
+    """What `READ` tells: the order's own row, and what is open for it.
+
+    `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided. The steps are
+    what messages to workflows are made of.
+    """
+
+    tenant: str
+    order_ref: str
+    site: str
+    carrier: str
+    status: str
+    needs_attention: bool
+    attention: dict[str, Any] | None
+    revision: int
+    closed_at: datetime | None
+    carrier_steps: list[dict[str, Any]]
+    erp_steps: list[dict[str, Any]]
+    tracking_numbers: list[str]
+    heard: bool
+    undecided: bool
+    epoch: int
+
+
+@dataclass(frozen=True)
+class CommandBrief:
+    """What `READ_WITH_COMMAND` tells first: what became of a command."""
+
+    inbox_id: int
+    kind: str
+    key: str
+    state: str
+    answer: dict[str, Any] | None
+    received_at: datetime
+
+
+COLUMNS: Final = tuple(field.name for field in fields(WorkRow))
+OF_COMMAND: Final = tuple(field.name for field in fields(CommandBrief))
+
+_OF_ORDER: Final = COLUMNS[: COLUMNS.index("carrier_steps")]
+
 # One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
-# `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
-_OF_ORDER: Final = (
-    "tenant",
-    "order_ref",
-    "site",
-    "carrier",
-    "status",
-    "needs_attention",
-    "attention",
-    "revision",
-    "closed_at",
-)
-_OF_WORK: Final = ("carrier_steps", "erp_steps", "tracking_numbers", "heard", "undecided", "epoch")
 READ: Final = f"""
     select {listed(_OF_ORDER, "o.")},
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
@@ -59,18 +91,12 @@ READ: Final = f"""
     from records.orders o
     where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
     """  # noqa: S608 - put together from constants
-COLUMNS: Final = (*_OF_ORDER, *_OF_WORK)
-
 # The same, beside what became of a command of the order. Without an order, the command alone.
 READ_WITH_COMMAND: Final = f"""
-    select i.inbox_id, i.kind as command_kind, i.key, i.state as command_state, i.answer, i.received_at, work.*
+    select {listed(OF_COMMAND, "i.")}, work.*
     from records.inbox i left join lateral ({READ}) work on true
     where i.inbox_id = %(inbox_id)s
     """  # noqa: S608 - put together from constants
-COLUMNS_WITH_COMMAND: Final = (
-    *("inbox_id", "command_kind", "key", "command_state", "answer", "received_at"),
-    *COLUMNS,
-)
 
 
 # Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:

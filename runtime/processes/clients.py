@@ -20,7 +20,7 @@ from commands.posting_effects import PostingEffects
 from ledger.proving.signing import SigningKey, key_bytes
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
-from queries.site_days import site_days
+from queries.inventory.site_days import site_days
 from runtime.processes.codec import EncryptingCodec
 from runtime.settings import Settings
 

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.door.services import ApiServices
 from commands.posting_effects import PostingEffects
 from ledger.writing.writer import LedgerWriter
-from queries.site_days import site_days
+from queries.inventory.site_days import site_days
 from records.access import api_keys, connections
 
 from .doorway import DirectGateway, Door

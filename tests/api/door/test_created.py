@@ -17,7 +17,7 @@ from api.shipping import intercepts
 from commands.posting_effects import PostingEffects
 from domain.api_keys import Scope
 from ledger.writing.writer import LedgerWriter
-from queries.site_days import site_days
+from queries.inventory.site_days import site_days
 from tests.api.access.test_keys import key_of
 from tests.api.doorway import ADDRESS, DirectGateway, Door, examples, line, place, push
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,8 +12,9 @@ from domain.errors import InvariantViolated
 from domain.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
 from domain.orders import QUANTITIES, OrderStatus
 from ledger.queries import SELECT_LINE
-from postgres.statements import Query
+from postgres.statements import Query, Row
 from records.orders import order_work
+from records.orders.order_work import CommandBrief, WorkRow
 
 DONE: Final = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.RETURNED})
 """The statuses of an order of which all has arrived, or never will."""
@@ -33,73 +34,71 @@ _LINES: Final = f"""
     """  # noqa: S608 - put together from constants
 
 
-_READ: Final = Query(
-    f"select work.*, {_LINES} from ({order_work.READ}) work",  # noqa: S608
-    (*order_work.COLUMNS, "lines"),
-)
-
-
-_READ_WITH_COMMAND: Final = Query(
-    f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work",  # noqa: S608
-    (*order_work.COLUMNS_WITH_COMMAND, "lines"),
-)
+_READ: Final = Query(f"select work.*, {_LINES} from ({order_work.READ}) work")  # noqa: S608 - constants
+_READ_WITH_COMMAND: Final = Query(f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work")  # noqa: S608
 
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
-    row = await _READ.mapping(connection, **order.model_dump())
+    row = await _READ.row(connection, **order.model_dump())
     return _work_of(order, row) if row else OrderWork()
 
 
 def read_work_at_once(connection: Connection, order: OrderId) -> OrderWork:
-    """Read the same on a thread's connection."""
-    row = connection.exec_driver_sql(_READ.sql, order.model_dump()).mappings().one_or_none()
-    return _work_of(order, row) if row else OrderWork()
+    """Read the same on a thread's connection, or on what `run_sync` lends of another: SQLAlchemy knows which it is."""
+    row = connection.exec_driver_sql(_READ.sql, order.model_dump()).one_or_none()
+    return _work_of(order, tuple(row)) if row else OrderWork()
 
 
 async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:
     """Read what became of a command, with the order as it is."""
-    row = await _READ_WITH_COMMAND.mapping(connection, **order.model_dump(), inbox_id=inbox_id)
+    row = await _READ_WITH_COMMAND.row(connection, **order.model_dump(), inbox_id=inbox_id)
     if row is None:
         raise InvariantViolated(f"there is no inbox row {inbox_id} of {order.order_ref}")
-    answer = row["answer"] or {}
-    accepted = row["command_state"] == "accepted"
+    command, work = CommandBrief(*row[:_OF_COMMAND]), row[_OF_COMMAND:]
+    answer = command.answer or {}
+    accepted = command.state == "accepted"
     return Decision(
         inbox_id=inbox_id,
-        kind=row["command_kind"],
-        key=row["key"],
+        kind=command.kind,
+        key=command.key,
         accepted=accepted,
         outcome=answer.get("outcome", ""),
         problem=None if accepted else answer,
-        work=_work_of(order, row) if row["tenant"] else OrderWork(),
-        received_at=row["received_at"],
+        work=_work_of(order, work) if work[0] is not None else OrderWork(),
+        received_at=command.received_at,
     )
 
 
-def _work_of(order: OrderId, row: Mapping[Any, Any]) -> OrderWork:
-    lines = tuple(LineBrief(**line) for line in row["lines"])
-    read = {**order.model_dump(), "epoch": row["epoch"]}
+_OF_COMMAND: Final = len(order_work.OF_COMMAND)
+
+
+def _work_of(order: OrderId, row: Row) -> OrderWork:
+    *told, of_lines = row
+    work = WorkRow(*told)
+    lines = tuple(LineBrief(**line) for line in of_lines)
+    read = {**order.model_dump(), "epoch": work.epoch}
     return OrderWork(
         exists=True,
-        closed=row["closed_at"] is not None,
-        over=_is_over(row, lines),
-        status=row["status"],
-        needs_attention=row["needs_attention"],
-        attention=row["attention"],
-        revision=row["revision"],
-        site=row["site"],
-        carrier=row["carrier"],
+        closed=work.closed_at is not None,
+        over=_is_over(work, lines),
+        status=work.status,
+        needs_attention=work.needs_attention,
+        attention=work.attention,
+        revision=work.revision,
+        site=work.site,
+        carrier=work.carrier,
         lines=lines,
-        tracking_numbers=tuple(row["tracking_numbers"]),
-        carrier_steps=tuple(CarrierStep(**read, **step) for step in row["carrier_steps"]),
-        erp_steps=tuple(ErpStep(**read, **step) for step in row["erp_steps"]),
-        events_waiting=row["heard"],
-        epoch=row["epoch"],
+        tracking_numbers=tuple(work.tracking_numbers),
+        carrier_steps=tuple(CarrierStep(**read, **step) for step in work.carrier_steps),
+        erp_steps=tuple(ErpStep(**read, **step) for step in work.erp_steps),
+        events_waiting=work.heard,
+        epoch=work.epoch,
     )
 
 
-def _is_over(row: Mapping[Any, Any], lines: Iterable[LineBrief]) -> bool:
+def _is_over(work: WorkRow, lines: Iterable[LineBrief]) -> bool:
     """Say whether all is delivered or cancelled, nothing is held, and nobody waits for a decision."""
     holds_nothing = not any(line.quantities[name] for line in lines for name in _HELD)
-    waits = row["needs_attention"] or row["heard"] or row["undecided"]
-    return row["status"] in DONE and holds_nothing and not waits
+    waits = work.needs_attention or work.heard or work.undecided
+    return work.status in DONE and holds_nothing and not waits
