@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -28,6 +28,18 @@ Told = TypeVar("Told", bound=BaseModel)
 
 Posted = Outcome | Repeated
 """What became of what was said: now, or the first time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the answer of a posting tells, or a part of it: subclasses have a field for each name that they read."""
+
+    @classmethod
+    def of(cls, outcome: Posted) -> Self:
+        """Read it. What older builds did not tell has a default."""
+        told = outcome.answer
+        return cls(**{field.name: told[field.name] for field in fields(cls) if field.name in told})
+
 
 _TRIES: Final = 5
 """How often something is resolved anew while the catalog changes what its skus are counted in."""

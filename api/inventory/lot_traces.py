@@ -18,8 +18,8 @@ from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_o
 from api.door.request_body import Said
 from api.door.services import Services
 from api.inventory.ledger import StreamView, order_no_of, stream_view
-from commands.inventory.lift_recall import lift_recall
-from commands.inventory.recall import recall_lot
+from commands.inventory.lift_recall import Lifted, lift_recall
+from commands.inventory.recall import Recalled, recall_lot
 from commands.posting import posted
 from domain.commands import Key
 from domain.errors import Fault
@@ -226,15 +226,15 @@ async def recall(
     get other stock, or wait at their old places in the queue.
     """
     outcome = await recall_lot(services, caller, said)
-    body = said.settle()
+    body, told = said.settle(), Recalled.of(outcome)
     answer_posted(response, outcome)
     async with services.reading() as connection:
         trace = await _trace(connection, Traced(caller.tenant, body.sku, body.lot))
     return RecallView(
         recall_no=body.recall_no,
         posting_id=posted(outcome),
-        quarantined=outcome.answer["quarantined"],
-        displaced=[str(order_no_of(order_ref)) for order_ref in outcome.answer["displaced"]],
+        quarantined=told.quarantined,
+        displaced=[str(order_no_of(order_ref)) for order_ref in told.displaced],
         recorded_at=outcome.recorded_at,
         trace=trace,
     )
@@ -250,11 +250,12 @@ async def lift(
 ) -> LiftView:
     """Say that a recall is over: what arrives may be sold again. What is quarantined waits for a change of status."""
     outcome = await lift_recall(services, caller, recall_no, said)
+    told = Lifted.of(outcome)
     answer_posted(response, outcome)
     return LiftView(
         recall_no=recall_no,
         posting_id=posted(outcome),
-        sku=outcome.answer["sku"],
-        lot=outcome.answer["lot"],
+        sku=told.sku,
+        lot=told.lot,
         recorded_at=outcome.recorded_at,
     )

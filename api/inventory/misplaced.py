@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Response
@@ -16,7 +16,7 @@ from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
 from api.door.request_body import Said
 from api.door.services import Services
 from api.inventory.ledger import StreamView, order_no_of, stream_view
-from commands.inventory.convert import convert_stock
+from commands.inventory.convert import Converted, convert_stock
 from commands.posting import posted
 from domain.commands import Key
 from domain.shapes import Conversion
@@ -102,17 +102,14 @@ async def convert(
     Orders that it was promised to get other stock, or wait at their old places in the queue.
     """
     outcome = await convert_stock(services, caller, said)
-    body = said.settle()
+    body, told = said.settle(), Converted.of(outcome)
     answer_posted(response, outcome)
-    told: dict[str, Any] = outcome.answer
     return ConversionView(
         conversion_no=body.conversion_no,
         posting_id=posted(outcome),
         location_id=body.location_id,
-        stock_status=told["stock_status"],
-        converted=[
-            ConvertedView(**{name: value or None for name, value in goods.items()}) for goods in told["converted"]
-        ],
-        displaced=[str(order_no_of(order_ref)) for order_ref in told["displaced"]],
+        stock_status=StockStatus(told.stock_status),
+        converted=[ConvertedView(**{name: value or None for name, value in goods.items()}) for goods in told.converted],
+        displaced=[str(order_no_of(order_ref)) for order_ref in told.displaced],
         recorded_at=outcome.recorded_at,
     )

@@ -18,10 +18,10 @@ from api.door.request_body import Said
 from api.door.services import Services
 from api.inventory.ledger import StreamView, stream_view
 from api.inventory.notices import Notice, notices_of
-from commands.inventory.adjust import ADJUSTMENT, adjust_stock, adjusted_stream
-from commands.inventory.change_status import change_stock_status
-from commands.inventory.move import move_stock
-from commands.posting import Posted, posted
+from commands.inventory.adjust import ADJUSTMENT, Adjusted, adjust_stock, adjusted_stream
+from commands.inventory.change_status import StatusChanged, change_stock_status
+from commands.inventory.move import Moved, move_stock
+from commands.posting import posted
 from domain.refusals import not_found
 from domain.shapes import Adjustment, Move, StatusChange
 from domain.stock import StockStatus, StreamKey
@@ -56,16 +56,16 @@ async def move(
     What is put into a location of type `quarantine` or `returns` is quarantined, or to be inspected: holds give way.
     """
     outcome = await move_stock(services, caller, said)
-    body = said.settle()
+    body, told = said.settle(), Moved.of(outcome)
     answer_posted(response, outcome)
     return MoveView(
         move_no=body.move_no,
         posting_id=posted(outcome),
         sku=body.sku,
-        quantity=outcome.answer["moved"],
+        quantity=told.moved,
         from_location_id=body.source.location_id,
         to_location_id=body.to.location_id,
-        stock_status=outcome.answer.get("stock_status", body.source.stock_status),
+        stock_status=StockStatus(told.stock_status or body.source.stock_status),
         recorded_at=outcome.recorded_at,
     )
 
@@ -97,7 +97,7 @@ async def adjust(
     Without a `stock_status` it is of what is available, or of what the location is for (`quarantine`, `returns`).
     """
     outcome = await adjust_stock(services, caller, said)
-    body = said.settle()
+    body, told = said.settle(), Adjusted.of(outcome)
     async with services.reading() as connection:
         known = await catalog.locations(connection, caller.tenant, [body.location_id])
         notices = await notices_of(connection, caller.tenant, ADJUSTMENT.key(body))
@@ -105,18 +105,18 @@ async def adjust(
     return AdjustmentView(
         adjustment_no=body.adjustment_no,
         posting_id=posted(outcome),
-        stream=stream_view(_posted_to(adjusted_stream(caller, body, known[body.location_id]), outcome)),
-        delta=outcome.answer["delta"],
-        on_hand=outcome.answer["on_hand"],
+        stream=stream_view(_posted_to(adjusted_stream(caller, body, known[body.location_id]), told)),
+        delta=told.delta,
+        on_hand=told.on_hand,
         recorded_at=outcome.recorded_at,
         notices=notices,
     )
 
 
-def _posted_to(stream: StreamKey, outcome: Posted) -> StreamKey:
+def _posted_to(stream: StreamKey, told: Adjusted) -> StreamKey:
     """Return the bucket that an adjustment changed: what was found of a blocked lot, say, is quarantined."""
     buckets = (replace(stream, stock_status=status) for status in StockStatus)
-    return next(bucket for bucket in buckets if str(bucket.stream_id) == outcome.answer["stream_id"])
+    return next(bucket for bucket in buckets if str(bucket.stream_id) == told.stream_id)
 
 
 # -- status ----------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ async def change_status(
     return StatusChangeView(
         change_no=body.change_no,
         posting_id=posted(outcome),
-        quantity=outcome.answer["changed"],
+        quantity=StatusChanged.of(outcome).changed,
         from_stream=stream_view(stream),
         to_stream=stream_view(replace(stream, stock_status=body.to)),
         recorded_at=outcome.recorded_at,

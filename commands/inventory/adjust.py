@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext
-from commands.posting import Keyed, Posted, anew, counted_in, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, anew, counted_in, once, said_by, why
 from commands.resolving import Faults, named, stocked_product
 from commands.times import time_faults
 from domain.errors import Fault, Rejected
@@ -30,6 +30,15 @@ _COMPARISONS: Final = 10
 
 
 ADJUSTMENT: Final = Keyed[Adjustment](AdjustStock, lambda body: f"adjustment/{body.adjustment_no}")
+
+
+@dataclass(frozen=True)
+class Adjusted(Answer):
+    """The difference that was posted, to which bucket, and what is on hand there after it."""
+
+    delta: int
+    stream_id: str
+    on_hand: int
 
 
 def adjusted_stream(caller: ApiKey, body: Adjustment, location: Location) -> StreamKey:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext
-from commands.posting import Keyed, Posted, counted_in, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, counted_in, once, said_by, why
 from commands.resolving import Faults
 from commands.times import time_faults
 from domain.errors import Conflict, Fault
@@ -20,6 +20,13 @@ from ledger.writing.writer import Outcome
 from records import catalog
 from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
+
+
+@dataclass(frozen=True)
+class StatusChanged(Answer):
+    """How much became something else."""
+
+    changed: int
 
 
 async def change_stock_status(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext
-from commands.posting import Keyed, Posted, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, once, said_by, why
 from commands.resolving import Faults, named
 from commands.times import time_faults
 from domain.errors import Fault
@@ -23,6 +24,15 @@ from records.access.api_keys import ApiKey
 from records.catalog import Location
 
 _CONVERSION: Final = Keyed[Conversion](ConvertStock, lambda body: f"conversion/{body.conversion_no}")
+
+
+@dataclass(frozen=True)
+class Converted(Answer):
+    """What goods became, which they are, and the orders that were promised them."""
+
+    stock_status: str
+    converted: list[dict[str, Any]]
+    displaced: list[str]
 
 
 async def convert_stock(context: CommandContext, caller: ApiKey, said: Said[Conversion]) -> Posted:

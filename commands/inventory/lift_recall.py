@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from commands.context import CommandContext
 from commands.inventory.recall import recall_key
-from commands.posting import Keyed, Posted, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, once, said_by, why
 from commands.times import time_faults
 from domain.reasons import code_of
 from domain.refusals import not_found
@@ -14,6 +16,14 @@ from ledger.reads import lots
 from ledger.requests import UnblockLot
 from ledger.writing.writer import Outcome
 from records.access.api_keys import ApiKey
+
+
+@dataclass(frozen=True)
+class Lifted(Answer):
+    """Of which lot a recall is over."""
+
+    sku: str
+    lot: str
 
 
 async def lift_recall(context: CommandContext, caller: ApiKey, recall_no: str, said: Said[Lift]) -> Posted:

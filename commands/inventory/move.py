@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext
-from commands.posting import Keyed, Posted, counted_in, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, counted_in, once, said_by, why
 from commands.resolving import Faults, named, stocked_product
 from commands.times import time_faults
 from domain.errors import Conflict, Fault
@@ -22,6 +23,14 @@ from records.access.api_keys import ApiKey
 from records.catalog import Location, Product
 
 _MOVE: Final = Keyed[Move](MoveStock, lambda body: f"move/{body.move_no}")
+
+
+@dataclass(frozen=True)
+class Moved(Answer):
+    """How much was moved, and what it is where it lies now."""
+
+    moved: int
+    stock_status: str | None = None
 
 
 async def move_stock(context: CommandContext, caller: ApiKey, said: Said[Move]) -> Posted:

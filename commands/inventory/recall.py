@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from commands.context import CommandContext
-from commands.posting import Keyed, Posted, anew, once, said_by, why
+from commands.posting import Answer, Keyed, Posted, anew, once, said_by, why
 from commands.resolving import Faults, known_product, named
 from commands.times import time_faults
 from domain.errors import Fault
@@ -24,6 +25,14 @@ _TRIES: Final = 5
 
 
 _RECALL: Final = Keyed[Recall](BlockLot, lambda body: recall_key(body.recall_no))
+
+
+@dataclass(frozen=True)
+class Recalled(Answer):
+    """How much was kept from being sold, and the orders that it was promised to."""
+
+    quarantined: int
+    displaced: list[str]
 
 
 async def recall_lot(context: CommandContext, caller: ApiKey, said: Said[Recall]) -> Posted:
