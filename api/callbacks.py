@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from api.door.openapi import REFUSALS, WRITES
 from api.door.services import ApiServices, Services
 from domain.carriers import TrackingEvent
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.refusals import not_found
 from records.access import connections
 from records.access.connections import CarrierConnection
@@ -54,7 +54,7 @@ async def hear_carrier(
     try:
         told = port.parse_callback(body)
     except Rejected as refusal:
-        raise Rejected(refusal.code, refusal.detail, refusal.faults, status=400) from refusal
+        raise Rejected(refusal.code, refusal.detail, refusal.faults, kind=Kind.MALFORMED) from refusal
     await _store(services, account, told)
     return JSONResponse(Received().model_dump(), status_code=202)
 

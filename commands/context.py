@@ -13,7 +13,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.attention import attention_row
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
 from domain.orders import OrderLine
@@ -61,9 +61,9 @@ async def lock_open_order(connection: AsyncConnection, row: InboxRow[Kept]) -> O
 
 def _open(row: InboxRow[Kept], order: OrderRow | None, *, or_closed: bool = False) -> OrderRow:
     if order is None:
-        raise Rejected("unknown_order", f"There is no order {row.order_ref}.", status=404)
+        raise Rejected("unknown_order", f"There is no order {row.order_ref}.", kind=Kind.UNKNOWN)
     if order.closed_at is not None and not or_closed:
-        raise Rejected("order_closed", "The order is closed.", status=409)
+        raise Rejected("order_closed", "The order is closed.", kind=Kind.CONFLICT)
     return order
 
 

@@ -23,7 +23,7 @@ from commands.shipping.lose import lose
 from commands.shipping.put_back import put_back
 from commands.shipping.ship import ship
 from domain.erp_lines import erp_lines
-from domain.errors import InvariantViolated, Rejected, Unavailable
+from domain.errors import InvariantViolated, Kind, Rejected, Unavailable
 from domain.payloads import Kept, KeptPush
 from ledger.writing.writer import LedgerWriter, translating
 from records.erp import messages
@@ -65,7 +65,7 @@ class Decisions:
             await self._refuse(row, refusal)
         except InvariantViolated as bug:
             log.exception("command.invariant_violated", key=row.key)
-            await self._refuse(row, Rejected("invariant_violated", str(bug), status=500))
+            await self._refuse(row, Rejected("invariant_violated", str(bug), kind=Kind.BUG))
 
     async def _refuse(self, row: InboxRow[Kept], refusal: Rejected) -> None:
         """Keep a refusal. The ERP is told of a revision that an order of its own did not take."""

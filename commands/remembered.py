@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain import messages as m
-from domain.errors import Rejected, Unavailable
+from domain.errors import Kind, Rejected, Unavailable
 from domain.payloads import Kept
 from postgres.statements import alone
 from records import restorations
@@ -57,7 +57,7 @@ class Recalling:
         if memory is not None and memory.epoch <= command.epoch:
             await self._note(command.tenant, command.order_ref, f"a command that order {command.order_ref} has decided")
         if found.row is None or gone:
-            raise Rejected("forgotten", f"{command.key} is not known any more: say it again.", status=409)
+            raise Rejected("forgotten", f"{command.key} is not known any more: say it again.", kind=Kind.CONFLICT)
         return found.row
 
     async def _miss(self, tenant: str, order_ref: str, what: str) -> None:

@@ -1,9 +1,9 @@
 """The one tree of errors.
 
 StockbridgeError
-├── Rejected            business says no; never retried (422, or 409 where the state forbids it)
-│   └── Conflict        the same key came with other content (409)
-├── Unavailable         not now; retried (503)
+├── Rejected            business says no; never retried. Its kind says in which way
+│   └── Conflict        the same key came with other content
+├── Unavailable         not now; retried
 ├── OutcomeUnknown      sent, but no answer was heard: ask by our reference before sending again
 └── InvariantViolated   our own bug: stop and alarm
 
@@ -16,9 +16,10 @@ there into `records` only (`commands/hearing.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Final
 from uuid import UUID
 
 
@@ -48,42 +49,87 @@ class StockbridgeError(Exception):
         self.said = said
 
 
+class Kind(Enum):
+    """What a refusal means to whoever asked. With which HTTP status it is answered, `api/door/problems.py` says."""
+
+    INVALID = auto()
+    """Wrong in itself, by the catalog or by the rules; or it can't be done, whatever comes."""
+    CONFLICT = auto()
+    """Against what is there: the order's state, the stock's, or what came before under the same key."""
+    UNKNOWN = auto()
+    """What it is about is not there."""
+    MALFORMED = auto()
+    """It can't be read."""
+    UNPROVEN = auto()
+    """Who asks has not proved who he is."""
+    FORBIDDEN = auto()
+    """Who asks is known, and may not."""
+    TOO_MANY = auto()
+    """Too many of them at once; later it may go."""
+    BUG = auto()
+    """Our own bug."""
+
+
 class Rejected(StockbridgeError):  # noqa: N818 - the design's own word
     """Business says no. Sending the same again, unchanged, gets the same answer.
 
-    `code` names the reason (docs/problems.md lists all), `status` the HTTP status it is shown with.
+    `code` names the reason (docs/problems.md lists all).
     """
 
     def __init__(
-        self, code: str, detail: str, faults: Sequence[Fault] = (), status: int = 422, *, said: str | None = None
+        self,
+        code: str,
+        detail: str,
+        faults: Sequence[Fault] = (),
+        kind: Kind = Kind.INVALID,
+        *,
+        said: str | None = None,
     ) -> None:
         super().__init__(detail, said=said)
         self.code = code
         self.detail = detail
         self.faults = tuple(faults)
-        self.status = status
+        self.kind = kind
 
     def as_json(self) -> dict[str, Any]:
         """Return what a row or a message must carry for the refusal to be told again later."""
         return {
             "code": self.code,
             "detail": self.detail,
-            "status": self.status,
+            "status": _WRITTEN_AS[self.kind],
             "errors": [fault.as_json() for fault in self.faults],
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Rejected:
+    def from_json(cls, data: Mapping[str, Any]) -> Rejected:
         """Make the refusal again from `as_json`."""
         faults = [Fault(**fault) for fault in data.get("errors", [])]
-        return Rejected(data["code"], data["detail"], faults, data.get("status", 422))
+        return Rejected(data["code"], data["detail"], faults, _READ_AS.get(data.get("status"), Kind.INVALID))
+
+
+_WRITTEN_AS: Final = {
+    Kind.INVALID: 422,
+    Kind.CONFLICT: 409,
+    Kind.UNKNOWN: 404,
+    Kind.MALFORMED: 400,
+    Kind.UNPROVEN: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.TOO_MANY: 429,
+    Kind.BUG: 500,
+}
+"""How rows and histories have a kind, as `status`. Builds that knew no kinds wrote down there how they answered it.
+
+They may run beside this one during a rollout and read what it writes, so the numbers stay, whatever the door says.
+"""
+
+_READ_AS: Final[Mapping[object, Kind]] = {written: kind for kind, written in _WRITTEN_AS.items()}
 
 
 class Conflict(Rejected):
     """The same key came before, with other content."""
 
     def __init__(self, detail: str, code: str = "conflict") -> None:
-        super().__init__(code, detail, status=409)
+        super().__init__(code, detail, kind=Kind.CONFLICT)
 
 
 class Unavailable(StockbridgeError):  # noqa: N818 - the design's own word

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from http import HTTPStatus
 from typing import Final
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 
 MOST_FAULTS: Final = 100
 """As many faults are told of a request, however many there are."""
@@ -14,7 +13,7 @@ MOST_FAULTS: Final = 100
 
 def not_found(what: str) -> Rejected:
     """Say that something is not there for this tenant."""
-    return Rejected("not_found", f"There is no {what}.", status=HTTPStatus.NOT_FOUND)
+    return Rejected("not_found", f"There is no {what}.", kind=Kind.UNKNOWN)
 
 
 def refusal(faults: Sequence[Fault], *, more: bool = False) -> Rejected:

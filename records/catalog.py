@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import InvariantViolated, Rejected
+from domain.errors import InvariantViolated, Kind, Rejected
 from domain.linked_lines import Addition
 from domain.stock import Place
 from domain.units import Packaging, ProductUnits, unpacked
@@ -102,7 +102,7 @@ async def insist_on_units(connection: AsyncConnection, tenant: str, known: Mappi
         product = known[sku]
         if (base_uom, tracking, kit) != (product.units.base_uom, product.tracking, product.is_kit):
             detail = f"What {sku} is counted in was changed meanwhile. Ask again."
-            raise Rejected("product_changed", detail, status=409)
+            raise Rejected("product_changed", detail, kind=Kind.CONFLICT)
 
 
 def product_of(

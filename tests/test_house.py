@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from http import HTTPStatus
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -70,6 +73,32 @@ def test_no_other_installed_distribution_provides_a_rooms_name() -> None:
         name: provided for name, by in packages_distributions().items() if (provided := set(by) - {"stockbridge"})
     }
     assert {room: others[room] for room in ROOMS & others.keys()} == {}
+
+
+BELOW_THE_DOOR = INSTALLED - {"api", "runtime", "sandbox"}
+OF_PARTNERS = {"adapters/wire.py", "adapters/carriers/sandbox/mapping.py"}
+"""What reads the statuses of partners' answers."""
+AS_WRITTEN = "domain/errors.py"
+"""What says how rows and histories have a refusal's kind: by a number that once was its HTTP status."""
+STATUSES = {each.value for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST} - {500}
+"""500 lines are as many as a body may have, and the like: where it is a status, it is called so."""
+
+
+def statuses_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.ImportFrom(module="http") | ast.Import(names=[ast.alias(name="http")]):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} imports http"
+            case ast.Constant(value=int(number)) if number in STATUSES:
+                yield f"{path.relative_to(ROOT)}:{node.lineno} names {number}"
+            case ast.keyword(arg="status", value=ast.Constant(value=int(number))):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} has the status {number}"
+
+
+def test_with_which_status_we_answer_only_the_door_says() -> None:
+    modules = (path for room in BELOW_THE_DOOR for path in (ROOT / room).rglob("*.py"))
+    asked = (path for path in modules if path.relative_to(ROOT).as_posix() not in {*OF_PARTNERS, AS_WRITTEN})
+    assert sorted(found for path in asked for found in statuses_in(path)) == []
 
 
 def test_a_folder_named_like_a_room_where_somebody_starts_us_is_not_ours(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class CarrierPort(Protocol):
         ...
 
     def verify_callback(self, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
-        """Check a callback's signature over its raw body. `Rejected` with status 401 for a wrong or stale one."""
+        """Check a callback's signature over its raw body. `Rejected` as unproven: a wrong or stale one."""
         ...
 
     def parse_callback(self, body: bytes) -> list[TrackingEvent]:

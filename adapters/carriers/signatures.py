@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 
 WINDOW = timedelta(minutes=5)
 """How far a callback's timestamp may lie from our clock, to either side: it bounds replays and allows for skew."""
 
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ def timestamped_digest(secret: str, timestamp: str, body: bytes) -> str:
 def verify_timestamped(body: bytes, headers: Mapping[str, str], header: str, secret: str, now: datetime) -> None:
     """Check the signature in `header` over a raw body.
 
-    `Rejected` with status 401: `invalid_signature` where it is missing, not understood or not over this body,
+    `Rejected` as unproven: `invalid_signature` where it is missing, not understood or not over this body,
     `stale_signature` where it is right, but too old or from the future. Only who knows the secret learns the latter.
     """
     signature = TimestampedSignature.parse(_header(headers, header))
     if signature is None or not signature.is_over(body, secret):
-        raise Rejected("invalid_signature", f"{header} is missing or not over this body.", status=_UNAUTHORIZED)
+        raise Rejected("invalid_signature", f"{header} is missing or not over this body.", kind=Kind.UNPROVEN)
     if not signature.is_fresh(now):
-        raise Rejected("stale_signature", f"{header} was made too far from now.", status=_UNAUTHORIZED)
+        raise Rejected("stale_signature", f"{header} was made too far from now.", kind=Kind.UNPROVEN)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.inventory.ledger import order_no_of
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.refusals import pointer
 from ledger.reads.in_use import InUse, goods_of
 from records.inbound import purchase_orders
@@ -29,7 +29,9 @@ async def insist_on_no_use(connection: AsyncConnection, tenant: str, sku: str, c
         faults += _of_customers(at, goods.customers)
     if faults:
         words = "; ".join(fault.detail for fault in faults)
-        raise Rejected(faults[0].code, f"{sku}: its {' and '.join(changed)} can't change: {words}.", faults, status=409)
+        raise Rejected(
+            faults[0].code, f"{sku}: its {' and '.join(changed)} can't change: {words}.", faults, kind=Kind.CONFLICT
+        )
 
 
 def _of_stock(at: str, goods: InUse) -> Iterator[Fault]:

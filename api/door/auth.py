@@ -14,13 +14,14 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.door.queries import KnownParameters
 from api.door.request_body import SaidRequest, shape_of
 from domain.api_keys import WELL_KNOWN, Scope, is_misspelt, is_sendable
 from domain.characters import keeping
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from ledger.stored_names import stored_names
 from postgres.statements import alone
 from records.access import api_keys
@@ -60,7 +61,7 @@ class Authenticator:
         self._noting: set[asyncio.Task[None]] = set()
 
     async def caller(self, authorization: str | None) -> ApiKey:
-        """Return whom an `Authorization` header speaks for. Raises `Rejected` with status 401."""
+        """Return whom an `Authorization` header speaks for. Raises `Rejected` as unproven."""
         key_hash = _hash_in(authorization)
         believed = self._believed.get(key_hash)
         if believed is None or believed.until <= self._clock():
@@ -119,7 +120,7 @@ class Authenticator:
 
 
 def _hash_in(authorization: str | None) -> bytes:
-    """Return the hash of the key in a header, which may be anything. Raises `Rejected` with status 401."""
+    """Return the hash of the key in a header, which may be anything. Raises `Rejected` as unproven."""
     scheme, _, rest = (authorization or "").partition(" ")
     key = rest.strip()
     if scheme.lower() != "bearer" or not key:
@@ -132,7 +133,7 @@ def _hash_in(authorization: str | None) -> bytes:
 
 
 def _unauthorized(detail: str) -> Rejected:
-    return Rejected("unauthorized", detail, status=HTTPStatus.UNAUTHORIZED)
+    return Rejected("unauthorized", detail, kind=Kind.UNPROVEN)
 
 
 class LetsIn(Protocol):
@@ -194,7 +195,7 @@ def _check_scope(caller: ApiKey, *, for_administrators: bool) -> None:
         detail = f"This is for administrators, and the key {caller.name} is of the scope {caller.scope}."
     else:
         detail = "The key is an administrator's. It is for keys alone: use one of an ERP, the floor or the office."
-    raise Rejected("wrong_scope", detail, status=HTTPStatus.FORBIDDEN)
+    raise Rejected("wrong_scope", detail, kind=Kind.FORBIDDEN)
 
 
 async def _kept_names(request: SaidRequest, tenant: str) -> Collection[str]:
@@ -211,11 +212,7 @@ def _check_content_type(request: Request) -> None:
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if has_body and request.method != "GET" and content_type != "application/json":
-        raise Rejected(
-            "unsupported_media_type",
-            "The body must be application/json.",
-            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
 async def caller_of(request: Request) -> ApiKey:

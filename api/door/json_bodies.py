@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, NoReturn
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.refusals import MOST_FAULTS, pointer, refusal
 
 _LONGEST_TOLD: Final = 10_000
@@ -95,4 +95,4 @@ def _no_number(told: str) -> NoReturn:
 
 
 def _malformed(reason: str) -> Rejected:
-    return Rejected("malformed", f"The body is not JSON: {reason}.", status=400)
+    return Rejected("malformed", f"The body is not JSON: {reason}.", kind=Kind.MALFORMED)

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from domain.characters import named
-from domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.errors import Fault, Kind, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from domain.refusals import MOST_FAULTS, pointer, refusal
 from postgres.statements import outage_of
 
@@ -29,11 +29,25 @@ RETRY_AFTER_S: Final = 1
 _SPELLED: Final = {"sku": "SKU", "uom": "UOM", "erp": "ERP", "gtin": "GTIN"}
 
 
+STATUS_OF: Final = {
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.UNKNOWN: HTTPStatus.NOT_FOUND,
+    Kind.MALFORMED: HTTPStatus.BAD_REQUEST,
+    Kind.UNPROVEN: HTTPStatus.UNAUTHORIZED,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
+    Kind.BUG: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""With which status a refusal is answered."""
+
+
 _OF_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: ("malformed", "The request can't be read."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address does not take that method."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("unsupported_media_type", "The body must be application/json."),
 }
 
 
@@ -101,7 +115,7 @@ class TooManyCommandsError(Rejected):
     """The order has as many commands waiting as it takes."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("too_many_commands", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
+        super().__init__("too_many_commands", detail, kind=Kind.TOO_MANY)
 
 
 class TooManyRequestsError(Rejected):
@@ -109,7 +123,7 @@ class TooManyRequestsError(Rejected):
 
     def __init__(self, retry_after_s: int) -> None:
         detail = f"Too many requests. Try again after {retry_after_s} s."
-        super().__init__("too_many_requests", detail, status=HTTPStatus.TOO_MANY_REQUESTS)
+        super().__init__("too_many_requests", detail, kind=Kind.TOO_MANY)
         self.retry_after_s = retry_after_s
 
 
@@ -144,7 +158,9 @@ def _parameter(at: str) -> dict[str, str]:
 
 def document_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Write down the refusal that a command has for its answer."""
-    return document(answer["code"], answer["status"], answer["detail"], answer.get("errors", ()))
+    refused = Rejected.from_json(answer)
+    faults = [fault.as_json() for fault in refused.faults]
+    return document(refused.code, STATUS_OF[refused.kind], refused.detail, faults)
 
 
 def problem(
@@ -180,7 +196,7 @@ def of_error(request: Request, error: Exception) -> Response:
     """Answer with what an error is to the caller. Only our own bugs and surprises are logged with their traceback."""
     if isinstance(error, Rejected):
         again = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequestsError) else {}
-        return problem(request, error.code, error.status, error.detail, error.faults, again)
+        return problem(request, error.code, STATUS_OF[error.kind], error.detail, error.faults, again)
     if isinstance(error, ClientDisconnect):
         return problem(request, "malformed", HTTPStatus.BAD_REQUEST, "The body ended too early.")
     if isinstance(error, Unavailable | OutcomeUnknown) or outage_of(error):
@@ -229,7 +245,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if any(fault.pointer == "" for fault in faults):
         return problem(request, "malformed", HTTPStatus.BAD_REQUEST, "The body must be a JSON document.")
     refused = refusal(faults)
-    return problem(request, refused.code, refused.status, refused.detail, faults)
+    return problem(request, refused.code, STATUS_OF[refused.kind], refused.detail, faults)
 
 
 def _fault_of(details: Mapping[str, Any]) -> Fault:

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from http import HTTPStatus
 from ipaddress import IPv6Address
 from math import ceil
 from typing import Final
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.door.auth import Authenticator
 from api.door.problems import TooManyRequestsError, of_error
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from records.access.api_keys import ApiKey
 
 BURST_S: Final = 10.0
@@ -89,7 +88,7 @@ class Pace:
         try:
             caller = await self._authenticator.caller(authorization)
         except Rejected as refused:
-            if authorization and refused.status == HTTPStatus.UNAUTHORIZED:
+            if authorization and refused.kind is Kind.UNPROVEN:
                 self._note_wrong(address, authorization)
             raise
         self._by_key.take(caller)

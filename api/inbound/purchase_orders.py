@@ -20,7 +20,7 @@ from api.door.services import ApiServices, Services
 from commands.inbound.expected import found_order
 from commands.resolving import Faults, named, stocked_product
 from domain.commands import Day, Key
-from domain.errors import Conflict, Fault, Rejected
+from domain.errors import Conflict, Fault, Kind, Rejected
 from domain.inbound import InboundLine, amend, cancel, status_of
 from domain.refusals import not_found, refusal
 from domain.said import Part, asked, canonical, digest
@@ -154,7 +154,7 @@ class _Taking:
         if body.site != known.site and any(line.received for line in known.lines):
             faults.append(Fault("/site", "already_received", f"Goods have arrived in {known.site} already"))
         if faults:
-            raise Rejected("already_received", refusal(faults).detail, faults, status=409)
+            raise Rejected("already_received", refusal(faults).detail, faults, kind=Kind.CONFLICT)
         await purchase_orders.amend(
             self._connection,
             tenant=self._tenant,

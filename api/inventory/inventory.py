@@ -190,7 +190,7 @@ def _pointing(refused: Rejected) -> Rejected:
     """Name the parameter that a refusal of the ledger is about."""
     name = {"as_of_in_future": "as_of", "bad_cursor": "cursor"}.get(refused.code)
     faults = [Fault(f"/query/{name}", refused.code, refused.detail)] if name else refused.faults
-    return Rejected(refused.code, refused.detail, faults, refused.status)
+    return Rejected(refused.code, refused.detail, faults, refused.kind)
 
 
 async def _factor(connection: AsyncConnection, tenant: str, asked: Asked) -> int:

@@ -15,7 +15,7 @@ from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.door.services import Services
 from api.orders.order_lookup import OrderAt
-from domain.errors import Conflict, Rejected
+from domain.errors import Conflict, Kind, Rejected
 from domain.shapes import StoredAddress
 from queries.orders.order_lookup import FoundOrder
 from records import people
@@ -42,7 +42,7 @@ async def store_address(
     async with services.engine.begin() as connection:
         order = await named.find(connection)
         if order.row is None:
-            raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", status=404)
+            raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", kind=Kind.UNKNOWN)
         if said.is_odd:
             address_id = people.address_id(order.tenant, order.order_ref, said.wordings[0].address_no)
             before = (await people.read(connection, order.tenant, [address_id])).get(address_id)

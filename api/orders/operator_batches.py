@@ -22,7 +22,7 @@ from api.door.request_body import Said
 from api.door.services import Services
 from api.orders.views import AttentionView
 from domain.commands import Key, OperatorVerb
-from domain.errors import Conflict, Fault, Rejected
+from domain.errors import Conflict, Fault, Kind, Rejected
 from domain.orders import OrderStatus
 from domain.refusals import not_found, refusal
 from domain.said import asked, digest
@@ -170,7 +170,7 @@ async def get_batch(
 def _source(caller: ApiKey, batch: OperatorBatch) -> str | None:
     """Return whose orders are meant: with a key of an ERP, that one's. Raises `Rejected` with code `forbidden`."""
     if caller.source is not None and batch.where.source not in {None, caller.source}:
-        raise Rejected("forbidden", f"The key speaks for {caller.source} only.", status=403)
+        raise Rejected("forbidden", f"The key speaks for {caller.source} only.", kind=Kind.FORBIDDEN)
     return caller.source or batch.where.source
 
 

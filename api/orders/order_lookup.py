@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door.auth import Caller
 from domain.commands import Key, OrderNo
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from queries.orders.order_lookup import FoundOrder, find_order
 from records.access import api_keys
 from records.access.api_keys import ApiKey
@@ -33,7 +33,7 @@ class NamedOrder:
         own = self.caller.source
         if own is not None:
             if self.source not in {None, own}:
-                raise Rejected("forbidden", f"The key speaks for {own} only.", status=403)
+                raise Rejected("forbidden", f"The key speaks for {own} only.", kind=Kind.FORBIDDEN)
             return {self.caller.order_ref(self.order_no): own}
         names = await api_keys.names_of(connection, self.caller.tenant, self.order_no)
         return {name: source for name, source in names.items() if self.source in {None, source}}

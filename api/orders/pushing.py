@@ -16,7 +16,7 @@ from api.orders.linking import Resolved, bring_along
 from commands.resolving import named, resolve_push
 from commands.times import faults_by
 from domain.commands import Push
-from domain.errors import Conflict, Fault, Rejected
+from domain.errors import Conflict, Fault, Kind, Rejected
 from domain.order_commands import ORDER_COMMANDS
 from domain.payloads import Kept, KeptPush
 from domain.refusals import refusal
@@ -48,7 +48,7 @@ class Pushed:
 async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pushed:
     """Keep a push, unless its revision is known. Raises `Rejected` with all that is wrong; nothing is kept then."""
     if caller.source is None:
-        raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", status=403)
+        raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", kind=Kind.FORBIDDEN)
     pushed = None
     async with services.reading() as connection:
         while pushed is None:  # where a twin of the push was faster, or a unit changed, the second look finds that

@@ -20,7 +20,7 @@ from api.orders.order_lookup import NamedOrder, OrderAt
 from api.shipping.floor import returnable
 from commands.resolving import Faults, Known, read_known, resolve_line
 from domain.commands import Key
-from domain.errors import Conflict, Rejected
+from domain.errors import Conflict, Kind, Rejected
 from domain.refusals import not_found
 from domain.said import Part, asked, digest
 from domain.shapes import ReturnAuthorization
@@ -84,7 +84,7 @@ async def _locked(connection: AsyncConnection, named: NamedOrder) -> FoundOrder:
     """Return an accepted order, of which nothing is accepted meanwhile. Raises `Rejected` with code `unknown_order`."""
     order = await named.find(connection)
     if order.row is None:
-        raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", status=404)
+        raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", kind=Kind.UNKNOWN)
     await orders.lock(connection, [(order.tenant, order.order_ref)])
     return order
 

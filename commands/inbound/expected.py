@@ -10,7 +10,7 @@ from records.inbound.purchase_orders import InboundOrder
 
 
 async def found_order(connection: AsyncConnection, tenant: str, po_no: str) -> InboundOrder:
-    """Return a purchase order. Raises `Rejected` with status 404 where there is none."""
+    """Return a purchase order. Raises `Rejected` where there is none."""
     order = await purchase_orders.get(connection, tenant, po_no)
     if order is None:
         raise not_found(f"inbound order {po_no}")

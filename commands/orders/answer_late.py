@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.messages import OrderId
 from domain.payloads import Kept, KeptHandOver, KeptPick
 from domain.shipping.parcels import contents_of
@@ -27,7 +27,9 @@ async def answer_if_closed(engine: AsyncEngine, order: OrderId, inbox_id: int) -
             if await _is_known_already(connection, order, row):
                 await inbox.accept(connection, inbox_id, {"outcome": "unchanged"})
             else:
-                await inbox.refuse(connection, inbox_id, Rejected("order_closed", "The order is closed.", status=409))
+                await inbox.refuse(
+                    connection, inbox_id, Rejected("order_closed", "The order is closed.", kind=Kind.CONFLICT)
+                )
     except inbox.AlreadyDecided:
         return
 

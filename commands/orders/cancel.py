@@ -11,7 +11,7 @@ from commands.context import CommandContext, clear_attention, open_order, read_l
 from commands.shipping import repack
 from domain.attention import replaced_step
 from domain.erp_lines import cancelled_lines
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.orders import HAS_LEFT, OrderLine
 from domain.payloads import CancelledLine, Kept, KeptCancel
 from domain.reasons import code_of
@@ -81,5 +81,5 @@ def all_unshipped(lines: list[OrderLine]) -> list[CancelledLine]:
     """Return what is to be cancelled of an order as a whole. Raises `Rejected` where all of it has left."""
     asked = [CancelledLine(line.line_no, line.sku, line.site, None) for line in lines if line.unshipped]
     if not asked and any(line.shipped for line in lines):
-        raise Rejected("already_shipped", f"All that was not cancelled has left. {HAS_LEFT}", status=409)
+        raise Rejected("already_shipped", f"All that was not cancelled has left. {HAS_LEFT}", kind=Kind.CONFLICT)
     return asked

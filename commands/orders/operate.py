@@ -22,7 +22,7 @@ from commands.orders.use_address import use_address
 from commands.shipping import repack, replaced_labels
 from domain.attention import parcel_step, replaced_step
 from domain.carriers import GONE_WRONG, TrackingStatus
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.labels import matched_as
 from domain.orders import OrderLine
 from domain.payloads import KeptAct, Seen
@@ -85,7 +85,7 @@ async def _give_up(context: CommandContext, row: InboxRow[KeptAct], *, only_back
     if verb == "cancel_order":
         all_unshipped(lines)
     if not order.needs_attention and not any(x.backordered if only_backordered else x.unshipped for x in lines):
-        raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", status=409)
+        raise Rejected("nothing_to_give_up", f"{verb}: nothing of the order {GIVING_UP[verb]}.", kind=Kind.CONFLICT)
     request = CancelLines(
         tenant=row.tenant,
         key=row.key,
@@ -123,7 +123,7 @@ def _expect_flag(row: InboxRow[KeptAct], order: OrderRow) -> None:
     now = Seen(**flag) if flag else None
     if now != seen:
         words = f"The batch was for an order {_flagged(seen)}; now it is one {_flagged(now)}."
-        raise Rejected("flag_changed", words, status=409)
+        raise Rejected("flag_changed", words, kind=Kind.CONFLICT)
 
 
 def _flagged(flag: Seen | None) -> str:
@@ -154,7 +154,7 @@ async def _gone_wrong(connection: AsyncConnection, row: InboxRow[KeptAct]) -> se
 
 def _no_step(target: str) -> Rejected:
     detail = f"The order has no step {target!r} that waits."
-    return Rejected("unknown_step", detail, [Fault("/target", "unknown_step", detail)], status=404)
+    return Rejected("unknown_step", detail, [Fault("/target", "unknown_step", detail)], kind=Kind.UNKNOWN)
 
 
 async def _try_again(connection: AsyncConnection, row: InboxRow[KeptAct], target: str) -> None:
@@ -179,7 +179,9 @@ def _is_of(target: str, tracking_number: str) -> bool:
 async def _skip(connection: AsyncConnection, row: InboxRow[KeptAct], target: str | None) -> None:
     """Never do a step: a person has dealt with it outside, and says so."""
     if not target:
-        raise Rejected("unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", status=404)
+        raise Rejected(
+            "unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", kind=Kind.UNKNOWN
+        )
     for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
         if step.step_id == target and step.state in shipments.OPEN:
             await shipments.move_step(connection, row.tenant, row.order_ref, step.step_id, "skipped")
@@ -198,10 +200,10 @@ async def _resend(connection: AsyncConnection, row: InboxRow[KeptAct], target: s
     """Tell the ERP a message again: in its place, or at the end of the feed if it was told before."""
     number = (target or "").removeprefix("erp/")
     if not number.isdigit():
-        raise Rejected("unknown_step", "Name the message as target: erp/<number>.", status=404)
+        raise Rejected("unknown_step", "Name the message as target: erp/<number>.", kind=Kind.UNKNOWN)
     message = await messages.get(connection, row.tenant, row.order_ref, int(number))
     if message is None:
-        raise Rejected("unknown_step", f"The feed has no message {number}.", status=404)
+        raise Rejected("unknown_step", f"The feed has no message {number}.", kind=Kind.UNKNOWN)
     if message["state"] in {"done", "skipped"}:
         await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
     else:

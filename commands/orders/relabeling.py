@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.payloads import Kept
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
@@ -22,4 +22,4 @@ async def check_is_here(connection: AsyncConnection, row: InboxRow[Kept], change
     if left:
         words = f"can't change any more: shipment {left[0]} has left already; a new order can go elsewhere."
         faults = [Fault(f"/{name}", "already_shipped", f"{name} {words}") for name in changed]
-        raise Rejected("already_shipped", faults[0].detail, faults, status=409)
+        raise Rejected("already_shipped", faults[0].detail, faults, kind=Kind.CONFLICT)

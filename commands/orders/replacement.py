@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from commands.context import CommandContext
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.payloads import KeptPush, Original
 from records.orders import replacements
 from records.orders.inbox import InboxRow
@@ -24,14 +24,16 @@ async def check_original(context: CommandContext, row: InboxRow[KeptPush], origi
     async with context.reading() as connection:
         found = await replacements.original(connection, row.tenant, row.payload.source or "", order_no, return_no)
     if found is None:
-        raise _refused(Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), 422)
+        raise _refused(
+            Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), Kind.INVALID
+        )
     if not found.has_left:
         why = f"Nothing of {order_no} has left the house, so there is nothing to replace"
         detail = f"{why}: amend that one, or push an order that replaces none."
-        raise _refused(Fault(_ORDER_NO, "nothing_shipped", detail), 409)
+        raise _refused(Fault(_ORDER_NO, "nothing_shipped", detail), Kind.CONFLICT)
     if return_no is not None and not found.has_return:
         detail = f"{order_no} has no return {return_no}: push it once that is in, or without return_no to send it now."
-        raise _refused(Fault(_RETURN_NO, "unknown_return", detail), 422)
+        raise _refused(Fault(_RETURN_NO, "unknown_return", detail), Kind.INVALID)
 
 
 def check_same_original(known: OrderRow, push: KeptPush) -> None:
@@ -41,7 +43,7 @@ def check_same_original(known: OrderRow, push: KeptPush) -> None:
         return
     at = _RETURN_NO if original.order_no == known.replaces else _ORDER_NO
     detail = f"{_standing(known)}, since its first revision: that can't change."
-    raise _refused(Fault(at, "replaces_otherwise", detail), 409)
+    raise _refused(Fault(at, "replaces_otherwise", detail), Kind.CONFLICT)
 
 
 def _standing(known: OrderRow) -> str:
@@ -51,5 +53,5 @@ def _standing(known: OrderRow) -> str:
     return f"{known.order_no} replaces {known.replaces}, for {which}"
 
 
-def _refused(fault: Fault, status: int) -> Rejected:
-    return Rejected(fault.code, fault.detail, [fault], status=status)
+def _refused(fault: Fault, kind: Kind) -> Rejected:
+    return Rejected(fault.code, fault.detail, [fault], kind)

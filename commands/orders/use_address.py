@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commands.context import read_lines
 from commands.orders.relabeling import check_is_here
 from commands.shipping import repack
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.payloads import KeptAct
 from records import people
 from records.orders import orders
@@ -22,7 +22,7 @@ async def use_address(connection: AsyncConnection, row: InboxRow[KeptAct], order
     address_id = _address_id(row)
     known = (await people.read(connection, row.tenant, [address_id])).get(address_id)
     if known is None or known.get("order_ref") != row.order_ref:
-        raise Rejected("unknown_address", f"No address {address_id} is stored for the order.", status=404)
+        raise Rejected("unknown_address", f"No address {address_id} is stored for the order.", kind=Kind.UNKNOWN)
     before = await orders.get_address(connection, order.address_id)
     if before.get("ship_to") == known["ship_to"]:
         return
@@ -37,4 +37,4 @@ def _address_id(row: InboxRow[KeptAct]) -> UUID:
     try:
         return UUID(told or "")
     except ValueError:
-        raise Rejected("unknown_address", f"{told!r} names no address.", status=404) from None
+        raise Rejected("unknown_address", f"{told!r} names no address.", kind=Kind.UNKNOWN) from None

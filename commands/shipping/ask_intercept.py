@@ -6,7 +6,6 @@ A carrier that says no leaves why in the step's row, and nobody is needed: the p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,7 +15,7 @@ from commands.hearing import hearing
 from commands.remembered import Recalling
 from commands.shipping.carrier_steps import port_of
 from domain import messages as m
-from domain.errors import OutcomeUnknown, Rejected
+from domain.errors import Kind, OutcomeUnknown, Rejected
 from postgres.statements import alone
 from records.orders import orders
 from records.partner_words import Asked
@@ -79,7 +78,7 @@ class Interception:
             raise
         except Rejected as refusal:
             # No is where the parcel is too far, which the carrier knows; else it did not understand us.
-            if refusal.status != HTTPStatus.CONFLICT:
+            if refusal.kind is not Kind.CONFLICT:
                 await self._note(row, "intended", refusal.detail)
                 raise
             await self._refuse(row, refusal.detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from commands.context import CommandContext, lock_open_order
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.payloads import KeptIntercept
 from domain.shipping.parcels import Parcel
 from domain.shipping.underway import underway
@@ -43,4 +43,4 @@ def _check_numbers(boxes: list[Parcel]) -> None:
     for box in boxes:
         if box.tracking_number is None:
             detail = f"Parcel {box.parcel_no} of {box.shipment_no} has no label that the carrier knows it by."
-            raise Rejected("not_labeled", detail, status=409)
+            raise Rejected("not_labeled", detail, kind=Kind.CONFLICT)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext, lock_open_order, open_order, read_lines
 from commands.shipping.goods_issue import accept_handed_over, issue_request
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.packing import Content
 from domain.payloads import Box, KeptShip
 from domain.shipping.boxes import check_complete, check_free
@@ -70,7 +70,7 @@ async def _pack(connection: AsyncConnection, row: InboxRow[KeptShip], order: Ord
     if order.ship_complete:
         check_complete(lines, _contents(packed), others)
     if not _contents(packed):
-        raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", status=409)
+        raise Rejected("nothing_picked", "Nothing is picked that is not in a shipment already.", kind=Kind.CONFLICT)
     return packed
 
 
@@ -80,7 +80,7 @@ async def _make_shipment(
     shipment_no = row.payload.shipment_no
     order = await lock_open_order(connection, row)
     if await shipments.number_taken(connection, row.tenant, shipment_no):
-        raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", status=409)
+        raise Rejected("shipment_exists", f"Shipment {shipment_no} exists already.", kind=Kind.CONFLICT)
     packed = packed or await _pack(connection, row, order)
     contents = _contents(packed)
     site = {content.site for content in contents}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.orders import OrderLine
 from domain.packing import Content, Goods, There, named_goods
 
@@ -103,7 +103,7 @@ def check_complete(lines: Sequence[OrderLine], contents: Sequence[Content], pack
         ways += ["pack the rest, too"] if any(unpacked for _, _, unpacked in left) else []
         detail = f"{'; '.join(missing)}, and the order ships as a whole: {', '.join(ways)}, or amend ship_complete."
         faults = [Fault("/parcels", "not_complete", words) for words in missing]
-        raise Rejected("not_complete", detail, faults, status=409)
+        raise Rejected("not_complete", detail, faults, kind=Kind.CONFLICT)
 
 
 def _left_behind(line: OrderLine, waiting: int, unpacked: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.payloads import KeptIntercept, KeptLoss
 from domain.shipping.parcels import Parcel
 from domain.shipping.shipment_state import ShipmentState
@@ -26,14 +26,14 @@ def underway(state: ShipmentState | None, told: KeptLoss | KeptIntercept, *, ins
     """
     shipment_no, parcel_no = told.shipment_no, told.parcel_no
     if state is None:
-        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", status=404)
+        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", kind=Kind.UNKNOWN)
     if state.shipment.dissolved_at:
-        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", status=409)
+        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", kind=Kind.CONFLICT)
     named = [box for box in state.parcels if box.lines and parcel_no in {None, box.parcel_no}]
     if not named:
-        raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", status=404)
+        raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", kind=Kind.UNKNOWN)
     if state.shipment.handed_over_at is None:
-        raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", status=409)
+        raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", kind=Kind.CONFLICT)
     there = [box for box in named if box.is_underway]
     if not there:
         raise _ended(named[0])
@@ -45,8 +45,8 @@ def _ended(box: Parcel) -> Rejected:
     name = f"Parcel {box.parcel_no} of {box.shipment_no}"
     if box.delivered_at is not None:
         detail = f"{name} was delivered at {box.delivered_at.isoformat()}, as the carrier says."
-        return Rejected("already_delivered", detail, status=409)
+        return Rejected("already_delivered", detail, kind=Kind.CONFLICT)
     if box.lost_at is not None:
-        return Rejected("already_lost", f"{name} was lost before, at {box.lost_at.isoformat()}.", status=409)
+        return Rejected("already_lost", f"{name} was lost before, at {box.lost_at.isoformat()}.", kind=Kind.CONFLICT)
     assert box.came_back_at is not None
-    return Rejected("came_back", f"{name} came back, at {box.came_back_at.isoformat()}.", status=409)
+    return Rejected("came_back", f"{name} came back, at {box.came_back_at.isoformat()}.", kind=Kind.CONFLICT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.stock import PHYSICAL, Place, StockStatus
 from ledger.book import UNDATED, Draft, Stream, lot_of
 from ledger.requests import AdjustStock, ChangeStockStatus, ConvertStock, CountMissing, lost_from
@@ -22,7 +22,7 @@ def change_status(request: ChangeStockStatus, draft: Draft) -> Answer:
         raise Rejected(
             "lot_blocked",
             f"Lot {to.key.lot} of {to.key.sku} is blocked: lift the recall before it is sold.",
-            status=409,
+            kind=Kind.CONFLICT,
         )
     draft.carry(stream, to, request.quantity)
     return {"changed": request.quantity, "from": str(stream.stream_id), "to": str(to.stream_id)}
@@ -72,7 +72,9 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
     _need_physical(stream)
     if request.compared_seq is not None and request.compared_seq != stream.seq:
         where = f"{stream.key.place.location_id} of {stream.key.sku}"
-        raise Rejected("count_overtaken", f"Something was posted at {where} since the count was compared.", status=409)
+        raise Rejected(
+            "count_overtaken", f"Something was posted at {where} since the count was compared.", kind=Kind.CONFLICT
+        )
     if draft.on_hand(stream) + request.delta < 0:
         raise _outdated(request, draft.on_hand(stream))
     displace(draft, stream, -request.delta - draft.free(stream))
@@ -83,7 +85,9 @@ def adjust(request: AdjustStock, draft: Draft) -> Answer:
         draft.lots[lot_of(key)] = UNDATED
     other = draft.stream(lost_from(key))
     if key.serial_number and draft.on_hand(other) < request.delta:
-        raise Rejected("serial_not_missing", f"Serial number {key.serial_number} was never missed here.", status=409)
+        raise Rejected(
+            "serial_not_missing", f"Serial number {key.serial_number} was never missed here.", kind=Kind.CONFLICT
+        )
     draft.move(to, request.delta, 0)
     draft.move(other, -request.delta, 0)
     return {
@@ -133,7 +137,7 @@ def _need_put_aside(request: CountMissing, there: int) -> None:
             f"{there} of the {request.missing} of {key.sku} that were missing are still {key.stock_status} at "
             f"{key.place.location_id}: the others were moved, adjusted or given another status since. Take that back, "
             "so that they are there again, and send the count again.",
-            status=409,
+            kind=Kind.CONFLICT,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.stock import PHYSICAL, StockStatus
 from ledger.book import Draft, Stream
 from ledger.requests import BlockLot, ExpireStock, UnblockLot
@@ -14,7 +14,7 @@ from ledger.rules.holding import Answer, carry_away, promised, reconsider
 def block(request: BlockLot, draft: Draft) -> Answer:
     """Quarantine what is available of a lot; who was promised it gets other stock, or waits at the old place."""
     if request.named in draft.book.blocked_lots:
-        raise Rejected("lot_blocked", f"Lot {request.lot} of {request.sku} is blocked already.", status=409)
+        raise Rejected("lot_blocked", f"Lot {request.lot} of {request.sku} is blocked already.", kind=Kind.CONFLICT)
     draft.lots_marked[request.named] = request.block_no
     goods = [
         (stream, draft.stream(replace(stream.key, stock_status=StockStatus.QUARANTINED)), draft.on_hand(stream))
@@ -31,7 +31,7 @@ def block(request: BlockLot, draft: Draft) -> Answer:
 def unblock(request: UnblockLot, draft: Draft) -> Answer:
     """Let what arrives of a lot be sold again. Nothing moves: who let it go, and why, is on record."""
     if request.named not in draft.book.blocked_lots:
-        raise Rejected("lot_not_blocked", f"Lot {request.lot} of {request.sku} is not blocked.", status=409)
+        raise Rejected("lot_not_blocked", f"Lot {request.lot} of {request.sku} is not blocked.", kind=Kind.CONFLICT)
     draft.lots_marked[request.named] = None
     return _said(request)
 

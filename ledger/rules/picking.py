@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.allocation import first_expiry_first, take
-from domain.errors import Fault, InvariantViolated, Rejected
+from domain.errors import Fault, InvariantViolated, Kind, Rejected
 from domain.orders import OrderLine, ShortagePolicy
 from domain.stock import Place, StockStatus, StreamKey
 from ledger.book import Draft, Stream, pool_of
@@ -213,7 +213,9 @@ def _put_back(draft: Draft, line: OrderLine, asked: PickedLine, quantity: int, t
 def move(request: MoveStock, draft: Draft) -> Answer:
     """Move stock inside its site: free units first, then reservations along, or they give way."""
     if request.to.site != request.stream.place.site:
-        raise Rejected("other_site", f"{request.to.location_id} is at another site: that is a transfer.", status=409)
+        raise Rejected(
+            "other_site", f"{request.to.location_id} is at another site: that is a transfer.", kind=Kind.CONFLICT
+        )
     each = 1 if request.serial_numbers else request.quantity
     moves = [_move(draft, draft.stream(key), request.to, each) for key in request.streams()]
     ids = [(str(stream.stream_id), str(to.stream_id)) for stream, to in moves]
@@ -236,7 +238,9 @@ def _move(draft: Draft, stream: Stream, place: Place, quantity: int) -> tuple[St
 def _move_holds(draft: Draft, stream: Stream, to: Stream, quantity: int) -> None:
     """Move what is promised, its reservations with it."""
     if stream.key.place.kind is not to.key.place.kind:
-        raise Rejected("held_stock", "What is promised goes to staging by a pick, and back by a put-back.", status=409)
+        raise Rejected(
+            "held_stock", "What is promised goes to staging by a pick, and back by a put-back.", kind=Kind.CONFLICT
+        )
     for line, held in holders(draft, stream):
         part = min(held, quantity)
         if part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.days import expiry_of
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.stock import StreamKey, supplier
 from ledger.book import UNDATED, Draft, LotDate, Stream
 from ledger.requests import ReceivedLine, ReceiveStock, ReverseReceipt, supplied
@@ -25,7 +25,9 @@ def receive(request: ReceiveStock, draft: Draft) -> Answer:
             to = draft.arriving(StreamKey(request.tenant, line.sku, request.place, line.lot, serial, line.stock_status))
             out = draft.stream(StreamKey(request.tenant, line.sku, source, line.lot, serial))
             if serial and draft.on_hand(out) <= -1:
-                raise Rejected("serial_known", f"Serial number {serial} of {line.sku} was received before.", status=409)
+                raise Rejected(
+                    "serial_known", f"Serial number {serial} of {line.sku} was received before.", kind=Kind.CONFLICT
+                )
             draft.move(out, -quantity, 0)
             draft.move(to, quantity, 0)
         received.append(_received(draft, request, line) | {"stock_status": to.key.stock_status.value})
@@ -50,7 +52,7 @@ def reverse(request: ReverseReceipt, draft: Draft) -> Answer:
     goods = [(draft.stream(key), quantity) for key, quantity in request.goods]
     gone = [_gone(draft, stream, quantity) for stream, quantity in goods if draft.on_hand(stream) < quantity]
     if gone:
-        raise Rejected(gone[0].code, gone[0].detail, gone, status=409)
+        raise Rejected(gone[0].code, gone[0].detail, gone, kind=Kind.CONFLICT)
     carry_away(draft, [(stream, draft.stream(supplied(stream.key)), quantity) for stream, quantity in goods])
     return {"reversed": sum(quantity for _, quantity in goods), "displaced": sorted(draft.displaced)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.linked_lines import main_line_of
 from domain.orders import HAS_LEFT, OrderLine, ShortagePolicy
 from ledger.book import Draft, LineKey, line_key
@@ -58,7 +58,8 @@ def _stated(line: OrderLine) -> Answer:
 
 def _refusal(faults: list[Fault]) -> Rejected:
     detail = faults[0].detail if len(faults) == 1 else f"{len(faults)} lines can't be met."
-    return Rejected(faults[0].code, detail, faults, status=409 if faults[0].code == "already_shipped" else 422)
+    kind = Kind.CONFLICT if faults[0].code == "already_shipped" else Kind.INVALID
+    return Rejected(faults[0].code, detail, faults, kind)
 
 
 def _fault(request: AmendOrder, line_no: int, refusal: Rejected) -> Fault:
@@ -103,7 +104,7 @@ def _need_something_left(line: OrderLine, demand: Demand) -> None:
             "already_shipped",
             f"Line {line.line_no}: all {line.shipped} of {line.sku} have left already; what is wanted beside that "
             "needs a line of its own.",
-            status=409,
+            kind=Kind.CONFLICT,
         )
 
 
@@ -166,7 +167,7 @@ def _lower(draft: Draft, line: OrderLine, quantity: int) -> None:
         raise Rejected(
             "already_shipped",
             f"Line {line.line_no}: {line.shipped} of {line.ordered} have left already; the least is {line.shipped}.",
-            status=409,
+            kind=Kind.CONFLICT,
         )
     forgotten = _forget_cancelled(line, quantity)
     line.ordered -= quantity - forgotten

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from domain.errors import Fault, Rejected
+from domain.errors import Fault, Kind, Rejected
 from domain.orders import OrderLine
 from domain.stock import Place, StreamKey, adjustment, customer
 from ledger.book import Draft, Stream, by_expiry
@@ -93,7 +93,7 @@ def deliver_lost(request: DeliverLostParcel, draft: Draft) -> Answer:
         source = draft.stream(request.written_off(asked))
         if source.serial and not draft.on_hand(source):
             detail = f"Serial number {source.key.serial_number} of {asked.sku} was found elsewhere."
-            raise Rejected("serial_elsewhere", detail, status=409)
+            raise Rejected("serial_elsewhere", detail, kind=Kind.CONFLICT)
         _bring(draft, line, [(source, quantity)], quantity, arrived)
         line.shipped += quantity
         line.delivered += quantity

@@ -22,7 +22,7 @@ from psycopg import errors as driver_errors
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import InvariantViolated, Rejected, StockbridgeError, Unavailable
+from domain.errors import InvariantViolated, Kind, Rejected, StockbridgeError, Unavailable
 from ledger import queries
 from ledger.book import Book, Entry, NotLoaded
 from ledger.clock import Clock
@@ -341,9 +341,9 @@ def translated(error: BaseException) -> BaseException:
         return error
     cause = _cause(error)
     if isinstance(cause, driver_errors.UniqueViolation) and "uq_stream_serial" in str(cause):
-        return Rejected("serial_elsewhere", "The serial number is on hand somewhere else.", status=409)
+        return Rejected("serial_elsewhere", "The serial number is on hand somewhere else.", kind=Kind.CONFLICT)
     if isinstance(cause, driver_errors.ObjectInUse):
-        return Rejected("lot_moved", "The lot came to another site meanwhile. Ask again.", status=409)
+        return Rejected("lot_moved", "The lot came to another site meanwhile. Ask again.", kind=Kind.CONFLICT)
     if isinstance(cause, driver_errors.IntegrityError | driver_errors.RaiseException):
         # The rest of what it says quotes the row.
         words = cause.diag.message_primary or type(cause).__name__

@@ -9,14 +9,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import SECRET_BYTES, KeyRevocation, KeyRotation, NewKey, Scope, numbered, written
-from domain.errors import Conflict, Fault, Rejected
+from domain.errors import Conflict, Fault, Kind, Rejected
 from postgres.statements import Query
 from records.access import api_keys
 
@@ -124,7 +123,7 @@ async def rotate(connection: AsyncConnection, tenant: str, name: str, wanted: Ke
     if old.replaced_by is not None:
         return Made(await _as_asked(connection, old, wanted), None)
     if old.status is KeyStatus.REVOKED:
-        raise Rejected("key_revoked", f"Key {name} is revoked. Make another.", status=HTTPStatus.CONFLICT)
+        raise Rejected("key_revoked", f"Key {name} is revoked. Make another.", kind=Kind.CONFLICT)
     taken = await api_keys.names_taken(connection, tenant)
     successor = wanted.successor or numbered(name, taken)
     if successor in taken:
@@ -200,7 +199,7 @@ async def get(connection: AsyncConnection, tenant: str, name: str) -> Held:
     """Return a key. Raises `Rejected` with code `not_found`."""
     held = await _find(connection, tenant, name)
     if held is None:
-        raise Rejected("not_found", f"There is no key {name}.", status=HTTPStatus.NOT_FOUND)
+        raise Rejected("not_found", f"There is no key {name}.", kind=Kind.UNKNOWN)
     return held
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import Conflict, InvariantViolated, Rejected
+from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import Command, OrderId
 from domain.order_commands import kept
 from domain.payloads import Kept
@@ -264,7 +264,7 @@ class AlreadyDecided(Rejected):
     """The command was decided by another run of the same activity: read its row."""
 
     def __init__(self) -> None:
-        super().__init__("already_decided", "The command was decided before.", status=409)
+        super().__init__("already_decided", "The command was decided before.", kind=Kind.CONFLICT)
 
 
 async def _decide(connection: AsyncConnection, inbox_id: int, state: str, answer: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import Conflict, InvariantViolated, Rejected
+from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import OrderId
 from postgres.statements import Query, listed
 from records.tables import address, order_revision, orders
@@ -131,7 +131,7 @@ def check_revision(order: OrderRow, revision: int) -> None:
     if revision <= order.revision:
         raise Conflict(f"Revision {order.revision} was accepted already.", code="stale_revision")
     if order.closed_at is not None:
-        raise Rejected("order_closed", "The order is closed; it takes no new revision.", status=409)
+        raise Rejected("order_closed", "The order is closed; it takes no new revision.", kind=Kind.CONFLICT)
 
 
 async def add_revision(

@@ -12,7 +12,7 @@ from adapters.carriers.sandbox.mapping import callback_event, oldest_first
 from adapters.carriers.signatures import verify_timestamped
 from domain.carriers import PHYSICAL, Booking, BookingRequest, LabeledParcel, TrackingEvent, TrackingStatus
 from domain.erp import ErpMessage, ErpReceipt
-from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.errors import Kind, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 
 @dataclass
@@ -101,7 +101,7 @@ class FakeCarrier:
             if booking is None:
                 raise Rejected("carrier_unknown_booking", f"There is no booking {booking_id}.")
             if any(event.status in PHYSICAL for event in self._events_of(_numbers(booking))):
-                raise Rejected("already_shipped", f"Booking {booking_id} is on its way.", status=409)
+                raise Rejected("already_shipped", f"Booking {booking_id} is on its way.", kind=Kind.CONFLICT)
             self.voided.add(booking_id)
 
     async def intercept(self, tracking_number: str, reference: str) -> None:
@@ -110,7 +110,7 @@ class FakeCarrier:
                 raise Rejected("carrier_unknown_booking", f"There is no parcel {tracking_number}.")
             last = [event.status for event in self._events_of({tracking_number})][-1:]
             if tracking_number not in self.intercepts and last in _TOO_LATE:
-                raise Rejected("too_late", f"Parcel {tracking_number} can't be stopped any more.", status=409)
+                raise Rejected("too_late", f"Parcel {tracking_number} can't be stopped any more.", kind=Kind.CONFLICT)
             self.intercepts.setdefault(tracking_number, reference)
 
     async def is_intercepted(self, reference: str) -> bool:

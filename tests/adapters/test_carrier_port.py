@@ -17,7 +17,7 @@ import pytest
 from adapters.carriers.port import CarrierPort, InterceptingCarrier
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from domain.carriers import Address, BookingRequest, ParcelRequest, TrackingEvent, TrackingStatus
-from domain.errors import OutcomeUnknown, Rejected, Unavailable
+from domain.errors import Kind, OutcomeUnknown, Rejected, Unavailable
 
 from .conftest import Sandbox
 from .fakes import FakeCarrier
@@ -177,7 +177,7 @@ async def test_what_the_carrier_has_can_no_longer_be_voided(carrier: Carrier) ->
     await carrier.scan(booking.parcels[1].tracking_number, TrackingStatus.PICKED_UP, NOON)
     with pytest.raises(Rejected) as refusal:
         await carrier.port.void(booking.booking_id)
-    assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("already_shipped", Kind.CONFLICT)
     assert await carrier.port.find(booking.reference) == booking
 
 
@@ -217,7 +217,7 @@ async def test_what_can_be_stopped_no_more_is_not_intercepted(carrier: Carrier, 
     await carrier.scan(number, status, NOON + timedelta(hours=1))
     with pytest.raises(Rejected) as refusal:
         await carrier.port.intercept(number, f"{number}/1")
-    assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("too_late", Kind.CONFLICT)
     assert not await carrier.port.is_intercepted(f"{number}/1")
 
 
@@ -382,20 +382,20 @@ async def test_a_callback_whose_body_was_changed_by_one_byte_is_refused(carrier:
     body = callback()
     with pytest.raises(Rejected) as refusal:
         carrier.port.verify_callback(body + b" ", signed(carrier, body, NOON), NOON)
-    assert (refusal.value.code, refusal.value.status) == ("invalid_signature", 401)
+    assert (refusal.value.code, refusal.value.kind) == ("invalid_signature", Kind.UNPROVEN)
 
 
 async def test_a_replayed_callback_is_refused_as_stale(carrier: Carrier) -> None:
     body = callback()
     with pytest.raises(Rejected) as refusal:
         carrier.port.verify_callback(body, signed(carrier, body, NOON), NOON + timedelta(minutes=6))
-    assert (refusal.value.code, refusal.value.status) == ("stale_signature", 401)
+    assert (refusal.value.code, refusal.value.kind) == ("stale_signature", Kind.UNPROVEN)
 
 
 async def test_a_callback_that_can_not_be_read_is_malformed(carrier: Carrier) -> None:
     with pytest.raises(Rejected) as refusal:
         carrier.port.parse_callback(b"<html>")
-    assert (refusal.value.code, refusal.value.status) == ("malformed", 400)
+    assert (refusal.value.code, refusal.value.kind) == ("malformed", Kind.MALFORMED)
 
 
 async def test_what_the_sandbox_really_sends_is_accepted_and_tells_what_a_poll_tells(sandbox: Sandbox) -> None:

@@ -22,7 +22,7 @@ from domain.carriers import (
     TrackingEvent,
     TrackingStatus,
 )
-from domain.errors import Fault, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.errors import Fault, Kind, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 from .conftest import Sandbox
 from .scripted import Behavior, Scripted, answer, break_off, hang_up, never_answer, scripted
@@ -161,7 +161,7 @@ async def test_a_refused_booking_names_the_field_in_our_words(server: Scripted, 
     with pytest.raises(Rejected, match="does not deliver to the country") as refusal:
         await carrier.book(REQUEST)
     fault = Fault("/ship_to/country", "carrier_unknown_country", refusal.value.detail)
-    assert (refusal.value.code, refusal.value.status) == ("carrier_unknown_country", 422)
+    assert (refusal.value.code, refusal.value.kind) == ("carrier_unknown_country", Kind.INVALID)
     assert refusal.value.faults == (fault,)
     assert refusal.value.said == "XX is no country."
 
@@ -259,7 +259,7 @@ async def test_a_void_of_what_is_under_way_is_refused_as_already_shipped(
     server.behavior = json_answer(409, error("already_shipped", "On its way."))
     with pytest.raises(Rejected) as refusal:
         await carrier.void("SHP-1")
-    assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("already_shipped", Kind.CONFLICT)
     assert refusal.value.said == "On its way."
 
 
@@ -289,7 +289,7 @@ async def test_an_intercept_that_comes_too_late_is_rejected(server: Scripted, ca
     server.behavior = json_answer(409, error("too_late", "In the van."))
     with pytest.raises(Rejected) as refusal:
         await carrier.intercept("SBX1", "acme/SO-1/1")
-    assert (refusal.value.code, refusal.value.status) == ("too_late", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("too_late", Kind.CONFLICT)
     assert refusal.value.said == "In the van."
 
 
@@ -490,7 +490,7 @@ def callback(**fields: Any) -> dict[str, Any]:
 def test_a_callback_with_a_spoilt_field_is_malformed_and_the_field_is_named(field: str, spoilt: object) -> None:
     with pytest.raises(Rejected, match=field) as refusal:
         carrier_at("http://unused").parse_callback(json.dumps(callback() | {field: spoilt}).encode())
-    assert (refusal.value.code, refusal.value.status) == ("malformed", 400)
+    assert (refusal.value.code, refusal.value.kind) == ("malformed", Kind.MALFORMED)
     assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [(f"/{field}", "invalid")]
 
 

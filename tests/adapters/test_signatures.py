@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.carriers.signatures import TimestampedSignature, timestamped_digest, verify_timestamped
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 
 SHIPPO = Path(__file__).parents[3] / "shared" / "contracts" / "webhooks" / "shippo-track-updated.json"
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def outcome(value: str, body: bytes = BODY, now: datetime = NOW, name: str = "X-
     try:
         verify_timestamped(body, {"Other": "x", name: value}, "X-Signature", SECRET, now)
     except Rejected as refusal:
-        return refusal.code if refusal.status == 401 else f"{refusal.code} with {refusal.status}"
+        return refusal.code if refusal.kind is Kind.UNPROVEN else f"{refusal.code} as {refusal.kind}"
     return "accepted"
 
 

@@ -16,7 +16,7 @@ from lxml import etree
 
 from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
 from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
-from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from domain.errors import Kind, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
 from .conftest import Sandbox
 from .scripted import Behavior, Scripted, answer, break_off, hang_up, never_answer, scripted
@@ -199,7 +199,7 @@ async def test_a_result_code_in_an_http_200_refuses_a_message(
     server.behavior = answer(200, result(REQUESTS[kind][0], "<ResultCode>40</ResultCode>", text))
     with pytest.raises(Rejected, match="doesn't know the order") as refusal:
         await tell(erp, MESSAGES[kind])
-    assert (refusal.value.code, refusal.value.status) == ("erp_unknown_order", 422)
+    assert (refusal.value.code, refusal.value.kind) == ("erp_unknown_order", Kind.INVALID)
     assert refusal.value.said == "No such order."
 
 

@@ -77,7 +77,7 @@ class SandboxCarrier:
         return mapping.oldest_first(events)
 
     def verify_callback(self, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
-        """Check a callback's signature. `Rejected` with 401: `invalid_signature` or `stale_signature`."""
+        """Check a callback's signature. `Rejected` as unproven: `invalid_signature` or `stale_signature`."""
         verify_timestamped(body, headers, _SIGNATURE_HEADER, self._secret, now)
 
     def parse_callback(self, body: bytes) -> list[TrackingEvent]:

@@ -26,7 +26,7 @@ from domain.carriers import (
     TrackingEvent,
     TrackingStatus,
 )
-from domain.errors import Fault, Rejected, StockbridgeError, Unavailable
+from domain.errors import Fault, Kind, Rejected, StockbridgeError, Unavailable
 from domain.labels import matched_as
 
 STATUSES: Mapping[str, TrackingStatus] = {
@@ -162,7 +162,7 @@ def oldest_first(events: Iterable[TrackingEvent]) -> list[TrackingEvent]:
 
 
 def callback_event(body: bytes) -> TrackingEvent:
-    """Read a callback's raw body. `Rejected` with code `malformed` and status 400, a fault for each field."""
+    """Read a callback's raw body. `Rejected` with code `malformed`, a fault for each field."""
     try:
         callback = payloads.Callback.model_validate_json(storable_json(body))
     except ValidationError as error:
@@ -284,7 +284,8 @@ def _refusal(answer: Answer, error: payloads.ErrorDetail) -> StockbridgeError | 
     code, detail = CODES.get(error.code, REFUSED)
     path = (error.field or "").split(".")
     faults = [Fault(_pointer(path), code, detail)] if all(map(_is_ours, path)) else []
-    return Rejected(code, detail, faults, 409 if answer.status == HTTPStatus.CONFLICT else 422, said=said)
+    kind = Kind.CONFLICT if answer.status == HTTPStatus.CONFLICT else Kind.INVALID
+    return Rejected(code, detail, faults, kind, said=said)
 
 
 def _said(error: payloads.ErrorDetail) -> str:
@@ -313,7 +314,7 @@ def _malformed(error: ValidationError) -> Rejected:
         Fault(_pointer(map(str, fault["loc"])), "missing" if fault["type"] == "missing" else "invalid", fault["msg"])
         for fault in error.errors(include_url=False, include_input=False)
     ]
-    return Rejected("malformed", f"Not a callback of this carrier: {_first_fault(error)}", faults, 400)
+    return Rejected("malformed", f"Not a callback of this carrier: {_first_fault(error)}", faults, Kind.MALFORMED)
 
 
 def _first_fault(error: ValidationError) -> str:

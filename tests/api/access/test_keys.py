@@ -18,7 +18,7 @@ from structlog.typing import EventDict
 from api.door import examples
 from api.door.auth import CACHED_S, USE_NOTED_S, Authenticator
 from domain.api_keys import DEMO_ERP_KEY, NewKey, Scope, written
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from postgres.statements import alone
 from records.access import api_keys, key_ring
 from records.access.key_ring import By
@@ -385,7 +385,7 @@ async def test_a_key_that_is_revoked_ends_in_every_process_once_it_looks_again(o
     for process in processes:
         with pytest.raises(Rejected, match="has ended") as refused:
             await process.caller(f"Bearer {key}")
-        assert refused.value.status == 401
+        assert refused.value.kind is Kind.UNPROVEN
         await process.drain()
     assert CACHED_S <= 5
 

@@ -13,6 +13,7 @@ import pytest
 
 from api.door import examples, problems
 from domain import api_keys, commands, shapes
+from domain.errors import Kind, Rejected
 from tests.api.doorway import Door, push
 
 HOUSE = Path(__file__).parents[3]
@@ -93,7 +94,7 @@ def refused_without_a_place() -> set[tuple[str, str]]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Rejected":
                     given = {keyword.arg for keyword in node.keywords}
-                    if len(node.args) < 3 and not given & {"status", "faults"}:
+                    if len(node.args) < 3 and not given & {"kind", "faults"}:
                         found.add((path.relative_to(HOUSE).as_posix(), ast.literal_eval(node.args[0])))
     return {(path, code) for path, code in found if path not in OF_PARTNERS}
 
@@ -106,6 +107,15 @@ def test_a_refusal_that_an_older_build_kept_without_a_place_is_told_of_the_whole
     kept = {"code": "count_outdated", "detail": "Count again.", "status": 422}
     assert problems.document_of(kept)["errors"] == [{"pointer": "", "code": "count_outdated", "detail": "Count again."}]
     assert problems.document_of({**kept, "status": 409})["errors"] == []
+
+
+def test_a_refusal_of_each_kind_is_answered_as_an_older_build_wrote_it_down() -> None:
+    assert set(problems.STATUS_OF) == set(Kind)
+    for kind in Kind:
+        kept = Rejected("order_closed", "The order is closed.", kind=kind).as_json()
+        assert problems.STATUS_OF[kind] == kept["status"]
+        assert problems.document_of(kept)["status"] == kept["status"]
+        assert problems.STATUS_OF[Rejected.from_json(kept).kind] == kept["status"]
 
 
 def test_codes_are_written_as_titles_that_people_read() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.linked_lines import Proportion
 from domain.stock import StockStatus
 from ledger.requests import AmendOrder, LinkedLine
@@ -282,7 +282,7 @@ async def test_the_least_that_can_be_ordered_is_what_has_left(warehouse: Warehou
 
     with pytest.raises(Rejected, match="4 of 6 have left already; the least is 4") as refusal:
         await warehouse.post(warehouse.order("SO-1", (1, "MUG", 3)))
-    assert (refusal.value.code, refusal.value.status) == ("already_shipped", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("already_shipped", Kind.CONFLICT)
 
     await warehouse.post(warehouse.order("SO-1", (1, "MUG", 4)))
     assert (await warehouse.line("SO-1")).unshipped == 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.errors import Rejected
+from domain.errors import Kind, Rejected
 from domain.stock import Place, StockStatus
 from tests.ledger.warehouse import BIN, OTHER_BIN, STAGING, Warehouse
 
@@ -151,7 +151,7 @@ async def test_a_move_to_another_site_is_a_transfer(warehouse: Warehouse) -> Non
 
     with pytest.raises(Rejected) as refusal:
         await warehouse.post(warehouse.move("MUG", 1, BIN, Place("B-01", "BER")))
-    assert (refusal.value.code, refusal.value.status) == ("other_site", 409)
+    assert (refusal.value.code, refusal.value.kind) == ("other_site", Kind.CONFLICT)
 
 
 async def test_what_is_promised_goes_to_staging_by_a_pick_only(warehouse: Warehouse) -> None:

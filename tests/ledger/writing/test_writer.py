@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from domain.errors import Conflict, InvariantViolated, Rejected, Unavailable
+from domain.errors import Conflict, InvariantViolated, Kind, Rejected, Unavailable
 from domain.stock import Evidence, Place
 from ledger.outcomes import Outcome
 from ledger.requests import PickedLine
@@ -187,7 +187,7 @@ async def test_an_attachment_commits_with_its_posting(warehouse: Warehouse) -> N
 
 async def test_a_failing_attachment_fails_only_its_own_request(warehouse: Warehouse) -> None:
     async def fail(_connection: AsyncConnection, _outcome: Outcome) -> None:
-        raise Rejected("stale_revision", "A higher revision was accepted before.", status=409)
+        raise Rejected("stale_revision", "A higher revision was accepted before.", kind=Kind.CONFLICT)
 
     outcomes = await asyncio.gather(
         warehouse.writer.post(warehouse.receipt("MUG", 1)),

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import InvariantViolated, Rejected
+from domain.errors import InvariantViolated, Kind, Rejected
 from domain.stock import Place
 from ledger.outcomes import Outcome
 from ledger.verifying.verification import verify
@@ -31,7 +31,7 @@ def verified(database: BackingServices) -> Iterator[None]:
 
 
 async def refuse(_connection: AsyncConnection, _outcome: Outcome) -> None:
-    raise Rejected("stale_revision", "A higher revision was accepted before.", status=409)
+    raise Rejected("stale_revision", "A higher revision was accepted before.", kind=Kind.CONFLICT)
 
 
 async def test_a_crowd_for_one_sku_gets_what_there_is_and_no_more(warehouse: Warehouse) -> None:
