@@ -5,13 +5,14 @@ sees what was committed when it started, so what comes after the locks sees ever
 wrote.
 """
 
-# ruff: noqa: S608 - put together from constants
-
 from __future__ import annotations
 
 from typing import Final
 
+from psycopg.sql import SQL
+
 from ledger.statements import Statement
+from postgres.statements import composed
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -34,38 +35,47 @@ _BY_KEY: Final = {
     "enable_mergejoin": "off",
     "enable_material": "off",
 }
-_PLAINLY: Final = ", ".join(f"set_config('{setting}', '{value}', true)" for setting, value in _BY_KEY.items())
+_PLAINLY: Final = SQL(", ".join(f"set_config('{setting}', '{value}', true)" for setting, value in _BY_KEY.items()))
 
 # Lock the pools, in one sorted order, always; and read the clock after the last lock: no entry of these pools can be
 # newer and still to come.
 LOCK_POOLS: Final = Statement(
     "lock_pools",
-    f"""
+    composed(
+        """
 with locked as materialized (
   select pool_id, last_write from ledger.pool where pool_id = any(%s::uuid[]) order by pool_id for update
 )
-select array_agg(last_write order by pool_id), clock_timestamp(), {_PLAINLY} from locked
+select array_agg(last_write order by pool_id), clock_timestamp(), {plainly} from locked
 """,
+        plainly=_PLAINLY,
+    ),
 )
 
 # Read the pools' marks, and the clock after them, without waiting for anybody: `CLAIM_POOLS` refuses what has changed
 # until then. The lock on no row announces a writer to who reads as of an instant (`instants`).
 SEE_POOLS: Final = Statement(
     "see_pools",
-    f"""
+    composed(
+        """
 with announced as materialized (select from ledger.pool where false for update),
 seen as materialized (select pool_id, last_write from ledger.pool where pool_id = any(%s::uuid[]))
-select array_agg(last_write order by pool_id), clock_timestamp(), {_PLAINLY} from seen
+select array_agg(last_write order by pool_id), clock_timestamp(), {plainly} from seen
 """,
+        plainly=_PLAINLY,
+    ),
 )
 
 # Read the clock alone, announced likewise.
 SEE_CLOCK: Final = Statement(
     "see_clock",
-    f"""
+    composed(
+        """
 with announced as materialized (select from ledger.pool where false for update)
-select clock_timestamp(), {_PLAINLY}
+select clock_timestamp(), {plainly}
 """,
+        plainly=_PLAINLY,
+    ),
 )
 
 # Lock the pools whose marks were seen, and fail if one was written since; then leave our own mark in those that change.
@@ -90,7 +100,7 @@ from ledger.posting p join unnest(%s::text[], %s::text[]) as k (tenant, key)
 """,
 )
 
-_STREAM: Final = """
+_STREAM: Final = SQL("""
 select s.stream_id, s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status,
        s.open, l.expires_on, l.received_at, t.seq, t.on_hand, t.reserved, t.hash, t.recorded_at
 from ledger.stream s
@@ -99,33 +109,40 @@ cross join lateral (
   select seq, on_hand, reserved, hash, recorded_at from ledger.entry e
   where e.stream_id = s.stream_id order by seq desc limit 1
 ) t
-"""
+""")
 
 # Read the physical streams of the pools that hold something.
 READ_OPEN_STREAMS: Final = Statement(
-    "read_open_streams", _STREAM + "where s.pool_id = any(%s::uuid[]) and s.kind in ('storage', 'staging') and s.open"
+    "read_open_streams",
+    composed(
+        "{stream} where s.pool_id = any(%s::uuid[]) and s.kind in ('storage', 'staging') and s.open", stream=_STREAM
+    ),
 )
 
 # Read streams by their ids, open or not.
-READ_STREAMS: Final = Statement("read_streams", _STREAM + "where s.stream_id = any(%s::uuid[])")
+READ_STREAMS: Final = Statement(
+    "read_streams", composed("{stream} where s.stream_id = any(%s::uuid[])", stream=_STREAM)
+)
 
 # Read the open streams at the virtual locations that the requests take from.
 READ_STREAMS_AT: Final = Statement(
     "read_streams_at",
-    _STREAM + "where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open",
+    composed(
+        "{stream} where (s.tenant, s.location_id) in (select * from unnest(%s::text[], %s::text[])) and s.open",
+        stream=_STREAM,
+    ),
 )
 
-_LINE_FIELDS: Final = """
+_LINE_FIELDS: Final = SQL("""
 select tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
        allocation_policy, queued_at, ordered, reserved, backordered, picked, to_put_back, shipped, delivered, returned,
-       cancelled, least_expiry, allow_expired, queued_later"""
+       cancelled, least_expiry, allow_expired, queued_later""")
 
-SELECT_LINE: Final = _LINE_FIELDS + " from ledger.order_line "
+SELECT_LINE: Final = SQL("{fields} from ledger.order_line ").format(fields=_LINE_FIELDS)
 
 # A line with the sums of what it holds, by stream.
-_LINE_WITH_HOLDS: Final = (
-    _LINE_FIELDS
-    + """, array(
+_LINE_WITH_HOLDS: Final = SQL(
+    """{fields}, array(
   select row(e.stream_id, sum(e.reserved_delta)::bigint)
   from ledger.entry e
   where e.tenant = o.tenant and e.order_ref = o.order_ref and e.line_no = o.line_no and e.order_ref <> ''
@@ -133,19 +150,25 @@ _LINE_WITH_HOLDS: Final = (
 ) as holds
 from ledger.order_line o
 """
-)
+).format(fields=_LINE_FIELDS)
 
 # Read the lines of the orders that the requests are about, and what they hold.
 READ_ORDER_LINES: Final = Statement(
-    "read_order_lines", _LINE_WITH_HOLDS + "where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))"
+    "read_order_lines",
+    composed(
+        "{line} where (tenant, order_ref) in (select * from unnest(%s::text[], %s::text[]))", line=_LINE_WITH_HOLDS
+    ),
 )
 
 # Read who waits in the pools.
-READ_QUEUES: Final = Statement("read_queues", SELECT_LINE + "where pool_id = any(%s::uuid[]) and backordered > 0")
+READ_QUEUES: Final = Statement(
+    "read_queues", composed("{line} where pool_id = any(%s::uuid[]) and backordered > 0", line=SELECT_LINE)
+)
 
 # Read who holds something in the pools: their holds have to give way.
 READ_HOLDERS: Final = Statement(
-    "read_holders", _LINE_WITH_HOLDS + "where pool_id = any(%s::uuid[]) and reserved + to_put_back > 0"
+    "read_holders",
+    composed("{line} where pool_id = any(%s::uuid[]) and reserved + to_put_back > 0", line=_LINE_WITH_HOLDS),
 )
 
 # Read which lots of skus are blocked.
@@ -234,47 +257,58 @@ from unnest(%s::uuid[], %s::bigint[], %s::text[], %s::integer[], %s::bigint[], %
 """,
 )
 
-_FRESH_COLUMNS: Final = """pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority, shortage_policy,
-  allocation_policy, queued_at, ordered, reserved, backordered"""
+_FRESH_COLUMNS: Final = SQL("""pool_id, tenant, order_ref, line_no, sku, site, lot, uom, factor, priority,
+  shortage_policy, allocation_policy, queued_at, ordered, reserved, backordered""")
 
-_LATER_COLUMNS: Final = (
+_LATER_COLUMNS: Final = SQL(
     "picked, to_put_back, shipped, delivered, returned, cancelled, least_expiry, allow_expired, queued_later"
 )
 
-_LINE_COLUMNS: Final = f"{_FRESH_COLUMNS}, {_LATER_COLUMNS}"
+_LINE_COLUMNS: Final = SQL("{fresh}, {later}").format(fresh=_FRESH_COLUMNS, later=_LATER_COLUMNS)
 
-_FRESH_ARRAYS: Final = """%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[],
+_FRESH_ARRAYS: Final = SQL("""%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[],
   %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[],
-  %s::bigint[]"""
+  %s::bigint[]""")
 
-_LINE_ARRAYS: Final = f"""unnest({_FRESH_ARRAYS}, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::date[], %s::boolean[], %s::text[])"""
+_LINE_ARRAYS: Final = SQL("""unnest({fresh}, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+  %s::bigint[], %s::date[], %s::boolean[], %s::text[])""").format(fresh=_FRESH_ARRAYS)
 
 # Of most new lines nothing is to say but their terms, and what was reserved or waits.
 INSERT_FRESH_LINES: Final = Statement(
     "insert_fresh_lines",
-    f"""
-insert into ledger.order_line ({_LINE_COLUMNS})
-select fresh.*, 0, 0, 0, 0, 0, 0, null, false, '[]' from unnest({_FRESH_ARRAYS}) as fresh
+    composed(
+        """
+insert into ledger.order_line ({columns})
+select fresh.*, 0, 0, 0, 0, 0, 0, null, false, '[]' from unnest({fresh}) as fresh
 """,
+        columns=_LINE_COLUMNS,
+        fresh=_FRESH_ARRAYS,
+    ),
 )
 
 INSERT_ORDER_LINES: Final = Statement(
-    "insert_order_lines", f"insert into ledger.order_line ({_LINE_COLUMNS}) select * from {_LINE_ARRAYS}"
+    "insert_order_lines",
+    composed(
+        "insert into ledger.order_line ({columns}) select * from {lines}", columns=_LINE_COLUMNS, lines=_LINE_ARRAYS
+    ),
 )
 
 # Bring order lines that are known to where they are now.
 UPDATE_ORDER_LINES: Final = Statement(
     "update_order_lines",
-    f"""
+    composed(
+        """
 update ledger.order_line o set lot = n.lot, uom = n.uom, factor = n.factor, priority = n.priority,
   shortage_policy = n.shortage_policy, queued_at = n.queued_at, ordered = n.ordered, reserved = n.reserved,
   backordered = n.backordered, picked = n.picked, to_put_back = n.to_put_back, shipped = n.shipped,
   delivered = n.delivered, returned = n.returned, cancelled = n.cancelled, allocation_policy = n.allocation_policy,
   least_expiry = n.least_expiry, allow_expired = n.allow_expired, queued_later = n.queued_later
-from {_LINE_ARRAYS} as n ({_LINE_COLUMNS})
+from {lines} as n ({columns})
 where o.tenant = n.tenant and o.order_ref = n.order_ref and o.line_no = n.line_no and o.pool_id = n.pool_id
 """,
+        lines=_LINE_ARRAYS,
+        columns=_LINE_COLUMNS,
+    ),
 )
 
 ALL: Final = tuple(value for value in globals().copy().values() if isinstance(value, Statement))

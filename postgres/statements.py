@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Self, cast
+from typing import Any, Final, LiteralString, Self, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection as AsyncDriver
 from psycopg import AsyncCursor, Error, InterfaceError, OperationalError
 from psycopg import Connection as Driver
+from psycopg.sql import SQL, Composable
 from psycopg.types.json import Jsonb
 from sqlalchemy import URL, Connection, QueuePool, Table, bindparam, event, insert, make_url, update
 from sqlalchemy import exc as sqlalchemy_errors
@@ -254,6 +255,11 @@ async def change(connection: AsyncConnection, table: Table, key: Mapped, fields:
     query = _changing(table, tuple((name, value is None) for name, value in key.items()), tuple(fields))
     named = {name: value for name, value in key.items() if value is not None}
     return await query.run(connection, **named, **{f"new_{name}": value for name, value in fields.items()})
+
+
+def composed(template: LiteralString, **parts: Composable) -> str:
+    """Write a statement with parts that others have too. A part is SQL of our own: values are parameters."""
+    return SQL(template).format(**parts).as_string()
 
 
 def listed(columns: Collection[str], of: str = "") -> str:

@@ -77,10 +77,6 @@ _WEIGHTS: Final = Query(
     "select sku, weight_g from records.product "
     "where tenant = %(tenant)s and sku = any(%(skus)s) and weight_g is not null"
 )
-_LOCATIONS: Final = Query(
-    f"select l.location_id, l.site, l.type, {places.LIMITED_BY} from records.location l "  # noqa: S608 - constants
-    "where l.tenant = %(tenant)s and l.location_id = any(%(location_ids)s)"
-)
 
 
 async def products(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> dict[str, Product]:
@@ -204,7 +200,7 @@ async def locations(connection: AsyncConnection, tenant: str, location_ids: Coll
     """Return those of the locations that exist."""
     if not location_ids:
         return {}
-    found = await _LOCATIONS.rows(connection, tenant=tenant, location_ids=sorted(location_ids))
+    found = await places.PLACES.rows(connection, tenant=tenant, location_ids=sorted(location_ids))
     return {name: Location(name, site, type_, tuple(limited_by)) for name, site, type_, limited_by in found}
 
 

@@ -92,8 +92,8 @@ async def of_orders(
 
 
 _OF_ORDERS: Final = Query(
-    f"""
-    select {", ".join(PartnerWords.__dataclass_fields__)} from records.partner_words
+    """
+    select words_id, order_ref, step, partner, code, words, first_said_at, said_at from records.partner_words
     where tenant = %(tenant)s and order_ref = any(%(order_refs)s) order by first_said_at
-    """  # noqa: S608 - put together from constants
+    """
 )

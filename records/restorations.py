@@ -8,29 +8,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
+from psycopg.sql import SQL, Composed
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postgres.statements import Query
+from postgres.statements import Query, composed
 
 NEVER: Final = 0
 """The epoch of a database that was never restored."""
 
-EPOCH: Final = f"(select coalesce(max(epoch), {NEVER}) from records.restoration)"  # noqa: S608 - a constant
-STOPPED: Final = """(
+EPOCH: Final = SQL("(select coalesce(max(epoch), 0) from records.restoration)")
+"""The latest restore; `NEVER` where there was none."""
+
+STOPPED: Final = SQL("""(
   select m.what from records.missing_row m
   where m.found_at > (select coalesce(max(restored_at), '-infinity') from records.restoration)
   order by m.found_at limit 1
-)"""
+)""")
 """What is missing, where nobody has said since that the database was restored; else null."""
 
 
-def asks_first(created_at: str) -> str:
+def asks_first(created_at: LiteralString) -> Composed:
     """Write that what was intended then may have been done in a life that the database has forgotten."""
-    return f"""exists (
-      select from records.restoration r where r.finished_at is null or {created_at} < r.finished_at
-    )"""
+    forgotten = "exists (select from records.restoration r where r.finished_at is null or {at} < r.finished_at)"
+    return SQL(forgotten).format(at=SQL(created_at))
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,14 @@ class Memory:
 
 
 _MEMORY: Final = Query(
-    f"""
-    select {EPOCH}, {STOPPED}, exists (select from records.restoration where finished_at is null),
-      (select max(finished_at) from records.restoration)
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        select {epoch}, {stopped}, exists (select from records.restoration where finished_at is null),
+          (select max(finished_at) from records.restoration)
+        """,
+        epoch=EPOCH,
+        stopped=STOPPED,
+    ),
     tuple(Memory.__dataclass_fields__),
 )
 
@@ -100,21 +106,24 @@ async def note_missing(connection: AsyncConnection, tenant: str, order_ref: str,
 
 # All that runs must look anew; who was flagged for what was missing is needed for it no more.
 _RAISE: Final = Query(
-    f"""
-    with ended as (
-      update records.restoration set finished_at = clock_timestamp() where finished_at is null
-    ), raised as (
-      insert into records.restoration (epoch)
-      select greatest({EPOCH} + 1, extract(epoch from clock_timestamp())::bigint) returning epoch
-    ), unflagged as (
-      update records.orders set needs_attention = false, attention = null, updated_at = clock_timestamp()
-      where needs_attention and attention ->> 'step' = %(step)s
-    ), woken as (
-      insert into records.outbox (tenant, order_ref, signal)
-      select tenant, order_ref, 'stock_allocated' from records.orders where closed_at is null returning outbox_id
+    composed(
+        """
+        with ended as (
+          update records.restoration set finished_at = clock_timestamp() where finished_at is null
+        ), raised as (
+          insert into records.restoration (epoch)
+          select greatest({epoch} + 1, extract(epoch from clock_timestamp())::bigint) returning epoch
+        ), unflagged as (
+          update records.orders set needs_attention = false, attention = null, updated_at = clock_timestamp()
+          where needs_attention and attention ->> 'step' = %(step)s
+        ), woken as (
+          insert into records.outbox (tenant, order_ref, signal)
+          select tenant, order_ref, 'stock_allocated' from records.orders where closed_at is null returning outbox_id
+        )
+        select raised.epoch, (select count(*) from woken) from raised
+        """,
+        epoch=EPOCH,
     )
-    select raised.epoch, (select count(*) from woken) from raised
-    """  # noqa: S608 - put together from constants
 )
 
 

@@ -4,13 +4,12 @@ It computes roots and digests by its own `sha256()` here, from the canonical for
 checkpoints computed them in Python.
 """
 
-# ruff: noqa: S608 - put together from constants
-
 from __future__ import annotations
 
 from typing import Final
 
 from ledger.verifying.verification_queries import POSTING_DIGEST
+from postgres.statements import composed
 
 # All checkpoints, with the hash that the row claims.
 CHECKPOINTS: Final = """
@@ -60,12 +59,15 @@ from ledger.checkpoint_tail t left join ledger.entry e on e.stream_id = t.stream
 where t.stream_id between %(low)s and %(high)s and e.hash is distinct from t.hash
 order by t.stream_id, t.seq
 """
-POSTINGS: Final = f"""
+POSTINGS: Final = composed(
+    """
 select c.posting_id, c.number, p.posting_id is null
 from ledger.checkpoint_posting c left join ledger.posting p on p.posting_id = c.posting_id
-where p.posting_id is null or encode(c.digest, 'hex') <> {POSTING_DIGEST.strip()}
+where p.posting_id is null or encode(c.digest, 'hex') <> {digest}
 order by c.posting_id
-"""
+""",
+    digest=POSTING_DIGEST,
+)
 
 # Is all that was recorded at or before the newest checkpoint covered? The first of each stream that is not.
 UNCOVERED_ENTRIES: Final = """

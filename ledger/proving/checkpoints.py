@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, BigInteger, Row, any_, bindparam, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import InvariantViolated, Unavailable
@@ -20,6 +20,7 @@ from ledger.canonical import EPOCH, microseconds, posting_digest
 from ledger.instants import wait_until_settled
 from ledger.proving.merkle import GrowingTree, leaf_hash
 from ledger.proving.signing import SigningKey, is_signed, key_id
+from ledger.tables import checkpoint
 
 NOTHING_BEFORE: Final = bytes(32)
 """What the first checkpoint has for the hash of the one before."""
@@ -30,11 +31,12 @@ LOOK_BACK: Final = timedelta(minutes=1)
 _AS_LONG_AS_IT_TAKES: Final = text("set local statement_timeout = 0")
 _ONE_AT_A_TIME: Final = text("select pg_advisory_xact_lock(x'53544f434b43504b'::bigint)")  # "STOCKCPK"
 
-_COLUMNS: Final = "number, covers_until, previous_hash, root, tails, postings, public_key, signature"
-_NEWEST: Final = text(f"select {_COLUMNS}, hash from ledger.checkpoint order by number desc limit 1")  # noqa: S608
+_NEWEST: Final = select(checkpoint).order_by(checkpoint.c.number.desc()).limit(1)
 _WITH_NUMBER: Final = text("select hash from ledger.checkpoint where number = :number")
-_BY_NUMBER: Final = text(
-    f"select {_COLUMNS} from ledger.checkpoint where number = any(:numbers) order by number"  # noqa: S608
+_WITH_NUMBERS: Final = (
+    select(checkpoint)
+    .where(checkpoint.c.number == any_(bindparam("numbers", type_=ARRAY(BigInteger))))
+    .order_by(checkpoint.c.number)
 )
 _CLOCK: Final = text("select clock_timestamp()")
 
@@ -100,13 +102,17 @@ def posting_leaf(posting_id: UUID | str, digest: bytes) -> bytes:
 async def newest_checkpoint(connection: AsyncConnection) -> Checkpoint | None:
     """Read the newest checkpoint."""
     found = (await connection.execute(_NEWEST)).one_or_none()
-    return None if found is None else Checkpoint(*found[:-1])
+    return None if found is None else _read(found)
 
 
 async def read_checkpoints(connection: AsyncConnection, numbers: Collection[int]) -> list[Checkpoint]:
     """Read checkpoints by their numbers."""
-    rows = await connection.execute(_BY_NUMBER, {"numbers": list(numbers)})
-    return [Checkpoint(*row) for row in rows]
+    rows = await connection.execute(_WITH_NUMBERS, {"numbers": list(numbers)})
+    return [_read(row) for row in rows]
+
+
+def _read(row: Row[Any]) -> Checkpoint:
+    return Checkpoint(*tuple(row)[:-1])  # the last is its hash, which it computes itself
 
 
 async def is_there(connection: AsyncConnection, head: Head) -> bool:
@@ -226,15 +232,7 @@ async def _cover_postings(connection: AsyncConnection, span: dict[str, Any], tre
     return len(ids)
 
 
-_WRITE: Final = text(
-    f"""
-    insert into ledger.checkpoint ({_COLUMNS}, hash)
-    values (:number, :covers_until, :previous_hash, :root, :tails, :postings, :public_key, :signature, :hash)
-    """  # noqa: S608
-)
-
-
 async def _sign(connection: AsyncConnection, unsigned: Checkpoint, key: SigningKey) -> Checkpoint:
     signed = replace(unsigned, signature=key.sign(unsigned.form))
-    await connection.execute(_WRITE, {**vars(signed), "hash": signed.hash})
+    await connection.execute(insert(checkpoint), {**vars(signed), "hash": signed.hash})
     return signed

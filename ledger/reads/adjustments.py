@@ -1,7 +1,5 @@
 """What was corrected by counts and known differences."""
 
-# ruff: noqa: S608 - put together from constants
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -49,12 +47,8 @@ class AdjustmentFilter:
 
 # A count that found as much as there was has no entries, and maybe no stream: the answer says what it was of. Those of
 # before are found by their stream.
-_OF: Final = ", ".join(
-    f"coalesce(p.answer ->> '{name}', s.{name}) as {name}"
-    for name in ("sku", "site", "location_id", "kind", "lot", "serial_number", "stock_status")
-)
 _ADJUSTED: Final = Query(
-    f"""
+    """
     with adjusted as (
       select posting_id, tenant, idempotency_key, actor, evidence, occurred_at, recorded_at, answer::json as answer
       from ledger.posting
@@ -62,7 +56,12 @@ _ADJUSTED: Final = Query(
         and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
         and (%(until)s::timestamptz is null or recorded_at < %(until)s)
     ), known as (
-      select p.tenant, {_OF}, p.posting_id, p.idempotency_key, (p.answer ->> 'delta')::bigint,
+      select p.tenant, coalesce(p.answer ->> 'sku', s.sku) as sku, coalesce(p.answer ->> 'site', s.site) as site,
+        coalesce(p.answer ->> 'location_id', s.location_id) as location_id,
+        coalesce(p.answer ->> 'kind', s.kind) as kind, coalesce(p.answer ->> 'lot', s.lot) as lot,
+        coalesce(p.answer ->> 'serial_number', s.serial_number) as serial_number,
+        coalesce(p.answer ->> 'stock_status', s.stock_status) as stock_status,
+        p.posting_id, p.idempotency_key, (p.answer ->> 'delta')::bigint,
         (p.answer ->> 'on_hand')::bigint, coalesce(p.answer ->> 'reason_code', ''), p.actor, p.evidence, p.occurred_at,
         p.recorded_at
       from adjusted p left join ledger.stream s on s.stream_id = (p.answer ->> 'stream_id')::uuid

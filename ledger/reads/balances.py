@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg.sql import SQL
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,7 +38,7 @@ from ledger.reads.views import (
     StockLevel,
     Totals,
 )
-from postgres.statements import Query
+from postgres.statements import Query, composed
 
 _NO_TOTALS: Final = 6
 _BALANCE_KEY: Final = 9
@@ -94,7 +95,7 @@ async def find_stream(connection: AsyncConnection, tenant: str, stream_id: UUID)
 
 # An entry as the contract shows it. The hash before the first entry's is that of the stream's identity. The answers of
 # these postings are read once each: they are as long as their postings have entries.
-_SELECT_ENTRY: Final = """
+_SELECT_ENTRY: Final = SQL("""
 with said as materialized (
   select *, answer::json ->> 'reason_code' as reason_code from ledger.posting where posting_id in ({postings})
 )
@@ -107,11 +108,13 @@ from ledger.entry e
 join said p on p.posting_id = e.posting_id
 join ledger.stream s on s.stream_id = e.stream_id
 left join ledger.entry b on b.stream_id = e.stream_id and b.seq = e.seq - 1
-"""
+""")
 
-_AFTER: Final = "where e.stream_id = :stream_id and e.seq > :after_seq order by e.seq limit :limit"
-_POSTINGS_AFTER: Final = f"select posting_id from ledger.entry e {_AFTER}"  # noqa: S608 - constants
-_STREAM_ENTRIES: Final = text(_SELECT_ENTRY.format(postings=_POSTINGS_AFTER) + _AFTER)
+_AFTER: Final = SQL("where e.stream_id = :stream_id and e.seq > :after_seq order by e.seq limit :limit")
+_POSTINGS_AFTER: Final = SQL("select posting_id from ledger.entry e {after}").format(after=_AFTER)
+_STREAM_ENTRIES: Final = text(
+    composed("{entry} {after}", entry=_SELECT_ENTRY.format(postings=_POSTINGS_AFTER), after=_AFTER)
+)
 
 
 async def stream_entries(
@@ -134,14 +137,15 @@ def _entry(row: Row[Any]) -> EntryView:
 
 
 # The entries of the order's postings that are for this order, or for none: those of others are their own business.
+_POSTINGS_OF_ORDER: Final = SQL("select posting_id from ledger.entry where tenant = :tenant and order_ref = :order_ref")
 _ORDER_ENTRIES: Final = text(
-    _SELECT_ENTRY.format(  # noqa: S608 - constants
-        postings="select posting_id from ledger.entry where tenant = :tenant and order_ref = :order_ref"
+    composed(
+        """
+        {entry} where e.order_ref in ('', :order_ref)
+        order by p.recorded_at, e.posting_id, s.location_id, e.stream_id, e.seq
+        """,
+        entry=_SELECT_ENTRY.format(postings=_POSTINGS_OF_ORDER),
     )
-    + """
-    where e.order_ref in ('', :order_ref)
-    order by p.recorded_at, e.posting_id, s.location_id, e.stream_id, e.seq
-    """
 )
 
 
@@ -187,8 +191,13 @@ def _posting(rows: list[Row[Any]], said: Row[Any] | None = None) -> PostingView:
 
 
 _ORDER_LINES: Final = Query(
-    SELECT_LINE + "where tenant = %(tenant)s and order_ref = any(%(order_refs)s)"
-    " order by order_ref, line_no, ordered desc"
+    composed(
+        """
+        {line} where tenant = %(tenant)s and order_ref = any(%(order_refs)s)
+        order by order_ref, line_no, ordered desc
+        """,
+        line=SELECT_LINE,
+    )
 )
 
 

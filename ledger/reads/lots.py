@@ -1,20 +1,20 @@
 """Lots and serial numbers: where they are, who has them, and where they have been."""
 
-# ruff: noqa: S608 - put together from constants
-
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
+from psycopg.sql import SQL
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.stock import StreamKey
 from ledger.reading import key_of
+from postgres.statements import composed
 
 
 @dataclass(frozen=True)
@@ -90,38 +90,47 @@ _RECALL: Final = text(
     """
 )
 
-_KEY: Final = "s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status"
+_KEY: Final = SQL("s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status")
 _KEY_WIDTH: Final = 8
 
 # A lot or a serial number is found by its own index; where both are named, by either.
+_OF_LOT: Final = SQL("s.tenant = :tenant and s.sku = :sku and s.lot = :lot and s.lot <> ''")
+_OF_SERIAL: Final = SQL(
+    "s.tenant = :tenant and s.sku = :sku and s.serial_number = :serial_number and s.serial_number <> ''"
+)
 _TRACED: Final = {
-    "lot": "s.tenant = :tenant and s.sku = :sku and s.lot = :lot and s.lot <> ''",
-    "serial_number": """
-      s.tenant = :tenant and s.sku = :sku and s.serial_number = :serial_number and s.serial_number <> ''
-    """,
+    ("lot",): _OF_LOT,
+    ("serial_number",): _OF_SERIAL,
+    ("lot", "serial_number"): SQL("{lot} and {serial}").format(lot=_OF_LOT, serial=_OF_SERIAL),
 }
 
-_WHEREABOUTS: Final = f"""
-select {_KEY}, e.on_hand, e.reserved, nullif(e.order_ref, ''), e.recorded_at
+
+def _tracing(template: LiteralString) -> dict[tuple[str, ...], TextClause]:
+    """Write a statement for each way to name what is traced."""
+    return {named: text(composed(template, key=_KEY, traced=traced)) for named, traced in _TRACED.items()}
+
+
+_WHEREABOUTS: Final = _tracing("""
+select {key}, e.on_hand, e.reserved, nullif(e.order_ref, ''), e.recorded_at
 from ledger.stream s
 cross join lateral (
   select on_hand, reserved, order_ref, recorded_at from ledger.entry where stream_id = s.stream_id
   order by seq desc limit 1
 ) e
-where s.open and {{traced}}
+where s.open and {traced}
 order by s.kind, s.site, s.location_id, s.lot, s.serial_number, s.stock_status
-"""
+""")
 
-_HISTORY: Final = f"""
-select {_KEY}, e.seq, e.posting_id, p.reason, nullif(e.order_ref, ''), e.on_hand_delta, e.on_hand, p.occurred_at,
+_HISTORY: Final = _tracing("""
+select {key}, e.seq, e.posting_id, p.reason, nullif(e.order_ref, ''), e.on_hand_delta, e.on_hand, p.occurred_at,
        e.recorded_at, p.evidence, p.actor
 from ledger.stream s
 join ledger.entry e on e.stream_id = s.stream_id
 join ledger.posting p on p.posting_id = e.posting_id
-where {{traced}} and e.on_hand_delta <> 0
+where {traced} and e.on_hand_delta <> 0
   and (e.recorded_at, e.posting_id, e.stream_id, e.seq) > (:recorded_at, :posting_id, :stream_id, :seq)
 order by e.recorded_at, e.posting_id, e.stream_id, e.seq limit :limit
-"""
+""")
 
 # What a site holds for orders, or is to put back, of lots whose last day was before a day.
 _HELD_THOUGH_EXPIRED: Final = text(
@@ -176,7 +185,7 @@ async def whereabouts(connection: AsyncConnection, traced: Traced) -> list[Where
 
     What suppliers sent and counts corrected is negative there; so the quantities add up to zero (I4).
     """
-    rows = await connection.execute(_statement(_WHEREABOUTS, traced), _named(traced))
+    rows = await connection.execute(_WHEREABOUTS[tuple(_given(traced))], _named(traced))
     return [Whereabouts(key_of(row[:_KEY_WIDTH]), *row[_KEY_WIDTH:]) for row in rows]
 
 
@@ -191,12 +200,8 @@ async def history(
     `after` is the position of the last one of the page before.
     """
     position = dict(zip(("recorded_at", "posting_id", "stream_id", "seq"), after or _BEGINNING, strict=True))
-    rows = await connection.execute(_statement(_HISTORY, traced), {**_named(traced), **position, "limit": limit})
+    rows = await connection.execute(_HISTORY[tuple(_given(traced))], {**_named(traced), **position, "limit": limit})
     return [Movement(key_of(row[:_KEY_WIDTH]), *row[_KEY_WIDTH:]) for row in rows]
-
-
-def _statement(template: str, traced: Traced) -> TextClause:
-    return text(template.format(traced=" and ".join(_TRACED[name] for name in _given(traced))))
 
 
 def _named(traced: Traced) -> dict[str, Any]:

@@ -10,42 +10,37 @@ computed them in Python. So the two check each other. Parts are ranges of keys, 
 which is null for the last one.
 """
 
-# ruff: noqa: S608 - put together from constants
-
 from __future__ import annotations
 
 from typing import Final
 
+from psycopg.sql import SQL
 
-def instant(column: str) -> str:
-    """Write an instant as the canonical form does: microseconds since 1970-01-01T00:00:00Z."""
-    return f"(extract(epoch from {column}) * 1000000)::bigint"
+from postgres.statements import composed
 
-
-POSTING_DIGEST: Final = f"""
-encode(sha256(convert_to(concat_ws(E'\\n',
+# The instants are written as the canonical form does: microseconds since 1970-01-01T00:00:00Z.
+_DIGEST: Final = SQL("""encode(sha256(convert_to(concat_ws(E'\\n',
   p.posting_id, p.tenant, p.idempotency_key, encode(p.request_digest, 'hex'), p.reason, p.actor, p.evidence,
-  {instant("p.occurred_at")}, {instant("p.recorded_at")},
-  encode(sha256(convert_to(p.answer, 'UTF8')), 'hex')), 'UTF8')), 'hex')
-"""
+  {occurred_at}, {recorded_at},
+  encode(sha256(convert_to(p.answer, 'UTF8')), 'hex')), 'UTF8')), 'hex')""")
+POSTING_DIGEST: Final = _DIGEST.format(
+    occurred_at=SQL("(extract(epoch from p.occurred_at) * 1000000)::bigint"),
+    recorded_at=SQL("(extract(epoch from p.recorded_at) * 1000000)::bigint"),
+)
 
-ENTRY_FIELDS: Final = """
-e.stream_id, e.seq, e.order_ref, e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved
-"""
+ENTRY_FIELDS: Final = SQL(
+    "e.stream_id, e.seq, e.order_ref, e.line_no, e.on_hand_delta, e.reserved_delta, e.on_hand, e.reserved"
+)
 
-ENTRY_HASH: Final = f"""
-sha256(convert_to(concat_ws(E'\\n',
-  encode(coalesce(b.hash, s.identity_hash), 'hex'), {POSTING_DIGEST.strip()}, {ENTRY_FIELDS.strip()}), 'UTF8'))
-"""
+# Of an entry whose posting's digest was computed before, as `p.digest`.
+ENTRY_HASH: Final = SQL("""sha256(convert_to(concat_ws(E'\\n',
+  encode(coalesce(b.hash, s.identity_hash), 'hex'), p.digest, {fields}), 'UTF8'))""").format(fields=ENTRY_FIELDS)
 
-IDENTITY_HASH: Final = """
-sha256(convert_to(concat_ws(E'\\n',
-  'stream', s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status), 'UTF8'))
-"""
+IDENTITY_HASH: Final = SQL("""sha256(convert_to(concat_ws(E'\\n',
+  'stream', s.tenant, s.sku, s.site, s.location_id, s.kind, s.lot, s.serial_number, s.stock_status), 'UTF8'))""")
 
-POOL_ID: Final = """
-encode(substr(sha256(convert_to(concat_ws(E'\\n', 'pool', s.tenant, s.site, s.sku), 'UTF8')), 1, 16), 'hex')::uuid
-"""
+POOL_ID: Final = SQL("""encode(substr(
+  sha256(convert_to(concat_ws(E'\\n', 'pool', s.tenant, s.site, s.sku), 'UTF8')), 1, 16), 'hex')::uuid""")
 
 # -- how the ledger is cut into parts -------------------------------------------------------------------------------
 
@@ -59,16 +54,26 @@ select (select reltuples::bigint from pg_class where oid = 'ledger.entry'::regcl
 """
 
 # Where the next part begins: after so many rows, or where one begins that was cut off before.
-_NEXT: Final = """
-(select {key} from ledger.{table} where {key} > %(low)s{more} order by 1 offset %(size)s limit 1)
+NEXT_POSTINGS: Final = """
+(select posting_id from ledger.posting where posting_id > %(low)s order by 1 offset %(size)s limit 1)
 union all
-(select start from unnest(%(starts)s::{type}[]) as before (start) where start > %(low)s)
+(select start from unnest(%(starts)s::uuid[]) as before (start) where start > %(low)s)
 order by 1 limit 1
 """
-NEXT_POSTINGS: Final = _NEXT.format(key="posting_id", table="posting", type="uuid", more="")
-NEXT_STREAMS: Final = _NEXT.format(key="stream_id", table="stream", type="uuid", more="")
+NEXT_STREAMS: Final = """
+(select stream_id from ledger.stream where stream_id > %(low)s order by 1 offset %(size)s limit 1)
+union all
+(select start from unnest(%(starts)s::uuid[]) as before (start) where start > %(low)s)
+order by 1 limit 1
+"""
 # Parts of orders are of one tenant: a range over two columns the planner would take for empty.
-NEXT_ORDERS: Final = _NEXT.format(key="order_ref", table="order_line", type="text", more=" and tenant = %(tenant)s")
+NEXT_ORDERS: Final = """
+(select order_ref from ledger.order_line where order_ref > %(low)s and tenant = %(tenant)s
+ order by 1 offset %(size)s limit 1)
+union all
+(select start from unnest(%(starts)s::text[]) as before (start) where start > %(low)s)
+order by 1 limit 1
+"""
 NEXT_TENANT: Final = """
 select min(tenant) from (
   (select tenant from ledger.order_line where tenant > %(tenant)s order by tenant limit 1)
@@ -78,56 +83,56 @@ select min(tenant) from (
 """
 
 
-def _within(column: str) -> str:
-    return f"({column} >= %(low)s and (%(high)s is null or {column} < %(high)s))"
-
-
-_POSTINGS: Final = _within("posting_id").replace("%(low)s", "%(low)s::uuid").replace("%(high)s", "%(high)s::uuid")
-_STREAMS: Final = _POSTINGS.replace("posting_id", "stream_id")
-_ORDERS: Final = (
-    f"tenant = %(tenant)s and {_within('order_ref').replace('%(high)s', '%(high)s::text')} and order_ref <> ''"
-)
+_POSTINGS: Final = SQL("(posting_id >= %(low)s::uuid and (%(high)s::uuid is null or posting_id < %(high)s::uuid))")
+_STREAMS: Final = SQL("(s.stream_id >= %(low)s::uuid and (%(high)s::uuid is null or s.stream_id < %(high)s::uuid))")
+_ORDERS: Final = SQL("""tenant = %(tenant)s
+  and (order_ref >= %(low)s and (%(high)s::text is null or order_ref < %(high)s::text)) and order_ref <> ''""")
 
 # How much a part has: of what was checked before, to see whether it has grown.
-COUNT_POSTINGS: Final = f"""
-select (select count(*) from ledger.entry where {_POSTINGS}), (select count(*) from ledger.posting where {_POSTINGS})
-"""
-COUNT_STREAMS: Final = f"select 0, count(*) from ledger.stream where {_STREAMS}"
-COUNT_ORDERS: Final = f"""
-select (select count(*) from ledger.entry where {_ORDERS}), (select count(*) from ledger.order_line where {_ORDERS})
-"""
+COUNT_POSTINGS: Final = composed(
+    """
+select (select count(*) from ledger.entry where {part}), (select count(*) from ledger.posting where {part})
+""",
+    part=_POSTINGS,
+)
+COUNT_STREAMS: Final = composed("select 0, count(*) from ledger.stream s where {part}", part=_STREAMS)
+COUNT_ORDERS: Final = composed(
+    """
+select (select count(*) from ledger.entry where {part}), (select count(*) from ledger.order_line where {part})
+""",
+    part=_ORDERS,
+)
 
 # -- the first look -------------------------------------------------------------------------------------------------
 
 # As in the canonical form, but by floating point: it is right until 2041, and what is wrong then gets the second look.
-_QUICK_DIGEST: Final = (
-    POSTING_DIGEST.strip()
-    .replace(instant("p.occurred_at"), "(date_part('epoch', p.occurred_at) * 1000000)::bigint")
-    .replace(instant("p.recorded_at"), "(date_part('epoch', p.recorded_at) * 1000000)::bigint")
+_QUICK_DIGEST: Final = _DIGEST.format(
+    occurred_at=SQL("(date_part('epoch', p.occurred_at) * 1000000)::bigint"),
+    recorded_at=SQL("(date_part('epoch', p.recorded_at) * 1000000)::bigint"),
 )
 
-_FLOOR: Final = "(s.kind = 'supplier' or (s.kind = 'adjustment' and s.serial_number = ''))::int"
-_RESERVABLE: Final = "s.stock_status = 'available' and s.kind in ('storage', 'staging')"
+_FLOOR: Final = SQL("(s.kind = 'supplier' or (s.kind = 'adjustment' and s.serial_number = ''))::int")
+_RESERVABLE: Final = SQL("s.stock_status = 'available' and s.kind in ('storage', 'staging')")
 
-_STREAM_FITS: Final = f"""
+_STREAM_FITS: Final = SQL("""
 select s.stream_id, s.tenant, s.pool_id, s.kind, s.sku, s.lot, s.serial_number, s.identity_hash,
-       s.serial_number <> '' as serial, {_FLOOR} as floor, {_RESERVABLE} as reservable
+       s.serial_number <> '' as serial, {floor} as floor, {reservable} as reservable
 from ledger.stream s
-"""
+""").format(floor=_FLOOR, reservable=_RESERVABLE)
 
 # Streams by a hash table of all of them, which is fast while there are not many; else each by its key.
-_FEW_STREAMS: Final = f"left join ({_STREAM_FITS} offset 0) s on s.stream_id = e.stream_id"
-_MANY_STREAMS: Final = f"left join lateral ({_STREAM_FITS} where s.stream_id = e.stream_id offset 0) s on true"
-
-# Longer than what names one entry. What names ten thousand is never carried along with each of them.
-_ONE_NAME: Final = 200
+_FEW_STREAMS: Final = SQL("left join ({fits} offset 0) s on s.stream_id = e.stream_id").format(fits=_STREAM_FITS)
+_MANY_STREAMS: Final = SQL("left join lateral ({fits} where s.stream_id = e.stream_id offset 0) s on true").format(
+    fits=_STREAM_FITS
+)
 
 # I2, I3, I6: which entries of a part don't follow from the one before, leave their bounds, don't fit their stream and
 # posting, or don't carry their hash? And which postings are more than a single entry that moves nothing and is named
 # in the answer's last member? Each posting's digest is computed once, where `offset 0` keeps it. The entry before is in
-# the same part as a rule, for that is a part of the ledger's time; else it is looked up.
-_FIRST_LOOK: Final = f"""
-select count(seq), (select count(*) from ledger.posting where {_POSTINGS}),
+# the same part as a rule, for that is a part of the ledger's time; else it is looked up. What names one entry is not as
+# long as 200 characters; what names ten thousand is never carried along with each of them.
+_FIRST_LOOK: Final = """
+select count(seq), (select count(*) from ledger.posting where {part}),
        array_agg(stream_id) filter (where not sound)::text, array_agg(seq) filter (where not sound)::text,
        array_agg(posting_id) filter (where not plain)::text
 from (
@@ -146,21 +151,21 @@ from (
       and e.serial = s.serial and e.floor = s.floor
       and (e.order_ref <> '' or e.reserved_delta = 0)
       and e.hash = sha256(convert_to(concat_ws(E'\\n',
-        encode(coalesce(b.hash, l.hash, s.identity_hash), 'hex'), p.digest, {ENTRY_FIELDS.strip()}), 'UTF8')),
+        encode(coalesce(b.hash, l.hash, s.identity_hash), 'hex'), p.digest, {fields}), 'UTF8')),
       false) as sound,
     case when e.seq is null then p.named = ']}}'
          else e.on_hand_delta = 0 and p.named = concat('["', e.stream_id, '",', e.seq, ']]}}') end as plain
   from (
-    select posting_id, tenant, recorded_at, left(split_part(answer, '"entries":[', -1), {_ONE_NAME}) as named,
-           {_QUICK_DIGEST} as digest
-    from ledger.posting p where {_POSTINGS} order by posting_id offset 0
+    select posting_id, tenant, recorded_at, left(split_part(answer, '"entries":[', -1), 200) as named,
+           {digest} as digest
+    from ledger.posting p where {part} order by posting_id offset 0
   ) p
   full join (
-    select * from ledger.entry where {_POSTINGS} order by posting_id offset 0
+    select * from ledger.entry where {part} order by posting_id offset 0
   ) e on e.posting_id = p.posting_id
-  {{streams}}
+  {streams}
   left join (
-    select stream_id, seq, on_hand, reserved, hash, recorded_at, posting_id from ledger.entry where {_POSTINGS} offset 0
+    select stream_id, seq, on_hand, reserved, hash, recorded_at, posting_id from ledger.entry where {part} offset 0
   ) b on b.stream_id = e.stream_id and b.seq = e.seq - 1
   left join lateral (
     select l.* from ledger.entry l
@@ -169,14 +174,14 @@ from (
   offset 0
 ) looked
 """
-FIRST_LOOK: Final = _FIRST_LOOK.replace("{streams}", _FEW_STREAMS)
-FIRST_LOOK_AT_MANY_STREAMS: Final = _FIRST_LOOK.replace("{streams}", _MANY_STREAMS)
+_LOOKED_AT: Final = {"part": _POSTINGS, "fields": ENTRY_FIELDS, "digest": _QUICK_DIGEST}
+FIRST_LOOK: Final = composed(_FIRST_LOOK, streams=_FEW_STREAMS, **_LOOKED_AT)
+FIRST_LOOK_AT_MANY_STREAMS: Final = composed(_FIRST_LOOK, streams=_MANY_STREAMS, **_LOOKED_AT)
 
 # I4, I5, I8: which of these postings are more than moves between entries that the answer names; and which of the others
 # move more than one lot or serial number? Each name is looked for in what is said of few; where it is of many, which is
-# as long for each, all names are compared at once.
-_FEW_NAMES: Final = 4000
-_SUSPECT_POSTINGS: Final = f"""
+# as long for each, all names are compared at once. Few are what has up to 4000 characters.
+_SUSPECT_POSTINGS: Final = """
 select array_agg(posting_id) filter (where suspect)::text, array_agg(posting_id) filter (where not suspect)::text from (
   select p.posting_id, array_agg(e.name) filter (where p.named is null) as names,
     coalesce(
@@ -190,7 +195,7 @@ select array_agg(posting_id) filter (where suspect)::text, array_agg(posting_id)
           and min(s.lot) = max(s.lot) and min(s.serial_number) = max(s.serial_number)),
       false) as alike
   from (
-    select posting_id, case when octet_length(named) <= {_FEW_NAMES} then named end as named,
+    select posting_id, case when octet_length(named) <= 4000 then named end as named,
            octet_length(named) as length, amends
     from (
       select posting_id, split_part(answer, '"entries":[', -1) as named,
@@ -203,7 +208,7 @@ select array_agg(posting_id) filter (where suspect)::text, array_agg(posting_id)
     select *, concat('["', stream_id, '",', seq, ']') as name
     from ledger.entry where posting_id = any(%(postings)s::uuid[]) offset 0
   ) e on e.posting_id = p.posting_id
-  {{streams}}
+  {streams}
   group by p.posting_id
 ) looked
 cross join lateral (
@@ -216,12 +221,12 @@ cross join lateral (
 ) seen
 where suspect or not alike
 """
-SUSPECT_POSTINGS: Final = _SUSPECT_POSTINGS.replace("{streams}", _FEW_STREAMS)
-SUSPECT_POSTINGS_AT_MANY_STREAMS: Final = _SUSPECT_POSTINGS.replace("{streams}", _MANY_STREAMS)
+SUSPECT_POSTINGS: Final = composed(_SUSPECT_POSTINGS, streams=_FEW_STREAMS)
+SUSPECT_POSTINGS_AT_MANY_STREAMS: Final = composed(_SUSPECT_POSTINGS, streams=_MANY_STREAMS)
 
 # I7: which orders of a part have a line that is not, by its pool, what its entries add up to? What goes through the
 # pools of two sites is suspected in vain.
-_SUSPECT_ORDERS: Final = f"""
+_SUSPECT_ORDERS: Final = """
 select sum(entries)::bigint, count(said), array_agg(distinct order_ref) filter (where not sound)
 from (
   select order_ref, summed.entries, line.said,
@@ -233,7 +238,7 @@ from (
       false) as sound
   from (
     select order_ref, line_no, pool_id, true as said, reserved, to_put_back, picked, shipped, delivered, returned
-    from ledger.order_line where {_ORDERS} order by order_ref, line_no, pool_id offset 0
+    from ledger.order_line where {part} order by order_ref, line_no, pool_id offset 0
   ) line
   full join (
     select e.order_ref, e.line_no, s.pool_id, count(*) as entries, sum(e.reserved_delta) as held,
@@ -241,24 +246,25 @@ from (
            coalesce(sum(e.on_hand_delta) filter (where s.kind = 'transit'), 0) as underway,
            coalesce(sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta > 0), 0) as delivered,
            coalesce(-sum(e.on_hand_delta) filter (where s.kind = 'customer' and e.on_hand_delta < 0), 0) as returned
-    from (select * from ledger.entry where {_ORDERS} offset 0) e {{streams}}
+    from (select * from ledger.entry where {part} offset 0) e {streams}
     group by e.order_ref, e.line_no, s.pool_id order by e.order_ref, e.line_no, s.pool_id offset 0
   ) summed using (order_ref, line_no, pool_id)
 ) looked
 """
-SUSPECT_ORDERS: Final = _SUSPECT_ORDERS.replace("{streams}", _FEW_STREAMS)
-SUSPECT_ORDERS_AT_MANY_STREAMS: Final = _SUSPECT_ORDERS.replace("{streams}", _MANY_STREAMS)
+SUSPECT_ORDERS: Final = composed(_SUSPECT_ORDERS, part=_ORDERS, streams=_FEW_STREAMS)
+SUSPECT_ORDERS_AT_MANY_STREAMS: Final = composed(_SUSPECT_ORDERS, part=_ORDERS, streams=_MANY_STREAMS)
 
 # -- the second look ------------------------------------------------------------------------------------------------
 
 # I2, I3, I6: does each of these entries follow from the one before, stay in its bounds, fit its stream, carry its hash?
 # A posting's digest is computed once, for all of its entries that are asked about.
-CHAINS: Final = f"""
+CHAINS: Final = composed(
+    """
 with asked as materialized (
   select e.* from unnest(%(streams)s::uuid[], %(seqs)s::bigint[]) as asked (stream_id, seq)
   join ledger.entry e on e.stream_id = asked.stream_id and e.seq = asked.seq
 ), posting as materialized (
-  select posting_id, tenant, recorded_at, {POSTING_DIGEST.strip()} as digest
+  select posting_id, tenant, recorded_at, {digest} as digest
   from ledger.posting p where posting_id in (select posting_id from asked)
 )
 select e.stream_id, e.seq, e.posting_id, coalesce(b.seq, 0), found.faults
@@ -279,19 +285,25 @@ cross join lateral (
            or (b.recorded_at = e.recorded_at and b.posting_id <> e.posting_id) then 'order' end,
     case when e.reserved < 0 or (e.floor = 0 and e.reserved > e.on_hand)
            or (s.serial_number <> '' and e.on_hand not between -1 and 1) then 'oversold' end,
-    case when e.reserved > 0 and not ({_RESERVABLE}) then 'promised_elsewhere' end,
+    case when e.reserved > 0 and not ({reservable}) then 'promised_elsewhere' end,
     case when e.tenant <> s.tenant or e.tenant <> p.tenant or e.recorded_at <> p.recorded_at
-           or e.serial <> (s.serial_number <> '') or e.floor <> {_FLOOR} then 'misfit' end,
+           or e.serial <> (s.serial_number <> '') or e.floor <> {floor} then 'misfit' end,
     case when e.order_ref = '' and e.reserved_delta <> 0 then 'nobodys_hold' end,
-    case when e.hash <> {ENTRY_HASH.strip().replace(POSTING_DIGEST.strip(), "p.digest")} then 'hash' end
+    case when e.hash <> {hash} then 'hash' end
   ], null) as faults
 ) found
 where cardinality(found.faults) > 0
 order by e.stream_id, e.seq
-"""
+""",
+    digest=POSTING_DIGEST,
+    reservable=_RESERVABLE,
+    floor=_FLOOR,
+    hash=ENTRY_HASH,
+)
 
 # I6: is each stream of a part what its id and identity hash say, and is its flag right? One look: they are not so many.
-STREAMS: Final = f"""
+STREAMS: Final = composed(
+    """
 select s.stream_id, found.faults
 from ledger.stream s
 left join lateral (
@@ -299,39 +311,43 @@ left join lateral (
 ) tail on true
 cross join lateral (
   select array_remove(array[
-    case when s.identity_hash <> {IDENTITY_HASH.strip()} then 'identity' end,
+    case when s.identity_hash <> {identity_hash} then 'identity' end,
     case when s.stream_id <> encode(substr(s.identity_hash, 1, 16), 'hex')::uuid then 'stream_id' end,
-    case when s.pool_id <> {POOL_ID.strip()} then 'pool' end,
+    case when s.pool_id <> {pool_id} then 'pool' end,
     case when tail.on_hand is null then 'empty' end,
     case when s.open <> (coalesce(tail.on_hand, 0) <> 0) then 'open' end
   ], null) as faults
 ) found
-where {_STREAMS.replace("stream_id", "s.stream_id")} and cardinality(found.faults) > 0
+where {part} and cardinality(found.faults) > 0
 order by s.stream_id
-"""
+""",
+    identity_hash=IDENTITY_HASH,
+    pool_id=POOL_ID,
+    part=_STREAMS,
+)
 
-_PAGE: Final = """
+_PAGE: Final = SQL("""
 with page as materialized (select * from ledger.posting where posting_id = any(%(postings)s::uuid[]))
-"""
+""")
 
 # I4: does a posting make anything appear or vanish?
-CONSERVATION: Final = (
-    _PAGE
-    + """
+CONSERVATION: Final = composed(
+    """
+{page}
 select e.posting_id, (array_agg(e.stream_id order by e.stream_id, e.seq))[1] as stream_id,
        (array_agg(e.seq order by e.stream_id, e.seq))[1] as seq,
        s.sku, s.lot, s.serial_number, sum(e.on_hand_delta)::bigint as surplus
 from page join ledger.entry e using (posting_id) join ledger.stream s on s.stream_id = e.stream_id
 group by e.posting_id, s.sku, s.lot, s.serial_number having sum(e.on_hand_delta) <> 0
 order by 1, 2
-"""
+""",
+    page=_PAGE,
 )
 
 # I5: does a posting have the entries that its answer, which is in its digest, names; and no others?
-ANSWERS: Final = (
-    _PAGE
-    + """
-, named as (
+ANSWERS: Final = composed(
+    """
+{page}, named as (
   select posting_id, (named.item ->> 0)::uuid as stream_id, (named.item ->> 1)::bigint as seq
   from page cross join lateral jsonb_array_elements(
     case when answer is json object then answer::jsonb -> 'entries' end
@@ -343,14 +359,14 @@ from (select e.* from page join ledger.entry e using (posting_id)) e
 full join named on named.posting_id = e.posting_id and named.stream_id = e.stream_id and named.seq = e.seq
 where e.posting_id is null or named.posting_id is null
 order by 1, 2, 3
-"""
+""",
+    page=_PAGE,
 )
 
 # I8: does an amendment release what it takes again, or take before it frees?
-AMENDMENTS: Final = (
-    _PAGE
-    + """
-, amended as (
+AMENDMENTS: Final = composed(
+    """
+{page}, amended as (
   select e.*, s.pool_id, s.lot, s.serial_number,
          min(e.seq) filter (where e.reserved_delta > 0) over (partition by e.posting_id, e.stream_id) as first_taken
   from page join ledger.entry e using (posting_id) join ledger.stream s on s.stream_id = e.stream_id
@@ -363,15 +379,15 @@ having min(reserved_delta) < 0 and max(reserved_delta) > 0
 union all
 select posting_id, stream_id, seq, order_ref, line_no from amended where reserved_delta < 0 and seq > first_taken
 order by 1, 2, 3
-"""
+""",
+    page=_PAGE,
 )
 
 # I8: does an amendment or a cancellation let go of what another line of its order waits for? What may have expired
 # then, by some site's clock, is not asked about. Each answer is read once, however many streams its posting touches.
-LETS_GO: Final = (
-    _PAGE
-    + """
-, waiting as materialized (
+LETS_GO: Final = composed(
+    """
+{page}, waiting as materialized (
   select page.posting_id, page.recorded_at, line ->> 'sku' as sku, waits.*
   from page
   cross join lateral jsonb_array_elements(
@@ -394,7 +410,8 @@ where (w.lot is null or w.lot = s.lot)
   and (l.expires_on is null
        or l.expires_on >= greatest(w.least_expiry, (w.recorded_at at time zone 'UTC')::date + 1))
 order by 1, 2
-"""
+""",
+    page=_PAGE,
 )
 
 # I7: is each of these orders' entries for a line that is there?

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from psycopg.sql import SQL
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +13,7 @@ from domain.errors import InvariantViolated
 from domain.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
 from domain.orders import QUANTITIES, OrderStatus
 from ledger.queries import SELECT_LINE
-from postgres.statements import Query, Row
+from postgres.statements import Query, Row, composed
 from records.orders import order_work
 from records.orders.order_work import CommandBrief, WorkRow
 
@@ -24,18 +25,22 @@ _HELD: Final = ("reserved", "to_put_back", "backordered")
 
 
 # An order's lines as the ledger has them, beside what the records say of it: no part is older than another.
-_LINES: Final = f"""
+_LINES: Final = SQL(
+    """
     (select coalesce(jsonb_agg(jsonb_build_object(
         'line_no', l.line_no, 'sku', l.sku,
-        'quantities', jsonb_build_object({", ".join(f"'{name}', l.{name}" for name in QUANTITIES)})
+        'quantities', jsonb_build_object({quantities})
       ) order by l.line_no, l.ordered desc), '[]')
-     from ({SELECT_LINE}) l where l.tenant = work.tenant and l.order_ref = work.order_ref
+     from ({select_line}) l where l.tenant = work.tenant and l.order_ref = work.order_ref
     ) as lines
-    """  # noqa: S608 - put together from constants
+    """
+).format(quantities=SQL(", ".join(f"'{name}', l.{name}" for name in QUANTITIES)), select_line=SELECT_LINE)
 
 
-_READ: Final = Query(f"select work.*, {_LINES} from ({order_work.READ}) work")  # noqa: S608 - constants
-_READ_WITH_COMMAND: Final = Query(f"select work.*, {_LINES} from ({order_work.READ_WITH_COMMAND}) work")  # noqa: S608
+_READ: Final = Query(composed("select work.*, {lines} from ({read}) work", lines=_LINES, read=order_work.READ))
+_READ_WITH_COMMAND: Final = Query(
+    composed("select work.*, {lines} from ({read}) work", lines=_LINES, read=order_work.READ_WITH_COMMAND)
+)
 
 
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:

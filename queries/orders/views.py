@@ -13,7 +13,7 @@ from domain.revisions import Revision
 from ledger.queries import SELECT_LINE
 from ledger.reading import line_of
 from ledger.reads.balances import order_lines
-from postgres.statements import Query
+from postgres.statements import Query, composed
 from queries.orders.lines import LineShown, shown_lines
 from queries.orders.order_lookup import FoundOrder
 from queries.shipping.shipments import ShipmentShown, read_shipments
@@ -154,13 +154,17 @@ async def read_pushed(connection: AsyncConnection, tenant: str, order_ref: str) 
 
 # One look: the order and its lines are of one moment.
 _PUSHED: Final = Query(
-    f"""
-    select o.order_no, o.revision, o.status, o.needs_attention,
-      case row_number() over (order by l.line_no, l.ordered desc) when 1 then r.content - 'resolved' end as content, l.*
-    from records.orders o
-    join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
-    left join ({SELECT_LINE}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
-    where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s order by l.line_no, l.ordered desc
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        select o.order_no, o.revision, o.status, o.needs_attention,
+          case row_number() over (order by l.line_no, l.ordered desc) when 1 then r.content - 'resolved' end as content,
+          l.*
+        from records.orders o
+        join records.order_revision r on r.tenant = o.tenant and r.order_ref = o.order_ref and r.revision = o.revision
+        left join ({select_line}) l on l.tenant = o.tenant and l.order_ref = o.order_ref
+        where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s order by l.line_no, l.ordered desc
+        """,
+        select_line=SELECT_LINE,
+    )
 )
 _OF_ORDER: Final = 5

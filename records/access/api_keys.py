@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from psycopg.sql import SQL
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import Scope, numbered
-from postgres.statements import Query
+from postgres.statements import Query, composed
 from records.tables import api_key, api_key_act
 
 ENVIRONMENT: Final = "environment"
 """What keys are called that the environment names: the first one of a tenant; the next ones have a number."""
 
 
-ENDS_AT: Final = """least(k.expires_at, (
+ENDS_AT: Final = SQL("""least(k.expires_at, (
   select min(a.ends_at) from records.api_key_act a where a.tenant = k.tenant and a.name = k.name
-))"""
+))""")
 
 
-SCOPE: Final = "coalesce(k.scope, case when k.source is null then 'office' else 'source' end)"
+SCOPE: Final = SQL("coalesce(k.scope, case when k.source is null then 'office' else 'source' end)")
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,15 @@ async def find_key(connection: AsyncConnection, key_hash: bytes) -> Found | None
 
 
 _KEY: Final = Query(
-    f"""
-    select k.tenant, k.source, k.is_default_source, k.name, {SCOPE},
-      extract(epoch from {ENDS_AT} - clock_timestamp())::float8
-    from records.api_key k where k.key_hash = %(key_hash)s
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        select k.tenant, k.source, k.is_default_source, k.name, {scope},
+          extract(epoch from {ends_at} - clock_timestamp())::float8
+        from records.api_key k where k.key_hash = %(key_hash)s
+        """,
+        scope=SCOPE,
+        ends_at=ENDS_AT,
+    )
 )
 
 

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from psycopg.sql import SQL
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import SECRET_BYTES, KeyRevocation, KeyRotation, NewKey, Scope, numbered, written
 from domain.errors import Conflict, Fault, Kind, Rejected
-from postgres.statements import Query
+from postgres.statements import Query, composed
 from records.access import api_keys
 
 
@@ -172,13 +173,15 @@ async def _note(connection: AsyncConnection, tenant: str, name: str, act: str, b
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
-_HELD: Final = f"""
-    select k.tenant, k.name, {api_keys.SCOPE} as scope, k.source, k.is_default_source, k.owner,
+# Keys, with what was done to each.
+_HELD: Final = SQL(
+    """
+    select k.tenant, k.name, {scope} as scope, k.source, k.is_default_source, k.owner,
       case when revoked.at is not null then 'revoked'
-           when {api_keys.ENDS_AT} <= clock_timestamp() then 'ended'
+           when {ends_at} <= clock_timestamp() then 'ended'
            when next.name is not null then 'retiring'
            else 'active' end as status,
-      k.created_at, made.actor as created_by, k.expires_at, {api_keys.ENDS_AT} as ends_at, k.last_used_at,
+      k.created_at, made.actor as created_by, k.expires_at, {ends_at} as ends_at, k.last_used_at,
       k.replaces, next.name as replaced_by, rotated.at as replaced_at, rotated.ends_at as retires_at,
       revoked.at as revoked_at, revoked.actor as revoked_by, revoked.reason as revoked_for
     from records.api_key k
@@ -186,13 +189,17 @@ _HELD: Final = f"""
     left join records.api_key_act made on (made.tenant, made.name, made.act) = (k.tenant, k.name, 'made')
     left join records.api_key_act rotated on (rotated.tenant, rotated.name, rotated.act) = (k.tenant, k.name, 'rotated')
     left join records.api_key_act revoked on (revoked.tenant, revoked.name, revoked.act) = (k.tenant, k.name, 'revoked')
-"""  # noqa: S608 - put together from constants
+    """
+).format(scope=api_keys.SCOPE, ends_at=api_keys.ENDS_AT)
 _COLUMNS: Final = tuple(Held.__dataclass_fields__)
-_ONE: Final = Query(f"{_HELD} where k.tenant = %(tenant)s and k.name = %(name)s", _COLUMNS)
+_ONE: Final = Query(composed("{held} where k.tenant = %(tenant)s and k.name = %(name)s", held=_HELD), _COLUMNS)
 _PAGE: Final = Query(
-    f"{_HELD} where k.tenant = %(tenant)s and k.name > %(after)s order by k.name limit %(limit)s", _COLUMNS
+    composed("{held} where k.tenant = %(tenant)s and k.name > %(after)s order by k.name limit %(limit)s", held=_HELD),
+    _COLUMNS,
 )
-_ALL: Final = Query(f"{_HELD} where k.tenant = coalesce(%(tenant)s, k.tenant) order by k.tenant, k.name", _COLUMNS)
+_ALL: Final = Query(
+    composed("{held} where k.tenant = coalesce(%(tenant)s, k.tenant) order by k.tenant, k.name", held=_HELD), _COLUMNS
+)
 
 
 async def get(connection: AsyncConnection, tenant: str, name: str) -> Held:

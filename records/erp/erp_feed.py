@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import Connection
 
 from domain.erp import ErpMessageKind
-from postgres.statements import Query, listed
+from postgres.statements import Query, composed, listed
 from records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missing
 
 
@@ -57,28 +58,31 @@ _CLAIMED: Final = tuple(field.name for field in fields(ErpMessageRow))
 _OF_MESSAGE: Final = tuple(field.name for field in fields(FeedMessage))
 _OF_ORDER: Final = ("source", "order_no", "status")
 
-_THIS: Final = "tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s"
-_OPEN: Final = "state not in ('done', 'skipped')"
+_THIS: Final = SQL("tenant = %(tenant)s and order_ref = %(order_ref)s and number = %(number)s")
+_OPEN: Final = SQL("state not in ('done', 'skipped')")
 
 # The feed's next message that is not done, if it comes behind this one.
-_BEHIND: Final = f"""
+_BEHIND: Final = SQL(
+    """
     tenant = %(tenant)s and order_ref = %(order_ref)s and number > %(number)s and %(go_on)s::boolean and number = (
       select min(number) from records.erp_message
-      where tenant = %(tenant)s and order_ref = %(order_ref)s and number <> %(number)s and {_OPEN}
+      where tenant = %(tenant)s and order_ref = %(order_ref)s and number <> %(number)s and {open}
     )
-"""  # noqa: S608 - put together from constants
+    """
+).format(open=_OPEN)
 
 
-def _claiming(which: str) -> str:
+def _claiming(which: Composable) -> Composed:
     """Mark a message as sent, before it is; tell it as it was, with its order and the parcels that it is about."""
-    return f"""
+    return SQL(
+        """
     message as (
-      select * from records.erp_message where {which} and {_OPEN} for update
+      select * from records.erp_message where {which} and {open} for update
     ), claimed as (
       update records.erp_message m set state = 'sent', attempts = m.attempts + 1
       from message where (m.tenant, m.order_ref, m.number) = (message.tenant, message.order_ref, message.number)
     )
-    select {listed(_OF_MESSAGE, "message.")}, {listed(_OF_ORDER, "o.")},
+    select {of_message}, {of_order},
       (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number)
                                  order by p.parcel_no), '[]')
        from records.parcel p
@@ -91,26 +95,44 @@ def _claiming(which: str) -> str:
           and s.shipment_no = message.payload ->> 'shipment_no'
           and s.kind = 'label' and s.state in ('intended', 'sent', 'unknown')
       ) as label_is_to_come,
-      {EPOCH} as epoch, {STOPPED} as stopped, {asks_first("message.created_at")} as asks_first
+      {epoch} as epoch, {stopped} as stopped, {asks_first} as asks_first
     from message join records.orders o on o.tenant = message.tenant and o.order_ref = message.order_ref
-    """  # noqa: S608 - put together from constants
+    """
+    ).format(
+        which=which,
+        open=_OPEN,
+        of_message=SQL(listed(_OF_MESSAGE, "message.")),
+        of_order=SQL(listed(_OF_ORDER, "o.")),
+        epoch=EPOCH,
+        stopped=STOPPED,
+        asks_first=asks_first("message.created_at"),
+    )
 
 
-_CLAIM: Final = Query(f"with {_claiming(_THIS)}", _CLAIMED)
+_CLAIM: Final = Query(composed("with {claimed}", claimed=_claiming(_THIS)), _CLAIMED)
 
 _DONE: Final = Query(
-    f"""
-    with told as (
-      update records.erp_message
-      set state = 'done', document_no = %(document_no)s, done_at = clock_timestamp(), last_error = null
-      where {_THIS} and {_OPEN}
-    ), {_claiming(_BEHIND)}
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        with told as (
+          update records.erp_message
+          set state = 'done', document_no = %(document_no)s, done_at = clock_timestamp(), last_error = null
+          where {this} and {open}
+        ), {claimed}
+        """,
+        this=_THIS,
+        open=_OPEN,
+        claimed=_claiming(_BEHIND),
+    ),
     _CLAIMED,
 )
 
 _FAILED: Final = Query(
-    f"update records.erp_message set state = %(state)s, last_error = %(reason)s where {_THIS} and {_OPEN}"  # noqa: S608
+    composed(
+        "update records.erp_message set state = %(state)s, last_error = %(reason)s where {this} and {open}",
+        this=_THIS,
+        open=_OPEN,
+    )
 )
 
 
@@ -140,7 +162,9 @@ def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> Erp
 
 # -- after a restore from a backup ---------------------------------------------------------------------------------
 
-_EXISTS: Final = Query(f"select {EPOCH}, exists (select from records.erp_message where {_THIS})")  # noqa: S608
+_EXISTS: Final = Query(
+    composed("select {epoch}, exists (select from records.erp_message where {this})", epoch=EPOCH, this=_THIS)
+)
 
 KNOWN: Final = Query(
     """
@@ -151,7 +175,9 @@ KNOWN: Final = Query(
     """
 )
 
-_REFER: Final = Query(f"update records.erp_message set reference = %(reference)s where {_THIS} and {_OPEN}")  # noqa: S608
+_REFER: Final = Query(
+    composed("update records.erp_message set reference = %(reference)s where {this} and {open}", this=_THIS, open=_OPEN)
+)
 
 
 def gone(connection: Connection, tenant: str, order_ref: str, number: int) -> int | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
+from psycopg.sql import SQL, Composed
 from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.erp import ErpMessageKind
 from domain.errors import InvariantViolated
-from postgres.statements import Query
+from postgres.statements import Query, composed
 from records.tables import erp_message
 
 Message = dict[str, Any]
@@ -29,12 +30,13 @@ async def append(
     return int(told[0])
 
 
-def in_base_units(payload: str, tenant: str) -> str:
+def in_base_units(payload: LiteralString, tenant: LiteralString) -> Composed:
     """Write what lets the lines of a payload name the base unit that their quantities are in.
 
     One whose sku is not in the catalog keeps the unit that it came with.
     """
-    return f"""
+    return SQL(
+        """
     case when {payload} ? 'lines' then {payload} || jsonb_build_object('lines', (
       select coalesce(
         jsonb_agg(line || jsonb_build_object('uom', coalesce(base_uom, line ->> 'uom')) order by place), '[]'
@@ -42,22 +44,26 @@ def in_base_units(payload: str, tenant: str) -> str:
       from jsonb_array_elements({payload} -> 'lines') with ordinality as told (line, place)
       left join records.product on product.tenant = {tenant} and product.sku = line ->> 'sku'
     )) else {payload} end
-    """  # noqa: S608 - put together from constants
+    """
+    ).format(payload=SQL(payload), tenant=SQL(tenant))
 
 
 _APPEND: Final = Query(
-    f"""
-    with numbered as (
-      update records.orders set next_erp_number = next_erp_number + 1
-      where tenant = %(tenant)s and order_ref = %(order_ref)s
-      returning tenant, order_ref, next_erp_number - 1 as number, revision
-    )
-    insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
-    select tenant, order_ref, number, %(kind)s, concat_ws('/', tenant, order_ref, number),
-      jsonb_build_object('revision', revision) || {in_base_units("%(payload)s::jsonb", "numbered.tenant")}, 'intended'
-    from numbered
-    returning number
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        with numbered as (
+          update records.orders set next_erp_number = next_erp_number + 1
+          where tenant = %(tenant)s and order_ref = %(order_ref)s
+          returning tenant, order_ref, next_erp_number - 1 as number, revision
+        )
+        insert into records.erp_message (tenant, order_ref, number, kind, reference, payload, state)
+        select tenant, order_ref, number, %(kind)s, concat_ws('/', tenant, order_ref, number),
+          jsonb_build_object('revision', revision) || {payload}, 'intended'
+        from numbered
+        returning number
+        """,
+        payload=in_base_units("%(payload)s::jsonb", "numbered.tenant"),
+    ),
     documents=frozenset({"payload"}),
 )
 

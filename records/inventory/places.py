@@ -16,24 +16,24 @@ STAGING_TYPES: Final = frozenset({"staging", "dock"})
 KEPT: Final = {"quarantine": StockStatus.QUARANTINED, "returns": StockStatus.INSPECTION}
 """What stock becomes that is put into a location of a type."""
 
-# A location and what it lies in, as far as they take only so much.
-LIMITED_BY: Final = """array(
-  with recursive up as (
-    select l.location_id, l.parent, l.site, l.capacity
-    union all
-    select p.location_id, p.parent, p.site, p.capacity from up
-    join records.location p on p.tenant = l.tenant and p.location_id = up.parent
-  )
-  select location_id from up where (capacity ->> 'max_units') is not null
-  union
-  select s.location_id from records.location s
-  where s.tenant = l.tenant and s.location_id = l.site and (s.capacity ->> 'max_units') is not null
-  order by location_id
-)"""
-
-_PLACE: Final = Query(
-    f"select l.site, l.type, {LIMITED_BY} from records.location l "  # noqa: S608 - put together from constants
-    "where l.tenant = %(tenant)s and l.location_id = %(location_id)s"
+# Locations, each with those that limit it: itself and what it lies in, as far as they take only so much.
+PLACES: Final = Query(
+    """
+    select l.location_id, l.site, l.type, array(
+      with recursive up as (
+        select l.location_id, l.parent, l.site, l.capacity
+        union all
+        select p.location_id, p.parent, p.site, p.capacity from up
+        join records.location p on p.tenant = l.tenant and p.location_id = up.parent
+      )
+      select location_id from up where (capacity ->> 'max_units') is not null
+      union
+      select s.location_id from records.location s
+      where s.tenant = l.tenant and s.location_id = l.site and (s.capacity ->> 'max_units') is not null
+      order by location_id
+    )
+    from records.location l where l.tenant = %(tenant)s and l.location_id = any(%(location_ids)s)
+    """
 )
 _STAGING: Final = Query(
     "select location_id from records.location "
@@ -70,11 +70,11 @@ def place(location_id: str, site: str, location_type: str, limited_by: Iterable[
 
 async def place_of(connection: AsyncConnection, tenant: str, location_id: str) -> Place:
     """Return a location as a place. Raises `Rejected` with code `unknown_location`."""
-    found = await _PLACE.row(connection, tenant=tenant, location_id=location_id)
+    found = await PLACES.row(connection, tenant=tenant, location_ids=[location_id])
     if found is None:
         detail = f"There is no location {location_id}."
         raise Rejected("unknown_location", detail, [Fault("/location_id", "unknown_location", detail)])
-    return place(location_id, *found)
+    return place(*found)
 
 
 async def staging_of(connection: AsyncConnection, tenant: str, site: str) -> Place:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
+from psycopg.sql import SQL
 from sqlalchemy import bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +21,7 @@ from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import Command, OrderId
 from domain.order_commands import kept
 from domain.payloads import Kept
-from postgres.statements import Query, listed
+from postgres.statements import Query, composed, listed
 from records.tables import inbox
 
 Payload_co = TypeVar("Payload_co", bound=Kept, covariant=True)
@@ -171,19 +172,22 @@ async def get(connection: AsyncConnection, inbox_id: int) -> InboxRow[Kept]:
 
 # Everything that is decided comes by here. `after` is the command that was decided before, as who asks remembers it.
 _FIRST_UNDECIDED: Final = Query(
-    f"""
-    select {listed(inbox.c.keys(), "i.")}, not exists (
-      select from records.orders o where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
-    ) as of_new_order, (
-      select a.received_at from records.inbox a
-      where a.inbox_id = %(after)s and a.tenant = %(tenant)s and a.order_ref = %(order_ref)s
-    ) as after_received_at
-    from records.inbox i
-    where i.tenant = %(tenant)s and i.order_ref = %(order_ref)s
-      and (i.inbox_id = %(inbox_id)s or (i.state = 'queued' and i.inbox_id < %(inbox_id)s))
-    order by i.state <> 'queued', i.inbox_id
-    limit 1
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        select {fields}, not exists (
+          select from records.orders o where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
+        ) as of_new_order, (
+          select a.received_at from records.inbox a
+          where a.inbox_id = %(after)s and a.tenant = %(tenant)s and a.order_ref = %(order_ref)s
+        ) as after_received_at
+        from records.inbox i
+        where i.tenant = %(tenant)s and i.order_ref = %(order_ref)s
+          and (i.inbox_id = %(inbox_id)s or (i.state = 'queued' and i.inbox_id < %(inbox_id)s))
+        order by i.state <> 'queued', i.inbox_id
+        limit 1
+        """,
+        fields=SQL(listed(inbox.c.keys(), "i.")),
+    ),
     (*inbox.c.keys(), "of_new_order", "after_received_at"),
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg.sql import SQL
 from sqlalchemy import BindParameter, Text, bindparam, func, literal_column, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,7 @@ from domain.errors import Rejected
 from domain.order_commands import kept
 from domain.payloads import KeptPush
 from domain.revisions import Revision
-from postgres.statements import Query, listed
+from postgres.statements import Query, composed, listed
 from records.orders.orders import OrderRow
 from records.tables import inbox, orders, parcel
 
@@ -211,11 +212,14 @@ async def unaccepted(connection: AsyncConnection, tenant: str, order_refs: Seque
 
 
 _UNACCEPTED: Final = Query(
-    f"""
-    select distinct on (order_ref, state) {listed(Said.__dataclass_fields__)} from records.inbox
-    where tenant = %(tenant)s and order_ref = any(%(order_refs)s) and state <> 'accepted'
-    order by order_ref, state, case state when 'queued' then inbox_id else -inbox_id end
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        select distinct on (order_ref, state) {fields} from records.inbox
+        where tenant = %(tenant)s and order_ref = any(%(order_refs)s) and state <> 'accepted'
+        order by order_ref, state, case state when 'queued' then inbox_id else -inbox_id end
+        """,
+        fields=SQL(listed(Said.__dataclass_fields__)),
+    )
 )
 
 

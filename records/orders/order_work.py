@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg.sql import SQL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, listed
@@ -58,8 +59,9 @@ OF_COMMAND: Final = tuple(field.name for field in fields(CommandBrief))
 _OF_ORDER: Final = COLUMNS[: COLUMNS.index("carrier_steps")]
 
 # One statement, so that no part of it is older than another. A label that is to be voided is not asked for first.
-READ: Final = f"""
-    select {listed(_OF_ORDER, "o.")},
+READ: Final = SQL(
+    """
+    select {of_order},
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
                                                     'carrier', coalesce(s.carrier, o.carrier))
                                  order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
@@ -87,16 +89,20 @@ READ: Final = f"""
               where e.tenant = o.tenant and e.order_ref = o.order_ref and e.applied_at is null) as heard,
       exists (select from records.inbox i
               where i.tenant = o.tenant and i.order_ref = o.order_ref and i.state = 'queued') as undecided,
-      {EPOCH} as epoch
+      {epoch} as epoch
     from records.orders o
     where o.tenant = %(tenant)s and o.order_ref = %(order_ref)s
-    """  # noqa: S608 - put together from constants
+    """
+).format(of_order=SQL(listed(_OF_ORDER, "o.")), epoch=EPOCH)
+
 # The same, beside what became of a command of the order. Without an order, the command alone.
-READ_WITH_COMMAND: Final = f"""
-    select {listed(OF_COMMAND, "i.")}, work.*
-    from records.inbox i left join lateral ({READ}) work on true
+READ_WITH_COMMAND: Final = SQL(
+    """
+    select {of_command}, work.*
+    from records.inbox i left join lateral ({read}) work on true
     where i.inbox_id = %(inbox_id)s
-    """  # noqa: S608 - put together from constants
+    """
+).format(of_command=SQL(listed(OF_COMMAND, "i.")), read=READ)
 
 
 # Orders with a step that nothing holds up, and that nobody has tried a minute after it was intended. Not of long ago:

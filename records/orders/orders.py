@@ -8,13 +8,14 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg.sql import SQL
 from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import OrderId
-from postgres.statements import Query, listed
+from postgres.statements import Query, composed, listed
 from records.tables import address, order_revision, orders
 
 
@@ -81,11 +82,14 @@ async def site_of(connection: AsyncConnection, order: OrderId) -> str:
 
 # It does not lock out who refers to an order's name: another order that replaces it, accepted at the same time.
 _LOCK: Final = Query(
-    f"""
-    select {listed(orders.c.keys())} from records.orders
-    where (tenant, order_ref) in (select * from unnest(%(tenants)s::text[], %(refs)s::text[]))
-    order by tenant, order_ref for no key update
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        select {fields} from records.orders
+        where (tenant, order_ref) in (select * from unnest(%(tenants)s::text[], %(refs)s::text[]))
+        order by tenant, order_ref for no key update
+        """,
+        fields=SQL(listed(orders.c.keys())),
+    ),
     tuple(orders.c.keys()),
 )
 

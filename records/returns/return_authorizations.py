@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from psycopg.sql import SQL
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postgres.statements import Query
+from postgres.statements import Query, composed
 from records.tables import return_authorization, return_authorization_line
 
 LineName = tuple[int, str]
@@ -87,21 +88,25 @@ async def lines(
     return [AuthorizedLine(*row) for row in rows]
 
 
-_RECEIVED: Final = """(
+# What came back of a line of an authorization: by the returns that were accepted and name it.
+_RECEIVED: Final = SQL("""(
       select coalesce(sum((line ->> 'quantity')::bigint), 0)::bigint
       from records.inbox i cross join jsonb_array_elements(i.payload -> 'resolved') line
       where i.tenant = a.tenant and i.order_ref = a.order_ref and i.kind = 'return' and i.state = 'accepted'
         and i.payload ->> 'authorization_no' = a.authorization_no
         and (line ->> 'line_no')::int = a.line_no and line ->> 'sku' = a.sku
-    )"""
+    )""")
 
 _LINES: Final = Query(
-    f"""
-    select line_no, sku, quantity, {_RECEIVED}
-    from records.return_authorization_line a
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and authorization_no = %(authorization_no)s
-    order by line_no
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        select line_no, sku, quantity, {received}
+        from records.return_authorization_line a
+        where tenant = %(tenant)s and order_ref = %(order_ref)s and authorization_no = %(authorization_no)s
+        order by line_no
+        """,
+        received=_RECEIVED,
+    )
 )
 
 
@@ -112,12 +117,15 @@ async def left_open(connection: AsyncConnection, tenant: str, order_ref: str) ->
 
 
 _LEFT_OPEN: Final = Query(
-    f"""
-    select line_no, sku, sum(quantity - {_RECEIVED})
-    from records.return_authorization_line a
-    join records.return_authorization using (tenant, order_ref, authorization_no)
-    where a.tenant = %(tenant)s and a.order_ref = %(order_ref)s
-      and (valid_until is null or valid_until >= clock_timestamp())
-    group by line_no, sku
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        select line_no, sku, sum(quantity - {received})
+        from records.return_authorization_line a
+        join records.return_authorization using (tenant, order_ref, authorization_no)
+        where a.tenant = %(tenant)s and a.order_ref = %(order_ref)s
+          and (valid_until is null or valid_until >= clock_timestamp())
+        group by line_no, sku
+        """,
+        received=_RECEIVED,
+    )
 )

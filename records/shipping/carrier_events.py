@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +19,7 @@ from domain.shipping.scans import REPLACED
 from domain.shipping.shipment_state import advance
 from domain.shipping.tracking import concerns_its_order
 from domain.window import USUAL, Window
-from postgres.statements import Query, change
+from postgres.statements import Query, change, composed
 from records.orders import orders, outbox
 from records.shipping import labels, shipments
 from records.shipping.labels import Found
@@ -203,16 +204,20 @@ async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequ
 
 _ASKED: Final = tuple(
     Query(
-        f"""
-        with free as (
-          select ctid from records.{table} where tenant = %(tenant)s and {named} for update skip locked
+        composed(
+            """
+            with free as (
+              select ctid from records.{table} where tenant = %(tenant)s and {named} for update skip locked
+            )
+            update records.{table} set last_heard_at = clock_timestamp() where ctid in (select ctid from free)
+            """,
+            table=Identifier(table),
+            named=named,
         )
-        update records.{table} set last_heard_at = clock_timestamp() where ctid in (select ctid from free)
-        """  # noqa: S608 - put together from constants
     )
     for table, named in (
-        ("parcel", "tracking_number = any(%(numbers)s::text[])"),
-        ("label", "matched_as = any(%(matched_as)s::text[])"),
+        ("parcel", SQL("tracking_number = any(%(numbers)s::text[])")),
+        ("label", SQL("matched_as = any(%(matched_as)s::text[])")),
     )
 )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from psycopg.sql import SQL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.shipping.parcels import Parcel
-from postgres.statements import Query, adding, listed
+from postgres.statements import Query, adding, composed, listed
 from records.shipping import shipments
 from records.shipping.shipments import Step, name_of
 from records.tables import carrier_step
@@ -20,11 +21,14 @@ async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipm
 
 
 _LATEST: Final = Query(
-    f"""
-    select distinct on (parcel_no) {listed(carrier_step.c.keys())} from records.carrier_step
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and kind = 'intercept'
-    order by parcel_no, version desc
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        select distinct on (parcel_no) {fields} from records.carrier_step
+        where tenant = %(tenant)s and order_ref = %(order_ref)s and shipment_no = %(shipment_no)s and kind = 'intercept'
+        order by parcel_no, version desc
+        """,
+        fields=SQL(listed(carrier_step.c.keys())),
+    ),
     tuple(carrier_step.c.keys()),
 )
 

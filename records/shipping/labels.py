@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from psycopg.sql import SQL
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +18,7 @@ from domain.labels import Label, Labels, matched_as
 from domain.packing import Content, holds_the_same
 from domain.shipping.parcels import Parcel, Shipment
 from domain.shipping.shipment_state import ShipmentState
-from postgres.statements import Query, listed
+from postgres.statements import Query, composed, listed
 from records.shipping.shipments import Step, name_of
 from records.tables import carrier_step, label
 
@@ -35,16 +36,19 @@ class Wanted:
 
 
 # It was to be voided, or bought again since, or its shipment was dissolved.
-_WITHDRAWN: Final = """
-  exists (
-    select from records.carrier_step later
-    where later.tenant = s.tenant and later.order_ref = s.order_ref and later.shipment_no = s.shipment_no
-      and (later.kind = 'label' and later.version > s.version or later.kind = 'void' and later.version = s.version)
-  ) or not exists (
-    select from records.shipment h
-    where h.tenant = s.tenant and h.order_ref = s.order_ref and h.shipment_no = s.shipment_no and h.dissolved_at is null
-  )
-"""
+_WITHDRAWN: Final = SQL(
+    """
+    exists (
+      select from records.carrier_step later
+      where later.tenant = s.tenant and later.order_ref = s.order_ref and later.shipment_no = s.shipment_no
+        and (later.kind = 'label' and later.version > s.version or later.kind = 'void' and later.version = s.version)
+    ) or not exists (
+      select from records.shipment h
+      where h.tenant = s.tenant and h.order_ref = s.order_ref and h.shipment_no = s.shipment_no
+        and h.dissolved_at is null
+    )
+    """
+)
 
 
 async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted | None:
@@ -55,22 +59,26 @@ async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_
 
 _OF_BOOKING: Final = ("withdrawn", "site", "ship_from", "ship_to", "boxes")
 _WANTED: Final = Query(
-    f"""
-    select {listed(carrier_step.c.keys(), "s.")}, {_WITHDRAWN}, h.site, f.address, a.data, (
-      select coalesce(jsonb_agg(jsonb_build_object('parcel_no', b.parcel_no, 'weight_g', b.weight_g,
-        'length_mm', b.length_mm, 'width_mm', b.width_mm, 'height_mm', b.height_mm) order by b.parcel_no), '[]')
-      from records.parcel b
-      where b.tenant = s.tenant and b.order_ref = s.order_ref and b.shipment_no = s.shipment_no and b.lines <> '[]'
-    )
-    from records.carrier_step s
-    join records.orders o on o.tenant = s.tenant and o.order_ref = s.order_ref
-    left join records.address a on a.address_id = o.address_id
-    left join records.shipment h
-      on h.tenant = s.tenant and h.order_ref = s.order_ref and h.shipment_no = s.shipment_no
-    left join records.location f on f.tenant = s.tenant and f.location_id = h.site and f.type = 'site'
-    where s.tenant = %(tenant)s and s.order_ref = %(order_ref)s and s.step_id = %(step_id)s
-    for update of s
-    """,  # noqa: S608 - put together from constants
+    composed(
+        """
+        select {of_step}, {withdrawn}, h.site, f.address, a.data, (
+          select coalesce(jsonb_agg(jsonb_build_object('parcel_no', b.parcel_no, 'weight_g', b.weight_g,
+            'length_mm', b.length_mm, 'width_mm', b.width_mm, 'height_mm', b.height_mm) order by b.parcel_no), '[]')
+          from records.parcel b
+          where b.tenant = s.tenant and b.order_ref = s.order_ref and b.shipment_no = s.shipment_no and b.lines <> '[]'
+        )
+        from records.carrier_step s
+        join records.orders o on o.tenant = s.tenant and o.order_ref = s.order_ref
+        left join records.address a on a.address_id = o.address_id
+        left join records.shipment h
+          on h.tenant = s.tenant and h.order_ref = s.order_ref and h.shipment_no = s.shipment_no
+        left join records.location f on f.tenant = s.tenant and f.location_id = h.site and f.type = 'site'
+        where s.tenant = %(tenant)s and s.order_ref = %(order_ref)s and s.step_id = %(step_id)s
+        for update of s
+        """,
+        of_step=SQL(listed(carrier_step.c.keys(), "s.")),
+        withdrawn=_WITHDRAWN,
+    ),
     (*carrier_step.c.keys(), *_OF_BOOKING),
 )
 
@@ -82,12 +90,15 @@ async def bought(connection: AsyncConnection, tenant: str, order_ref: str, step_
 
 
 _BOUGHT: Final = Query(
-    f"""
-    update records.carrier_step s
-    set state = 'done', booking_id = %(booking_id)s, updated_at = clock_timestamp()
-    where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
-    returning {_WITHDRAWN}
-    """  # noqa: S608 - put together from constants
+    composed(
+        """
+        update records.carrier_step s
+        set state = 'done', booking_id = %(booking_id)s, updated_at = clock_timestamp()
+        where tenant = %(tenant)s and order_ref = %(order_ref)s and step_id = %(step_id)s
+        returning {withdrawn}
+        """,
+        withdrawn=_WITHDRAWN,
+    )
 )
 
 
