@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, Table, func, literal, or_, select, text, update
+from sqlalchemy import Column, Select, Table, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,11 +19,6 @@ from postgres.statements import Query
 from records.inventory import places
 from records.tables import PACKAGINGS_GTINS, location, product, product_gtin
 
-Row = dict[str, Any]
-
-Check = Callable[[Row], Awaitable[None]]
-"""Looks at a row as it is stored, locked, and raises where it may not become what is asked for."""
-
 
 class Written(Enum):
     """What writing a row of the catalog came to."""
@@ -31,6 +26,60 @@ class Written(Enum):
     NEW = "new"
     SAME = "same"
     CHANGED = "changed"
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """A product as it is stored: `packagings` and `adds` are as they were said."""
+
+    tenant: str
+    sku: str
+    name: str | None
+    description: str
+    category: str | None
+    base_uom: str
+    gtin: str | None
+    packagings: list[dict[str, Any]]
+    tracking: str
+    allocation_policy: str
+    adds: list[dict[str, Any]]
+    kit: bool
+    shelf_life_days: int | None
+    weight_g: int | None
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+
+
+@dataclass(frozen=True)
+class LocationRow:
+    """A location as it is stored: `capacity` and `address` are as they were said."""
+
+    tenant: str
+    location_id: str
+    site: str
+    parent: str | None
+    type: str
+    capacity: dict[str, Any] | None
+    time_zone: str | None
+    address: dict[str, Any] | None
+    receipts_without_order: bool
+
+
+_Row = TypeVar("_Row", ProductRow, LocationRow)
+
+Check = Callable[[_Row], Awaitable[None]]
+"""Looks at a row as it is stored, locked, and raises where it may not become what is asked for."""
+
+
+@dataclass(frozen=True)
+class CountedAs:
+    """What a sku is counted in."""
+
+    sku: str
+    base_uom: str
+    tracking: str
+    is_kit: bool
 
 
 @dataclass(frozen=True)
@@ -87,17 +136,17 @@ async def products(connection: AsyncConnection, tenant: str, skus: Collection[st
     return {row[0]: product_of(*row) for row in found}
 
 
-async def hold_units(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> list[tuple[Any, ...]]:
+async def hold_units(connection: AsyncConnection, tenant: str, skus: Collection[str]) -> list[CountedAs]:
     """Let nobody change what these skus are counted in until the transaction ends. Returns what that is."""
-    return await _UNITS.rows(connection, tenant=tenant, skus=sorted(skus))
+    return [CountedAs(*row) for row in await _UNITS.rows(connection, tenant=tenant, skus=sorted(skus))]
 
 
 async def insist_on_units(connection: AsyncConnection, tenant: str, known: Mapping[str, Product]) -> None:
     """Hold what skus are counted in. Raises `Rejected` with code `product_changed` where they were read otherwise."""
-    for sku, base_uom, tracking, kit in await hold_units(connection, tenant, known):
-        product = known[sku]
-        if (base_uom, tracking, kit) != (product.units.base_uom, product.tracking, product.is_kit):
-            detail = f"What {sku} is counted in was changed meanwhile. Ask again."
+    for now in await hold_units(connection, tenant, known):
+        product = known[now.sku]
+        if now != CountedAs(now.sku, product.units.base_uom, product.tracking, product.is_kit):
+            detail = f"What {now.sku} is counted in was changed meanwhile. Ask again."
             raise Rejected("product_changed", detail, kind=Kind.CONFLICT)
 
 
@@ -138,7 +187,7 @@ async def adding(connection: AsyncConnection, tenant: str, sku: str) -> str | No
     return (await connection.execute(query)).scalar_one_or_none()
 
 
-async def write_product(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
+async def write_product(connection: AsyncConnection, row: ProductRow, check: Check[ProductRow]) -> Written:
     """Write a product as it should be now."""
     return await _write(connection, product, ("tenant", "sku"), row, check)
 
@@ -165,27 +214,27 @@ _NAMED_BY: Final = Query(
 )
 
 
-async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> Row | None:
+async def get_product(connection: AsyncConnection, tenant: str, sku: str) -> ProductRow | None:
     """Return a product."""
-    query = select(product).where(product.c.tenant == tenant, product.c.sku == sku)
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    query = select(*_columns(product, ProductRow)).where(product.c.tenant == tenant, product.c.sku == sku)
+    found = (await connection.execute(query)).one_or_none()
+    return ProductRow(*found) if found else None
 
 
 async def list_products(
     connection: AsyncConnection, tenant: str, gtins: Sequence[str], after: str, limit: int, *, doubled: bool = False
-) -> list[Row]:
+) -> list[ProductRow]:
     """Return products by sku, from the one after `after`; with `gtins`, those that have one of them.
 
     With `doubled`, those that have one which another packaging has, too.
     """
-    query = select(product).where(product.c.tenant == tenant, product.c.sku > after).order_by(product.c.sku)
+    query = select(*_columns(product, ProductRow)).where(product.c.tenant == tenant, product.c.sku > after)
     if gtins:
         packed = PACKAGINGS_GTINS.op("?|")(array(gtins))
         query = query.where(or_(product.c.gtin.in_(gtins), packed))
     if doubled:
         query = query.where(product.c.sku.in_(_skus_with_doubled_gtins(tenant)))
-    return [dict(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+    return [ProductRow(*row) for row in await connection.execute(query.order_by(product.c.sku).limit(limit))]
 
 
 def _skus_with_doubled_gtins(tenant: str) -> Select[tuple[str]]:
@@ -265,46 +314,53 @@ async def lock_tree(connection: AsyncConnection, tenant: str) -> None:
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"location/{tenant}"))))
 
 
-async def write_location(connection: AsyncConnection, row: Mapping[str, Any], check: Check) -> Written:
+async def write_location(connection: AsyncConnection, row: LocationRow, check: Check[LocationRow]) -> Written:
     """Write a location as it should be now."""
     return await _write(connection, location, ("tenant", "location_id"), row, check)
 
 
-async def get_location(connection: AsyncConnection, tenant: str, location_id: str) -> Row | None:
+async def get_location(connection: AsyncConnection, tenant: str, location_id: str) -> LocationRow | None:
     """Return a location."""
-    query = select(location).where(location.c.tenant == tenant, location.c.location_id == location_id)
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    one = location.c.tenant == tenant, location.c.location_id == location_id
+    found = (await connection.execute(select(*_columns(location, LocationRow)).where(*one))).one_or_none()
+    return LocationRow(*found) if found else None
 
 
 async def list_locations(
     connection: AsyncConnection, tenant: str, site: str | None, after: str, limit: int
-) -> list[Row]:
+) -> list[LocationRow]:
     """Return locations by id, from the one after `after`, of a site or of all."""
-    query = select(location).where(location.c.tenant == tenant, location.c.location_id > after)
+    further = location.c.tenant == tenant, location.c.location_id > after
+    query = select(*_columns(location, LocationRow)).where(*further)
     if site is not None:
         query = query.where(location.c.site == site)
     found = await connection.execute(query.order_by(location.c.location_id).limit(limit))
-    return [dict(row) for row in found.mappings()]
+    return [LocationRow(*row) for row in found]
 
 
 # -- both ------------------------------------------------------------------------------------------------------------
 
 
 async def _write(
-    connection: AsyncConnection, table: Table, key: tuple[str, ...], row: Mapping[str, Any], check: Check
+    connection: AsyncConnection, table: Table, key: tuple[str, ...], row: _Row, check: Check[_Row]
 ) -> Written:
     """Insert a row, or bring the one with its key to it, unless the check refuses that."""
-    written = await connection.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*table.c))
+    fields = vars(row)
+    written = await connection.execute(insert(table).values(**fields).on_conflict_do_nothing().returning(*table.c))
     if written.first() is not None:
         return Written.NEW
-    its_key = [table.c[name] == row[name] for name in key]
-    found = (await connection.execute(select(table).where(*its_key).with_for_update())).mappings().one_or_none()
+    its_key = [table.c[name] == fields[name] for name in key]
+    stored = select(*_columns(table, type(row))).where(*its_key).with_for_update()
+    found = (await connection.execute(stored)).one_or_none()
     if found is None:
         raise InvariantViolated(f"a row of {table.name} is neither new nor known")
-    known = dict(found)
-    if all(known[name] == value for name, value in row.items()):
+    known = type(row)(*found)
+    if known == row:
         return Written.SAME
     await check(known)
-    await connection.execute(update(table).where(*its_key).values(**row, updated_at=func.clock_timestamp()))
+    await connection.execute(update(table).where(*its_key).values(**fields, updated_at=func.clock_timestamp()))
     return Written.CHANGED
+
+
+def _columns(table: Table, row: type[ProductRow | LocationRow]) -> list[Column[Any]]:
+    return [table.c[name] for name in row.__dataclass_fields__]

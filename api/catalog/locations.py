@@ -21,7 +21,7 @@ from domain.refusals import not_found
 from domain.said import Part
 from domain.shapes import Capacity, Location
 from records import catalog
-from records.catalog import Row, Written
+from records.catalog import LocationRow, Written
 from records.inventory.places import kind_of
 
 router = APIRouter(prefix="/api/locations", tags=["master data"], route_class=Door, dependencies=[BEARER])
@@ -54,7 +54,8 @@ async def put_location(
     async with services.engine.begin() as connection:
         await catalog.lock_tree(connection, caller.tenant)
         body = said.settle(await _faults(connection, caller.tenant, said.part))
-        row = {"tenant": caller.tenant, **body.model_dump(mode="json"), "site": body.site or body.location_id}
+        told = {**body.model_dump(mode="json"), "site": body.site or body.location_id}
+        row = LocationRow(tenant=caller.tenant, **told)
         written = await catalog.write_location(connection, row, _checking(row))
     response.status_code = created(is_new=written is Written.NEW)
     return _view(row)
@@ -95,17 +96,20 @@ async def _place_faults(connection: AsyncConnection, tenant: str, part: Part) ->
     return faults
 
 
-def _checking(new: Row) -> catalog.Check:
-    async def check(known: Row) -> None:
-        fixed = known["site"], known["type"] == "site", kind_of(known["type"])
-        if fixed != (new["site"], new["type"] == "site", kind_of(new["type"])):
+def _checking(new: LocationRow) -> catalog.Check[LocationRow]:
+    async def check(known: LocationRow) -> None:
+        if _fixed(known) != _fixed(new):
             raise Conflict(
-                f"{new['location_id']} is a {known['type']} of {known['site']}: that can't change to "
-                f"a {new['type']} of {new['site']}.",
+                f"{new.location_id} is a {known.type} of {known.site}: that can't change to "
+                f"a {new.type} of {new.site}.",
                 code="location_in_use",
             )
 
     return check
+
+
+def _fixed(row: LocationRow) -> tuple[str, bool, str | None]:
+    return row.site, row.type == "site", kind_of(row.type)
 
 
 @router.get("", responses=REFUSALS)
@@ -120,7 +124,7 @@ async def list_locations(
     after = position(cursor, 1) or [""]
     async with services.reading() as connection:
         rows = await catalog.list_locations(connection, caller.tenant, site, after[0], limit + 1)
-    items, following = cut(rows, limit, lambda row: [row["location_id"]])
+    items, following = cut(rows, limit, lambda row: [row.location_id])
     return Page(items=[_view(row) for row in items], next=following)
 
 
@@ -134,5 +138,5 @@ async def get_location(services: Services, caller: Caller, location_id: Annotate
     return _view(row)
 
 
-def _view(row: Row) -> LocationView:
-    return LocationView.model_validate({name: row[name] for name in LocationView.model_fields})
+def _view(row: LocationRow) -> LocationView:
+    return LocationView.model_validate(vars(row))

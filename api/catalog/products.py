@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BaseModel
@@ -26,7 +26,7 @@ from domain.refusals import not_found
 from domain.said import Part
 from domain.shapes import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
 from records import catalog
-from records.catalog import Row, Written
+from records.catalog import ProductRow, Written
 
 router = APIRouter(prefix="/api/products", tags=["master data"], route_class=Door, dependencies=[BEARER])
 
@@ -72,12 +72,12 @@ async def put_product(
     return _view(row)
 
 
-async def _put(services: ApiServices, tenant: str, said: Said[Product]) -> tuple[Row, Written]:
+async def _put(services: ApiServices, tenant: str, said: Said[Product]) -> tuple[ProductRow, Written]:
     async with services.engine.begin() as connection:
         rules = await rule_faults(connection, tenant, said.part)
         gtins = await _gtin_faults(connection, tenant, said.part)
         body = said.settle([*_packaging_faults(said.part), *gtins, *rules])
-        row = {"tenant": tenant, **body.model_dump(mode="json", by_alias=True)}
+        row = ProductRow(tenant=tenant, **body.model_dump(mode="json", by_alias=True))
         return row, await catalog.write_product(connection, row, _checking(connection, row))
 
 
@@ -117,11 +117,11 @@ def _packaging_faults(part: Part) -> Iterator[Fault]:
             yield packaging.fault("factor", "packaging_too_large", f"{most} base units are more than can be believed")
 
 
-def _checking(connection: AsyncConnection, new: Row) -> catalog.Check:
-    async def check(known: Row) -> None:
-        changed = [name for name in ("base_uom", "tracking", "kit") if known[name] != new[name]]
+def _checking(connection: AsyncConnection, new: ProductRow) -> catalog.Check[ProductRow]:
+    async def check(known: ProductRow) -> None:
+        changed = [name for name in ("base_uom", "tracking", "kit") if getattr(known, name) != getattr(new, name)]
         if changed:
-            await insist_on_no_use(connection, new["tenant"], new["sku"], changed)
+            await insist_on_no_use(connection, new.tenant, new.sku, changed)
 
     return check
 
@@ -142,7 +142,7 @@ async def list_products(
     gtins = spellings(gtin) if gtin else []
     async with services.reading() as connection:
         rows = await catalog.list_products(connection, caller.tenant, gtins, after[0], limit + 1, doubled=gtin_doubled)
-    items, following = cut(rows, limit, lambda row: [row["sku"]])
+    items, following = cut(rows, limit, lambda row: [row.sku])
     return Page(items=[_view(row) for row in items], next=following)
 
 
@@ -156,5 +156,5 @@ async def get_product(services: Services, caller: Caller, sku: Annotated[Key, Pa
     return _view(row)
 
 
-def _view(row: dict[str, Any]) -> ProductView:
-    return ProductView.model_validate({name: row[name] for name in ProductView.model_fields})
+def _view(row: ProductRow) -> ProductView:
+    return ProductView.model_validate(vars(row))
