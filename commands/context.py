@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.attention import attention_row
+from domain.attention import Attention
 from domain.errors import Kind, Rejected
 from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
@@ -90,7 +90,7 @@ async def accept_alone(context: CommandContext, row: InboxRow[Kept], outcome: st
 
 async def clear_attention(connection: AsyncConnection, order: InboxRow[Kept] | OrderId) -> None:
     """Take back that the order needs a person."""
-    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=False, attention=None)
+    await orders.set_attention(connection, order.tenant, order.order_ref, None)
 
 
 async def ask_for_a_person(
@@ -103,10 +103,8 @@ async def ask_for_a_person(
 ) -> None:
     """Flag an order: what is stuck, why, and which named actions unstick it; and the id of what a partner said."""
     now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
-    attention = attention_row(reason, actions, step, now.isoformat())
-    if said_id is not None:
-        attention["said_id"] = said_id
-    await orders.set_fields(connection, order.tenant, order.order_ref, needs_attention=True, attention=attention)
+    attention = Attention(reason, now.isoformat(), actions, step, said_id)
+    await orders.set_attention(connection, order.tenant, order.order_ref, attention)
 
 
 def instant(row: InboxRow[Kept]) -> datetime | None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commands.inventory import capacity
 from commands.order_status import OrderName, refresh_status
 from commands.shipping import repack
-from domain.attention import HOLD_STEP, attention_row
+from domain.attention import HOLD_STEP, Attention
 from domain.erp_lines import erp_lines
 from domain.messages import OrderId
 from ledger.requests import AmendOrder, ExpireStock, ReceiveStock, Request
@@ -102,19 +102,14 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
         lines = [line for line in outcome.lines if line.order_ref == order_ref]
         unpicked = [part for part in outcome.unpicked if part.order_ref == order_ref]
         await repack.name_again(connection, OrderId(tenant=tenant, order_ref=order_ref), unpicked)
-        await orders.set_fields(
-            connection,
-            tenant,
-            order_ref,
-            needs_attention=True,
-            attention=attention_row(
-                f"Stock that it held {_fate(outcome.request)}; "
-                "what could not be reserved elsewhere waits in the queue at its old place.",
-                ("accept_short", "release_hold", "retry_step"),
-                HOLD_STEP,
-                outcome.recorded_at.isoformat(),
-            ),
+        attention = Attention(
+            f"Stock that it held {_fate(outcome.request)}; "
+            "what could not be reserved elsewhere waits in the queue at its old place.",
+            outcome.recorded_at.isoformat(),
+            ("accept_short", "release_hold", "retry_step"),
+            HOLD_STEP,
         )
+        await orders.set_attention(connection, tenant, order_ref, attention)
         if any(line.backordered for line in lines):
             waiting = erp_lines([line for line in lines if line.backordered], "backordered")
             await messages.append(connection, tenant, order_ref, "backordered", {"lines": waiting})

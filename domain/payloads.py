@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.allocation import AllocationPolicy
+from domain.attention import Flag
 from domain.packing import Content
 
 
@@ -80,14 +81,6 @@ class Box:
     length_mm: int | None = None
     width_mm: int | None = None
     height_mm: int | None = None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """For what an order needed a person when somebody looked at it."""
-
-    step: str
-    reason: str
 
 
 class Kept(BaseModel):
@@ -258,7 +251,7 @@ class KeptAct(Kept):
     by: str
     target: str | None = None
     address_id: str | None = None
-    flag: Seen | None = None
+    flag: Flag | None = None
     backorder_until: datetime | None = None
 
     @property

@@ -30,7 +30,7 @@ from domain.shapes import MOST_IN_A_BATCH, OperatorBatch
 from ledger.reads.balances import orders_waiting_for
 from records.access.api_keys import ApiKey
 from records.orders import operator_batches
-from records.orders.operator_batches import Act, Batch, Became, Row, Wanted, flag_of
+from records.orders.operator_batches import Act, ActedOn, Batch, BatchRow, Became, Meant, Wanted
 
 router = APIRouter(prefix="/api/operator-batches", tags=["operators"], route_class=Door, dependencies=[BEARER])
 
@@ -115,11 +115,12 @@ async def preview_batch(
         wanted = await _wanted(connection, caller, asked_for)
         await _check_named(connection, wanted)
         rows = await operator_batches.find(connection, wanted, limit + 1, after[0] if after else "")
-        kept, following = cut(rows, limit, lambda row: [row["order_ref"]])
+        kept, following = cut(rows, limit, lambda order: [order.order_ref])
+        causes = await operator_batches.causes(connection, wanted, _MOST_CAUSES)
         return PreviewView(
             totals=PreviewTotals(orders=await operator_batches.count(connection, wanted)),
-            causes=[CauseView(**row) for row in await operator_batches.causes(connection, wanted, _MOST_CAUSES)],
-            items=[MeantOrder(**row) for row in kept],
+            causes=[CauseView(**vars(cause)) for cause in causes],
+            items=[MeantOrder(**_as_now(order)) for order in kept],
             next=following,
         )
 
@@ -130,7 +131,7 @@ async def accept_batch(services: Services, caller: Caller, response: Response, s
     if said.is_odd:
         async with services.reading() as connection:
             before = await _known(connection, caller, said.wordings[0].batch_no)
-        said.repeats(lambda body: _batch(caller, body).digest, before and before["digest"])
+        said.repeats(lambda body: _batch(caller, body).digest, before and before.digest)
     asked_for = said.settle()
     batch = _batch(caller, asked_for)
     async with services.engine.begin() as connection:
@@ -139,7 +140,7 @@ async def accept_batch(services: Services, caller: Caller, response: Response, s
             await operator_batches.put_acts(connection, batch, await _acts(connection, wanted, asked_for))
     async with services.reading() as connection:
         known = await _known(connection, caller, batch.batch_no)
-        if known is None or known["digest"] != batch.digest:
+        if known is None or known.digest != batch.digest:
             raise Conflict(f"Batch {batch.batch_no} came before with other content.")
         view = await _view(connection, known, None, _FIRST_PAGE, "")
     response.status_code = 202 if view.totals.pending else 200
@@ -208,13 +209,13 @@ def _fault_of_name(pointer: str, order_no: str, matches: int, verb: str) -> Faul
 async def _acts(connection: AsyncConnection, wanted: Wanted, batch: OperatorBatch) -> list[Act]:
     """Return what each order is told. Raises `Rejected` where none is meant, or more than may be."""
     await _check_named(connection, wanted)
-    rows = await operator_batches.find(connection, wanted, batch.at_most + 1)
-    if not rows:
+    found = await operator_batches.find(connection, wanted, batch.at_most + 1)
+    if not found:
         detail = f"is fulfilled by no open order that {batch.verb} helps"
         raise refusal([Fault("/where", "nothing_meant", detail)])
-    if len(rows) > batch.at_most:
+    if len(found) > batch.at_most:
         raise refusal([_too_many(await operator_batches.count(connection, wanted))])
-    return [_act(row, batch) for row in rows]
+    return [_act(order, batch) for order in found]
 
 
 def _too_many(orders: int) -> Fault:
@@ -225,7 +226,7 @@ def _too_many(orders: int) -> Fault:
     return Fault("/at_most", "too_many_orders", f"{orders} orders fulfill the conditions; {advice}")
 
 
-def _act(row: Row, batch: OperatorBatch) -> Act:
+def _act(order: Meant, batch: OperatorBatch) -> Act:
     """Write an order's act, as an operator would send it to that order alone, for what it is flagged for now."""
     payload = {
         "act_no": batch.batch_no,
@@ -234,9 +235,9 @@ def _act(row: Row, batch: OperatorBatch) -> Act:
         "reason": batch.reason,
         "target": None,
         "batch_no": batch.batch_no,
-        "flag": flag_of(row["attention"] if row["needs_attention"] else None),
+        "flag": vars(order.flag) if order.flag else None,
     }
-    return Act(row["order_ref"], digest(json.dumps(payload, sort_keys=True)), payload)
+    return Act(order.order_ref, digest(json.dumps(payload, sort_keys=True)), payload)
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------
@@ -254,20 +255,19 @@ def _batch(caller: ApiKey, batch: OperatorBatch) -> Batch:
     )
 
 
-async def _known(connection: AsyncConnection, caller: ApiKey, batch_no: str) -> Row | None:
+async def _known(connection: AsyncConnection, caller: ApiKey, batch_no: str) -> BatchRow | None:
     """Return a batch, if it is of orders that the caller may see."""
     known = await operator_batches.get(connection, caller.tenant, batch_no)
-    return known if known and caller.source in {None, known["source"]} else None
+    return known if known and caller.source in {None, known.source} else None
 
 
-async def _view(connection: AsyncConnection, batch: Row, state: State | None, limit: int, after: str) -> BatchView:
-    name = (batch["tenant"], batch["batch_no"])
+async def _view(connection: AsyncConnection, batch: BatchRow, state: State | None, limit: int, after: str) -> BatchView:
+    name = (batch.tenant, batch.batch_no)
     rows = await operator_batches.page(connection, *name, _STORED[state] if state else None, limit + 1, after)
-    kept, following = cut(rows, limit, lambda row: [row["order_ref"]])
-    request = batch["request"]
+    kept, following = cut(rows, limit, lambda row: [row.order.order_ref])
     return BatchView(
-        **{field: request[field] for field in ("batch_no", "verb", "by", "reason", "where")},
-        accepted_at=batch["accepted_at"],
+        **{field: batch.request[field] for field in ("batch_no", "verb", "by", "reason", "where")},
+        accepted_at=batch.accepted_at,
         totals=_totals(await operator_batches.became(connection, *name)),
         items=[_acted(row) for row in kept],
         next=following,
@@ -283,9 +283,19 @@ def _totals(became: list[Became]) -> BatchTotals:
     )
 
 
-def _acted(row: Row) -> ActedOrder:
-    problem = document_of(row["answer"]) if row["state"] == "refused" else None
-    return ActedOrder(**{**row, "state": _STATES[row["state"]], "problem": problem})
+def _acted(row: ActedOn) -> ActedOrder:
+    return ActedOrder(
+        **_as_now(row.order),
+        state=_STATES[row.state],
+        problem=document_of(row.answer) if row.answer and row.state == "refused" else None,
+        decided_at=row.decided_at,
+    )
+
+
+def _as_now(order: Meant) -> dict[str, Any]:
+    """Return what a view shows of an order beside what became of the act."""
+    attention = AttentionView(**order.attention.as_row()) if order.attention else None
+    return {**vars(order), "attention": attention}
 
 
 _STORED: Final[dict[State, str]] = {"pending": "queued", "done": "accepted", "refused": "refused"}

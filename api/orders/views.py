@@ -327,7 +327,7 @@ def _attention(shown: OrderShown) -> AttentionView | None:
     attention = shown.row.attention
     if attention is None:
         return None
-    return AttentionView(**attention, said=said_view(shown.stuck) if shown.stuck else None)
+    return AttentionView(**attention.as_row(), said=said_view(shown.stuck) if shown.stuck else None)
 
 
 def said_view(said: PartnerWords) -> SaidView:

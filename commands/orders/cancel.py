@@ -72,7 +72,7 @@ async def _need_no_person(connection: AsyncConnection, row: InboxRow[Kept], *, b
     Where a deadline passed, nobody has looked: then only that of a step that is tried again.
     """
     order = await open_order(connection, row)
-    step = str((order.attention or {}).get("step"))
+    step = order.stuck_at or ""
     if step.startswith(_TRIED_AGAIN) or not (by_deadline or step.startswith(replaced_step(""))):
         await clear_attention(connection, row)
 

@@ -20,18 +20,17 @@ from commands.orders.cancel import all_unshipped, post_cancel
 from commands.orders.submit import outlives_an_amendment
 from commands.orders.use_address import use_address
 from commands.shipping import repack, replaced_labels
-from domain.attention import parcel_step, replaced_step
+from domain.attention import Flag, parcel_step, replaced_step
 from domain.carriers import GONE_WRONG, TrackingStatus
 from domain.errors import Fault, Kind, Rejected
 from domain.labels import matched_as
 from domain.orders import OrderLine
-from domain.payloads import KeptAct, Seen
+from domain.payloads import KeptAct
 from domain.reasons import code_of
 from ledger.requests import CancelLines, LineQuantity
 from records.erp import messages
 from records.orders import inbox
 from records.orders.inbox import InboxRow
-from records.orders.operator_batches import flag_of
 from records.orders.orders import OrderRow
 from records.shipping import shipments
 
@@ -57,7 +56,7 @@ async def operate(context: CommandContext, row: InboxRow[KeptAct]) -> None:
         _expect_flag(row, order)
         if verb in {"retry_step", "use_address"}:
             await _expect_step(connection, row, order)
-        target = row.payload.target or (order.attention or {}).get("step")
+        target = row.payload.target or order.stuck_at
         if verb != "use_address" or not outlives_an_amendment(order):
             await clear_attention(connection, row)
         if verb == "skip_step":
@@ -119,21 +118,20 @@ def _expect_flag(row: InboxRow[KeptAct], order: OrderRow) -> None:
     """
     if not row.payload.was_for_a_flag:
         return
-    seen, flag = row.payload.flag, flag_of(order.attention if order.needs_attention else None)
-    now = Seen(**flag) if flag else None
+    seen, now = row.payload.flag, order.flag
     if now != seen:
         words = f"The batch was for an order {_flagged(seen)}; now it is one {_flagged(now)}."
         raise Rejected("flag_changed", words, kind=Kind.CONFLICT)
 
 
-def _flagged(flag: Seen | None) -> str:
+def _flagged(flag: Flag | None) -> str:
     return f"stuck at {flag.step} ({flag.reason.rstrip('.')})" if flag else "that needs nobody"
 
 
 async def _expect_step(connection: AsyncConnection, row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Refuse an act that names a step which does not wait: whoever named it means another one, or another order."""
     target = row.payload.target
-    if not target or target == (order.attention or {}).get("step"):
+    if not target or target == order.stuck_at:
         return
     name = (connection, row.tenant, row.order_ref)
     steps = {step.step_id for step in await shipments.steps_of(*name) if step.state in shipments.OPEN}

@@ -110,7 +110,7 @@ async def _amend(connection: AsyncConnection, row: InboxRow[KeptPush], former: l
 
 def outlives_an_amendment(order: OrderRow) -> bool:
     """Say whether an order is flagged for what the ERP can't help with: stock that is gone, a parcel that left."""
-    step = str((order.attention or {}).get("step"))
+    step = order.stuck_at or ""
     return step == HOLD_STEP or step.startswith(replaced_step(""))
 
 

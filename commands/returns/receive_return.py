@@ -61,9 +61,8 @@ async def receive_return(context: CommandContext, row: InboxRow[KeptReturn]) -> 
         payload = {"lines": amounts(lines, [content for content, _ in back])}
         for kind, said in [("returned", payload), *await demand_changes(connection, row.order, former, lines)]:
             await messages.append(connection, row.tenant, row.order_ref, kind, said)
-        if undelivered and locked.flagged_step in await _note_parcels(
-            connection, row, undelivered, outcome.occurred_at
-        ):
+        ended = await _note_parcels(connection, row, undelivered, outcome.occurred_at) if undelivered else []
+        if locked.stuck_at in ended:
             await clear_attention(connection, row)
         came = [{**content.document, "condition": condition} for content, condition in back]
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "lines": came})

@@ -146,7 +146,7 @@ class LabelBooking:
             for labeled in booking.parcels:
                 await shipments.set_label(connection, row, labeled)
             await refresh_status(connection, [(step.tenant, step.order_ref)])
-            if order is not None and (order.attention or {}).get("step") == replaced_step(step.shipment_no):
+            if order is not None and order.stuck_at == replaced_step(step.shipment_no):
                 named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
                 await replaced_labels.look(connection, named, step.shipment_no)
 

@@ -129,7 +129,7 @@ class CarrierEvents:
             return
         now = advanced.state.parcel(scan.parcel_no)
         if advanced.is_news and now is not None:
-            await self._tell(connection, order, after_scan(state.shipment, now, locked.flagged_step))
+            await self._tell(connection, order, after_scan(state.shipment, now, locked.stuck_at))
 
     async def _tell(self, connection: AsyncConnection, order: OrderId, found: Ask | NeedNobody | None) -> None:
         if isinstance(found, Ask):

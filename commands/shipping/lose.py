@@ -52,7 +52,7 @@ async def lose(context: CommandContext, row: InboxRow[KeptLoss]) -> None:
         before = await shipments.get(connection, order, told.shipment_no)
         gone = iter(_written_off(contents, outcome))
         now = lost(before, told, parts, gone, outcome.occurred_at)
-        if locked.flagged_step in steps_ended(told, parts):
+        if locked.stuck_at in steps_ended(told, parts):
             await clear_attention(connection, row)
         lines = await read_lines(connection, row)
         for kind, said in [*_loss(told, lines, now.units), *await demand_changes(connection, order, former, lines)]:

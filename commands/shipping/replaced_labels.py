@@ -32,7 +32,7 @@ async def leave_under(connection: AsyncConnection, order: OrderId, shipment_no: 
     numbers = [label.tracking_number for label in known.bought if label.version == version]
     await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
     locked = await orders.lock_one(connection, order)
-    if locked.flagged_step in over_once_told(shipment_no, known):
+    if locked.stuck_at in over_once_told(shipment_no, known):
         await clear_attention(connection, order)
     return await shipments.get(connection, order, shipment_no)
 

@@ -92,7 +92,7 @@ async def _shown(connection: AsyncConnection, tenant: str, rows: Sequence[OrderR
             replaced_by=told[ref].replaced_by,
             ship_to=_ship_to(known, row.address_id),
             note=_note(known, note_ids[ref]),
-            stuck=words.get((ref, row.attention.get("step", ""))) if row.attention is not None else None,
+            stuck=words.get((ref, row.attention.step)) if row.attention else None,
             pending=waits.queued.get(ref),
             refused=waits.refused.get(ref),
         )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Text, cast, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.attention import Attention, Flag
 from postgres.statements import Query
+from records.orders.orders import attention_of
 from records.tables import INSTANT, inbox, operator_batch, operator_batch_order, order_revision, orders, partner_words
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,31 @@ def _has_sku(sku: str) -> ColumnElement[bool]:
     )
 
 
-_FOUND: Final = tuple(
-    orders.c[name] for name in ("order_ref", "order_no", "source", "status", "needs_attention", "attention")
-)
+@dataclass(frozen=True)
+class Meant:
+    """An order that an act is for, as it is now."""
+
+    order_ref: str
+    order_no: str
+    source: str
+    status: str
+    needs_attention: bool
+    attention: Attention | None
+
+    @property
+    def flag(self) -> Flag | None:
+        """What a person is needed for now; None where nobody is."""
+        return self.attention.flag if self.attention and self.needs_attention else None
 
 
-async def find(connection: AsyncConnection, wanted: Wanted, limit: int, after: str = "") -> list[Row]:
+_MEANT: Final = tuple(orders.c[name] for name in Meant.__dataclass_fields__)
+
+
+async def find(connection: AsyncConnection, wanted: Wanted, limit: int, after: str = "") -> list[Meant]:
     """Return the orders that an act is for, by name."""
-    query = select(*_FOUND).where(*_conditions(wanted), orders.c.order_ref > after)
-    return await _rows(connection, query.order_by(orders.c.order_ref).limit(limit))
+    query = select(*_MEANT).where(*_conditions(wanted), orders.c.order_ref > after)
+    rows = await connection.execute(query.order_by(orders.c.order_ref).limit(limit))
+    return [_meant(row) for row in rows]
 
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> int:
@@ -128,7 +144,16 @@ async def order_nos(connection: AsyncConnection, wanted: Wanted) -> list[str]:
     return list(found.scalars())
 
 
-async def causes(connection: AsyncConnection, wanted: Wanted, limit: int) -> list[Row]:
+@dataclass(frozen=True)
+class Cause:
+    """What orders need a person for, and how many need one for that. `step` is the kind of the step that is stuck."""
+
+    step: str | None
+    reason: str | None
+    orders: int
+
+
+async def causes(connection: AsyncConnection, wanted: Wanted, limit: int) -> list[Cause]:
     """Return why the orders that an act is for need a person, the most frequent cause first."""
     query = (
         select(_KIND_OF_STEP.label("step"), _CAUSE.label("reason"), func.count().label("orders"))
@@ -137,12 +162,7 @@ async def causes(connection: AsyncConnection, wanted: Wanted, limit: int) -> lis
         .order_by(func.count().desc(), _CAUSE)
         .limit(limit)
     )
-    return await _rows(connection, query)
-
-
-def flag_of(flag: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Return what of a flag a batch must find again: what an order needs a person for; None where it needs nobody."""
-    return {"step": flag["step"], "reason": flag["reason"]} if flag else None
+    return [Cause(*row) for row in await connection.execute(query)]
 
 
 # -- batches that were accepted --------------------------------------------------------------------------------------
@@ -150,7 +170,7 @@ def flag_of(flag: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 @dataclass(frozen=True)
 class Batch:
-    """An act for many orders, as it was accepted. `source` is whose orders they are; None is anybody's."""
+    """An act for many orders, as it was asked for. `source` is whose orders they are; None is anybody's."""
 
     tenant: str
     batch_no: str
@@ -158,6 +178,13 @@ class Batch:
     digest: bytes
     request: dict[str, Any]
     actor: str
+
+
+@dataclass(frozen=True)
+class BatchRow(Batch):
+    """A batch, as it was accepted."""
+
+    accepted_at: datetime
 
 
 @dataclass(frozen=True)
@@ -205,11 +232,11 @@ async def put_acts(connection: AsyncConnection, batch: Batch, acts: Sequence[Act
     )
 
 
-async def get(connection: AsyncConnection, tenant: str, batch_no: str) -> Row | None:
+async def get(connection: AsyncConnection, tenant: str, batch_no: str) -> BatchRow | None:
     """Return a batch."""
     query = select(operator_batch).where(operator_batch.c.tenant == tenant, operator_batch.c.batch_no == batch_no)
-    found = await _rows(connection, query)
-    return found[0] if found else None
+    found = (await connection.execute(query)).one_or_none()
+    return BatchRow(*found) if found else None
 
 
 _OF_BATCH: Final = operator_batch_order.join(inbox, inbox.c.inbox_id == operator_batch_order.c.inbox_id).join(
@@ -238,16 +265,28 @@ async def became(connection: AsyncConnection, tenant: str, batch_no: str) -> lis
     return [Became(*row) for row in await connection.execute(query.group_by(inbox.c.state))]
 
 
+@dataclass(frozen=True)
+class ActedOn:
+    """An order of a batch, with what became of the act: the `state` of its row in the inbox, and the answer."""
+
+    order: Meant
+    state: str
+    answer: dict[str, Any] | None
+    decided_at: datetime | None
+
+
 async def page(
     connection: AsyncConnection, tenant: str, batch_no: str, state: str | None, limit: int, after: str = ""
-) -> list[Row]:
-    """Return a batch's orders as they are now, each with the act's row in the inbox, by name."""
+) -> list[ActedOn]:
+    """Return a batch's orders as they are now, each with what became of the act, by name."""
     decision = (inbox.c.state, inbox.c.answer, inbox.c.decided_at)
-    query = select(*_FOUND, *decision).select_from(_OF_BATCH).where(*_of(tenant, batch_no), orders.c.order_ref > after)
+    query = select(*decision, *_MEANT).select_from(_OF_BATCH).where(*_of(tenant, batch_no), orders.c.order_ref > after)
     if state is not None:
         query = query.where(inbox.c.state == state)
-    return await _rows(connection, query.order_by(orders.c.order_ref).limit(limit))
+    rows = await connection.execute(query.order_by(orders.c.order_ref).limit(limit))
+    return [ActedOn(_meant(row[len(decision) :]), *row[: len(decision)]) for row in rows]
 
 
-async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[Row]:
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+def _meant(row: Sequence[Any]) -> Meant:
+    read = dict(zip(Meant.__dataclass_fields__, row, strict=True))
+    return Meant(**{**read, "attention": attention_of(read["attention"])})

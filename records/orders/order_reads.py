@@ -70,7 +70,7 @@ _SAID = tuple(inbox.c[name] for name in Said.__dataclass_fields__)
 async def find(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, OrderRow]:
     """Return those of the orders that were accepted."""
     rows = await _FIND.rows(connection, tenant=tenant, order_refs=list(order_refs))
-    return {row.order_ref: row for row in (OrderRow(*found) for found in rows)}
+    return {row.order_ref: row for row in (OrderRow.of_row(found) for found in rows)}
 
 
 _FIND: Final = Query.of(select(orders).where(orders.c.tenant == _TENANT, orders.c.order_ref == func.any(_ORDER_REFS)))
@@ -92,7 +92,7 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
     if wanted.after is not None:
         conditions.append(position > wanted.after)
     query = select(orders).where(*conditions).order_by(orders.c.updated_at, orders.c.order_ref).limit(wanted.limit)
-    return [OrderRow(*row) for row in await connection.execute(query)]
+    return [OrderRow.of_row(row) for row in await connection.execute(query)]
 
 
 async def revision(connection: AsyncConnection, tenant: str, order_ref: str) -> Revision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.attention import Attention, Flag
 from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import OrderId
 from postgres.statements import Query, composed, listed
@@ -21,7 +22,7 @@ from records.tables import address, order_revision, orders
 
 @dataclass(frozen=True)
 class OrderRow:
-    """An accepted order. `attention` is what a person is needed for, as `domain.attention` writes it down."""
+    """An accepted order. `attention` is what a person is needed for."""
 
     tenant: str
     order_ref: str
@@ -30,7 +31,7 @@ class OrderRow:
     site: str
     status: str
     needs_attention: bool
-    attention: dict[str, Any] | None
+    attention: Attention | None
     revision: int
     priority: int
     shortage_policy: str
@@ -50,15 +51,31 @@ class OrderRow:
     updated_at: datetime
     closed_at: datetime | None
 
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> OrderRow:
+        """Read all that the table has, in its order."""
+        read = dict(zip(cls.__dataclass_fields__, row, strict=True))
+        return cls(**{**read, "attention": attention_of(read["attention"])})
+
     @property
     def order(self) -> OrderId:
         """Name it."""
         return OrderId(tenant=self.tenant, order_ref=self.order_ref)
 
     @property
-    def flagged_step(self) -> str | None:
-        """Name the step that a person is needed for, if one is."""
-        return self.attention["step"] if self.attention else None
+    def stuck_at(self) -> str | None:
+        """The step that a person is needed for."""
+        return self.attention.step if self.attention else None
+
+    @property
+    def flag(self) -> Flag | None:
+        """What a person is needed for now; None where nobody is."""
+        return self.attention.flag if self.attention and self.needs_attention else None
+
+
+def attention_of(stored: Mapping[str, Any] | None) -> Attention | None:
+    """Read what a person is needed for, as an order's row has it."""
+    return Attention.of_row(stored) if stored else None
 
 
 _GET: Final = Query.of(
@@ -69,7 +86,7 @@ _GET: Final = Query.of(
 async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> OrderRow | None:
     """Return an accepted order's row."""
     row = await _GET.row(connection, tenant=tenant, order_ref=order_ref)
-    return None if row is None else OrderRow(*row)
+    return None if row is None else OrderRow.of_row(row)
 
 
 async def site_of(connection: AsyncConnection, order: OrderId) -> str:
@@ -97,7 +114,7 @@ _LOCK: Final = Query(
 async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], OrderRow]:
     """Lock the rows of orders, in one sorted order, and return those that exist."""
     tenants, refs = [tenant for tenant, _ in names], [order_ref for _, order_ref in names]
-    rows = [OrderRow(*row) for row in await _LOCK.rows(connection, tenants=tenants, refs=refs)]
+    rows = [OrderRow.of_row(row) for row in await _LOCK.rows(connection, tenants=tenants, refs=refs)]
     return {(row.tenant, row.order_ref): row for row in rows}
 
 
@@ -114,6 +131,12 @@ async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, *
         .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
         .values(**fields, updated_at=func.clock_timestamp())
     )
+
+
+async def set_attention(connection: AsyncConnection, tenant: str, order_ref: str, attention: Attention | None) -> None:
+    """Say what a person is needed for; None where for nothing any more."""
+    needed = {"needs_attention": attention is not None, "attention": attention.as_row() if attention else None}
+    await set_fields(connection, tenant, order_ref, **needed)
 
 
 async def set_statuses(connection: AsyncConnection, tenant: str, statuses: Mapping[str, str]) -> None:
@@ -196,4 +219,4 @@ async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str,
         .order_by(orders.c.tenant, orders.c.order_ref)
         .limit(limit)
     )
-    return [OrderRow(*row) for row in await connection.execute(query)]
+    return [OrderRow.of_row(row) for row in await connection.execute(query)]

@@ -246,7 +246,9 @@ class Hub:
     async def order(self, order_no: str) -> dict[str, Any] | None:
         async with self.engine.connect() as connection:
             row = await orders.get(connection, self.tenant, order_no)
-        return None if row is None else asdict(row)
+        if row is None:
+            return None
+        return {**asdict(row), "attention": row.attention.as_row() if row.attention else None}
 
     async def lines(self, order_no: str) -> list[OrderLine]:
         async with self.engine.connect() as connection:
