@@ -17,6 +17,42 @@ from postgres.statements import Query
 from records.tables import address
 
 
+@dataclass(frozen=True)
+class Address:
+    """Who an order goes to, as was said; `order_ref` is of the order that it was stored for beside its pushes."""
+
+    ship_to: dict[str, Any]
+    order_ref: str | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Write it down."""
+        return _said(self)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What was said in words about a posting, or as an order's note."""
+
+    reason: str | None = None
+    note: str | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Write them down."""
+        return _said(self)
+
+
+def _said(told: Address | Words) -> dict[str, Any]:
+    return {name: value for name, value in vars(told).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class People:
+    """What is kept under ids. Nothing is of what was erased."""
+
+    addresses: Mapping[UUID, Address]
+    words: Mapping[UUID, Words]
+
+
 def note_id(tenant: str, posting_key: str) -> UUID:
     """Name the free note that came with a posting, so that it can be found by the posting's key."""
     return UUID(bytes=sha256(f"note\n{tenant}\n{posting_key}".encode()).digest()[:16])
@@ -29,13 +65,20 @@ def address_id(tenant: str, order_ref: str, address_no: str) -> UUID:
 
 async def is_of_order(connection: AsyncConnection, tenant: str, order_ref: str, address_id: UUID) -> bool:
     """Say whether an address was stored for an order, beside those of its pushes."""
-    known = (await read(connection, tenant, [address_id])).get(address_id)
-    return known is not None and known.get("order_ref") == order_ref
+    known = await get_address(connection, tenant, address_id)
+    return known is not None and known.order_ref == order_ref
 
 
-async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, data: Mapping[str, Any]) -> bool:
-    """Keep data under an id that is ours. What is kept already stays. Says whether it is new."""
-    statement = insert(address).values(address_id=address_id, tenant=tenant, data=dict(data))
+async def read_the_same(connection: AsyncConnection, tenant: str, one: UUID, other: UUID) -> bool:
+    """Say whether goods go to the same by two addresses, whatever they were stored for."""
+    known = (await read(connection, tenant, {one, other})).addresses
+    said = [known[address_id].ship_to if address_id in known else None for address_id in (one, other)]
+    return said[0] == said[1]
+
+
+async def keep(connection: AsyncConnection, address_id: UUID, tenant: str, told: Address | Words) -> bool:
+    """Keep what was told under an id that is ours. What is kept already stays. Says whether it is new."""
+    statement = insert(address).values(address_id=address_id, tenant=tenant, data=told.as_row())
     new = await connection.execute(statement.on_conflict_do_nothing().returning(address.c.address_id))
     return new.one_or_none() is not None
 
@@ -44,37 +87,42 @@ async def keep_words(
     connection: AsyncConnection, tenant: str, posting_key: str, *, reason: str | None = None, note: str | None = None
 ) -> None:
     """Keep what was said about a posting in words, if anything was: they may be about people."""
-    words = {name: text for name, text in (("reason", words_of(reason)), ("note", note)) if text is not None}
-    if words:
+    words = Words(words_of(reason), note)
+    if words != Words():
         await keep(connection, note_id(tenant, posting_key), tenant, words)
 
 
 async def say_again(connection: AsyncConnection, tenant: str, posting_key: str, *, note: str | None) -> None:
     """Keep the note of a command that nothing was posted for yet: of one that was refused before, this one counts."""
-    words = {} if note is None else {"note": note}
+    words = Words(note=note)
     if note is None or not await keep(connection, note_id(tenant, posting_key), tenant, words):
         kept = (address.c.address_id == note_id(tenant, posting_key)) & address.c.data.is_not(None)
-        await connection.execute(update(address).where(kept).values(data=words))
-
-
-@dataclass(frozen=True)
-class Words:
-    """What was said in words about a posting."""
-
-    reason: str | None = None
-    note: str | None = None
+        await connection.execute(update(address).where(kept).values(data=words.as_row()))
 
 
 async def words_about(connection: AsyncConnection, tenant: str, posting_keys: Iterable[str]) -> dict[str, Words]:
     """Return what was said in words about postings, by their keys."""
     keys = {note_id(tenant, key): key for key in posting_keys}
-    kept = await read(connection, tenant, keys) if keys else {}
-    return {keys[found]: Words(words.get("reason"), words.get("note")) for found, words in kept.items()}
+    return {keys[found]: words for found, words in (await read(connection, tenant, keys)).words.items()} if keys else {}
 
 
-async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return what is kept under these ids; nothing for what was erased."""
-    return dict(await _READ.rows(connection, tenant=tenant, address_ids=list(address_ids)))
+async def get_address(connection: AsyncConnection, tenant: str, address_id: UUID) -> Address | None:
+    """Return an address; None once it is erased."""
+    return (await read(connection, tenant, [address_id])).addresses.get(address_id)
+
+
+async def read(connection: AsyncConnection, tenant: str, address_ids: Iterable[UUID]) -> People:
+    """Return what is kept under these ids."""
+    told: dict[UUID, dict[str, Any]] = dict(await _READ.rows(connection, tenant=tenant, address_ids=list(address_ids)))
+    return People(
+        {name: address for name, data in told.items() if (address := address_of(data))},
+        {name: Words(data.get("reason"), data.get("note")) for name, data in told.items() if not address_of(data)},
+    )
+
+
+def address_of(data: Mapping[str, Any] | None) -> Address | None:
+    """Read an address; None where that is not what the data is, or it was erased."""
+    return Address(data["ship_to"], data.get("order_ref")) if data and "ship_to" in data else None
 
 
 _READ: Final = Query(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Response
@@ -19,6 +19,7 @@ from domain.errors import Conflict, Kind, Rejected
 from domain.shapes import StoredAddress
 from queries.orders.order_lookup import FoundOrder
 from records import people
+from records.people import Address
 
 router = APIRouter(prefix="/api/orders/{order_no}", tags=["operators"], route_class=Door, dependencies=[BEARER])
 
@@ -45,18 +46,17 @@ async def store_address(
             raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", kind=Kind.UNKNOWN)
         if said.is_odd:
             address_id = people.address_id(order.tenant, order.order_ref, said.wordings[0].address_no)
-            before = (await people.read(connection, order.tenant, [address_id])).get(address_id)
+            before = await people.get_address(connection, order.tenant, address_id)
             said.repeats(lambda body: _kept(order, body), before)
         body = said.settle()
         address_id = people.address_id(order.tenant, order.order_ref, body.address_no)
-        data = _kept(order, body)
-        is_new = await people.keep(connection, address_id, order.tenant, data)
-        if (await people.read(connection, order.tenant, [address_id])).get(address_id) != data:
+        told = _kept(order, body)
+        is_new = await people.keep(connection, address_id, order.tenant, told)
+        if await people.get_address(connection, order.tenant, address_id) != told:
             raise Conflict(f"Address {body.address_no} came before with another content, or was erased.")
     response.status_code = created(is_new=is_new)
     return StoredAddressView(address_no=body.address_no, order_no=order.order_no, address_id=address_id)
 
 
-def _kept(order: FoundOrder, body: StoredAddress) -> dict[str, Any]:
-    """Write what is kept of an address."""
-    return {"ship_to": body.ship_to.model_dump(mode="json"), "order_ref": order.order_ref}
+def _kept(order: FoundOrder, body: StoredAddress) -> Address:
+    return Address(body.ship_to.model_dump(mode="json"), order.order_ref)

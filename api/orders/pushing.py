@@ -28,6 +28,7 @@ from records.access.api_keys import ApiKey
 from records.orders import inbox, push_intake
 from records.orders.inbox import InboxRow
 from records.orders.push_intake import Standing
+from records.people import Address, Words
 
 _NOT_STORED = frozenset({"ship_to", "note"})
 _NOT_CONTENT = frozenset({"ordered_at"})
@@ -199,13 +200,13 @@ class _Taking:
     def _address_id(self, people: dict[str, dict[str, Any]]) -> str:
         """Name the address. The one that the order has stays under its id: a new id means a new label."""
         order = self.standing
-        data = {"ship_to": self.push.ship_to.model_dump(mode="json")}
-        if order.address_id is not None and order.address == data:
+        address = Address(self.push.ship_to.model_dump(mode="json"))
+        if order.address_id is not None and order.address == address:
             return str(order.address_id)
-        return _named(people, data)
+        return _named(people, address)
 
     def _note_id(self, people: dict[str, dict[str, Any]]) -> str | None:
-        return None if self.push.note is None else _named(people, {"note": self.push.note})
+        return None if self.push.note is None else _named(people, Words(note=self.push.note))
 
 
 def _base_uoms_then(kept: KeptPush) -> dict[str, str]:
@@ -214,10 +215,10 @@ def _base_uoms_then(kept: KeptPush) -> dict[str, str]:
     return {line.sku: uoms[line.line_no] for line in kept.lines if line.uom is None and line.line_no in uoms}
 
 
-def _named(people: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
-    """Put data among what is to be kept of people. Returns its id."""
+def _named(people: dict[str, dict[str, Any]], told: Address | Words) -> str:
+    """Put what was told among what is to be kept of people. Returns its id."""
     address_id = str(uuid4())
-    people[address_id] = data
+    people[address_id] = told.as_row()
     return address_id
 
 

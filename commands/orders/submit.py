@@ -22,6 +22,7 @@ from domain.revisions import came_along
 from ledger.requests import AmendOrder, Demand
 from ledger.writing.writer import Outcome
 from queries.erp_changes import cancelled_changes
+from records import people
 from records.erp import messages
 from records.orders import first_push, inbox, orders
 from records.orders.inbox import InboxRow
@@ -119,18 +120,16 @@ async def _address_to_use(connection: AsyncConnection, known: OrderRow, pushed: 
     last = await orders.pushed_address(connection, known)
     if known.address_id == last:
         return pushed
-    before, after = [(await orders.get_address(connection, each)).get("ship_to") for each in (last, pushed)]
-    chosen: UUID = known.address_id
-    return chosen if before == after else pushed
+    is_same = await people.read_the_same(connection, known.tenant, last, pushed)
+    return known.address_id if is_same else pushed
 
 
 async def _reads_otherwise(connection: AsyncConnection, known: OrderRow, push: KeptPush, address_id: UUID) -> list[str]:
     """Name what has changed of what a label says: the address, the carrier, the service."""
     changed = [name for name in ("carrier", "service_level") if getattr(known, name) != getattr(push, name)]
     if known.address_id != address_id:
-        before = await orders.get_address(connection, known.address_id)
-        after = await orders.get_address(connection, address_id)
-        changed += ["ship_to"] if before.get("ship_to") != after.get("ship_to") else []
+        is_same = await people.read_the_same(connection, known.tenant, known.address_id, address_id)
+        changed += [] if is_same else ["ship_to"]
     return changed
 
 

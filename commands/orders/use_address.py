@@ -20,11 +20,9 @@ from records.orders.orders import OrderRow
 async def use_address(connection: AsyncConnection, row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Send an order to an address that was stored for it; what is labeled and has not left is labeled anew."""
     address_id = _address_id(row)
-    known = (await people.read(connection, row.tenant, [address_id])).get(address_id)
-    if known is None or known.get("order_ref") != row.order_ref:
+    if not await people.is_of_order(connection, row.tenant, row.order_ref, address_id):
         raise Rejected("unknown_address", f"No address {address_id} is stored for the order.", kind=Kind.UNKNOWN)
-    before = await orders.get_address(connection, order.address_id)
-    if before.get("ship_to") == known["ship_to"]:
+    if await people.read_the_same(connection, row.tenant, order.address_id, address_id):
         return
     await check_is_here(connection, row, ["address_id"])
     await orders.set_fields(connection, row.tenant, row.order_ref, address_id=address_id)

@@ -22,6 +22,7 @@ from records.orders import order_reads
 from records.orders.order_reads import OrderFilter, Said
 from records.orders.orders import OrderRow
 from records.partner_words import PartnerWords
+from records.people import People, Words
 
 
 @dataclass(frozen=True)
@@ -116,16 +117,13 @@ async def _pushed(connection: AsyncConnection, order: FoundOrder) -> PushShown:
     )
 
 
-People = Mapping[UUID, Mapping[str, Any]]
-"""People's data, by their ids."""
-
-
-def _ship_to(known: People, address_id: UUID | None) -> Mapping[str, Any] | None:
-    return None if address_id is None else known.get(address_id, {}).get("ship_to")
+def _ship_to(known: People, address_id: UUID) -> Mapping[str, Any] | None:
+    address = known.addresses.get(address_id)
+    return address.ship_to if address else None
 
 
 def _note(known: People, note_id: UUID | None) -> str | None:
-    return None if note_id is None else known.get(note_id, {}).get("note")
+    return None if note_id is None else known.words.get(note_id, Words()).note
 
 
 # -- as a push is answered -------------------------------------------------------------------------------------------

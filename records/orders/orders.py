@@ -17,7 +17,7 @@ from domain.attention import Attention, Flag
 from domain.errors import Conflict, InvariantViolated, Kind, Rejected
 from domain.messages import OrderId
 from postgres.statements import Query, composed, listed
-from records.tables import address, order_revision, orders
+from records.tables import order_revision, orders
 
 
 @dataclass(frozen=True)
@@ -200,15 +200,6 @@ _PUSHED_ADDRESS: Final = Query(
     where tenant = %(tenant)s and order_ref = %(order_ref)s and revision = %(revision)s
     """
 )
-
-
-async def get_address(connection: AsyncConnection, address_id: UUID) -> dict[str, Any]:
-    """Return people's data of an order; empty once erased."""
-    found = await _ADDRESS.row(connection, address_id=address_id)
-    return dict(found[0] or {}) if found else {}
-
-
-_ADDRESS: Final = Query.of(select(address.c.data).where(address.c.address_id == bindparam("address_id")))
 
 
 async def open_orders(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[OrderRow]:

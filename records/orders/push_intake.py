@@ -15,6 +15,7 @@ from domain.payloads import KeptPush
 from postgres.statements import Query
 from records.catalog import Product, product_of
 from records.orders.inbox import InboxRow
+from records.people import Address, address_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Standing:
     revision: int | None
     closed: bool
     address_id: UUID | None
-    address: dict[str, Any] | None
+    address: Address | None
     known_digest: bytes | None
     last_inbox_id: int | None
     last_state: str | None
@@ -113,7 +114,8 @@ async def standing(
     row = await _STANDING.mapping(connection, **asked)
     if row is None:
         raise InvariantViolated("one row stands for the push")
-    return Standing(**{**row, "products": {product[0]: product_of(*product) for product in row["products"]}})
+    products = {product[0]: product_of(*product) for product in row["products"]}
+    return Standing(**{**row, "address": address_of(row["address"]), "products": products})
 
 
 # Nothing of it where the attempt is there already: a twin of the push was faster; or where what a sku is counted in was

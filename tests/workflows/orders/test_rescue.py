@@ -115,7 +115,7 @@ async def stored(hub: Hub, ship_to: dict[str, Any] = SOMEWHERE, order_no: str = 
     """Store an address for an order, as the API does."""
     address_id = people.address_id(hub.tenant, order_no, "A-1")
     async with hub.engine.begin() as connection:
-        await people.keep(connection, address_id, hub.tenant, {"ship_to": ship_to, "order_ref": order_no})
+        await people.keep(connection, address_id, hub.tenant, people.Address(ship_to, order_no))
     return str(address_id)
 
 
