@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
@@ -113,7 +113,7 @@ async def receive(
     answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, po_no, said.settle(), outcome)
-        return ReceiptView.model_validate(await _shown(connection, caller.tenant, kept))
+        return await _shown(connection, caller.tenant, kept, ReceiptView)
 
 
 @unordered.post("", status_code=201, responses=same_again(UnorderedReceiptView))
@@ -131,7 +131,7 @@ async def receive_unordered(
     answer_posted(response, outcome)
     async with services.reading() as connection:
         kept = await _kept(connection, caller.tenant, "", said.settle(), outcome)
-        return UnorderedReceiptView.model_validate(await _shown(connection, caller.tenant, kept))
+        return await _shown(connection, caller.tenant, kept, UnorderedReceiptView)
 
 
 # -- what was received before ----------------------------------------------------------------------------------------
@@ -144,31 +144,35 @@ async def _kept(
     kept = await receipts.get(connection, tenant, po_no, body.receipt_no)
     if kept is not None:
         return kept
-    return kept_receipt(po_no, body, await _received_then(connection, tenant, po_no, body, outcome), outcome)
+    return kept_receipt(po_no, body, await _lots_then(connection, tenant, po_no, body, outcome), outcome)
 
 
-async def _received_then(
+async def _lots_then(
     connection: AsyncConnection, tenant: str, po_no: str, body: AnyReceipt, outcome: Posted
-) -> list[dict[str, Any]]:
-    """Return what was received of each line, as the posting's answer has it.
+) -> list[str | None]:
+    """Return the lot of each line, as the posting's answer has it.
 
     An older build kept no lots there: one of its own bears the receipt's name.
     """
-    lines = []
+    lots_then = []
     for number, (told, received) in enumerate(zip(body.lines, outcome.answer["received"], strict=True), 1):
         lot = received.get("lot", told.lot)
         if "lot" not in received and lot is None:
-            own = LotPattern().lot_of(Arrival(po_no, body.receipt_no, number, received["sku"], date.min))
-            lot = own if await lots.find_lot(connection, tenant, received["sku"], own) else None
-        lines.append({**received, "lot": lot or None})
-    return lines
+            sku = received["sku"]
+            own = LotPattern().lot_of(Arrival(po_no, body.receipt_no, number, sku, date.min))
+            lot = own if await lots.find_lot(connection, tenant, sku, own) else None
+        lots_then.append(lot)
+    return lots_then
 
 
-async def _shown(connection: AsyncConnection, tenant: str, receipt: receipts.Receipt) -> dict[str, Any]:
+_View = TypeVar("_View", ReceiptView, UnorderedReceiptView)
+
+
+async def _shown(connection: AsyncConnection, tenant: str, receipt: receipts.Receipt, view: type[_View]) -> _View:
     """Show a receipt, with how it was taken back if it was."""
     reversal = await receipts.reversal_of(connection, tenant, receipt.po_no, receipt.receipt_no)
-    shown = {**vars(receipt), "posting_id": str(receipt.posting_id)}
-    return {**shown, "reversal": ReversalView.model_validate(reversal, from_attributes=True) if reversal else None}
+    shown = {**vars(receipt), "posting_id": str(receipt.posting_id), "reversal": reversal}
+    return view.model_validate(shown, from_attributes=True)
 
 
 @router.get("/{po_no}/receipts/{receipt_no}", responses=REFUSALS)
@@ -176,7 +180,7 @@ async def get_receipt(
     services: Services, caller: Caller, po_no: Annotated[Key, Path()], receipt_no: Annotated[Key, Path()]
 ) -> ReceiptView:
     """Return a receipt as it was answered, and how it was taken back if it was."""
-    return ReceiptView.model_validate(await _found(services, caller.tenant, po_no, receipt_no))
+    return await _found(services, caller.tenant, po_no, receipt_no, ReceiptView)
 
 
 @unordered.get("/{receipt_no}", responses=REFUSALS)
@@ -184,12 +188,12 @@ async def get_unordered_receipt(
     services: Services, caller: Caller, receipt_no: Annotated[Key, Path()]
 ) -> UnorderedReceiptView:
     """Return a receipt without a purchase order, and how it was taken back if it was."""
-    return UnorderedReceiptView.model_validate(await _found(services, caller.tenant, "", receipt_no))
+    return await _found(services, caller.tenant, "", receipt_no, UnorderedReceiptView)
 
 
-async def _found(services: ApiServices, tenant: str, po_no: str, receipt_no: str) -> dict[str, Any]:
+async def _found(services: ApiServices, tenant: str, po_no: str, receipt_no: str, view: type[_View]) -> _View:
     async with services.reading() as connection:
         receipt = await receipts.get(connection, tenant, po_no, receipt_no)
         if receipt is None:
             raise not_found(f"receipt {receipt_no}")
-        return await _shown(connection, tenant, receipt)
+        return await _shown(connection, tenant, receipt, view)

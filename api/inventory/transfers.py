@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
@@ -28,20 +28,24 @@ from ledger.reads.transfers import SentTransfer, find_transfer
 router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
 
 
+Named = Annotated[str | None, BeforeValidator(lambda name: name or None)]
+"""The ledger calls a lot or a serial number empty where there is none."""
+
+
 class SentLineView(BaseModel):
     """What was sent of a sku, in base units."""
 
     sku: str
     quantity: int
-    lot: str | None
+    lot: Named
 
 
 class OnTheWayView(BaseModel):
     """What is on the way, in base units."""
 
     sku: str
-    lot: str | None
-    serial_number: str | None
+    lot: Named
+    serial_number: Named
     stock_status: StockStatus
     quantity: int
 
@@ -62,7 +66,7 @@ class ArrivedView(BaseModel):
     """What arrived of a sku, in base units, and what it became where it was put."""
 
     sku: str
-    lot: str | None
+    lot: Named
     stock_status: StockStatus
     quantity: int
 
@@ -71,8 +75,8 @@ class MissingView(BaseModel):
     """What was sent and never came, in base units."""
 
     sku: str
-    lot: str | None
-    serial_number: str | None
+    lot: Named
+    serial_number: Named
     quantity: int
 
 
@@ -123,12 +127,12 @@ def _view(transfer: SentTransfer) -> TransferView:
         to_site=transfer.to_site,
         status="in_transit" if transfer.on_the_way else "received",
         sent_at=transfer.sent_at,
-        lines=[SentLineView(**{**line, "lot": line["lot"] or None}) for line in transfer.lines],
+        lines=[SentLineView(**vars(line)) for line in transfer.lines],
         in_transit=[
             OnTheWayView(
                 sku=key.sku,
-                lot=key.lot or None,
-                serial_number=key.serial_number or None,
+                lot=key.lot,
+                serial_number=key.serial_number,
                 stock_status=key.stock_status,
                 quantity=quantity,
             )
@@ -160,16 +164,8 @@ async def receive(
         receipt_no=body.receipt_no,
         posting_id=posted(outcome),
         location_id=body.location_id,
-        arrived=[ArrivedView(**{**goods, "lot": goods["lot"] or None}) for goods in outcome.answer.get("arrived", ())],
-        missing=[
-            MissingView(
-                sku=lost["sku"],
-                lot=lost["lot"] or None,
-                serial_number=lost["serial_number"] or None,
-                quantity=lost["quantity"],
-            )
-            for lost in outcome.answer["missing"]
-        ],
+        arrived=[ArrivedView(**goods) for goods in outcome.answer.get("arrived", ())],
+        missing=[MissingView(**lost) for lost in outcome.answer["missing"]],
         recorded_at=outcome.recorded_at,
         transfer=_view(now),
     )

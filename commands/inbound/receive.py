@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.context import CommandContext
 from commands.inbound.expected import found_order
-from commands.inbound.receiving import OwnLot, Receiving, day_of_arrival, goods_of, lots_of, post_receipt
+from commands.inbound.receiving import Arriving, OwnLot, Receiving, day_of_arrival, goods_of, lots_of, post_receipt
 from commands.posting import Keyed, Posted, anew, once
 from commands.resolving import Faults, named
 from domain.said import Part, Said
@@ -60,7 +60,7 @@ async def _receiving(
 
 def _received(
     faults: Faults, part: Part, order: InboundOrder, products: dict[str, Product], own_lot: OwnLot
-) -> dict[str, Any] | None:
+) -> Arriving | None:
     """Check a line. `own_lot` is its lot where the supplier names none of a sku that is tracked by lots."""
     line_no = part.get("line_no")
     if line_no is None:
@@ -72,4 +72,4 @@ def _received(
     product = products[line.sku]
     faults.stocked(part, product, "line_no")
     factor = line.factor if part.readable("uom") and part.get("uom") == line.uom else None
-    return {"line_no": line_no, **goods_of(faults, part, product, factor, own_lot)}
+    return goods_of(faults, part, product, factor, own_lot, line_no)

@@ -45,11 +45,11 @@ async def _receiving_unordered(
     site = location.site if location else ""
     came_on = await day_of_arrival(context, connection, tenant, site, said, faults)
     lot_of = lots_of(context, tenant, said.body, came_on)
-    lines = [
+    resolved = [
         goods_of(faults, line, product, None, partial(lot_of, number))
         for number, line in enumerate(parts, 1)
         if (product := stocked_product(faults, line, products)) is not None
     ]
     for line in parts:
         faults.kept_as(line, "stock_status", location)
-    return Receiving(None, faults, products, location, lines, came_on)
+    return Receiving(None, faults, products, location, [line for line in resolved if line is not None], came_on)

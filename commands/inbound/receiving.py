@@ -42,6 +42,16 @@ OwnLot = Callable[[str], str]
 """Numbers the lot of a line by its sku, where the supplier did not."""
 
 
+@dataclass(frozen=True)
+class Arriving:
+    """A line of a receipt, in base units. `line_no` is of the purchase order, where one was named."""
+
+    product: Product
+    quantity: int
+    lot: str | None
+    line_no: int = 0
+
+
 @dataclass
 class Receiving:
     """A receipt on its way into the ledger. `order` is None where no purchase order was named."""
@@ -50,7 +60,7 @@ class Receiving:
     faults: Faults
     products: dict[str, Product]
     location: Location | None
-    lines: list[dict[str, Any]]
+    lines: list[Arriving]
     came_on: date
 
     def over(self, order: InboundOrder) -> list[Fault]:
@@ -59,10 +69,9 @@ class Receiving:
         brought: dict[int, int] = defaultdict(int)
         faults = []
         for index, line in enumerate(self.lines):
-            line_no, sku = line["line_no"], line["sku"]
-            brought[line_no] += line["quantity"]
-            if brought[line_no] > missing[line_no]:
-                detail = f"{missing[line_no]} of {sku} are still expected, not {brought[line_no]}"
+            brought[line.line_no] += line.quantity
+            if (total := brought[line.line_no]) > (most := missing[line.line_no]):
+                detail = f"{most} of {line.product.sku} are still expected, not {total}"
                 faults.append(Fault(f"/lines/{index}/quantity", "over_receipt", detail))
         return faults
 
@@ -70,7 +79,7 @@ class Receiving:
         """Return how much of each line has arrived."""
         brought: dict[int, int] = defaultdict(int)
         for line in self.lines:
-            brought[line["line_no"]] += line["quantity"]
+            brought[line.line_no] += line.quantity
         return brought
 
     @property
@@ -84,9 +93,8 @@ class Receiving:
         async def keep(connection: AsyncConnection, outcome: Outcome) -> None:
             if isinstance(body, Receipt):
                 await self._count(connection, tenant, allow_over=body.allow_over)
-            then = outcome.answer["received"]
-            received = [{"lot": line["lot"], **kept} for line, kept in zip(self.lines, then, strict=True)]
-            await receipts.add(connection, tenant, kept_receipt(self.po_no, body, received, outcome))
+            kept = kept_receipt(self.po_no, body, [line.lot for line in self.lines], outcome)
+            await receipts.add(connection, tenant, kept)
 
         return counted_in(tenant, self.products, keep)
 
@@ -130,12 +138,14 @@ def lots_of(
     return lambda number, sku: pattern.lot_of(Arrival(po_no, receipt_no, number, sku, came_on))
 
 
-def goods_of(faults: Faults, part: Part, product: Product, factor: int | None, own_lot: OwnLot) -> dict[str, Any]:
+def goods_of(
+    faults: Faults, part: Part, product: Product, factor: int | None, own_lot: OwnLot, line_no: int = 0
+) -> Arriving | None:
     """Check what arrived of a sku. `own_lot` is its lot where the supplier names none, if it is tracked by lots."""
     quantity = faults.base_units(part, product, factor=factor)
     faults.serials(part, product, quantity)
     lot = part.get("lot") or (own_lot(product.sku) if product.tracking == "lot" else None)
-    return {"sku": product.sku, "quantity": quantity, "lot": lot, "product": product}
+    return None if quantity is None else Arriving(product, quantity, lot, line_no)
 
 
 async def post_receipt(context: CommandContext, caller: ApiKey, receiving: Receiving, body: AnyReceipt) -> Outcome:
@@ -143,7 +153,7 @@ async def post_receipt(context: CommandContext, caller: ApiKey, receiving: Recei
 
     async def receive_by_what_is_known() -> Outcome:
         async with context.reading() as connection:
-            named_lots = {(line["sku"], line["lot"]) for line in receiving.lines if line["lot"]}
+            named_lots = {(line.product.sku, line.lot) for line in receiving.lines if line.lot}
             known = await lots.find_lots(connection, caller.tenant, named_lots)
         request = _request(caller, receiving, body, known)
         return await context.ledger.post(request, receiving.attachment(caller.tenant, body))
@@ -161,31 +171,32 @@ def _request(
         occurred_at=body.occurred_at,
         place=receiving.location.place,
         lines=tuple(
-            _to_receive(line, told, known.get((line["sku"], line["lot"])), receiving.came_on)
+            _to_receive(line, told, known.get((line.product.sku, line.lot or "")), receiving.came_on)
             for line, told in zip(receiving.lines, body.lines, strict=True)
         ),
     )
 
 
-def _to_receive(line: dict[str, Any], told: ReceivedGoods, known: Lot | None, came_on: date) -> ReceivedLine:
+def _to_receive(line: Arriving, told: ReceivedGoods, known: Lot | None, came_on: date) -> ReceivedLine:
     """Return a line as the ledger takes it. `known` is what is known of its lot before."""
     undated = known is not None and (known.expires_on is None or known.expiry_computed)
     return ReceivedLine(
-        sku=line["sku"],
-        quantity=line["quantity"],
-        lot=line["lot"] or "",
+        sku=line.product.sku,
+        quantity=line.quantity,
+        lot=line.lot or "",
         expires_on=told.expires_on,
         serial_numbers=told.serial_numbers,
         stock_status=told.stock_status,
         produced_on=told.produced_on,
-        shelf_life_days=line["product"].shelf_life_days,
+        shelf_life_days=line.product.shelf_life_days,
         came_on=came_on,
         sites=known.sites if known and undated and (told.expires_on or told.produced_on) else (),
     )
 
 
-def kept_receipt(po_no: str, body: AnyReceipt, received: Iterable[dict[str, Any]], outcome: Posted) -> receipts.Receipt:
+def kept_receipt(po_no: str, body: AnyReceipt, lots_then: Iterable[str | None], outcome: Posted) -> receipts.Receipt:
     """Return a receipt as it is kept: what was said, in the units and lots in which it was received."""
+    received = zip(body.lines, outcome.answer["received"], lots_then, strict=True)
     return receipts.Receipt(
         po_no=po_no,
         receipt_no=body.receipt_no,
@@ -193,11 +204,11 @@ def kept_receipt(po_no: str, body: AnyReceipt, received: Iterable[dict[str, Any]
         supplier=body.supplier if isinstance(body, UnorderedReceipt) else None,
         posting_id=posted(outcome),
         recorded_at=outcome.recorded_at,
-        lines=[_received_line(told, then) for told, then in zip(body.lines, received, strict=True)],
+        lines=tuple(_received_line(told, then, lot) for told, then, lot in received),
     )
 
 
-def _received_line(told: ReceivedGoods, then: dict[str, Any]) -> dict[str, Any]:
-    """Show what arrived of a line. An answer of an older build does not say when the lot expires."""
-    said = told.model_dump(mode="json", exclude={"uom"}) | {"expiry_computed": False}
-    return said | then | {"lot": then["lot"] or None}
+def _received_line(told: ReceivedGoods, then: Mapping[str, Any], lot: str | None) -> receipts.ReceivedLine:
+    """Read what arrived of a line. An answer of an older build does not say when the lot expires."""
+    said = told.model_dump(mode="json") | {"expiry_computed": False}
+    return receipts.ReceivedLine.of_row({**said, **then, "lot": lot or None})

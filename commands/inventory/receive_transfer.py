@@ -49,7 +49,7 @@ async def _receive(
         occurred_at=body.occurred_at,
         transfer_no=transfer.transfer_no,
         site=transfer.site,
-        sent=tuple(sorted({line["sku"] for line in transfer.lines})),
+        sent=tuple(sorted({line.sku for line in transfer.lines})),
         place=place.place,
         lines=tuple(
             ArrivedLine(line.sku, quantity, line.lot or "", line.serial_numbers, line.stock_status)
@@ -66,7 +66,7 @@ async def _resolve_receipt(
     """Return what is wrong with a receipt by the transfer and the catalog, where the goods are, and how many."""
     faults = Faults()
     lines = list(part.parts("lines"))
-    sent = {line["sku"] for line in transfer.lines}
+    sent = {line.sku for line in transfer.lines}
     known = await catalog.locations(connection, tenant, named([part], "location_id"))
     place = faults.stock_location(part, "location_id", known, transfer.to_site)
     quantities = [quantity_of(faults, line, products, lot_needed=False) for line in lines]

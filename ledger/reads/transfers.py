@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,13 +14,22 @@ from ledger.reading import key_of
 
 
 @dataclass(frozen=True)
+class SentGoods:
+    """What was sent of a sku, in base units. `lot` is empty where none was named."""
+
+    sku: str
+    quantity: int
+    lot: str
+
+
+@dataclass(frozen=True)
 class SentTransfer:
-    """What was sent, line by line (sku, quantity, lot), and what of it is on the way, by stream."""
+    """What was sent, line by line, and what of it is on the way, by stream."""
 
     transfer_no: str
     site: str
     to_site: str
-    lines: list[dict[str, Any]]
+    lines: list[SentGoods]
     sent_at: datetime
     on_the_way: list[tuple[StreamKey, int]]
 
@@ -57,4 +66,5 @@ async def find_transfer(connection: AsyncConnection, tenant: str, transfer_no: s
     place = transfer(transfer_no, answer["site"])
     rows = await connection.execute(_ON_THE_WAY, {"tenant": tenant, "location_id": place.location_id})
     on_the_way = [(key_of(row[:-1]), row[-1]) for row in rows]
-    return SentTransfer(transfer_no, answer["site"], answer["to_site"], answer["lines"], sent_at, on_the_way)
+    lines = [SentGoods(line["sku"], line["quantity"], line["lot"]) for line in answer["lines"]]
+    return SentTransfer(transfer_no, answer["site"], answer["to_site"], lines, sent_at, on_the_way)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +16,32 @@ from records.tables import goods_receipt, goods_receipt_reversal
 
 
 @dataclass(frozen=True)
+class ReceivedLine:
+    """What arrived of a line, in base units. `line_no` is of the purchase order, where one was named."""
+
+    sku: str
+    quantity: int
+    lot: str | None
+    expires_on: str | None
+    expiry_computed: bool
+    produced_on: str | None
+    serial_numbers: tuple[str, ...]
+    stock_status: str
+    line_no: int | None = None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> ReceivedLine:
+        """Read what was written down."""
+        read = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
+        return cls(**{**read, "serial_numbers": tuple(row["serial_numbers"])})
+
+    def as_row(self) -> dict[str, Any]:
+        """Write it down."""
+        told = {**vars(self), "serial_numbers": list(self.serial_numbers)}
+        return {name: value for name, value in told.items() if name != "line_no" or value is not None}
+
+
+@dataclass(frozen=True)
 class Receipt:
     """A receipt. `po_no` is empty where no purchase order was named; `lines` are as they were answered."""
 
@@ -21,15 +49,16 @@ class Receipt:
     receipt_no: str
     location_id: str
     supplier: str | None
-    lines: list[dict[str, Any]]
+    lines: tuple[ReceivedLine, ...]
     posting_id: UUID
     recorded_at: datetime
 
     def by_line(self) -> dict[int, int]:
         """Sum what arrived of each line of the purchase order."""
-        totals: dict[int, int] = {}
+        totals: Counter[int] = Counter()
         for line in self.lines:
-            totals[line["line_no"]] = totals.get(line["line_no"], 0) + line["quantity"]
+            if line.line_no is not None:
+                totals[line.line_no] += line.quantity
         return totals
 
 
@@ -48,7 +77,8 @@ class Reversal:
 
 async def add(connection: AsyncConnection, tenant: str, receipt: Receipt) -> None:
     """Keep a receipt, in the transaction of its posting."""
-    await connection.execute(insert(goods_receipt).values(tenant=tenant, **vars(receipt)))
+    kept = {**vars(receipt), "lines": [line.as_row() for line in receipt.lines]}
+    await connection.execute(insert(goods_receipt).values(tenant=tenant, **kept))
 
 
 async def add_reversal(connection: AsyncConnection, tenant: str, reversal: Reversal) -> None:
@@ -62,8 +92,8 @@ async def get(connection: AsyncConnection, tenant: str, po_no: str, receipt_no: 
     query = select(*(told[name] for name in Receipt.__dataclass_fields__)).where(
         told.tenant == tenant, told.po_no == po_no, told.receipt_no == receipt_no
     )
-    row = (await connection.execute(query)).one_or_none()
-    return Receipt(*row) if row else None
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return Receipt(**{**row, "lines": tuple(map(ReceivedLine.of_row, row["lines"]))}) if row else None
 
 
 async def reversal_of(connection: AsyncConnection, tenant: str, po_no: str, receipt_no: str) -> Reversal | None:
