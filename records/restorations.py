@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from psycopg.sql import SQL, Composed
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postgres.statements import Query, composed
@@ -68,7 +69,7 @@ async def memory(connection: AsyncConnection) -> Memory:
     return Memory(**(found or {}))
 
 
-NOTE_MISSING: Final = Query(
+_NOTE_MISSING: Final = Query(
     """
     with flagged as (
       update records.orders set needs_attention = true, updated_at = clock_timestamp(), attention = jsonb_build_object(
@@ -84,11 +85,6 @@ STEP: Final = "restored"
 """What a person is needed for where something is missing."""
 
 
-def missing(tenant: str, order_ref: str, what: str) -> dict[str, str]:
-    """Return what `NOTE_MISSING` is given: from then on nothing is sent by any process, and the order says why."""
-    return {"tenant": tenant, "order_ref": order_ref, "what": what, "reason": words_of(what), "step": STEP}
-
-
 def words_of(what: str) -> str:
     """Say what it means that something is missing, and what is to be done."""
     return (
@@ -98,8 +94,20 @@ def words_of(what: str) -> str:
 
 
 async def note_missing(connection: AsyncConnection, tenant: str, order_ref: str, what: str) -> None:
-    """Note what somebody names and the database has not."""
-    await NOTE_MISSING.run(connection, **missing(tenant, order_ref, what))
+    """Note what somebody names and the database has not.
+
+    From then on nothing is sent by any process, and the order says why.
+    """
+    await _NOTE_MISSING.run(connection, **_missing(tenant, order_ref, what))
+
+
+def note_missing_at_once(connection: Connection, tenant: str, order_ref: str, what: str) -> None:
+    """Note the same on a thread's connection."""
+    _NOTE_MISSING.at_once(connection, **_missing(tenant, order_ref, what))
+
+
+def _missing(tenant: str, order_ref: str, what: str) -> dict[str, str]:
+    return {"tenant": tenant, "order_ref": order_ref, "what": what, "reason": words_of(what), "step": STEP}
 
 
 # -- who restores says so ----------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from queries.orders import order_work
 from records.erp import erp_feed
 from records.erp.erp_feed import ErpMessageRow
 from records.partner_words import Asked
-from records.restorations import words_of
+from records.restorations import note_missing_at_once, words_of
 
 ENOUGH_S: Final = 5.0
 """After so long a run tells nothing more: it ends well before its time is up."""
@@ -93,7 +93,7 @@ class ErpFeed:
 
     def _miss(self, tenant: str, order_ref: str, what: str) -> NoReturn:
         with self._engine.connect() as connection:
-            erp_feed.note_missing(connection, tenant, order_ref, what)
+            note_missing_at_once(connection, tenant, order_ref, what)
         raise Unavailable(words_of(what))
 
     def _work(self, step: m.ErpStep) -> m.OrderWork:

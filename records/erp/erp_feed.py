@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from domain.erp import ErpMessageKind
 from postgres.statements import Query, composed, listed
-from records.restorations import EPOCH, NOTE_MISSING, STOPPED, asks_first, missing
+from records.restorations import EPOCH, STOPPED, asks_first
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,6 @@ def gone(connection: Connection, tenant: str, order_ref: str, number: int) -> in
     """Return the latest restore where there is no such message any more; None where there is."""
     ((epoch, exists),) = _EXISTS.at_once(connection, tenant=tenant, order_ref=order_ref, number=number)
     return None if exists else int(epoch)
-
-
-def note_missing(connection: Connection, tenant: str, order_ref: str, what: str) -> None:
-    """Note what is remembered and the database has not."""
-    NOTE_MISSING.at_once(connection, **missing(tenant, order_ref, what))
 
 
 @dataclass(frozen=True)
