@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from domain.refusals import MOST_FAULTS, refusal
 from domain.said import Part
 from domain.stock import PlaceKind, StockStatus
 from domain.units import to_base
+from domain.wanted_lines import WantedLine
 from records import catalog
 from records.catalog import Location, Product
 
@@ -156,7 +157,7 @@ def resolve_push(
     sites: Mapping[str, bool],
     time_zones: Mapping[str, str | None],
     frozen: Factors,
-) -> tuple[list[Fault], list[dict[str, Any]]]:
+) -> tuple[list[Fault], list[WantedLine]]:
     """Return what is wrong with a push by the catalog, and its lines in base units, with the factors that they keep."""
     faults = Faults()
     lines = list(push.parts("lines"))
@@ -165,25 +166,22 @@ def resolve_push(
     faults.duplicate_lines(lines)
     _check_original(faults, push)
     resolved = [_push_line(faults, part, push.get("site"), products, frozen) for part in lines]
-    policy = push.get("allocation_policy")
-    # A worker of a build that does not know of it must not meet it in what it can decide.
-    expired = {"allow_expired": True} if push.get("expired_stock") == ExpiredStock.ALLOW else {}
     return faults.found, [
-        {
-            **line,
-            "allocation_policy": policy or line["allocation_policy"],
-            "least_expiry": _least_expiry(push, time_zones.get(line["site"])),
-            **expired,
-        }
+        replace(
+            line,
+            allocation_policy=push.get("allocation_policy") or line.allocation_policy,
+            least_expiry=_least_expiry(push, time_zones.get(line.site)),
+            allow_expired=push.get("expired_stock") == ExpiredStock.ALLOW,
+        )
         for line in resolved
         if line is not None
     ]
 
 
-def _least_expiry(push: Part, time_zone: str | None) -> str | None:
+def _least_expiry(push: Part, time_zone: str | None) -> date | None:
     """Return the day that the goods must keep to: so long after they are wanted, or were ordered (the site's day)."""
     days, from_day = push.get("min_shelf_life_days"), _first_day(push, time_zone)
-    return None if days is None or from_day is None else expiry_of(from_day, int(days)).isoformat()
+    return None if days is None or from_day is None else expiry_of(from_day, int(days))
 
 
 def _first_day(push: Part, time_zone: str | None) -> date | None:
@@ -217,7 +215,7 @@ def _push_line(
     site: str | None,
     products: Mapping[str, Product],
     frozen: Factors,
-) -> dict[str, Any] | None:
+) -> WantedLine | None:
     """Return a demand of the ledger. A line keeps the factor that it was accepted with, unless its unit changes."""
     product = known_product(faults, part, products)
     if product is None or not part.readable("uom"):
@@ -228,16 +226,11 @@ def _push_line(
     quantity = None if factor is None else faults.base_units(part, product, factor=factor)
     if part.get("lot") is not None and product.tracking == "none":
         faults.add(part, "lot", "lot_not_tracked", f"{product.sku} is not tracked by lots")
-    return {
-        "line_no": part.get("line_no"),
-        "sku": product.sku,
-        "site": part.get("site") or site,
-        "ordered": quantity,
-        "uom": uom,
-        "factor": factor,
-        "lot": part.get("lot") or "",
-        "allocation_policy": product.allocation_policy,
-    }
+    line_no, its_site = part.get("line_no"), part.get("site") or site
+    if line_no is None or its_site is None or quantity is None or factor is None:
+        return None
+    policy, lot = product.allocation_policy, part.get("lot") or ""
+    return WantedLine(line_no, product.sku, its_site, quantity, uom, factor, lot, policy)
 
 
 def known_product(faults: Faults, part: Part, products: Mapping[str, Product]) -> Product | None:

@@ -42,25 +42,26 @@ class ExpiredBackorders:
 
 
 async def _give_up(connection: AsyncConnection, order: Expired) -> None:
-    act = _act(order)
+    deadline = order.backorder_until.astimezone(UTC).isoformat()
+    act_no = f"{ACTOR}/{deadline}/{order.number}"
+    act = _act(act_no, deadline)
     await inbox.put(
         connection,
         tenant=order.tenant,
         order_ref=order.order_ref,
         kind="operate",
-        key=ORDER_COMMANDS["operate"].key(order.order_ref, act["act_no"]),
+        key=ORDER_COMMANDS["operate"].key(order.order_ref, act_no),
         digest=sha256(json.dumps(act, sort_keys=True).encode()).digest(),
         payload=act,
         actor=ACTOR,
     )
-    log.info("backorder.expired", order_ref=order.order_ref, deadline=act["backorder_until"])
+    log.info("backorder.expired", order_ref=order.order_ref, deadline=deadline)
 
 
-def _act(order: Expired) -> dict[str, Any]:
+def _act(act_no: str, deadline: str) -> dict[str, Any]:
     """Write the act. Its number is none that a person could give: it has a colon."""
-    deadline = order.backorder_until.astimezone(UTC).isoformat()
     return {
-        "act_no": f"{ACTOR}/{deadline}/{order.number}",
+        "act_no": act_no,
         "verb": "accept_short",
         "by": ACTOR,
         "reason": f"it was to wait for stock until {deadline}, no longer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.commands import Push
 from domain.days import day_at
 from domain.errors import Fault
-from domain.linked_lines import Brought, brought_along, keep_numbers, main_line_of
+from domain.linked_lines import Brought, Proportion, brought_along, keep_numbers, main_line_of
 from domain.orders import OrderLine
 from domain.refusals import refusal
 from domain.said import Part
 from domain.units import MOST
+from domain.wanted_lines import WantedLine
 from records import catalog
 from records.catalog import Product
 from records.orders.push_intake import Standing
@@ -24,17 +25,22 @@ from records.orders.push_intake import Standing
 MOST_LINES: Final = 1000
 """How many lines an order may have with those that its own lines bring along."""
 
-Line = dict[str, Any]
-"""A line of a push in base units: a demand of the ledger."""
-
 
 @dataclass(frozen=True)
 class Resolved:
     """What a push comes to: demands of the ledger, what those that came along go by, and kits, which hold nothing."""
 
-    lines: list[Line]
-    linked: list[dict[str, Any]]
-    kits: list[Line]
+    lines: list[WantedLine]
+    linked: dict[int, Proportion]
+    kits: list[WantedLine]
+
+    def as_payload(self) -> dict[str, Any]:
+        """Write it down as a push keeps it."""
+        return {
+            "resolved": [line.as_row() for line in self.lines],
+            "linked": [{"line_no": line_no, **asdict(each)} for line_no, each in self.linked.items()],
+            "kits": [kit.as_row() for kit in self.kits],
+        }
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------
@@ -85,29 +91,31 @@ def _kit_faults(product: Part) -> Iterator[Fault]:
 
 
 def bring_along(
-    push: Push, part: Part, lines: Sequence[Line], standing: Standing, known: Collection[OrderLine]
+    push: Push, part: Part, lines: Sequence[WantedLine], standing: Standing, known: Collection[OrderLine]
 ) -> Resolved:
     """Return a push's lines with those that they bring along. Raises `Rejected` where that is too much."""
     linked_before, products = _by_main_line(known), standing.products
-    brought = [_brought(push, line, standing, linked_before[line["line_no"]]) for line in lines]
+    brought = [_brought(push, line, standing, linked_before[line.line_no]) for line in lines]
     if faults := list(_size_faults(part, brought)):
         raise refusal(faults)
     linked = [_linked_line(push, line, b, products[b.sku]) for line, bs in zip(lines, brought, strict=True) for b in bs]
-    kits = [line for line in lines if products[line["sku"]].is_kit]
+    kits = [line for line in lines if products[line.sku].is_kit]
     return Resolved(
         lines=_in_places(lines, kits, _with_what_has_left(linked, known)),
-        linked=[{"line_no": b.line_no, **asdict(b.proportion)} for bs in brought for b in bs],
+        linked={b.line_no: b.proportion for bs in brought for b in bs},
         kits=kits,
     )
 
 
-def _in_places(lines: Iterable[Line], kits: Iterable[Line], linked: Sequence[Line]) -> list[Line]:
+def _in_places(
+    lines: Iterable[WantedLine], kits: Iterable[WantedLine], linked: Sequence[WantedLine]
+) -> list[WantedLine]:
     """Return all lines, the push's own in their places, by which faults are told; a component stands for its kit."""
-    first = {main_line_of(line["line_no"]): line for line in reversed(linked)}
-    stands_for = {kit["line_no"]: first[kit["line_no"]] for kit in kits}
-    placed = {component["line_no"] for component in stands_for.values()}
-    rest = (line for line in linked if line["line_no"] not in placed)
-    return [*(stands_for.get(line["line_no"], line) for line in lines), *rest]
+    first = {main_line_of(line.line_no): line for line in reversed(linked)}
+    stands_for = {kit.line_no: first[kit.line_no] for kit in kits}
+    placed = {component.line_no for component in stands_for.values()}
+    rest = (line for line in linked if line.line_no not in placed)
+    return [*(stands_for.get(line.line_no, line) for line in lines), *rest]
 
 
 def _by_main_line(known: Iterable[OrderLine]) -> Mapping[int, list[OrderLine]]:
@@ -119,27 +127,25 @@ def _by_main_line(known: Iterable[OrderLine]) -> Mapping[int, list[OrderLine]]:
     return linked
 
 
-def _brought(push: Push, main: Line, standing: Standing, known: Collection[OrderLine]) -> list[Brought]:
+def _brought(push: Push, main: WantedLine, standing: Standing, known: Collection[OrderLine]) -> list[Brought]:
     """Return what the rules add to a line, as they are for orders of the push's day, as the line's site has it."""
-    rules = standing.products[main["sku"]].additions
-    day = day_at(push.ordered_at, standing.time_zones.get(main["site"]))
-    return keep_numbers(
-        main["line_no"], main["site"], brought_along(main["line_no"], main["ordered"], rules, day), known
-    )
+    rules = standing.products[main.sku].additions
+    day = day_at(push.ordered_at, standing.time_zones.get(main.site))
+    return keep_numbers(main.line_no, main.site, brought_along(main.line_no, main.ordered, rules, day), known)
 
 
-def _linked_line(push: Push, main: Line, brought: Brought, product: Product) -> Line:
+def _linked_line(push: Push, main: WantedLine, brought: Brought, product: Product) -> WantedLine:
     """Write a linked line: from its main line's site, on its terms."""
-    return {
-        **main,
-        "line_no": brought.line_no,
-        "sku": brought.sku,
-        "ordered": brought.ordered,
-        "uom": product.units.base_uom,
-        "factor": 1,
-        "lot": "",
-        "allocation_policy": push.allocation_policy or product.allocation_policy,
-    }
+    return replace(
+        main,
+        line_no=brought.line_no,
+        sku=brought.sku,
+        ordered=brought.ordered,
+        uom=product.units.base_uom,
+        factor=1,
+        lot="",
+        allocation_policy=push.allocation_policy or product.allocation_policy,
+    )
 
 
 def _size_faults(part: Part, brought: Sequence[Collection[Brought]]) -> Iterator[Fault]:
@@ -155,25 +161,21 @@ def _size_faults(part: Part, brought: Sequence[Collection[Brought]]) -> Iterator
         yield part.fault("lines", "too_many_lines", detail)
 
 
-def _with_what_has_left(linked: Iterable[Line], known: Iterable[OrderLine]) -> list[Line]:
+def _with_what_has_left(linked: Iterable[WantedLine], known: Iterable[OrderLine]) -> list[WantedLine]:
     """Return linked lines, none of them less than what has left of it: what is gone refuses no revision."""
-    wanted = {line["line_no"]: line for line in linked}
+    wanted = {line.line_no: line for line in linked}
     for gone in known:
         if gone.shipped and main_line_of(gone.line_no) is not None:
             line = wanted.setdefault(gone.line_no, _as_it_left(gone))
-            if (line["sku"], line["site"]) == (gone.sku, gone.site):
-                line["ordered"] = max(line["ordered"], gone.shipped)
+            if (line.sku, line.site) == (gone.sku, gone.site):
+                wanted[gone.line_no] = replace(line, ordered=max(line.ordered, gone.shipped))
     return list(wanted.values())
 
 
-def _as_it_left(gone: OrderLine) -> Line:
+def _as_it_left(gone: OrderLine) -> WantedLine:
     """Write a linked line that no rule asks for any more, as far as it has left."""
-    return {name: getattr(gone, name) for name in _DEMANDED} | {
-        "ordered": gone.shipped,
-        "least_expiry": gone.least_expiry and gone.least_expiry.isoformat(),
-        **({"allow_expired": True} if gone.allow_expired else {}),
-    }
+    return WantedLine(**{name: getattr(gone, name) for name in _DEMANDED}, ordered=gone.shipped)
 
 
-_DEMANDED: Final = ("line_no", "sku", "site", "uom", "factor", "lot", "allocation_policy")
+_DEMANDED: Final = frozenset(WantedLine.__dataclass_fields__) - {"ordered"}
 """What a line that is asked for has of a line as it is."""

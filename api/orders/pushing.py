@@ -178,9 +178,7 @@ class _Taking:
         payload = {
             **self.push.model_dump(mode="json", exclude=set(_NOT_STORED)),
             "source": self.caller.source,
-            "resolved": resolved.lines,
-            "linked": resolved.linked,
-            "kits": resolved.kits,
+            **resolved.as_payload(),
             "address_id": self._address_id(people),
             "note_id": self._note_id(people),
         }
@@ -225,13 +223,13 @@ def _named(people: dict[str, dict[str, Any]], told: Address | Words) -> str:
 def content_of(push: Push, base_uoms: dict[str, str]) -> str:
     """Write what a push asks for: the same, whoever leaves out what goes without saying, and in whatever order."""
     unsaid = {name for name in _CAME_LATER if getattr(push, name) == Push.model_fields[name].default}
-    content = push.model_dump(mode="json", exclude={*_NOT_CONTENT, *unsaid})
+    content = push.model_dump(mode="json", exclude={*_NOT_CONTENT, *unsaid, "lines"})
     lines = [
         {
-            **line,
-            "site": line["site"] or push.site,
-            "uom": line["uom"] or base_uoms.get(line["sku"]),
+            **line.model_dump(mode="json"),
+            "site": line.site or push.site,
+            "uom": line.uom or base_uoms.get(line.sku),
         }
-        for line in content["lines"]
+        for line in sorted(push.lines, key=lambda line: line.line_no)
     ]
-    return canonical({**content, "lines": sorted(lines, key=lambda line: line["line_no"])})
+    return canonical({**content, "lines": lines})

@@ -132,15 +132,16 @@ async def _resolve(connection: AsyncConnection, order: FoundOrder, body: Part) -
 
 def _resolved(faults: Faults, part: Part, known: Known, others: Counter[LineName]) -> dict[LineName, int]:
     resolved = resolve_line(faults, part, known, returnable)
-    line = known.line(resolved["line_no"], returnable) if resolved else None
-    if resolved is None or line is None or resolved["quantity"] is None:
+    line = known.line(part.get("line_no"), returnable) if resolved else None
+    quantity = resolved.get("quantity") if resolved else None
+    if line is None or quantity is None:
         return {}
     name = (line.line_no, line.sku)
     possible = max(0, returnable(line) - others[name])
-    if resolved["quantity"] > possible:
+    if quantity > possible:
         detail = f"Line {line.line_no}: only {possible} of {line.sku} can still be authorized to come back"
         faults.add(part, "quantity", "not_returnable", detail)
-    return {name: resolved["quantity"]}
+    return {name: quantity}
 
 
 async def _view(connection: AsyncConnection, order: FoundOrder, authorization_no: str) -> ReturnAuthorizationView:
