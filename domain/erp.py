@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
+from pydantic import BaseModel, ConfigDict
+
 from domain.characters import for_xml
 
 ErpMessageKind = Literal[
@@ -38,6 +40,21 @@ class ErpLine:
     main_line_no: int | None = None
     line_quantity: str | None = None
     line_uom: str | None = None
+
+
+class Telling(BaseModel):
+    """What a message of the feed tells, as it is kept until it is told."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    revision: int
+    occurred_at: datetime | None = None
+    lines: tuple[ErpLine, ...] = ()
+    shipment_no: str | None = None
+    carrier: str | None = None
+    signed_by: str | None = None
+    reason: str | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)

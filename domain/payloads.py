@@ -12,25 +12,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.allocation import AllocationPolicy
 from domain.attention import Flag
 from domain.packing import Content
-
-
-@dataclass(frozen=True)
-class WantedLine:
-    """A line of a revision as the ledger takes it. It keeps the factor that it was accepted with."""
-
-    line_no: int
-    sku: str
-    site: str
-    ordered: int
-    uom: str
-    factor: int = 1
-    lot: str = ""
-    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
-    least_expiry: date | None = None
-    allow_expired: bool = False
+from domain.wanted_lines import WantedLine
 
 
 @dataclass(frozen=True)

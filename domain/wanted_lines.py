@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from domain.allocation import AllocationPolicy
+
 
 @dataclass(frozen=True)
 class WantedLine:
@@ -16,9 +18,9 @@ class WantedLine:
     site: str
     ordered: int
     uom: str
-    factor: int
-    lot: str
-    allocation_policy: str
+    factor: int = 1
+    lot: str = ""
+    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
     least_expiry: date | None = None
     allow_expired: bool = False
 

@@ -40,6 +40,24 @@ class Moved:
         return (self.lot, self.serial_number), self.quantity
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a picker did not find of a line where it should lie, as an answer tells it."""
+
+    line_no: int
+    sku: str
+    site: str
+    location_id: str
+    lot: str
+    serial_number: str
+    quantity: int
+
+    @property
+    def bucket(self) -> tuple[int, str, str, str, str]:
+        """Return what is counted together: all that it is of but the serial number."""
+        return self.line_no, self.sku, self.site, self.location_id, self.lot
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of an accepted request.
@@ -72,3 +90,7 @@ class Outcome:
     def moved(self, name: str) -> list[list[Moved]]:
         """Return what moved of each line that was asked for, as the answer tells it under this name."""
         return [[Moved(**part) for part in parts] for parts in self.answer[name]]
+
+    def missing(self) -> list[Missing]:
+        """Return what a short pick did not find."""
+        return [Missing(**part) for part in self.answer.get("missing", ())]

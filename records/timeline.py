@@ -10,7 +10,7 @@ from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.payloads import Kept
-from records.erp.erp_feed import FeedMessage
+from records.erp.messages import FeedMessage
 from records.orders.inbox import InboxRow
 from records.returns.return_authorizations import AuthorizationRow
 from records.shipping.carrier_events import CarrierEventRow

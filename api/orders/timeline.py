@@ -15,7 +15,7 @@ from domain.payloads import KeptPush, for_return
 from ledger.reads.views import EntryView
 from queries.intercepts import refusal_of, state_of
 from queries.orders.timeline import CommandTold, Happening, InterceptTold, Kind, PostingTold
-from records.erp.erp_feed import FeedMessage
+from records.erp.messages import FeedMessage
 from records.orders.replacements import Replacement
 from records.partner_words import PartnerWords
 from records.returns.return_authorizations import AuthorizationRow

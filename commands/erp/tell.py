@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import structlog
 from sqlalchemy import Engine
@@ -18,7 +18,7 @@ from adapters.erp.port import ErpPort
 from commands.hearing import hearing_at_once
 from commands.orders import close
 from domain import messages as m
-from domain.erp import ErpLine, ErpMessage, ErpParcel, ErpReceipt, told_before
+from domain.erp import ErpMessage, ErpReceipt, told_before
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from domain.linked_lines import main_line_of
 from ledger.writing.writer import translating
@@ -106,7 +106,7 @@ class ErpFeed:
         if row.label_is_to_come:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
             self._failed(row, row.state, "waits for the label")
-            raise Unavailable(f"Shipment {row.payload['shipment_no']} is not labeled yet.")
+            raise Unavailable(f"Shipment {row.telling.shipment_no} is not labeled yet.")
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
         with self._engine.connect() as connection:
@@ -206,41 +206,25 @@ def _name(row: ErpMessageRow) -> tuple[str, str, int]:
 
 
 def _message(row: ErpMessageRow) -> ErpMessage:
-    payload = row.payload
+    told = row.telling
     return ErpMessage(
         reference=row.reference,
         order_no=row.order_no,
         number=row.number,
         kind=row.kind,
-        revision=payload["revision"],
+        revision=told.revision,
         occurred_at=_happened_at(row).isoformat(),
-        lines=tuple(_line(line) for line in payload.get("lines", ())),
-        shipment_no=payload.get("shipment_no"),
-        carrier=payload.get("carrier"),
-        parcels=tuple(ErpParcel(p["parcel_no"], p["tracking_number"]) for p in row.parcels),
-        signed_by=payload.get("signed_by"),
-        reason=payload.get("reason"),
-        replaces=payload.get("replaces"),
+        lines=tuple(replace(line, main_line_no=main_line_of(line.line_no)) for line in told.lines),
+        shipment_no=told.shipment_no,
+        carrier=told.carrier,
+        parcels=row.parcels,
+        signed_by=told.signed_by,
+        reason=told.reason,
+        replaces=told.replaces,
     )
 
 
 def _happened_at(row: ErpMessageRow) -> datetime:
     """Return when what a message tells happened: no later than it was written, whatever an older build was told."""
-    written_at: datetime = row.created_at
-    told = row.payload.get("occurred_at")
-    return min(datetime.fromisoformat(told), written_at) if told else written_at
-
-
-def _line(line: Mapping[str, Any]) -> ErpLine:
-    return ErpLine(
-        line_no=line["line_no"],
-        sku=line["sku"],
-        quantity=line["quantity"],
-        ordered=line["ordered"],
-        uom=line["uom"],
-        lot=line.get("lot"),
-        serial_numbers=tuple(line.get("serial_numbers") or ()),
-        main_line_no=main_line_of(line["line_no"]),
-        line_quantity=line.get("line_quantity"),
-        line_uom=line.get("line_uom"),
-    )
+    told = row.telling.occurred_at
+    return min(told, row.created_at) if told else row.created_at

@@ -135,7 +135,7 @@ async def _expect_step(connection: AsyncConnection, row: InboxRow[KeptAct], orde
         return
     name = (connection, row.tenant, row.order_ref)
     steps = {step.step_id for step in await shipments.steps_of(*name) if step.state in shipments.OPEN}
-    told = {f"erp/{message['number']}" for message in await messages.waiting(*name)}
+    told = {f"erp/{message.number}" for message in await messages.waiting(*name)}
     replaced = {replaced_step(made.shipment_no) for made in await shipments.of_order(*name)}
     if target in steps | told | replaced:
         return
@@ -185,8 +185,8 @@ async def _skip(connection: AsyncConnection, row: InboxRow[KeptAct], target: str
             await shipments.move_step(connection, row.tenant, row.order_ref, step.step_id, "skipped")
             return
     for message in await messages.waiting(connection, row.tenant, row.order_ref):
-        if target == f"erp/{message['number']}":
-            await messages.move(connection, row.tenant, row.order_ref, message["number"], "skipped")
+        if target == f"erp/{message.number}":
+            await messages.move(connection, row.tenant, row.order_ref, message.number, "skipped")
             return
     order = row.order
     if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):
@@ -202,7 +202,7 @@ async def _resend(connection: AsyncConnection, row: InboxRow[KeptAct], target: s
     message = await messages.get(connection, row.tenant, row.order_ref, int(number))
     if message is None:
         raise Rejected("unknown_step", f"The feed has no message {number}.", kind=Kind.UNKNOWN)
-    if message["state"] in {"done", "skipped"}:
-        await messages.append(connection, row.tenant, row.order_ref, message["kind"], message["payload"])
+    if message.state in {"done", "skipped"}:
+        await messages.append(connection, row.tenant, row.order_ref, message.kind, message.payload)
     else:
         await messages.renew(connection, message)

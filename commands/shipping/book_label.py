@@ -19,7 +19,7 @@ from commands.shipping import replaced_labels
 from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers, port_of
 from domain import messages as m
 from domain.attention import replaced_step
-from domain.carriers import Address, Booking, BookingRequest, ParcelRequest
+from domain.carriers import Address, Booking, BookingRequest
 from domain.errors import OutcomeUnknown, Rejected
 from postgres.statements import alone
 from records import restorations
@@ -154,30 +154,15 @@ class LabelBooking:
 def _request(label: labels.Wanted, order: orders.OrderRow) -> BookingRequest:
     if label.site is None:
         raise Rejected("unknown_shipment", f"Shipment {label.step.shipment_no} is gone.")
-    ship_to = label.ship_to or {}
     return BookingRequest(
         reference=label.step.reference,
         service_level=order.service_level,
-        ship_from=_named(_address(label.ship_from or {}), label.site),
-        ship_to=_address(ship_to.get("ship_to") or ship_to),
-        parcels=tuple(ParcelRequest(**box) for box in label.boxes),
+        ship_from=_named(label.ship_from, label.site),
+        ship_to=label.ship_to,
+        parcels=label.boxes,
     )
 
 
 def _named(address: Address, site: str) -> Address:
     """Return a site's address, under the site's own name where it has none: a carrier books from nobody."""
     return address if address.name.strip() else replace(address, name=site)
-
-
-def _address(data: dict[str, Any]) -> Address:
-    return Address(
-        name=data.get("name") or "",
-        street=tuple(data.get("street") or ()),
-        postal_code=data.get("postal_code", ""),
-        city=data.get("city", ""),
-        country=data.get("country", ""),
-        company=data.get("company"),
-        state=data.get("state"),
-        phone=data.get("phone"),
-        email=data.get("email"),
-    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +14,7 @@ from commands.shipping.handling import accept_handled, picked_lines
 from domain.erp_lines import changes
 from domain.orders import OrderLine
 from domain.payloads import KeptPick
+from ledger.outcomes import Missing
 from ledger.requests import ConfirmPick, PickedLine
 from ledger.writing.writer import Attachment, Outcome
 from queries.erp_changes import cancelled_changes
@@ -62,7 +62,7 @@ def _missed(row: InboxRow[KeptPick], former: list[OrderLine]) -> Attachment:
     """
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        await count_tasks.add(connection, _count_tasks(row, outcome.answer.get("missing", ())))
+        await count_tasks.add(connection, _count_tasks(row, outcome.missing()))
         lines = await read_lines(connection, row)
         order = row.order
         cancelled = await cancelled_changes(connection, order, former, lines)
@@ -74,22 +74,28 @@ def _missed(row: InboxRow[KeptPick], former: list[OrderLine]) -> Attachment:
     return attach
 
 
-def _count_tasks(row: InboxRow[KeptPick], missing: Iterable[dict[str, Any]]) -> list[NewCountTask]:
+def _count_tasks(row: InboxRow[KeptPick], missing: Iterable[Missing]) -> list[NewCountTask]:
     """Ask for a count of what was missing, one for each line, place and lot."""
-    bucket = itemgetter("line_no", "sku", "site", "location_id", "lot")
-    buckets = [(of, list(gone)) for of, gone in groupby(sorted(missing, key=bucket), key=bucket)]
+    buckets = [list(gone) for _, gone in groupby(sorted(missing, key=_bucket), key=_bucket)]
     return [
         NewCountTask(
-            **{name: gone[0][name] for name in ("line_no", "sku", "site", "location_id", "lot")},
             tenant=row.tenant,
             task_no=count_tasks.task_no_of(row.order_ref, row.payload.pick_no, number),
+            site=gone[0].site,
+            location_id=gone[0].location_id,
+            sku=gone[0].sku,
+            lot=gone[0].lot,
+            serial_numbers=[each.serial_number for each in gone if each.serial_number],
+            missing=sum(each.quantity for each in gone),
             order_ref=row.order_ref,
+            line_no=gone[0].line_no,
             pick_no=row.payload.pick_no,
-            missing=sum(each["quantity"] for each in gone),
-            serial_numbers=[each["serial_number"] for each in gone if each["serial_number"]],
         )
-        for number, (_, gone) in enumerate(buckets, 1)
+        for number, gone in enumerate(buckets, 1)
     ]
+
+
+_bucket = attrgetter("bucket")
 
 
 async def _was_inferred(connection: AsyncConnection, row: InboxRow[KeptPick], picked: tuple[PickedLine, ...]) -> bool:

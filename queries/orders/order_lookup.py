@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated
 from domain.orders import OrderLine
-from domain.payloads import KeptPush, WantedLine
+from domain.payloads import KeptPush
 from domain.refusals import not_found
 from domain.revisions import Revision
+from domain.wanted_lines import WantedLine
 from ledger.reads.balances import order_lines
 from records.orders import order_reads
 from records.orders.order_reads import Said

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvariantViolated
-from domain.messages import CarrierStep, Decision, ErpStep, LineBrief, OrderId, OrderWork
+from domain.messages import Decision, LineBrief, OrderId, OrderWork
 from domain.orders import QUANTITIES, OrderStatus
 from ledger.queries import SELECT_LINE
 from postgres.statements import Query, Row, composed
@@ -46,13 +46,13 @@ _READ_WITH_COMMAND: Final = Query(
 async def read_work(connection: AsyncConnection, order: OrderId) -> OrderWork:
     """Read what an order is and what is still to be done for it."""
     row = await _READ.row(connection, **order.model_dump())
-    return _work_of(order, row) if row else OrderWork()
+    return _work_of(row) if row else OrderWork()
 
 
 def read_work_at_once(connection: Connection, order: OrderId) -> OrderWork:
     """Read the same on a thread's connection, or on what `run_sync` lends of another: SQLAlchemy knows which it is."""
     row = connection.exec_driver_sql(_READ.sql, order.model_dump()).one_or_none()
-    return _work_of(order, tuple(row)) if row else OrderWork()
+    return _work_of(tuple(row)) if row else OrderWork()
 
 
 async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: int) -> Decision:
@@ -70,7 +70,7 @@ async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: i
         accepted=accepted,
         outcome=answer.get("outcome", ""),
         problem=None if accepted else answer,
-        work=_work_of(order, work) if work[0] is not None else OrderWork(),
+        work=_work_of(work) if work[0] is not None else OrderWork(),
         received_at=command.received_at,
     )
 
@@ -78,25 +78,24 @@ async def read_decision(connection: AsyncConnection, order: OrderId, inbox_id: i
 _OF_COMMAND: Final = len(order_work.OF_COMMAND)
 
 
-def _work_of(order: OrderId, row: Row) -> OrderWork:
+def _work_of(row: Row) -> OrderWork:
     *told, of_lines = row
-    work = WorkRow(*told)
+    work = WorkRow.of_row(told)
     lines = tuple(LineBrief(**line) for line in of_lines)
-    read = {**order.model_dump(), "epoch": work.epoch}
     return OrderWork(
         exists=True,
         closed=work.closed_at is not None,
         over=_is_over(work, lines),
         status=work.status,
         needs_attention=work.needs_attention,
-        attention=work.attention,
+        attention=work.attention and work.attention.as_row(),
         revision=work.revision,
         site=work.site,
         carrier=work.carrier,
         lines=lines,
         tracking_numbers=tuple(work.tracking_numbers),
-        carrier_steps=tuple(CarrierStep(**read, **step) for step in work.carrier_steps),
-        erp_steps=tuple(ErpStep(**read, **step) for step in work.erp_steps),
+        carrier_steps=work.carrier_steps,
+        erp_steps=work.erp_steps,
         events_waiting=work.heard,
         epoch=work.epoch,
     )

@@ -14,7 +14,7 @@ from ledger.reads.balances import order_postings
 from ledger.reads.views import PostingView
 from queries.orders.order_lookup import FoundOrder
 from records import partner_words, people, timeline
-from records.erp.erp_feed import FeedMessage
+from records.erp.messages import FeedMessage
 from records.orders import replacements
 from records.orders.inbox import InboxRow
 from records.orders.replacements import Replacement

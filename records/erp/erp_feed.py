@@ -7,33 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import Connection
 
-from domain.erp import ErpMessageKind
+from domain.erp import ErpParcel, Telling
 from postgres.statements import Query, composed, listed
+from records.erp.messages import FeedMessage
 from records.restorations import EPOCH, STOPPED, asks_first
-
-
-@dataclass(frozen=True)
-class FeedMessage:
-    """A message of an order's feed to its ERP, and how far it has come."""
-
-    tenant: str
-    order_ref: str
-    number: int
-    kind: ErpMessageKind
-    reference: str
-    payload: dict[str, Any]
-    state: str
-    document_no: str | None
-    attempts: int
-    last_error: str | None
-    created_at: datetime
-    done_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -47,11 +30,16 @@ class ErpMessageRow(FeedMessage):
     source: str
     order_no: str
     status: str
-    parcels: list[dict[str, Any]]
+    parcels: tuple[ErpParcel, ...]
     label_is_to_come: bool
     epoch: int
     stopped: str | None
     asks_first: bool
+
+    @cached_property
+    def telling(self) -> Telling:
+        """Return what the ERP is to hear."""
+        return Telling.model_validate(self.payload)
 
 
 _CLAIMED: Final = tuple(field.name for field in fields(ErpMessageRow))
@@ -157,7 +145,10 @@ def failed(connection: Connection, tenant: str, order_ref: str, number: int, sta
 
 def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> ErpMessageRow | None:
     rows = query.at_once(connection, **given)
-    return ErpMessageRow(*rows[0]) if rows else None
+    if not rows:
+        return None
+    row = dict(zip(_CLAIMED, rows[0], strict=True))
+    return ErpMessageRow(**{**row, "parcels": tuple(ErpParcel(**box) for box in row["parcels"])})
 
 
 # -- after a restore from a backup ---------------------------------------------------------------------------------

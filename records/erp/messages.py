@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg.sql import SQL, Composed
@@ -14,7 +16,23 @@ from domain.errors import InvariantViolated
 from postgres.statements import Query, composed
 from records.tables import erp_message
 
-Message = dict[str, Any]
+
+@dataclass(frozen=True)
+class FeedMessage:
+    """A message of an order's feed to its ERP, and how far it has come."""
+
+    tenant: str
+    order_ref: str
+    number: int
+    kind: ErpMessageKind
+    reference: str
+    payload: dict[str, Any]
+    state: str
+    document_no: str | None
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    done_at: datetime | None
 
 
 async def append(
@@ -68,29 +86,29 @@ _APPEND: Final = Query(
 )
 
 
-async def renew(connection: AsyncConnection, message: Message) -> None:
+async def renew(connection: AsyncConnection, message: FeedMessage) -> None:
     """Let a message that is not done be told in its place as one that the ERP can't know yet: under a new reference."""
     await connection.execute(
         update(erp_message)
         .where(
-            erp_message.c.tenant == message["tenant"],
-            erp_message.c.order_ref == message["order_ref"],
-            erp_message.c.number == message["number"],
+            erp_message.c.tenant == message.tenant,
+            erp_message.c.order_ref == message.order_ref,
+            erp_message.c.number == message.number,
         )
-        .values(reference=f"{message['reference']}+", state="intended", attempts=0, last_error=None)
+        .values(reference=f"{message.reference}+", state="intended", attempts=0, last_error=None)
     )
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> Message | None:
+async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> FeedMessage | None:
     """Return a message by its number."""
     query = select(erp_message).where(
         erp_message.c.tenant == tenant, erp_message.c.order_ref == order_ref, erp_message.c.number == number
     )
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return dict(found) if found else None
+    found = (await connection.execute(query)).one_or_none()
+    return FeedMessage(*found) if found else None
 
 
-async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Message]:
+async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[FeedMessage]:
     """Return what the ERP has not been told yet, in the order of the feed."""
     query = (
         select(erp_message)
@@ -101,7 +119,7 @@ async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> l
         )
         .order_by(erp_message.c.number)
     )
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [FeedMessage(*row) for row in await connection.execute(query)]
 
 
 async def move(

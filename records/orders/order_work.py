@@ -5,14 +5,18 @@ The statements here are put together with what the ledger says of the order (`qu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from psycopg.sql import SQL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.attention import Attention
+from domain.messages import CarrierStep, ErpStep
 from postgres.statements import Query, listed
+from records.orders.orders import attention_of
 from records.restorations import EPOCH
 
 
@@ -20,8 +24,7 @@ from records.restorations import EPOCH
 class WorkRow:
     """What `READ` tells: the order's own row, and what is open for it.
 
-    `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided. The steps are
-    what messages to workflows are made of.
+    `heard` says that a carrier's event was not applied yet, `undecided` that a command was not decided.
     """
 
     tenant: str
@@ -30,15 +33,27 @@ class WorkRow:
     carrier: str
     status: str
     needs_attention: bool
-    attention: dict[str, Any] | None
+    attention: Attention | None
     revision: int
     closed_at: datetime | None
-    carrier_steps: list[dict[str, Any]]
-    erp_steps: list[dict[str, Any]]
+    carrier_steps: tuple[CarrierStep, ...]
+    erp_steps: tuple[ErpStep, ...]
     tracking_numbers: list[str]
     heard: bool
     undecided: bool
     epoch: int
+
+    @classmethod
+    def of_row(cls, values: Sequence[Any]) -> Self:
+        """Read all of `COLUMNS`, in their order."""
+        row = dict(zip(COLUMNS, values, strict=True))
+        named = {name: row[name] for name in ("tenant", "order_ref", "epoch")}
+        read = {
+            "attention": attention_of(row["attention"]),
+            "carrier_steps": tuple(CarrierStep(**named, **step) for step in row["carrier_steps"]),
+            "erp_steps": tuple(ErpStep(**named, **step) for step in row["erp_steps"]),
+        }
+        return cls(**{**row, **read})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Every label stays known with its parcel, also once another was bought in its pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from psycopg.sql import SQL
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.carriers import PHYSICAL, LabeledParcel
+from domain.carriers import PHYSICAL, Address, LabeledParcel, ParcelRequest
 from domain.labels import Label, Labels, matched_as
 from domain.packing import Content, holds_the_same
 from domain.shipping.parcels import Parcel, Shipment
@@ -30,9 +30,9 @@ class Wanted:
     step: Step
     withdrawn: bool
     site: str | None
-    ship_from: dict[str, Any] | None
-    ship_to: dict[str, Any] | None
-    boxes: list[dict[str, Any]]
+    ship_from: Address
+    ship_to: Address
+    boxes: tuple[ParcelRequest, ...]
 
 
 # It was to be voided, or bought again since, or its shipment was dissolved.
@@ -54,7 +54,31 @@ _WITHDRAWN: Final = SQL(
 async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted | None:
     """Return a label's step, locked, with what is to be booked. The caller holds the order's lock."""
     row = await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
-    return None if row is None else Wanted(Step.of(row), *(row[name] for name in _OF_BOOKING))
+    if row is None:
+        return None
+    ship_from, ship_to = row["ship_from"] or {}, row["ship_to"] or {}
+    return Wanted(
+        step=Step.of(row),
+        withdrawn=row["withdrawn"],
+        site=row["site"],
+        ship_from=_address(ship_from),
+        ship_to=_address(ship_to.get("ship_to") or ship_to),
+        boxes=tuple(ParcelRequest(**box) for box in row["boxes"]),
+    )
+
+
+def _address(data: Mapping[str, Any]) -> Address:
+    return Address(
+        name=data.get("name") or "",
+        street=tuple(data.get("street") or ()),
+        postal_code=data.get("postal_code", ""),
+        city=data.get("city", ""),
+        country=data.get("country", ""),
+        company=data.get("company"),
+        state=data.get("state"),
+        phone=data.get("phone"),
+        email=data.get("email"),
+    )
 
 
 _OF_BOOKING: Final = ("withdrawn", "site", "ship_from", "ship_to", "boxes")
@@ -215,7 +239,7 @@ class Found:
     tracking_number: str
 
     @property
-    def owner(self) -> dict[str, Any]:
+    def owner(self) -> dict[str, str | int]:
         """Return what an event of it says of its parcel."""
         return {"order_ref": self.order_ref, "shipment_no": self.shipment_no, "parcel_no": self.parcel_no}
 

@@ -22,7 +22,7 @@ from postgres.statements import Query, adding, change
 from records.tables import carrier_step, parcel, shipment
 
 
-def name_of(named: ShipmentName) -> dict[str, Any]:
+def name_of(named: ShipmentName) -> dict[str, str]:
     """Return the name of a shipment, or of whose shipment something is, as statements take it."""
     return {"tenant": named.tenant, "order_ref": named.order_ref, "shipment_no": named.shipment_no}
 
@@ -209,8 +209,7 @@ class NewParcel:
     height_mm: int | None
     lines: Sequence[Content]
 
-    @property
-    def document(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, Any]:
         """Return it as it is written."""
         return {**vars(self), "lines": [content.document for content in self.lines]}
 
@@ -219,7 +218,7 @@ async def add(connection: AsyncConnection, made: NewShipment, parcels: Sequence[
     """Write a shipment and its parcels, and that its label is going to be bought."""
     label = _step(made, "label", 1, made.carrier)
     asked = {name: label[name] for name in ("step_id", "reference")}
-    await _ADD.run(connection, **asdict(made), parcels=[box.document for box in parcels], **asked)
+    await _ADD.run(connection, **asdict(made), parcels=[box.as_row() for box in parcels], **asked)
 
 
 _ADD: Final = Query(
