@@ -81,6 +81,7 @@ def test_what_has_ended_is_not_underway(box: Parcel, code: str) -> None:
         (shipment(dissolved_at=AT), {}, "shipment_cancelled"),
         (shipment(), {}, "not_handed_over"),
         (shipment(**LEFT), {"parcel_no": 2}, "unknown_parcel"),
+        (shipment(parcel(), parcel(2, lines=()), **LEFT), {"parcel_no": 2}, "unknown_parcel"),
     ],
 )
 def test_what_never_left_can_t_be_lost_on_its_way(state: ShipmentState | None, said: dict[str, Any], code: str) -> None:
@@ -186,6 +187,15 @@ def test_parcels_are_back_once_nothing_of_them_can_be_underway_in_whatever_order
     assert held <= total - left, "no more is back than came"
     assert (held == total) is (left == 0)
     assert {box.parcel_no for box in state.parcels if box.came_back_at} == {box.parcel_no for box in back}
+
+
+def test_a_parcel_that_nobody_sends_back_is_underway_until_all_that_are_sent_back_are_here() -> None:
+    sent = replace(parcel(1, lines=[Content(1, "MUG", "HAM", 3)]), tracking_status=BACK)
+    other = parcel(2, "TN-2", [Content(1, "MUG", "HAM", 1)])
+    _, back = came_back(shipment(sent, other, **LEFT), {(1, "MUG"): Counter({("", ""): 3})}, AT)
+    assert back == []
+    _, back = came_back(shipment(sent, other, **LEFT), {(1, "MUG"): Counter({("", ""): 1})}, AT)
+    assert [box.parcel_no for box in back] == [1]
 
 
 def test_a_parcel_whose_serial_numbers_are_back_is_back_whatever_else_is_awaited() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.carriers import PHYSICAL, TrackingStatus
 from domain.labels import Label, Labels
 from domain.shipping.parcels import Loss, Parcel
+from domain.shipping.replaced import without_cancellations
 from domain.shipping.scans import Arrival, Departure, Ignored, OtherLabel, Proof, Scan, Stray, arrival_by, meaning_of
 from domain.shipping.shipment_state import ShipmentState, advance
 from domain.shipping.stuck import Ask, NeedNobody, after_scan
@@ -79,6 +80,13 @@ def test_a_scan_of_a_former_label_tells_under_which_it_left_unless_a_person_has(
     assert meaning == (Proof(proves, was_replaced=True) if status in PHYSICAL else Stray())
 
 
+def test_where_its_own_label_is_scanned_too_a_shipment_left_under_that() -> None:
+    both = labels(OLD, replace(NEW, scanned=True))
+    picked_up = of("TN-0", S.PICKED_UP)
+    assert meaning_of(picked_up, HERE, both) == Proof(Departure(), was_replaced=True)
+    assert meaning_of(picked_up, SEEN_LEAVING, both) == Proof(None, was_replaced=True)
+
+
 @pytest.mark.parametrize("status", EVERY)
 @pytest.mark.parametrize("known", [labels(OTHER, NEW), labels(NEW)], ids=["of other goods", "of no label of ours"])
 def test_a_scan_of_a_label_that_does_not_fit_is_for_a_person(known: Labels, status: TrackingStatus) -> None:
@@ -118,6 +126,18 @@ def test_a_parcel_moves_on_only_and_its_shipment_is_as_far_as_the_slowest(
     assert advanced.state.parcels[1] == slow
     if further:
         assert EVERY_RANK[S(advanced.state.shipment.tracking_status)] == min(EVERY_RANK[status], EVERY_RANK[S.PENDING])
+
+
+def test_what_is_lost_or_came_back_does_not_hold_its_shipment_up() -> None:
+    ended = [replace(parcel(2), lost_at=AT), replace(parcel(3), came_back_at=AT), parcel(4, lines=())]
+    advanced = advance(shipment(parcel(), *ended), parcel(), S.IN_TRANSIT)
+    assert advanced.state.shipment.tracking_status is S.IN_TRANSIT
+
+
+def test_that_a_label_was_cancelled_says_nothing_of_a_parcel_that_left_under_another() -> None:
+    state = without_cancellations(shipment(replace(parcel(), tracking_status=S.CANCELLED), parcel(2)))
+    assert [box.tracking_status for box in state.parcels] == [S.PENDING, S.PENDING]
+    assert state.shipment.tracking_status is S.PENDING
 
 
 EVERY_RANK = {
