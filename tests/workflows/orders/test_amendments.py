@@ -57,7 +57,9 @@ async def test_price_note_and_date_write_nothing_to_the_ledger_and_buy_no_label(
     numbers = await labeled(hub, "SO-1")
     before = await ledger_of(hub)
 
-    row = await hub.push("SO-1", {1: ("MUG", 10)}, revision=2, requested_delivery="2026-12-24", note_id=str(UUID(int=2)))
+    row = await hub.push(
+        "SO-1", {1: ("MUG", 10)}, revision=2, requested_delivery="2026-12-24", note_id=str(UUID(int=2))
+    )
 
     assert row.state == "accepted"
     await hub.until_told("SO-1", "accepted", "reserved", "amended")
