@@ -49,4 +49,4 @@ class CarrierActivities:
 
     async def _work(self, step: m.CarrierStep) -> m.OrderWork:
         async with self._reading.connect() as connection:
-            return await read_work(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+            return await read_work(connection, step.order)

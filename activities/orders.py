@@ -45,7 +45,7 @@ class OrderActivities:
         """Decide the order's first undecided command up to this one; without one, tell this one's decision."""
         with as_failures():
             row = await self._decide_first(command)
-            order = m.OrderId(tenant=command.tenant, order_ref=command.order_ref)
+            order = command.order
             async with self._reading.connect() as connection:
                 return await read_decision(connection, order, row.inbox_id)
 
@@ -84,7 +84,7 @@ class OrderActivities:
         with as_failures():
             async with self._engine.begin() as connection:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
-                if not await shipments.is_over(connection, order.tenant, order.order_ref, attention.step):
+                if not await shipments.is_over(connection, order, attention.step):
                     told = (attention.reason, attention.actions, attention.step)
                     await ask_for_a_person(connection, order, *told, attention.said_id)
             return await self._work(order)

@@ -28,6 +28,7 @@ from bench.budget import cost_of
 from bench.measuring import mean, measure
 from bench.report import Load, Report, console
 from bench.spending import processor_seconds
+from domain.messages import OrderId
 from runtime.embedded.stack import EmbeddedStack, Plan, embedded_stack
 from runtime.settings import Settings
 from workflows import names
@@ -166,7 +167,9 @@ class _Hub:
         return [event async for event in self._workflow(order_no).fetch_history_events()]
 
     def _workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
-        return self._temporal.get_workflow_handle(names.order_workflow(self._stack.tenant, order_no))
+        return self._temporal.get_workflow_handle(
+            names.order_workflow(OrderId(tenant=self._stack.tenant, order_ref=order_no))
+        )
 
 
 @asynccontextmanager

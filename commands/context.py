@@ -50,7 +50,7 @@ class CommandContext:
 
 async def open_order(connection: AsyncConnection, row: InboxRow[Kept], *, or_closed: bool = False) -> OrderRow:
     """Return the order, if it is there and open."""
-    return _open(row, await orders.get(connection, row.tenant, row.order_ref), or_closed=or_closed)
+    return _open(row, await orders.get(connection, row.order), or_closed=or_closed)
 
 
 async def lock_open_order(connection: AsyncConnection, row: InboxRow[Kept]) -> OrderRow:
@@ -67,14 +67,14 @@ def _open(row: InboxRow[Kept], order: OrderRow | None, *, or_closed: bool = Fals
     return order
 
 
-async def read_lines(connection: AsyncConnection, row: InboxRow[Kept] | OrderId) -> list[OrderLine]:
+async def read_lines(connection: AsyncConnection, order: OrderId) -> list[OrderLine]:
     """Return the order's lines as the ledger has them."""
-    return (await order_lines(connection, row.tenant, [row.order_ref])).get(row.order_ref, [])
+    return (await order_lines(connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
 
 
 async def read_linked(connection: AsyncConnection, row: InboxRow[Kept]) -> tuple[LinkedLine, ...]:
     """Return the lines that came along with others in the order's latest accepted revision."""
-    return linked((await order_reads.revision(connection, row.tenant, row.order_ref)).came_along)
+    return linked((await order_reads.revision(connection, row.order)).came_along)
 
 
 def linked(lines: Iterable[CameAlong]) -> tuple[LinkedLine, ...]:
@@ -88,9 +88,9 @@ async def accept_alone(context: CommandContext, row: InboxRow[Kept], outcome: st
         await inbox.accept(connection, row.inbox_id, {"outcome": outcome})
 
 
-async def clear_attention(connection: AsyncConnection, order: InboxRow[Kept] | OrderId) -> None:
+async def clear_attention(connection: AsyncConnection, order: OrderId) -> None:
     """Take back that the order needs a person."""
-    await orders.set_attention(connection, order.tenant, order.order_ref, None)
+    await orders.set_attention(connection, order, None)
 
 
 async def ask_for_a_person(
@@ -104,7 +104,7 @@ async def ask_for_a_person(
     """Flag an order: what is stuck, why, and which named actions unstick it; and the id of what a partner said."""
     now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
     attention = Attention(reason, now.isoformat(), actions, step, said_id)
-    await orders.set_attention(connection, order.tenant, order.order_ref, attention)
+    await orders.set_attention(connection, order, attention)
 
 
 def instant(row: InboxRow[Kept]) -> datetime | None:

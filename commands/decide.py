@@ -86,6 +86,6 @@ class Decisions:
             await inbox.refuse(connection, row.inbox_id, refusal)
             # A closed order has no feed any more: who sent a revision of it hears it as the answer.
             if isinstance(row.payload, KeptPush) and order is not None and order.closed_at is None:
-                lines = erp_lines(await read_lines(connection, row), "ordered")
+                lines = erp_lines(await read_lines(connection, row.order), "ordered")
                 payload = {"lines": lines, "reason": refusal.detail, "revision": row.payload.revision}
-                await messages.append(connection, row.tenant, row.order_ref, "refused", payload)
+                await messages.append(connection, row.order, "refused", payload)

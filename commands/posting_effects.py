@@ -88,9 +88,10 @@ async def _tell_served(connection: AsyncConnection, outcome: Outcome, known: Col
     about = set(outcome.request.orders())
     for order_ref in sorted(outcome.served - about):
         if (tenant, order_ref) in known:
+            order = OrderId(tenant=tenant, order_ref=order_ref)
             lines = [line for line in outcome.lines if line.order_ref == order_ref and line.reserved]
-            await messages.append(connection, tenant, order_ref, "reserved", {"lines": erp_lines(lines, "reserved")})
-            await outbox.put(connection, tenant, order_ref, "stock_allocated")
+            await messages.append(connection, order, "reserved", {"lines": erp_lines(lines, "reserved")})
+            await outbox.put(connection, order, "stock_allocated")
 
 
 async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: Collection[OrderName]) -> None:
@@ -99,9 +100,10 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
     for order_ref in sorted(outcome.displaced):
         if (tenant, order_ref) not in known:
             continue
+        order = OrderId(tenant=tenant, order_ref=order_ref)
         lines = [line for line in outcome.lines if line.order_ref == order_ref]
         unpicked = [part for part in outcome.unpicked if part.order_ref == order_ref]
-        await repack.name_again(connection, OrderId(tenant=tenant, order_ref=order_ref), unpicked)
+        await repack.name_again(connection, order, unpicked)
         attention = Attention(
             f"Stock that it held {_fate(outcome.request)}; "
             "what could not be reserved elsewhere waits in the queue at its old place.",
@@ -109,11 +111,11 @@ async def _tell_displaced(connection: AsyncConnection, outcome: Outcome, known: 
             ("accept_short", "release_hold", "retry_step"),
             HOLD_STEP,
         )
-        await orders.set_attention(connection, tenant, order_ref, attention)
+        await orders.set_attention(connection, order, attention)
         if any(line.backordered for line in lines):
             waiting = erp_lines([line for line in lines if line.backordered], "backordered")
-            await messages.append(connection, tenant, order_ref, "backordered", {"lines": waiting})
-        await outbox.put(connection, tenant, order_ref, "hold_displaced")
+            await messages.append(connection, order, "backordered", {"lines": waiting})
+        await outbox.put(connection, order, "hold_displaced")
 
 
 _BY_DATE: Final = (ExpireStock, ReceiveStock)

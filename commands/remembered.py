@@ -31,7 +31,7 @@ class Recalling:
         async with alone(self.engine).connect() as connection:
             memory = await restorations.memory(connection)
         if memory.stopped is None and step.epoch > memory.epoch:
-            await self._miss(step.tenant, step.order_ref, f"the restore of epoch {step.epoch}")
+            await self._miss(step.order, f"the restore of epoch {step.epoch}")
         if memory.stopped is not None:
             raise Unavailable(words_of(memory.stopped))
         return memory
@@ -39,7 +39,7 @@ class Recalling:
     async def is_gone(self, step: m.CarrierStep, memory: Memory) -> None:
         """Take note that there is no such step. It may be remembered from before a restore that was told of."""
         if step.epoch >= memory.epoch:
-            await self._miss(step.tenant, step.order_ref, f"the step {step.step_id} of order {step.order_ref}")
+            await self._miss(step.order, f"the step {step.step_id} of order {step.order_ref}")
 
     async def next_up(self, command: m.Command) -> InboxRow[Kept]:
         """Return the order's first undecided command up to this one; without one, this one.
@@ -48,25 +48,23 @@ class Recalling:
         """
         after = command.after
         async with alone(self.engine).connect() as connection:
-            found = await inbox.next_up(
-                connection, command.tenant, command.order_ref, command.inbox_id, after.inbox_id if after else None
-            )
+            found = await inbox.next_up(connection, command.order, command.inbox_id, after.inbox_id if after else None)
             gone = found.row is None or _is_another(found.row, command)
             forgets = gone or (after is not None and found.after_received_at != after.received_at)
             memory = await restorations.memory(connection) if forgets else None
         if memory is not None and memory.epoch <= command.epoch:
-            await self._note(command.tenant, command.order_ref, f"a command that order {command.order_ref} has decided")
+            await self._note(command.order, f"a command that order {command.order_ref} has decided")
         if found.row is None or gone:
             raise Rejected("forgotten", f"{command.key} is not known any more: say it again.", kind=Kind.CONFLICT)
         return found.row
 
-    async def _miss(self, tenant: str, order_ref: str, what: str) -> None:
-        await self._note(tenant, order_ref, what)
+    async def _miss(self, order: m.OrderId, what: str) -> None:
+        await self._note(order, what)
         raise Unavailable(words_of(what))
 
-    async def _note(self, tenant: str, order_ref: str, what: str) -> None:
+    async def _note(self, order: m.OrderId, what: str) -> None:
         async with self.engine.begin() as connection:
-            await restorations.note_missing(connection, tenant, order_ref, what)
+            await restorations.note_missing(connection, order, what)
 
 
 def _is_another(row: InboxRow[Kept], command: m.Command) -> bool:

@@ -24,6 +24,18 @@ class OrderId(Message):
     order_ref: str
 
 
+class OfOrder:
+    """What is of one order, and has its name among its fields."""
+
+    tenant: str
+    order_ref: str
+
+    @property
+    def order(self) -> OrderId:
+        """Name the order."""
+        return OrderId(tenant=self.tenant, order_ref=self.order_ref)
+
+
 class Decided(Message):
     """A command that was decided, by its row and when it came: a row of another life is not it."""
 
@@ -31,7 +43,7 @@ class Decided(Message):
     received_at: datetime
 
 
-class Command(Message):
+class Command(OfOrder, Message):
     """A command as the inbox has it; what it says is read there.
 
     `after` and `epoch` are what its order's workflow remembers: what it had decided last, and the restore before that.
@@ -47,7 +59,7 @@ class Command(Message):
     epoch: int = 0
 
 
-class CarrierStep(Message):
+class CarrierStep(OfOrder, Message):
     """A label to be bought or voided, or a parcel to be intercepted."""
 
     tenant: str
@@ -61,7 +73,7 @@ class CarrierStep(Message):
     """The restore of the database before it was read."""
 
 
-class ErpStep(Message):
+class ErpStep(OfOrder, Message):
     """A message that the ERP has not been told yet. It may wait for the tracking numbers that it is to name."""
 
     tenant: str

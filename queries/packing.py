@@ -23,7 +23,7 @@ _NOBODYS: Final[Counter[Goods]] = Counter()
 
 async def live_shipments(connection: AsyncConnection, order: OrderId) -> list[ShipmentState]:
     """Return the shipments that are made and have not left, as they were made."""
-    alive = [row for row in await shipments.of_order(connection, order.tenant, order.order_ref) if row.is_here]
+    alive = [row for row in await shipments.of_order(connection, order) if row.is_here]
     if not alive:
         return []
     every = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
@@ -41,7 +41,7 @@ async def read_held(
     """Return which goods lines hold that may be shipped for them; what is to be put back may be among them."""
     lots = {(line.line_no, line.sku, line.site): line.lot for line in lines if line.ordered}
     found: dict[LineKey, Counter[Goods]] = defaultdict(Counter)
-    for held in await held_goods(connection, order.tenant, order.order_ref):
+    for held in await held_goods(connection, order):
         key = (held.line_no, held.sku, held.site)
         if key in lots and lots[key] in {"", held.lot} and (held.in_staging or not picked_only):
             found[key][held.lot, held.serial_number] += held.quantity
@@ -75,7 +75,7 @@ async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Se
     cancelled = [line for line in lines if line.cancelled]
     if not cancelled:
         return []
-    gone = await goods_that_never_arrived(connection, order.tenant, order.order_ref)
+    gone = await goods_that_never_arrived(connection, order)
     goods = await _to_put_back(connection, order, cancelled)
     for line in cancelled:
         goods += by_lot(Content.of_line(line), gone.get((line.line_no, line.sku), _NOBODYS).items())
@@ -105,6 +105,6 @@ async def read_still_underway(
     """Return what parcels of a shipment still hold: part of it may have come back, or be lost."""
     others = [box for box in rest if box.is_underway]
     rows = contents_of([*boxes, *others])
-    there = await goods_underway(connection, order.tenant, order.order_ref, shipment_no)
+    there = await goods_underway(connection, order, shipment_no)
     by_line = {row.line: there.get((row.line_no, row.sku), _NOBODYS) for row in rows}
     return still_there([box.lines for box in boxes], [box.lines for box in others], by_line)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import characters
+from domain.messages import OrderId
 from postgres.statements import Query
 
 LONGEST: Final = 4000
@@ -26,15 +27,15 @@ LONGEST: Final = 4000
 class Asked:
     """What a partner was asked: for which step of which order. `partner` is a carrier's name, or an ERP's source."""
 
-    tenant: str
-    order_ref: str
+    order: OrderId
     step: str
     partner: str
 
     @property
     def words_id(self) -> UUID:
         """Name what is said to it."""
-        return UUID(bytes=sha256(f"words\n{self.tenant}\n{self.order_ref}\n{self.step}".encode()).digest()[:16])
+        named = f"words\n{self.order.tenant}\n{self.order.order_ref}\n{self.step}"
+        return UUID(bytes=sha256(named.encode()).digest()[:16])
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def keep_at_once(connection: Connection, asked: Asked, code: str, words: str) ->
 
 
 def _given(asked: Asked, code: str, words: str) -> dict[str, Any]:
-    return {**vars(asked), "words_id": asked.words_id, "code": code, "words": storable(words)}
+    about = {**asked.order.model_dump(), "step": asked.step, "partner": asked.partner}
+    return {**about, "words_id": asked.words_id, "code": code, "words": storable(words)}
 
 
 _KEEP: Final = Query(

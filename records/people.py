@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from domain.reasons import words_of
 from postgres.statements import Query
 from records.tables import address
@@ -58,15 +59,15 @@ def note_id(tenant: str, posting_key: str) -> UUID:
     return UUID(bytes=sha256(f"note\n{tenant}\n{posting_key}".encode()).digest()[:16])
 
 
-def address_id(tenant: str, order_ref: str, address_no: str) -> UUID:
+def address_id(order: OrderId, address_no: str) -> UUID:
     """Name an address that was stored for an order beside those of its pushes."""
-    return UUID(bytes=sha256(f"address\n{tenant}\n{order_ref}\n{address_no}".encode()).digest()[:16])
+    return UUID(bytes=sha256(f"address\n{order.tenant}\n{order.order_ref}\n{address_no}".encode()).digest()[:16])
 
 
-async def is_of_order(connection: AsyncConnection, tenant: str, order_ref: str, address_id: UUID) -> bool:
+async def is_of_order(connection: AsyncConnection, order: OrderId, address_id: UUID) -> bool:
     """Say whether an address was stored for an order, beside those of its pushes."""
-    known = await get_address(connection, tenant, address_id)
-    return known is not None and known.order_ref == order_ref
+    known = await get_address(connection, order.tenant, address_id)
+    return known is not None and known.order_ref == order.order_ref
 
 
 async def read_the_same(connection: AsyncConnection, tenant: str, one: UUID, other: UUID) -> bool:

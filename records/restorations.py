@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composed
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OfOrder, OrderId
 from postgres.statements import Query, composed
 
 NEVER: Final = 0
@@ -93,21 +94,21 @@ def words_of(what: str) -> str:
     )
 
 
-async def note_missing(connection: AsyncConnection, tenant: str, order_ref: str, what: str) -> None:
+async def note_missing(connection: AsyncConnection, order: OrderId, what: str) -> None:
     """Note what somebody names and the database has not.
 
     From then on nothing is sent by any process, and the order says why.
     """
-    await _NOTE_MISSING.run(connection, **_missing(tenant, order_ref, what))
+    await _NOTE_MISSING.run(connection, **_missing(order, what))
 
 
-def note_missing_at_once(connection: Connection, tenant: str, order_ref: str, what: str) -> None:
+def note_missing_at_once(connection: Connection, order: OrderId, what: str) -> None:
     """Note the same on a thread's connection."""
-    _NOTE_MISSING.at_once(connection, **_missing(tenant, order_ref, what))
+    _NOTE_MISSING.at_once(connection, **_missing(order, what))
 
 
-def _missing(tenant: str, order_ref: str, what: str) -> dict[str, str]:
-    return {"tenant": tenant, "order_ref": order_ref, "what": what, "reason": words_of(what), "step": STEP}
+def _missing(order: OrderId, what: str) -> dict[str, str]:
+    return {"tenant": order.tenant, "order_ref": order.order_ref, "what": what, "reason": words_of(what), "step": STEP}
 
 
 # -- who restores says so ----------------------------------------------------------------------------------------------
@@ -258,16 +259,16 @@ _SETTLE: Final = Query(
 )
 
 
-async def settle_booking(connection: AsyncConnection, tenant: str, order_ref: str, booking_id: str) -> None:
+async def settle_booking(connection: AsyncConnection, order: OrderId, booking_id: str) -> None:
     """Note that a booking that only the carrier knew is void now."""
-    await _SETTLE.run(connection, tenant=tenant, order_ref=order_ref, booking_id=booking_id)
+    await _SETTLE.run(connection, tenant=order.tenant, order_ref=order.order_ref, booking_id=booking_id)
 
 
 # -- what there is to ask about --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Concerned:
+class Concerned(OfOrder):
     """An order of which others may know more."""
 
     tenant: str
@@ -320,6 +321,6 @@ _IS_KNOWN: Final = Query(
 )
 
 
-async def is_known(connection: AsyncConnection, tenant: str, order_ref: str) -> bool:
+async def is_known(connection: AsyncConnection, order: OrderId) -> bool:
     """Say whether there is such an order, or a command that may make it."""
-    return await _IS_KNOWN.row(connection, tenant=tenant, order_ref=order_ref) is not None
+    return await _IS_KNOWN.row(connection, tenant=order.tenant, order_ref=order.order_ref) is not None

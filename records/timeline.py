@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from domain.payloads import Kept
 from records.erp.messages import FeedMessage
 from records.orders.inbox import InboxRow
@@ -26,39 +27,39 @@ class Intercept:
     tracking_number: str | None
 
 
-async def commands(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow[Kept]]:
+async def commands(connection: AsyncConnection, order: OrderId) -> list[InboxRow[Kept]]:
     """Return every command of an order, with each attempt."""
-    return [InboxRow(*row) for row in await _of_order(connection, inbox, tenant, order_ref)]
+    return [InboxRow(*row) for row in await _of_order(connection, inbox, order)]
 
 
-async def erp_messages(connection: AsyncConnection, tenant: str, order_ref: str) -> list[FeedMessage]:
+async def erp_messages(connection: AsyncConnection, order: OrderId) -> list[FeedMessage]:
     """Return the order's feed to its ERP."""
-    return [FeedMessage(*row) for row in await _of_order(connection, erp_message, tenant, order_ref)]
+    return [FeedMessage(*row) for row in await _of_order(connection, erp_message, order)]
 
 
-async def carrier_events(connection: AsyncConnection, tenant: str, order_ref: str) -> list[CarrierEventRow]:
+async def carrier_events(connection: AsyncConnection, order: OrderId) -> list[CarrierEventRow]:
     """Return the scans of an order's parcels."""
-    return [CarrierEventRow(*row) for row in await _of_order(connection, carrier_event, tenant, order_ref)]
+    return [CarrierEventRow(*row) for row in await _of_order(connection, carrier_event, order)]
 
 
-async def intercepts(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Intercept]:
+async def intercepts(connection: AsyncConnection, order: OrderId) -> list[Intercept]:
     """Return what carriers were asked to send back of an order, each with its parcel's number."""
     steps = carrier_step.c
     same_parcel = and_(*(parcel.c[name] == steps[name] for name in ("tenant", "order_ref", "shipment_no", "parcel_no")))
     query = (
         select(carrier_step, parcel.c.tracking_number)
         .join(parcel, same_parcel)
-        .where(steps.tenant == tenant, steps.order_ref == order_ref, steps.kind == "intercept")
+        .where(steps.tenant == order.tenant, steps.order_ref == order.order_ref, steps.kind == "intercept")
     )
     rows = (await connection.execute(query)).mappings()
     return [Intercept(Step.of(dict(row)), row["tracking_number"]) for row in rows]
 
 
-async def return_authorizations(connection: AsyncConnection, tenant: str, order_ref: str) -> list[AuthorizationRow]:
+async def return_authorizations(connection: AsyncConnection, order: OrderId) -> list[AuthorizationRow]:
     """Return what the office lets come back of an order."""
-    return [AuthorizationRow(*row) for row in await _of_order(connection, return_authorization, tenant, order_ref)]
+    return [AuthorizationRow(*row) for row in await _of_order(connection, return_authorization, order)]
 
 
-async def _of_order(connection: AsyncConnection, table: Table, tenant: str, order_ref: str) -> Sequence[Sequence[Any]]:
-    query = select(table).where(table.c.tenant == tenant, table.c.order_ref == order_ref)
+async def _of_order(connection: AsyncConnection, table: Table, order: OrderId) -> Sequence[Sequence[Any]]:
+    query = select(table).where(table.c.tenant == order.tenant, table.c.order_ref == order.order_ref)
     return (await connection.execute(query)).all()

@@ -47,8 +47,7 @@ async def _give_up(connection: AsyncConnection, order: Expired) -> None:
     act = _act(act_no, deadline)
     await inbox.put(
         connection,
-        tenant=order.tenant,
-        order_ref=order.order_ref,
+        order.order,
         kind="operate",
         key=ORDER_COMMANDS["operate"].key(order.order_ref, act_no),
         digest=sha256(json.dumps(act, sort_keys=True).encode()).digest(),

@@ -83,7 +83,7 @@ class KnownElsewhereSweep:
     async def _ask_about(self, epoch: int, order: Concerned) -> None:
         """Ask the order's carriers and its ERP. Who is away is asked again in another round."""
         try:
-            async with hearing(self.engine, Asked(order.tenant, order.order_ref, restorations.STEP, "a partner")):
+            async with hearing(self.engine, Asked(order.order, restorations.STEP, "a partner")):
                 known = [each async for each in self._known_of(epoch, order)]
             async with self.engine.begin() as connection:
                 for each in known:
@@ -96,7 +96,7 @@ class KnownElsewhereSweep:
 
     async def _known_of(self, epoch: int, order: Concerned) -> AsyncIterator[KnownElsewhere]:
         async with self.engine.connect() as connection:
-            made = await shipments.of_order(connection, order.tenant, order.order_ref)
+            made = await shipments.of_order(connection, order.order)
             latest = {each.shipment_no: await _label_of(connection, order, each.shipment_no) for each in made}
         here = {each.shipment_no for each in made if each.is_here}
         for shipment in [*made, *_guessed(order, made)]:
@@ -162,10 +162,10 @@ class KnownElsewhereSweep:
             since = await restorations.last_heard_at(connection, restoration)
         async for known in self.orders.since(since):
             async with self.engine.begin() as connection:
-                if await restorations.is_known(connection, known.tenant, known.order_ref):
+                if await restorations.is_known(connection, known.order):
                     continue
                 detail = f"it was pushed after the backup: its workflow {known.workflow_id} {known.ended}"
-                found = KnownElsewhere(known.tenant, known.order_ref, "temporal", known.workflow_id, detail)
+                found = KnownElsewhere(known.order.tenant, known.order.order_ref, "temporal", known.workflow_id, detail)
                 await restorations.note_known_elsewhere(connection, restoration.epoch, found)
             await self.orders.wake(known.workflow_id)
 
@@ -186,7 +186,7 @@ def _bought(order: Concerned, shipment: NewShipment, booking: Booking) -> KnownE
 
 async def _label_of(connection: AsyncConnection, order: Concerned, shipment_no: str) -> shipments.Step | None:
     """Return the latest label of a shipment, if it has one."""
-    steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
+    steps = await shipments.steps_of(connection, order.order)
     bought = [step for step in steps if step.kind == "label" and step.shipment_no == shipment_no]
     return max(bought, key=attrgetter("version"), default=None)
 

@@ -39,9 +39,9 @@ class MissingWorkflows:
         with translating():
             async with self.engine.connect() as connection:
                 found = await order_work.overlooked(connection, PAGE)
-        for tenant, order_ref in found:
-            log.info("workflow.woken", order_ref=order_ref)
-            await self.orders.signal(tenant, order_ref, "stock_allocated")
+        for order in found:
+            log.info("workflow.woken", order_ref=order.order_ref)
+            await self.orders.signal(order, "stock_allocated")
 
     async def _start_missing(self) -> None:
         """Compare open orders with running workflows."""
@@ -52,7 +52,7 @@ class MissingWorkflows:
                 async with self.engine.connect() as connection:
                     page = await orders.open_orders(connection, PAGE, after)
             for row in page:
-                if names.order_workflow(row.tenant, row.order_ref) not in running:
+                if names.order_workflow(row.order) not in running:
                     log.info("workflow.started_again", order_ref=row.order_ref)
                     await self.orders.start(row.order)
             if len(page) < PAGE:

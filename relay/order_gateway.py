@@ -61,8 +61,7 @@ class Update:
 class KnownOrder:
     """An order that Temporal knows of, by the name of its workflow, and whether that runs."""
 
-    tenant: str
-    order_ref: str
+    order: OrderId
     workflow_id: str
     ended: str
 
@@ -123,7 +122,7 @@ class OrderGateway:
     async def _update_running(self, update: Update) -> CommandAnswer:
         """Update a workflow that runs already: nearly all do, and the server is asked for half as much."""
         row = update.row
-        handle = self._client.get_workflow_handle(names.order_workflow(row.tenant, row.order_ref))
+        handle = self._client.get_workflow_handle(names.order_workflow(row.order))
         with _if_running():
             answer: CommandAnswer = await handle.execute_update(
                 row.kind, update.row.command, id=update.update_id, result_type=CommandAnswer, rpc_timeout=update.limit
@@ -163,22 +162,22 @@ class OrderGateway:
         return WithStartWorkflowOperation(
             OrderLifecycle.run,
             order,
-            id=names.order_workflow(row.tenant, row.order_ref),
+            id=names.order_workflow(row.order),
             static_summary=_summary(row),
             **options,
         )
 
-    async def signal(self, tenant: str, order_ref: str, signal: str) -> None:
+    async def signal(self, order: OrderId, signal: str) -> None:
         """Deliver a signal of the outbox, starting the order's workflow where it is missing.
 
         Raises `Unavailable` where Temporal can't be reached. An order that is closed needs to hear nothing more.
         """
-        handle = self._client.get_workflow_handle(names.order_workflow(tenant, order_ref))
+        handle = self._client.get_workflow_handle(names.order_workflow(order))
         try:
             with _in_our_words(), _if_running():
                 await handle.signal(signal, rpc_timeout=SIGNAL_TIMEOUT)
         except _NotRunningError:
-            await self._start(OrderId(tenant=tenant, order_ref=order_ref), start_signal=signal)
+            await self._start(order, start_signal=signal)
 
     async def start(self, order: OrderId) -> None:
         """Start the workflow of an open order where none is running, whatever Temporal says of an earlier one."""
@@ -189,7 +188,7 @@ class OrderGateway:
             await self._client.start_workflow(
                 OrderLifecycle.run,
                 order,
-                id=names.order_workflow(order.tenant, order.order_ref),
+                id=names.order_workflow(order),
                 static_summary=f"order {escaped(order.order_ref)}",
                 rpc_timeout=SIGNAL_TIMEOUT,
                 **{**_start_options(order), **options},
@@ -222,7 +221,7 @@ class OrderGateway:
                     continue
                 seen.add(execution.id)
                 ended = "runs" if execution.close_time is None else f"ended at {execution.close_time.isoformat()}"
-                yield KnownOrder(*order, execution.id, ended)
+                yield KnownOrder(order, execution.id, ended)
 
     async def wake(self, workflow_id: str) -> None:
         """Have a workflow look anew at its order, if it runs."""

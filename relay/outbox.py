@@ -39,7 +39,7 @@ class OutboxDrain:
     async def _deliver(self, row: outbox.OutboxRow) -> int | None:
         try:
             if not row.closed:
-                await self.orders.signal(row.tenant, row.order_ref, row.signal)
+                await self.orders.signal(row.order, row.signal)
         except (Unavailable, TimeoutError):
             return None
         return row.outbox_id

@@ -96,7 +96,7 @@ class SilentParcels:
                 found = await labels.find(connection, tenant, number)
                 if found is None:
                     return None
-                asked = Asked(tenant, found.order_ref, f"track/{number}", self.carrier)
+                asked = Asked(found.order, f"track/{number}", self.carrier)
                 return str(await partner_words.keep(connection, asked, refusal.code, refusal.said))
 
     async def _store(self, how: carrier_events.Heard, event: TrackingEvent) -> str | None:

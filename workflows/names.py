@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from domain.messages import OrderId
+
 ORDERS_QUEUE: Final = "orders"
 """Workflows, with their short steps in the house as local activities."""
 STOCK_QUEUE: Final = "stock"
@@ -18,16 +20,16 @@ LEDGER_CHECK: Final = "ledger/check"
 """The schedule of the nightly check, likewise."""
 
 
-def order_workflow(tenant: str, order_ref: str) -> str:
+def order_workflow(order: OrderId) -> str:
     """Name the one workflow of an order."""
-    return f"order/{tenant}/{order_ref}"
+    return f"order/{order.tenant}/{order.order_ref}"
 
 
-def order_of(workflow_id: str) -> tuple[str, str] | None:
-    """Return tenant and order_ref of an order's workflow; None where it is another's."""
+def order_of(workflow_id: str) -> OrderId | None:
+    """Return the order of its workflow; None where it is another's."""
     kind, _, name = workflow_id.partition("/")
     tenant, _, order_ref = name.partition("/")
-    return (tenant, order_ref) if kind == "order" and order_ref else None
+    return OrderId(tenant=tenant, order_ref=order_ref) if kind == "order" and order_ref else None
 
 
 def return_workflow(tenant: str, return_no: str) -> str:

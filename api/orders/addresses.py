@@ -45,11 +45,11 @@ async def store_address(
         if order.row is None:
             raise Rejected("unknown_order", f"Order {order.order_no} is not accepted.", kind=Kind.UNKNOWN)
         if said.is_odd:
-            address_id = people.address_id(order.tenant, order.order_ref, said.wordings[0].address_no)
+            address_id = people.address_id(order.order, said.wordings[0].address_no)
             before = await people.get_address(connection, order.tenant, address_id)
             said.repeats(lambda body: _kept(order, body), before)
         body = said.settle()
-        address_id = people.address_id(order.tenant, order.order_ref, body.address_no)
+        address_id = people.address_id(order.order, body.address_no)
         told = _kept(order, body)
         is_new = await people.keep(connection, address_id, order.tenant, told)
         if await people.get_address(connection, order.tenant, address_id) != told:

@@ -14,7 +14,7 @@ from api.door.created import created
 from api.door.problems import TooManyCommandsError
 from api.door.services import ApiServices
 from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
-from domain.messages import CommandAnswer
+from domain.messages import CommandAnswer, OrderId
 from domain.order_commands import CommandKind
 from domain.payloads import Kept
 from records.orders import inbox, order_reads
@@ -56,8 +56,7 @@ class Patience:
 class Command:
     """A command as it is kept. `digest` is of what was asked."""
 
-    tenant: str
-    order_ref: str
+    order: OrderId
     kind: CommandKind
     key: str
     digest: bytes
@@ -65,7 +64,7 @@ class Command:
 
     async def known(self, connection: AsyncConnection) -> KnownOfKey:
         """Look into the inbox before the command is put there."""
-        return await order_reads.known_of_key(connection, self.tenant, self.order_ref, self.key)
+        return await order_reads.known_of_key(connection, self.order, self.key)
 
     async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow[Kept] | None:
         """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
@@ -96,8 +95,7 @@ class Command:
         """Put the command into the inbox, however many wait there."""
         row, _new = await inbox.put(
             connection,
-            tenant=self.tenant,
-            order_ref=self.order_ref,
+            self.order,
             kind=self.kind,
             key=self.key,
             digest=self.digest,

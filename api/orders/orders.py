@@ -60,13 +60,13 @@ async def push_order(
         made = outcome == "accepted"
         response.status_code = decided.status_of_creation() if made else decided.status_of_change()
     async with services.reading() as connection:
-        order = await read_pushed(connection, caller.tenant, pushed.order_ref)
+        order = await read_pushed(connection, pushed.order)
     if order is not None:
-        return pushed_answer(caller.tenant, pushed.order_ref, order, outcome)
+        return pushed_answer(pushed.order, order, outcome)
     if outcome != "queued":
-        raise InvariantViolated(f"{pushed.order_ref} was accepted, but is not there")
+        raise InvariantViolated(f"{pushed.order.order_ref} was accepted, but is not there")
     push = said.settle()
-    return queued_push_answer(caller.tenant, pushed.order_ref, push.order_no, push.revision)
+    return queued_push_answer(pushed.order, push.order_no, push.revision)
 
 
 @router.get("", responses=REFUSALS)
@@ -118,7 +118,7 @@ async def get_shipment(services: Services, named: OrderAt, shipment_no: Annotate
     """Return a shipment of an order."""
     async with services.reading() as connection:
         order = await named.find(connection)
-        found = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+        found = await read_shipment(connection, order.order, shipment_no)
     if found is None:
         raise not_found(f"shipment {shipment_no} of {named.order_no}")
     return shipment_view(found, order.order_no)
@@ -139,7 +139,7 @@ async def get_label(
     """Return a parcel's label, ready to print."""
     async with services.reading() as connection:
         order = await named.find(connection)
-        label = await order_reads.label(connection, order.tenant, order.order_ref, shipment_no, parcel_no)
+        label = await order_reads.label(connection, order.order, shipment_no, parcel_no)
     if label is None:
         raise not_found(f"label of parcel {parcel_no} of {shipment_no}")
     return handed_out(*label)

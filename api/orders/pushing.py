@@ -17,7 +17,9 @@ from commands.resolving import named, resolve_push
 from commands.times import faults_by
 from domain.commands import Push
 from domain.errors import Conflict, Fault, Kind, Rejected
+from domain.messages import OrderId
 from domain.order_commands import ORDER_COMMANDS
+from domain.orders import OrderLine
 from domain.payloads import Kept, KeptPush
 from domain.refusals import refusal
 from domain.said import Part, canonical, digest
@@ -42,7 +44,7 @@ _CAME_LATER = frozenset(
 class Pushed:
     """What came of taking a push in: its row, or None where the revision was accepted before."""
 
-    order_ref: str
+    order: OrderId
     row: InboxRow[Kept] | None
 
 
@@ -71,8 +73,7 @@ async def _look(connection: AsyncConnection, caller: ApiKey, said: Said[Push]) -
     order_ref, revision = (caller.order_ref(push.order_no), push.revision) if push else ("", 0)
     return await push_intake.standing(
         connection,
-        tenant=caller.tenant,
-        order_ref=order_ref,
+        OrderId(tenant=caller.tenant, order_ref=order_ref),
         revision=revision,
         key=_key(order_ref, revision),
         carrier=push.carrier if push else part.get("carrier") or "",
@@ -117,14 +118,14 @@ class _Taking:
         """Keep the push, unless it is known. None where a twin of it was kept in between, or the catalog changed."""
         command, order = await self.command(), self.standing
         if self._is_known(command.digest):
-            return Pushed(command.order_ref, None)
+            return Pushed(command.order, None)
         if order.last_state in {"queued", "accepted"} and order.last_inbox_id is not None:
             row = await command.repeated(self.connection, order.last_inbox_id, order.last_digest or b"")
-            return Pushed(command.order_ref, row)
-        resolved = await self._resolve(command.order_ref)
+            return Pushed(command.order, row)
+        resolved = await self._resolve(command.order)
         command.check_queue(order.undecided)
         kept = await self._keep(command, resolved)
-        return Pushed(command.order_ref, kept) if kept else None
+        return Pushed(command.order, kept) if kept else None
 
     async def command(self) -> Command:
         """Return the push as a command. What came before means what it meant then: by units of that day."""
@@ -134,8 +135,7 @@ class _Taking:
             before = (await inbox.get(self.connection, order.last_inbox_id)).payload
             base_uoms |= _base_uoms_then(before) if isinstance(before, KeptPush) else {}
         return Command(
-            tenant=self.caller.tenant,
-            order_ref=order_ref,
+            order=OrderId(tenant=self.caller.tenant, order_ref=order_ref),
             kind="submit",
             key=_key(order_ref, self.push.revision),
             digest=digest(content_of(self.push, base_uoms)),
@@ -155,22 +155,22 @@ class _Taking:
             raise Conflict("The order is closed; it takes no new revision.", code="order_closed")
         return False
 
-    async def _resolve(self, order_ref: str) -> Resolved:
+    async def _resolve(self, order: OrderId) -> Resolved:
         """Return the push's lines in base units, with those that they bring along.
 
         Raises `Rejected` with all that is wrong with it by the catalog.
         """
-        tenant = self.caller.tenant
-        accepted = self.standing.revision is not None
-        known = (await order_lines(self.connection, tenant, [order_ref])).get(order_ref, []) if accepted else []
-        order = self.standing
-        with_kits = bool(known) and any(product.is_kit for product in order.products.values())
-        frozen = await frozen_factors(self.connection, tenant, order_ref, known, with_kits=with_kits)
-        faults, resolved = resolve_push(self.part, order.products, order.sites, order.time_zones, frozen)
-        faults += _faults_beside(self.part, order, self.window)
+        standing = self.standing
+        known: list[OrderLine] = []
+        if standing.revision is not None:
+            known = (await order_lines(self.connection, order.tenant, [order.order_ref])).get(order.order_ref, [])
+        with_kits = bool(known) and any(product.is_kit for product in standing.products.values())
+        frozen = await frozen_factors(self.connection, order, known, with_kits=with_kits)
+        faults, resolved = resolve_push(self.part, standing.products, standing.sites, standing.time_zones, frozen)
+        faults += _faults_beside(self.part, standing, self.window)
         if faults:
             raise refusal(faults)
-        return bring_along(self.push, self.part, resolved, order, known)
+        return bring_along(self.push, self.part, resolved, standing, known)
 
     async def _keep(self, command: Command, resolved: Resolved) -> InboxRow[Kept] | None:
         """Put the push into the inbox. People's data is kept apart, under ids."""
@@ -184,8 +184,7 @@ class _Taking:
         }
         return await push_intake.keep(
             self.connection,
-            tenant=command.tenant,
-            order_ref=command.order_ref,
+            command.order,
             key=command.key,
             attempt=self.standing.last_attempt + 1,
             digest=command.digest,

@@ -14,6 +14,7 @@ from api.door.examples import PUSHED
 from api.door.paging import Utc
 from api.door.problems import Problem, document_of
 from domain.commands import Money
+from domain.messages import OrderId
 from domain.orders import OrderStatus
 from domain.packing import Content
 from queries.orders.lines import LineShown
@@ -203,7 +204,7 @@ class CommandAnswer(OrderView):
 # -- orders ----------------------------------------------------------------------------------------------------------
 
 
-def pushed_answer(tenant: str, order_ref: str, pushed: PushedOrder, outcome: str) -> PushAnswer:
+def pushed_answer(order: OrderId, pushed: PushedOrder, outcome: str) -> PushAnswer:
     """Show what became of a push of an accepted order."""
     return PushAnswer(
         order_no=pushed.order_no,
@@ -211,12 +212,12 @@ def pushed_answer(tenant: str, order_ref: str, pushed: PushedOrder, outcome: str
         outcome=outcome,
         status=OrderStatus(pushed.status),
         needs_attention=pushed.needs_attention,
-        workflow_id=order_workflow(tenant, order_ref),
+        workflow_id=order_workflow(order),
         lines=_lines(pushed.lines),
     )
 
 
-def queued_push_answer(tenant: str, order_ref: str, order_no: str, revision: int) -> PushAnswer:
+def queued_push_answer(order: OrderId, order_no: str, revision: int) -> PushAnswer:
     """Show a first push that is not decided yet."""
     return PushAnswer(
         order_no=order_no,
@@ -224,7 +225,7 @@ def queued_push_answer(tenant: str, order_ref: str, order_no: str, revision: int
         outcome="queued",
         status=OrderStatus.RECEIVED,
         needs_attention=False,
-        workflow_id=order_workflow(tenant, order_ref),
+        workflow_id=order_workflow(order),
         lines=[],
     )
 
@@ -245,7 +246,7 @@ def item_of(shown: OrderShown) -> OrderListItem:
     return OrderListItem(
         **same,
         attention=_attention(shown),
-        workflow_id=order_workflow(row.tenant, row.order_ref),
+        workflow_id=order_workflow(row.order),
         replaces=_original(row),
         replaced_by=shown.replaced_by,
         ship_to=_ship_to(shown),
@@ -288,7 +289,7 @@ def _push_view(order: FoundOrder, shown: PushShown) -> OrderView:
         status=OrderStatus.RECEIVED if push.state == "queued" else OrderStatus.REFUSED,
         needs_attention=False,
         attention=None,
-        workflow_id=order_workflow(order.tenant, order.order_ref),
+        workflow_id=order_workflow(order.order),
         replaced_by=[],
         ship_to=_ship_to(shown),
         note=shown.note,

@@ -96,7 +96,7 @@ async def _known(
     if not said.wordings:
         return None
     authorization_no = said.wordings[0].authorization_no
-    known = await return_authorizations.get(connection, order.tenant, order.order_ref, authorization_no)
+    known = await return_authorizations.get(connection, order.order, authorization_no)
     if known is not None and not said.repeats(lambda body: digest(asked(body)), known.digest):
         raise Conflict(f"Return authorization {authorization_no} came before with other content.")
     return known
@@ -123,7 +123,7 @@ async def _resolve(connection: AsyncConnection, order: FoundOrder, body: Part) -
     parts = list(body.parts("lines"))
     faults.duplicate_lines(parts)
     known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-    others = await return_authorizations.left_open(connection, order.tenant, order.order_ref)
+    others = await return_authorizations.left_open(connection, order.order)
     quantities: Counter[LineName] = Counter()
     for part in parts:
         quantities.update(_resolved(faults, part, known, others))
@@ -146,7 +146,7 @@ def _resolved(faults: Faults, part: Part, known: Known, others: Counter[LineName
 
 async def _view(connection: AsyncConnection, order: FoundOrder, authorization_no: str) -> ReturnAuthorizationView:
     """Show an authorization. Raises `Rejected` with code `not_found`."""
-    name = (order.tenant, order.order_ref, authorization_no)
+    name = (order.order, authorization_no)
     known = await return_authorizations.get(connection, *name)
     if known is None:
         raise not_found(f"return authorization {authorization_no} of {order.order_no}")

@@ -26,7 +26,7 @@ async def get_return(services: Services, named: OrderAt, return_no: Annotated[Ke
     async with services.reading() as connection:
         order = await named.find(connection)
         key = ORDER_COMMANDS["return"].key(order.order_ref, return_no)
-        known = await order_reads.known_of_key(connection, order.tenant, order.order_ref, key)
+        known = await order_reads.known_of_key(connection, order.order, key)
         if known.inbox_id is None or known.state == "refused":
             raise not_found(f"return {return_no} of {named.order_no}")
         return await return_view(connection, order, Decided(await inbox.get(connection, known.inbox_id)))

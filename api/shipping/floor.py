@@ -125,8 +125,7 @@ class CommandEndpoint:
     def _command(self, order: FoundOrder, spec: CommandSpec[Told], body: Told) -> Command:
         actor = getattr(body, "actor", None) or getattr(body, "by", None)
         return Command(
-            tenant=order.tenant,
-            order_ref=order.order_ref,
+            order=order.order,
             kind=spec.kind,
             key=ORDER_COMMANDS[spec.kind].key(order.order_ref, spec.key(body)),
             digest=digest("\n".join((asked(body), *(value for _, value in spec.more)))),
@@ -200,7 +199,7 @@ async def _addressed(connection: AsyncConnection, order: FoundOrder, act: Part) 
             faults = [act.fault("address_id", "invalid", "belongs to use_address only")] if told else []
         elif told is None:
             faults = [act.fault("address_id", "missing", "is missing: use_address names an address that was stored")]
-        elif not await people.is_of_order(connection, order.tenant, order.order_ref, UUID(told)):
+        elif not await people.is_of_order(connection, order.order, UUID(told)):
             faults = [act.fault("address_id", "unknown_address", f"No address {told} is stored for the order")]
     return faults, {}
 
@@ -322,9 +321,9 @@ async def _labeled(services: ApiServices, answered: Answered[Ship], patience: Pa
     order, shipment_no = answered.order, answered.body.shipment_no
     while True:
         async with services.reading() as connection:
-            waits = await order_reads.waits_for_labels(connection, order.tenant, order.order_ref, shipment_no)
+            waits = await order_reads.waits_for_labels(connection, order.order, shipment_no)
             if not waits or patience.is_over:
-                return await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+                return await read_shipment(connection, order.order, shipment_no)
         await patience.pause()
 
 
@@ -366,7 +365,7 @@ async def hand_over(
     response.status_code = answered.decided.status_of_change()
     order = answered.order
     async with at.services.reading() as connection:
-        shipment = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+        shipment = await read_shipment(connection, order.order, shipment_no)
         booking = await _waiting_booking(connection, order, shipment_no)
     return shipment_view(shipment, order.order_no) if shipment else _booked(order, shipment_no, booking)
 
@@ -375,7 +374,7 @@ def _shipment_is_there(shipment_no: str) -> Resolver:
     """Check that the order has a shipment, or that its booking waits for a decision, as the hand-over then will."""
 
     async def resolve(connection: AsyncConnection, order: FoundOrder, _part: Part) -> Resolved:
-        known = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+        known = await read_shipment(connection, order.order, shipment_no)
         if known is None and await _waiting_booking(connection, order, shipment_no) is None:
             raise not_found(f"shipment {shipment_no} of {order.order_no}")
         return [], {}
@@ -385,7 +384,7 @@ def _shipment_is_there(shipment_no: str) -> Resolver:
 
 async def _waiting_booking(connection: AsyncConnection, order: FoundOrder, shipment_no: str) -> InboxRow[Kept] | None:
     key = ORDER_COMMANDS["ship"].key(order.order_ref, shipment_no)
-    waiting = await inbox.undecided(connection, order.tenant, order.order_ref)
+    waiting = await inbox.undecided(connection, order.order)
     return next((row for row in waiting if row.key == key), None)
 
 

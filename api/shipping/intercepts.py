@@ -103,7 +103,7 @@ async def _read(
     services: ApiServices, order: FoundOrder, shipment_no: str, parcel_no: int | None
 ) -> list[InterceptedParcelView]:
     async with services.reading() as connection:
-        steps = await intercepts.latest(connection, order.tenant, order.order_ref, shipment_no)
+        steps = await intercepts.latest(connection, order.order, shipment_no)
         boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
         refused = any(step.refusal for step in steps.values())
         said = await partner_words.of_orders(connection, order.tenant, [order.order_ref]) if refused else {}

@@ -59,7 +59,7 @@ def _lost(shipment_no: str) -> Resolver:
 
 async def find_parcel(connection: AsyncConnection, order: FoundOrder, shipment_no: str, part: Part) -> None:
     """Refuse a command that names a shipment which the order does not have, or a parcel which that does not."""
-    shipment = await read_shipment(connection, order.tenant, order.order_ref, shipment_no)
+    shipment = await read_shipment(connection, order.order, shipment_no)
     if shipment is None:
         raise not_found(f"shipment {shipment_no} of {order.order_no}")
     parcel_no = part.get("parcel_no")

@@ -74,31 +74,31 @@ class ErpFeed:
         """Close the order if this was the last there was to do. Where it can't be, its workflow sees to it."""
         try:
             with translating(), self._transacting.begin() as connection:
-                return close.close_if_done(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+                return close.close_if_done(connection, step.order)
         except StockbridgeError as error:
             log.warning("order.not_closed", order_ref=step.order_ref, reason=str(error))
             return False
 
     def _claim(self, step: m.ErpStep) -> ErpMessageRow | None:
         with self._engine.connect() as connection:
-            return erp_feed.claim(connection, step.tenant, step.order_ref, step.number)
+            return erp_feed.claim(connection, step.order, step.number)
 
     def _is_gone(self, step: m.ErpStep) -> bool:
         """Say whether a message is remembered from before a restore that was told of. Raises where none was."""
         with self._engine.connect() as connection:
-            epoch = erp_feed.gone(connection, step.tenant, step.order_ref, step.number)
+            epoch = erp_feed.gone(connection, step.order, step.number)
         if epoch is not None and step.epoch >= epoch:
-            self._miss(step.tenant, step.order_ref, f"message {step.number} of order {step.order_ref}")
+            self._miss(step.order, f"message {step.number} of order {step.order_ref}")
         return epoch is not None
 
-    def _miss(self, tenant: str, order_ref: str, what: str) -> NoReturn:
+    def _miss(self, order: m.OrderId, what: str) -> NoReturn:
         with self._engine.connect() as connection:
-            note_missing_at_once(connection, tenant, order_ref, what)
+            note_missing_at_once(connection, order, what)
         raise Unavailable(words_of(what))
 
     def _work(self, step: m.ErpStep) -> m.OrderWork:
         with self._engine.connect() as connection:
-            return order_work.read_work_at_once(connection, m.OrderId(tenant=step.tenant, order_ref=step.order_ref))
+            return order_work.read_work_at_once(connection, step.order)
 
     def _tell(self, row: ErpMessageRow, until: float, remembered: int = 0) -> ErpMessageRow | None:
         """Tell the ERP a message that was claimed. Returns the next one, claimed, if there is one and time for it."""
@@ -110,7 +110,7 @@ class ErpFeed:
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
         with self._engine.connect() as connection:
-            return erp_feed.done(connection, *_name(row), receipt.document_no, go_on=monotonic() < until)
+            return erp_feed.done(connection, row.order, row.number, receipt.document_no, go_on=monotonic() < until)
 
     def _ask(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
         """Tell the ERP a message, unless it has it."""
@@ -123,7 +123,7 @@ class ErpFeed:
             self._failed(row, row.state, words_of(row.stopped))
             raise Unavailable(words_of(row.stopped))
         if remembered > row.epoch:
-            self._miss(row.tenant, row.order_ref, f"the restore of epoch {remembered}")
+            self._miss(row.order, f"the restore of epoch {remembered}")
 
     def _find(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt | None:
         """Ask by our reference, if an earlier attempt may have been carried out."""
@@ -136,7 +136,7 @@ class ErpFeed:
         leaves that reference to it: the message goes on under another.
         """
         with self._engine.connect() as connection:
-            known = erp_feed.known(connection, row.tenant, row.order_ref)
+            known = erp_feed.known(connection, row.order)
         stem = f"{row.tenant}/{row.order_ref}"
         found = list(recalled(port.find, stem, known.from_number, known.last_number))
         message = _message(row)
@@ -150,7 +150,7 @@ class ErpFeed:
             reference += "+"
         if reference != row.reference:
             with self._engine.connect() as connection:
-                erp_feed.refer(connection, *_name(row), reference)
+                erp_feed.refer(connection, row.order, row.number, reference)
         return None, replace(row, reference=reference)
 
     def _check_agreed(
@@ -182,7 +182,7 @@ class ErpFeed:
 
     def _failed(self, row: ErpMessageRow, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
-            erp_feed.failed(connection, *_name(row), state, reason)
+            erp_feed.failed(connection, row.order, row.number, state, reason)
 
 
 def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, last: int) -> Iterator[ErpReceipt]:
@@ -198,11 +198,7 @@ def recalled(find: Callable[[str], ErpReceipt | None], order: str, first: int, l
 
 
 def _asked(row: ErpMessageRow) -> Asked:
-    return Asked(row.tenant, row.order_ref, f"erp/{row.number}", row.source)
-
-
-def _name(row: ErpMessageRow) -> tuple[str, str, int]:
-    return row.tenant, row.order_ref, row.number
+    return Asked(row.order, f"erp/{row.number}", row.source)
 
 
 def _message(row: ErpMessageRow) -> ErpMessage:

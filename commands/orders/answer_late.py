@@ -38,7 +38,7 @@ async def _is_known_already(connection: AsyncConnection, order: OrderId, row: in
     """Say whether a command tells of a hand-over that was posted, or of a pick of what a scan proved to have left."""
     gone = {
         shipment.shipment_no: shipment.handover_evidence
-        for shipment in await shipments.of_order(connection, order.tenant, order.order_ref)
+        for shipment in await shipments.of_order(connection, order)
         if shipment.handed_over_at
     }
     told = row.payload

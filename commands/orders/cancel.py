@@ -27,7 +27,7 @@ async def cancel(context: CommandContext, row: InboxRow[KeptCancel]) -> None:
     """Cancel the lines that were named, or all that has not left."""
     async with context.reading() as connection:
         await open_order(connection, row)
-        lines = await read_lines(connection, row)
+        lines = await read_lines(connection, row.order)
         linked = await read_linked(connection, row)
     asked = row.payload.resolved or all_unshipped(lines)
     request = CancelLines(
@@ -49,12 +49,12 @@ async def post_cancel(
     order = row.order
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
-        lines = await read_lines(connection, row)
+        lines = await read_lines(connection, row.order)
         about = {line.line_no for line in outcome.lines if line.order_ref == row.order_ref}
         cancelled = [x for x in lines if x.line_no in about and x.cancelled]
         if cancelled:
             told = cancelled_lines(cancelled, await cancelled_goods(connection, order, cancelled))
-            await messages.append(connection, row.tenant, row.order_ref, "cancelled", {"lines": told})
+            await messages.append(connection, row.order, "cancelled", {"lines": told})
         await repack.fit(connection, order, lines, lines)
         await _need_no_person(connection, row, by_deadline=by_deadline)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
@@ -74,7 +74,7 @@ async def _need_no_person(connection: AsyncConnection, row: InboxRow[Kept], *, b
     order = await open_order(connection, row)
     step = order.stuck_at or ""
     if step.startswith(_TRIED_AGAIN) or not (by_deadline or step.startswith(replaced_step(""))):
-        await clear_attention(connection, row)
+        await clear_attention(connection, row.order)
 
 
 def all_unshipped(lines: list[OrderLine]) -> list[CancelledLine]:

@@ -11,9 +11,9 @@ from records.orders import closing
 
 def close_if_done(connection: Connection, order: OrderId) -> bool:
     """Close an order of which nothing is left to do, in the caller's transaction. Says whether it is closed."""
-    closing.lock(connection, order.tenant, order.order_ref)
+    closing.lock(connection, order)
     work = read_work_at_once(connection, order)
     done = work.over and not work.erp_steps and not work.carrier_steps
     if done and not work.closed:
-        closing.close(connection, order.tenant, order.order_ref)
+        closing.close(connection, order)
     return work.closed or done

@@ -26,8 +26,7 @@ async def keep_act(engine: AsyncEngine, act: Act) -> InboxRow[Kept]:
     async with engine.begin() as connection:
         row, _ = await inbox.put(
             connection,
-            tenant=act.order.tenant,
-            order_ref=act.order.order_ref,
+            act.order,
             kind="operate",
             key=ORDER_COMMANDS["operate"].key(act.order.order_ref, act.act_no),
             digest=sha256(json.dumps(payload, sort_keys=True).encode()).digest(),
@@ -42,8 +41,7 @@ async def keep_cancellation(engine: AsyncEngine, order: OrderId) -> InboxRow[Kep
     async with engine.begin() as connection:
         row, _ = await inbox.put(
             connection,
-            tenant=order.tenant,
-            order_ref=order.order_ref,
+            order,
             kind="cancel",
             key=ORDER_COMMANDS["cancel"].key(order.order_ref, "temporal"),
             digest=bytes(32),

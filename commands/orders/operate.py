@@ -58,7 +58,7 @@ async def operate(context: CommandContext, row: InboxRow[KeptAct]) -> None:
             await _expect_step(connection, row, order)
         target = row.payload.target or order.stuck_at
         if verb != "use_address" or not outlives_an_amendment(order):
-            await clear_attention(connection, row)
+            await clear_attention(connection, row.order)
         if verb == "skip_step":
             await _skip(connection, row, target)
         elif verb == "use_address":
@@ -74,7 +74,7 @@ async def _give_up(context: CommandContext, row: InboxRow[KeptAct], *, only_back
     async with context.reading() as connection:
         order = await open_order(connection, row)
         await _expect_step(connection, row, order)
-        lines = await read_lines(connection, row)
+        lines = await read_lines(connection, row.order)
         linked = await read_linked(connection, row)
     if _expires_nothing(row, order, lines):
         await accept_alone(context, row, "unchanged")
@@ -133,7 +133,7 @@ async def _expect_step(connection: AsyncConnection, row: InboxRow[KeptAct], orde
     target = row.payload.target
     if not target or target == order.stuck_at:
         return
-    name = (connection, row.tenant, row.order_ref)
+    name = (connection, row.order)
     steps = {step.step_id for step in await shipments.steps_of(*name) if step.state in shipments.OPEN}
     told = {f"erp/{message.number}" for message in await messages.waiting(*name)}
     replaced = {replaced_step(made.shipment_no) for made in await shipments.of_order(*name)}
@@ -180,13 +180,13 @@ async def _skip(connection: AsyncConnection, row: InboxRow[KeptAct], target: str
         raise Rejected(
             "unknown_step", "Name the step as target: label/<shipment>/<n>, or erp/<number>.", kind=Kind.UNKNOWN
         )
-    for step in await shipments.steps_of(connection, row.tenant, row.order_ref):
+    for step in await shipments.steps_of(connection, row.order):
         if step.step_id == target and step.state in shipments.OPEN:
-            await shipments.move_step(connection, row.tenant, row.order_ref, step.step_id, "skipped")
+            await shipments.move_step(connection, row.order, step.step_id, "skipped")
             return
-    for message in await messages.waiting(connection, row.tenant, row.order_ref):
+    for message in await messages.waiting(connection, row.order):
         if target == f"erp/{message.number}":
-            await messages.move(connection, row.tenant, row.order_ref, message.number, "skipped")
+            await messages.move(connection, row.order, message.number, "skipped")
             return
     order = row.order
     if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):
@@ -199,10 +199,10 @@ async def _resend(connection: AsyncConnection, row: InboxRow[KeptAct], target: s
     number = (target or "").removeprefix("erp/")
     if not number.isdigit():
         raise Rejected("unknown_step", "Name the message as target: erp/<number>.", kind=Kind.UNKNOWN)
-    message = await messages.get(connection, row.tenant, row.order_ref, int(number))
+    message = await messages.get(connection, row.order, int(number))
     if message is None:
         raise Rejected("unknown_step", f"The feed has no message {number}.", kind=Kind.UNKNOWN)
     if message.state in {"done", "skipped"}:
-        await messages.append(connection, row.tenant, row.order_ref, message.kind, message.payload)
+        await messages.append(connection, row.order, message.kind, message.payload)
     else:
         await messages.renew(connection, message)

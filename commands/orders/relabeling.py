@@ -16,7 +16,7 @@ async def check_is_here(connection: AsyncConnection, row: InboxRow[Kept], change
     gone = {box.shipment_no for box in boxes if box.delivered_at is not None or box.is_underway}
     left = [
         shipment.shipment_no
-        for shipment in await shipments.of_order(connection, row.tenant, row.order_ref)
+        for shipment in await shipments.of_order(connection, row.order)
         if shipment.handed_over_at is not None and shipment.shipment_no in gone
     ]
     if left:

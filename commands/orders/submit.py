@@ -55,7 +55,7 @@ async def submit(context: CommandContext, row: InboxRow[KeptPush]) -> None:
 
 async def _former(context: CommandContext, row: InboxRow[KeptPush]) -> list[OrderLine]:
     async with context.reading() as connection:
-        return await read_lines(connection, row)
+        return await read_lines(connection, row.order)
 
 
 async def _begin(connection: AsyncConnection, row: InboxRow[KeptPush], outcome: Outcome) -> None:
@@ -88,24 +88,23 @@ async def _amend(connection: AsyncConnection, row: InboxRow[KeptPush], former: l
     if changed:
         await check_is_here(connection, row, changed)
     terms = {name: getattr(push, name) for name in _OF_A_REVISION}
-    await orders.set_fields(connection, row.tenant, row.order_ref, **terms, address_id=address_id)
+    await orders.set_fields(connection, row.order, **terms, address_id=address_id)
     await orders.add_revision(
         connection,
-        row.tenant,
-        row.order_ref,
+        row.order,
         push.revision,
         row.digest,
         _content(row),
         push.address_id,
     )
-    lines = await read_lines(connection, row)
+    lines = await read_lines(connection, row.order)
     amended = _said([("amended", [x for x in lines if x.ordered] or lines)])
     order = row.order
     for kind, payload in [*amended, *await cancelled_changes(connection, order, former, lines)]:
-        await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+        await messages.append(connection, row.order, kind, payload)
     await repack.fit(connection, order, former, lines, relabel=bool(changed))
     if known.needs_attention and not outlives_an_amendment(known):
-        await clear_attention(connection, row)
+        await clear_attention(connection, row.order)
     await inbox.accept(connection, row.inbox_id, {"outcome": "amended"})
 
 

@@ -20,13 +20,13 @@ from records.orders.orders import OrderRow
 async def use_address(connection: AsyncConnection, row: InboxRow[KeptAct], order: OrderRow) -> None:
     """Send an order to an address that was stored for it; what is labeled and has not left is labeled anew."""
     address_id = _address_id(row)
-    if not await people.is_of_order(connection, row.tenant, row.order_ref, address_id):
+    if not await people.is_of_order(connection, row.order, address_id):
         raise Rejected("unknown_address", f"No address {address_id} is stored for the order.", kind=Kind.UNKNOWN)
     if await people.read_the_same(connection, row.tenant, order.address_id, address_id):
         return
     await check_is_here(connection, row, ["address_id"])
-    await orders.set_fields(connection, row.tenant, row.order_ref, address_id=address_id)
-    lines = await read_lines(connection, row)
+    await orders.set_fields(connection, row.order, address_id=address_id)
+    lines = await read_lines(connection, row.order)
     await repack.fit(connection, row.order, lines, lines, relabel=True)
 
 

@@ -20,7 +20,7 @@ async def check_authorized(connection: AsyncConnection, row: InboxRow[KeptReturn
     authorization_no = row.payload.authorization_no
     if authorization_no is None:
         return
-    known = await return_authorizations.get(connection, row.tenant, row.order_ref, authorization_no)
+    known = await return_authorizations.get(connection, row.order, authorization_no)
     if known is None:
         detail = f"The order has no return authorization {authorization_no}."
         fault = Fault("/authorization_no", "unknown_authorization", detail)
@@ -39,7 +39,7 @@ def _check_valid(row: InboxRow[KeptReturn], known: AuthorizationRow) -> None:
 
 
 async def _check_open(connection: AsyncConnection, row: InboxRow[KeptReturn], authorization_no: str) -> None:
-    authorized = await return_authorizations.lines(connection, row.tenant, row.order_ref, authorization_no)
+    authorized = await return_authorizations.lines(connection, row.order, authorization_no)
     left = {(line.line_no, line.sku): line.open for line in authorized}
     for index, line in enumerate(row.payload.resolved):
         name = line.line_no, line.sku

@@ -35,7 +35,7 @@ async def receive_return(context: CommandContext, row: InboxRow[KeptReturn]) -> 
         order = await open_order(connection, row, or_closed=True)
         place = await places.place_of(connection, row.tenant, row.payload.location_id)
         undelivered, asked = await _what_came(connection, row)
-        former = await read_lines(connection, row)
+        former = await read_lines(connection, row.order)
     resend = row.payload.resend
     if resend and undelivered is None:
         detail = "Only what never arrived is sent again; what the customer had needs a new order."
@@ -56,14 +56,14 @@ async def receive_return(context: CommandContext, row: InboxRow[KeptReturn]) -> 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         locked = await orders.lock_one(connection, row.order)
         await check_authorized(connection, row)
-        lines = await read_lines(connection, row)
+        lines = await read_lines(connection, row.order)
         back = _came_back(asked, outcome)
         payload = {"lines": amounts(lines, [content for content, _ in back])}
         for kind, said in [("returned", payload), *await demand_changes(connection, row.order, former, lines)]:
-            await messages.append(connection, row.tenant, row.order_ref, kind, said)
+            await messages.append(connection, row.order, kind, said)
         ended = await _note_parcels(connection, row, undelivered, outcome.occurred_at) if undelivered else []
         if locked.stuck_at in ended:
-            await clear_attention(connection, row)
+            await clear_attention(connection, row.order)
         came = [{**content.document, "condition": condition} for content, condition in back]
         await inbox.accept(connection, row.inbox_id, {"outcome": "done", "lines": came})
 
@@ -98,7 +98,7 @@ async def _what_came(
     for shipment_no in (*sent_back(every), None):
         where = f"Shipment {shipment_no}" if shipment_no else "The customer"
         place = f"transit/{shipment_no}" if shipment_no else f"customer/{row.order_ref}"
-        there = await goods_at(connection, row.tenant, row.order_ref, place)
+        there = await goods_at(connection, row.order, place)
         expected = of_shipment(every, shipment_no) if shipment_no else []
         found[shipment_no] = match(where, told, expected, there)
         if found[shipment_no].is_there:
@@ -114,7 +114,7 @@ async def _note_parcels(
 ) -> list[str]:
     """Let parcels say that they came back. Returns the steps that nobody is needed for any more."""
     before = await shipments.get(connection, row.order, shipment_no)
-    there = await goods_underway(connection, row.tenant, row.order_ref, shipment_no)
+    there = await goods_underway(connection, row.order, shipment_no)
     now, back = came_back(before, there, at)
     await deliver.go_on_without(connection, row.order, before, now)
     return [parcel_step(box.tracking_number) for box in back if box.tracking_number is not None]

@@ -48,9 +48,9 @@ class Interception:
         """Mark an intercept as sent, if it was not answered. Returns the row as it was before, if there is one."""
         async with self._engine.begin() as connection:
             await orders.lock(connection, [(step.tenant, step.order_ref)])
-            row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            row = await shipments.find_step(connection, step.order, step.step_id, locked=True)
             if row is not None and row.state in shipments.OPEN:
-                await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+                await shipments.move_step(connection, step.order, step.step_id, "sent")
         return row
 
     async def _ask(self, row: Step, *, maybe_asked: bool) -> None:
@@ -100,4 +100,4 @@ class Interception:
 
 
 def _asked(row: Step) -> Asked:
-    return Asked(row.tenant, row.order_ref, row.step_id, row.carrier or "carrier")
+    return Asked(row.order, row.step_id, row.carrier or "carrier")

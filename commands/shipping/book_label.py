@@ -74,18 +74,18 @@ class LabelBooking:
         """Mark a label as sent, unless it is done or no longer wanted. None where there is no such step."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
-            wanted = await labels.wanted(connection, step.tenant, step.order_ref, step.step_id)
+            wanted = await labels.wanted(connection, step.order, step.step_id)
             if wanted is None or order is None:
                 return None
             row = wanted.step
             if row.state not in shipments.OPEN:
                 return _SETTLED
             if wanted.withdrawn:
-                await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "skipped")
+                await shipments.move_step(connection, step.order, step.step_id, "skipped")
                 return _SETTLED
             request = _request(wanted, order)
             await labels.asked_for(connection, row, row.carrier or order.carrier)
-            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+            await shipments.move_step(connection, step.order, step.step_id, "sent")
             return _Claimed(row, request, port_of(self._carriers, row.carrier or order.carrier))
 
     async def _find(self, claimed: _Claimed, memory: Memory) -> Booking | None:
@@ -114,8 +114,7 @@ class LabelBooking:
     async def _undo(self, claimed: _Claimed, booking_id: str) -> None:
         await claimed.port.void(booking_id)
         async with self._engine.begin() as connection:
-            name = (claimed.row.tenant, claimed.row.order_ref)
-            await restorations.settle_booking(connection, *name, booking_id)
+            await restorations.settle_booking(connection, claimed.row.order, booking_id)
 
     async def _is_of_another_step(self, row: Step, booking_id: str) -> bool:
         async with self._reading.connect() as connection:
@@ -133,13 +132,13 @@ class LabelBooking:
 
     async def _move(self, step: m.CarrierStep, state: str, **fields: Any) -> None:
         async with self._engine.begin() as connection:
-            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, state, **fields)
+            await shipments.move_step(connection, step.order, step.step_id, state, **fields)
 
     async def _keep(self, step: m.CarrierStep, row: Step, booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
-            wanted = await labels.bought(connection, step.tenant, step.order_ref, step.step_id, booking.booking_id)
+            wanted = await labels.bought(connection, step.order, step.step_id, booking.booking_id)
             await note_numbers(connection, row, booking, in_use=wanted)
             if not wanted:
                 return
@@ -147,8 +146,7 @@ class LabelBooking:
                 await shipments.set_label(connection, row, labeled)
             await refresh_status(connection, [(step.tenant, step.order_ref)])
             if order is not None and order.stuck_at == replaced_step(step.shipment_no):
-                named = m.OrderId(tenant=step.tenant, order_ref=step.order_ref)
-                await replaced_labels.look(connection, named, step.shipment_no)
+                await replaced_labels.look(connection, step.order, step.shipment_no)
 
 
 def _request(label: labels.Wanted, order: orders.OrderRow) -> BookingRequest:

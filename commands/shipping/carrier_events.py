@@ -48,7 +48,7 @@ class CarrierEvents:
     async def apply_all(self, order: OrderId) -> None:
         """Apply every event of the order that was not dealt with yet."""
         async with self._context.reading() as connection:
-            waiting = await carrier_events.unapplied(connection, order.tenant, order.order_ref)
+            waiting = await carrier_events.unapplied(connection, order)
         for event in waiting:
             await self._apply(order, event)
 

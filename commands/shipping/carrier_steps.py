@@ -17,7 +17,7 @@ from records.shipping import carrier_events, labels, shipments
 
 def asked_of(step: m.CarrierStep) -> Asked:
     """Say what is asked of whom, for the words that may come back."""
-    return Asked(step.tenant, step.order_ref, step.step_id, step.carrier or "carrier")
+    return Asked(step.order, step.step_id, step.carrier or "carrier")
 
 
 def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:
@@ -39,4 +39,4 @@ async def note_numbers(connection: AsyncConnection, row: shipments.Step, booking
     for labeled in booking.parcels:
         owner = {"order_ref": row.order_ref, "shipment_no": row.shipment_no, "parcel_no": labeled.parcel_no}
         if await carrier_events.match(connection, row.tenant, owner, labeled.tracking_number):
-            await outbox.put(connection, row.tenant, row.order_ref, "carrier_event")
+            await outbox.put(connection, row.order, "carrier_event")

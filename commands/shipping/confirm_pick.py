@@ -35,7 +35,7 @@ async def confirm_pick(context: CommandContext, row: InboxRow[KeptPick]) -> None
             await open_order(connection, row)
         staging = tuple([await places.staging_of(connection, row.tenant, s) for s in {x.site for x in picked}])
         short = row.payload.short
-        lines = await read_lines(connection, row) if short else []
+        lines = await read_lines(connection, row.order) if short else []
         linked = await read_linked(connection, row) if short else ()
     if inferred:
         await accept_alone(context, row, "unchanged")
@@ -63,11 +63,11 @@ def _missed(row: InboxRow[KeptPick], former: list[OrderLine]) -> Attachment:
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         await count_tasks.add(connection, _count_tasks(row, outcome.missing()))
-        lines = await read_lines(connection, row)
+        lines = await read_lines(connection, row.order)
         order = row.order
         cancelled = await cancelled_changes(connection, order, former, lines)
         for kind, payload in [*changes("backordered", former, lines), *cancelled]:
-            await messages.append(connection, row.tenant, row.order_ref, kind, payload)
+            await messages.append(connection, row.order, kind, payload)
         await repack.fit(connection, order, lines, lines)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 
@@ -100,9 +100,9 @@ _bucket = attrgetter("bucket")
 
 async def _was_inferred(connection: AsyncConnection, row: InboxRow[KeptPick], picked: tuple[PickedLine, ...]) -> bool:
     """Say whether a late pick is of goods that a carrier scan proved to have left."""
-    if not await shipments.left_unseen(connection, row.tenant, row.order_ref):
+    if not await shipments.left_unseen(connection, row.order):
         return False
-    lines = {line.line_no: line for line in await read_lines(connection, row)}
+    lines = {line.line_no: line for line in await read_lines(connection, row.order)}
     return all(
         (line := lines.get(x.line_no)) is not None and line.shipped and (x.quantity or 0) > line.unpicked
         for x in picked

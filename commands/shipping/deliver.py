@@ -96,7 +96,7 @@ async def tell(
         "occurred_at": at.isoformat(),
         "lines": await shipped_lines(connection, order, goods),
     }
-    await messages.append(connection, order.tenant, order.order_ref, "delivered", payload)
+    await messages.append(connection, order, "delivered", payload)
 
 
 def _arrival(box: Parcel) -> datetime:

@@ -59,7 +59,7 @@ async def deliver_lost(
         lines = await read_lines(connection, order)
         await repack.fit(connection, order, former, lines)
         for kind, payload in [_found(lines, loss), *await demand_changes(connection, order, former, lines)]:
-            await messages.append(connection, order.tenant, order.order_ref, kind, payload)
+            await messages.append(connection, order, kind, payload)
         await _tell_arrival(connection, order, state, loss, event, at)
         if has_too_much(former, lines):
             ask = stuck.about_found(box)

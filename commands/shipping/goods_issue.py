@@ -102,7 +102,7 @@ async def _note(
         "occurred_at": at.isoformat(),
         "lines": await shipped_lines(connection, order, left),
     }
-    await messages.append(connection, order.tenant, order.order_ref, "shipped", payload)
+    await messages.append(connection, order, "shipped", payload)
 
 
 def posted(rows: Iterable[Content], goods: Iterable[Iterable[Moved]]) -> list[Content]:

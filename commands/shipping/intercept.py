@@ -21,7 +21,7 @@ async def intercept(context: CommandContext, row: InboxRow[KeptIntercept]) -> No
         await lock_open_order(connection, row)
         state = await shipments.find(connection, row.order, row.payload.shipment_no)
         found = underway(state, row.payload, instead="cancel it, or what is in it")
-        known = await intercepts.latest(connection, row.tenant, row.order_ref, row.payload.shipment_no)
+        known = await intercepts.latest(connection, row.order, row.payload.shipment_no)
         wanted = [box for box in found.named if not _comes_back(box, known)]
         _check_numbers(wanted)
         for box in wanted:

@@ -31,7 +31,7 @@ async def lose(context: CommandContext, row: InboxRow[KeptLoss]) -> None:
     async with context.reading() as connection:
         await open_order(connection, row)
         parts = await _parts(connection, row)
-        former = await read_lines(connection, row)
+        former = await read_lines(connection, row.order)
     contents = [content for part in parts for content in part.contents]
     request = LoseParcel(
         tenant=row.tenant,
@@ -53,10 +53,10 @@ async def lose(context: CommandContext, row: InboxRow[KeptLoss]) -> None:
         gone = iter(_written_off(contents, outcome))
         now = lost(before, told, parts, gone, outcome.occurred_at)
         if locked.stuck_at in steps_ended(told, parts):
-            await clear_attention(connection, row)
-        lines = await read_lines(connection, row)
+            await clear_attention(connection, row.order)
+        lines = await read_lines(connection, row.order)
         for kind, said in [*_loss(told, lines, now.units), *await demand_changes(connection, order, former, lines)]:
-            await messages.append(connection, row.tenant, row.order_ref, kind, said)
+            await messages.append(connection, row.order, kind, said)
         await deliver.go_on_without(connection, order, before, now.state)
         await inbox.accept(connection, row.inbox_id, {"outcome": "done"})
 

@@ -66,7 +66,7 @@ async def _repack(connection: AsyncConnection, order: OrderId, before: ShipmentS
     await shipments.save(connection, before, now.state)
     if now.is_off:
         await _withdraw_label(connection, order, shipment_no)
-        await shipments.dissolve(connection, order.tenant, order.order_ref, shipment_no)
+        await shipments.dissolve(connection, order, shipment_no)
     elif now.needs_label:
         await _buy_another(connection, order, now.state)
 
@@ -95,7 +95,7 @@ async def _put_away(connection: AsyncConnection, order: OrderId, state: Shipment
 
 async def _steps(connection: AsyncConnection, order: OrderId, kind: str, shipment_no: str) -> list[Step]:
     """Return the steps by which a shipment's labels are bought, or voided, the latest at the end."""
-    steps = await shipments.steps_of(connection, order.tenant, order.order_ref)
+    steps = await shipments.steps_of(connection, order)
     its = (step for step in steps if (step.kind, step.shipment_no) == (kind, shipment_no))
     return sorted(its, key=lambda step: step.version)
 
@@ -111,10 +111,10 @@ async def _withdraw_label(connection: AsyncConnection, order: OrderId, shipment_
 
 async def _withdraw(connection: AsyncConnection, order: OrderId, label: Step) -> None:
     """Skip a label if it was surely not asked for, else intend its void."""
-    locked = await shipments.get_step(connection, order.tenant, order.order_ref, label.step_id, locked=True)
+    locked = await shipments.get_step(connection, order, label.step_id, locked=True)
     asks_first = (await restorations.memory(connection)).asks_first(locked.created_at)
     if locked.state == "intended" and not locked.attempts and not asks_first:
-        await shipments.move_step(connection, order.tenant, order.order_ref, label.step_id, "skipped")
+        await shipments.move_step(connection, order, label.step_id, "skipped")
     elif locked.state not in {"undone", "skipped"}:
         await shipments.intend(connection, label, "void", label.version, label.carrier)
 
@@ -140,6 +140,6 @@ async def go_by(connection: AsyncConnection, order: OrderId, state: ShipmentStat
 async def _keep_label(connection: AsyncConnection, order: OrderId, shipment_no: str, version: int) -> None:
     """Send the void of a label no more, if it was not answered."""
     step_id = f"void/{shipment_no}/{version}"
-    void = await shipments.get_step(connection, order.tenant, order.order_ref, step_id, locked=True)
+    void = await shipments.get_step(connection, order, step_id, locked=True)
     if void.state in shipments.OPEN:
-        await shipments.move_step(connection, order.tenant, order.order_ref, step_id, "skipped")
+        await shipments.move_step(connection, order, step_id, "skipped")

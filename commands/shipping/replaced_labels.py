@@ -30,7 +30,7 @@ async def leave_under(connection: AsyncConnection, order: OrderId, shipment_no: 
     await shipments.save(connection, state, without_cancellations(state))
     await repack.go_by(connection, order, state, known, version)
     numbers = [label.tracking_number for label in known.bought if label.version == version]
-    await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
+    await carrier_events.hear_again(connection, order, numbers)
     locked = await orders.lock_one(connection, order)
     if locked.stuck_at in over_once_told(shipment_no, known):
         await clear_attention(connection, order)
@@ -59,7 +59,7 @@ async def try_again(connection: AsyncConnection, order: OrderId, shipment_no: st
     if state.shipment.handed_over_at is None:
         await labels.compare_again(connection, state)
         numbers = [stray.tracking_number for stray in known.strays]
-        await carrier_events.hear_again(connection, order.tenant, order.order_ref, numbers)
+        await carrier_events.hear_again(connection, order, numbers)
         return
     if known.newest_scanned is not None and not known.is_scanned(known.in_use):
         await leave_under(connection, order, shipment_no, known.newest_scanned)
@@ -72,7 +72,7 @@ async def take_note(connection: AsyncConnection, order: OrderId, shipment_no: st
     strays = (await labels.of_shipment(connection, state)).strays if state else []
     if state is None or not strays:
         return False
-    await labels.take_note(connection, order.tenant, order.order_ref, [stray.tracking_number for stray in strays])
+    await labels.take_note(connection, order, [stray.tracking_number for stray in strays])
     ask = stuck.first_of(state.shipment, state.parcels)
     if ask is not None:
         await ask_for_a_person(connection, order, ask.reason, ask.actions, ask.step)

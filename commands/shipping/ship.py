@@ -59,7 +59,7 @@ def _contents(packed: Iterable[_Packed]) -> list[Content]:
 
 async def _pack(connection: AsyncConnection, row: InboxRow[KeptShip], order: OrderRow) -> list[_Packed]:
     """Return the parcels that were asked for, or one with all that is picked."""
-    lines = await read_lines(connection, row)
+    lines = await read_lines(connection, row.order)
     told, others = row.payload, await packed_already(connection, row.order)
     if told.parcels:
         check_free(lines, told.resolved, others, await read_held(connection, row.order, lines))

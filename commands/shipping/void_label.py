@@ -36,14 +36,14 @@ class LabelVoiding:
         """Void a label. Says no where there is no such step."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
-            row = await shipments.find_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+            row = await shipments.find_step(connection, step.order, step.step_id, locked=True)
             if row is None or order is None:
                 return False
             if row.state not in shipments.OPEN:
                 return True
             label_id = f"label/{row.shipment_no}/{row.version}"
-            label = await shipments.get_step(connection, step.tenant, step.order_ref, label_id)
-            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "sent")
+            label = await shipments.get_step(connection, step.order, label_id)
+            await shipments.move_step(connection, step.order, step.step_id, "sent")
         port = port_of(self._carriers, row.carrier or order.carrier)
         booking_id = label.booking_id or await self._find_unheard(port, step, label)
         if booking_id is not None and not await self._ask_void(port, step, booking_id):
@@ -51,8 +51,8 @@ class LabelVoiding:
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
             await lock_order_of(connection, step)
-            await shipments.move_step(connection, step.tenant, step.order_ref, label_id, state, booking_id=booking_id)
-            await shipments.move_step(connection, step.tenant, step.order_ref, step.step_id, "done")
+            await shipments.move_step(connection, step.order, label_id, state, booking_id=booking_id)
+            await shipments.move_step(connection, step.order, step.step_id, "done")
             await refresh_status(connection, [(step.tenant, step.order_ref)])
         return True
 
@@ -73,11 +73,9 @@ class LabelVoiding:
         except Rejected as error:
             async with self._engine.begin() as connection:
                 await lock_order_of(connection, step)
-                row = await shipments.get_step(connection, step.tenant, step.order_ref, step.step_id, locked=True)
+                row = await shipments.get_step(connection, step.order, step.step_id, locked=True)
                 if row.state not in shipments.OPEN:
                     return False
-                await shipments.move_step(
-                    connection, step.tenant, step.order_ref, step.step_id, "intended", last_error=error.detail
-                )
+                await shipments.move_step(connection, step.order, step.step_id, "intended", last_error=error.detail)
             raise
         return True

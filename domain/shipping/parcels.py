@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Self
 
 from domain.carriers import TrackingStatus
+from domain.messages import OfOrder
 from domain.packing import Content
 
 
 @dataclass(frozen=True)
-class ShipmentName:
+class ShipmentName(OfOrder):
     """What a shipment is called: its number, in its order."""
 
     tenant: str

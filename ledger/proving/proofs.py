@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Unavailable
+from domain.messages import OrderId
 from ledger.canonical import microseconds, posting_digest
 from ledger.proving import proof_form as form
 from ledger.proving.checkpoints import Checkpoint, posting_leaf, read_checkpoints, tail_leaf
@@ -84,15 +85,15 @@ class _Tree:
 
 
 async def prove_order(
-    connection: AsyncConnection, tenant: str, order_ref: str, keys: Collection[str] = ()
+    connection: AsyncConnection, order: OrderId, keys: Collection[str] = ()
 ) -> form.OrderProof | None:
     """Prove an order's entries, and the postings under `keys` that moved nothing. None where there is nothing of it.
 
     Raises `Unavailable` where something is newer than the newest checkpoint.
     """
-    making = _Making(tenant, order_ref)
-    where = (await connection.execute(_COVERED, {"tenant": tenant, "order_ref": order_ref})).all()
-    bare = (await connection.execute(_WITHOUT_ENTRIES, {"tenant": tenant, "keys": list(keys)})).all()
+    making = _Making(order.tenant, order.order_ref)
+    where = (await connection.execute(_COVERED, {"tenant": order.tenant, "order_ref": order.order_ref})).all()
+    bare = (await connection.execute(_WITHOUT_ENTRIES, {"tenant": order.tenant, "keys": list(keys)})).all()
     if not where and not bare:
         return None
     newer = sum(row.number is None for row in (*where, *bare))
@@ -102,8 +103,8 @@ async def prove_order(
     without = [await _without_entries(connection, making, row) for row in bare]
     return form.OrderProof(
         format=form.VERSION,
-        tenant=tenant,
-        order_ref=order_ref,
+        tenant=order.tenant,
+        order_ref=order.order_ref,
         postings=tuple(making.postings.values()),
         streams=tuple(streams),
         without_entries=tuple(without),

@@ -19,6 +19,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Rejected
+from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.packing import Goods
 from domain.stock import StreamKey
@@ -161,16 +162,14 @@ _POSTINGS_WITHOUT_ENTRIES: Final = text(
 )
 
 
-async def order_postings(
-    connection: AsyncConnection, tenant: str, order_ref: str, keys: Collection[str] = ()
-) -> list[PostingView]:
+async def order_postings(connection: AsyncConnection, order: OrderId, keys: Collection[str] = ()) -> list[PostingView]:
     """Read the postings with an entry for the order, and those under these keys that moved nothing, as recorded."""
-    if not order_ref:
+    if not order.order_ref:
         return []
-    rows = await connection.execute(_ORDER_ENTRIES, {"tenant": tenant, "order_ref": order_ref})
+    rows = await connection.execute(_ORDER_ENTRIES, {"tenant": order.tenant, "order_ref": order.order_ref})
     found = [_posting(list(group)) for _, group in groupby(rows, key=lambda row: row.posting_id)]
     if keys:
-        empty = await connection.execute(_POSTINGS_WITHOUT_ENTRIES, {"tenant": tenant, "keys": list(keys)})
+        empty = await connection.execute(_POSTINGS_WITHOUT_ENTRIES, {"tenant": order.tenant, "keys": list(keys)})
         found += [_posting([], row) for row in empty]
     return sorted(found, key=lambda posting: (posting.recorded_at, posting.posting_id))
 
@@ -240,11 +239,11 @@ _GOODS_AT: Final = Query(
 )
 
 
-async def goods_at(
-    connection: AsyncConnection, tenant: str, order_ref: str, location_id: str
-) -> dict[LineName, Counter[Goods]]:
+async def goods_at(connection: AsyncConnection, order: OrderId, location_id: str) -> dict[LineName, Counter[Goods]]:
     """Return which goods of each line of an order are at a virtual location: with a shipment, or with the customer."""
-    return _of_lines(await _GOODS_AT.rows(connection, tenant=tenant, order_ref=order_ref, location_id=location_id))
+    return _of_lines(
+        await _GOODS_AT.rows(connection, tenant=order.tenant, order_ref=order.order_ref, location_id=location_id)
+    )
 
 
 def _of_lines(rows: Iterable[Any]) -> dict[LineName, Counter[Goods]]:
@@ -255,10 +254,10 @@ def _of_lines(rows: Iterable[Any]) -> dict[LineName, Counter[Goods]]:
 
 
 async def goods_underway(
-    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str
+    connection: AsyncConnection, order: OrderId, shipment_no: str
 ) -> dict[LineName, Counter[Goods]]:
     """Return which goods of each line of an order are in transit with a shipment."""
-    return await goods_at(connection, tenant, order_ref, f"transit/{shipment_no}")
+    return await goods_at(connection, order, f"transit/{shipment_no}")
 
 
 # What was written off went to the adjustments' place, and comes from there if it is found after all; what came back
@@ -279,11 +278,9 @@ _NEVER_ARRIVED: Final = Query(
 )
 
 
-async def goods_that_never_arrived(
-    connection: AsyncConnection, tenant: str, order_ref: str
-) -> dict[LineName, Counter[Goods]]:
+async def goods_that_never_arrived(connection: AsyncConnection, order: OrderId) -> dict[LineName, Counter[Goods]]:
     """Return which goods of each line of an order had left, and were lost or came back undelivered."""
-    return _of_lines(await _NEVER_ARRIVED.rows(connection, tenant=tenant, order_ref=order_ref))
+    return _of_lines(await _NEVER_ARRIVED.rows(connection, tenant=order.tenant, order_ref=order.order_ref))
 
 
 _HELD_GOODS: Final = Query(
@@ -310,9 +307,9 @@ class HeldGoods:
     quantity: int
 
 
-async def held_goods(connection: AsyncConnection, tenant: str, order_ref: str) -> list[HeldGoods]:
+async def held_goods(connection: AsyncConnection, order: OrderId) -> list[HeldGoods]:
     """Return which goods each line of an order holds."""
-    rows = await _HELD_GOODS.rows(connection, tenant=tenant, order_ref=order_ref)
+    rows = await _HELD_GOODS.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
     return [HeldGoods(*row) for row in rows]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.commands import Money
 from domain.linked_lines import kit_quantities, main_line_of
+from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.revisions import Kit, Revision
 from records.orders import order_reads
@@ -81,11 +82,11 @@ LineUnit = tuple[int, str, str]
 
 
 async def frozen_factors(
-    connection: AsyncConnection, tenant: str, order_ref: str, lines: Iterable[OrderLine], *, with_kits: bool
+    connection: AsyncConnection, order: OrderId, lines: Iterable[OrderLine], *, with_kits: bool
 ) -> dict[LineUnit, int]:
     """Return how many base units the units of an order's lines were accepted with."""
     factors = {(line.line_no, line.sku, line.uom): line.factor for line in lines if line.ordered}
     if with_kits:
-        revision = await order_reads.revision(connection, tenant, order_ref)
+        revision = await order_reads.revision(connection, order)
         factors |= {(kit.line_no, kit.sku, kit.uom): kit.factor for kit in revision.kits}
     return factors

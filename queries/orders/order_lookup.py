@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated
+from domain.messages import OfOrder
 from domain.orders import OrderLine
 from domain.payloads import KeptPush
 from domain.refusals import not_found
@@ -20,7 +21,7 @@ from records.orders.orders import OrderRow
 
 
 @dataclass(frozen=True)
-class FoundOrder:
+class FoundOrder(OfOrder):
     """An order that was accepted (`row`), or whose first push is not accepted yet, or was refused (`push`)."""
 
     tenant: str
@@ -56,7 +57,7 @@ class FoundOrder:
     async def revision(self, connection: AsyncConnection) -> Revision:
         """Return what its latest revision says; the push, while it is not accepted."""
         if self.row is not None:
-            return await order_reads.revision(connection, self.tenant, self.order_ref)
+            return await order_reads.revision(connection, self.order)
         return Revision.of(self.push.payload if self.push else {})
 
 

@@ -17,7 +17,7 @@ Standing = Literal["unknown", "open", "closed"]
 async def standing_of(engine: AsyncEngine, order: OrderId) -> Standing:
     """Say whether an order is accepted, and still open."""
     async with alone(engine).connect() as connection:
-        row = await orders.get(connection, order.tenant, order.order_ref)
+        row = await orders.get(connection, order)
     if row is None:
         return "unknown"
     return "closed" if row.closed_at else "open"

@@ -81,7 +81,7 @@ class Happening:
 
 async def read_story(connection: AsyncConnection, order: FoundOrder) -> list[Happening]:
     """Return the whole story of an order: it only ever grows at its end."""
-    name = (connection, order.tenant, order.order_ref)
+    name = (connection, order.order)
     commands = await timeline.commands(*name)
     postings = await order_postings(*name, keys={command.key for command in commands})
     keys = {*(command.key for command in commands), *(posting.key for posting in postings)}

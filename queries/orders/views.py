@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from domain.revisions import Revision
 from ledger.queries import SELECT_LINE
 from ledger.reading import line_of
@@ -72,7 +73,7 @@ async def read_order(connection: AsyncConnection, order: FoundOrder) -> OrderWho
     if order.row is None:
         return OrderWhole(await _pushed(connection, order), [])
     (shown,) = await _shown(connection, order.tenant, [order.row])
-    return OrderWhole(shown, await read_shipments(connection, order.tenant, order.order_ref))
+    return OrderWhole(shown, await read_shipments(connection, order.order))
 
 
 async def _shown(connection: AsyncConnection, tenant: str, rows: Sequence[OrderRow]) -> list[OrderShown]:
@@ -140,9 +141,9 @@ class PushedOrder:
     lines: list[LineShown]
 
 
-async def read_pushed(connection: AsyncConnection, tenant: str, order_ref: str) -> PushedOrder | None:
+async def read_pushed(connection: AsyncConnection, order: OrderId) -> PushedOrder | None:
     """Return an accepted order as a push is told of it; None where it is not accepted."""
-    rows = await _PUSHED.rows(connection, tenant=tenant, order_ref=order_ref)
+    rows = await _PUSHED.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
     if not rows:
         return None
     order_no, revision, status, needs_attention, content = rows[0][:_OF_ORDER]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from domain.shipping.parcels import Parcel, Shipment
 from records.shipping import labels, shipments
 
@@ -32,15 +33,15 @@ class ShipmentShown:
         return all(shown.parcel.tracking_number is not None for shown in self.parcels)
 
 
-async def read_shipments(connection: AsyncConnection, tenant: str, order_ref: str) -> list[ShipmentShown]:
+async def read_shipments(connection: AsyncConnection, order: OrderId) -> list[ShipmentShown]:
     """Return an order's shipments, as they were made."""
-    rows = await shipments.of_order(connection, tenant, order_ref)
+    rows = await shipments.of_order(connection, order)
     if not rows:
         return []
     boxes = defaultdict(list)
-    for box in await shipments.parcels_of(connection, tenant, [order_ref]):
+    for box in await shipments.parcels_of(connection, order.tenant, [order.order_ref]):
         boxes[box.shipment_no].append(box)
-    others = await labels.other_numbers(connection, tenant, order_ref)
+    others = await labels.other_numbers(connection, order)
     return [
         ShipmentShown(
             row,
@@ -50,9 +51,7 @@ async def read_shipments(connection: AsyncConnection, tenant: str, order_ref: st
     ]
 
 
-async def read_shipment(
-    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str
-) -> ShipmentShown | None:
+async def read_shipment(connection: AsyncConnection, order: OrderId, shipment_no: str) -> ShipmentShown | None:
     """Return one shipment of an order."""
-    every = await read_shipments(connection, tenant, order_ref)
+    every = await read_shipments(connection, order)
     return next((shown for shown in every if shown.shipment.shipment_no == shipment_no), None)

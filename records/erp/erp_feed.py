@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import Connection
 
 from domain.erp import ErpParcel, Telling
+from domain.messages import OrderId
 from postgres.statements import Query, composed, listed
 from records.erp.messages import FeedMessage
 from records.restorations import EPOCH, STOPPED, asks_first
@@ -124,22 +125,26 @@ _FAILED: Final = Query(
 )
 
 
-def claim(connection: Connection, tenant: str, order_ref: str, number: int) -> ErpMessageRow | None:
+def claim(connection: Connection, order: OrderId, number: int) -> ErpMessageRow | None:
     """Mark a message as sent, before it is. Returns it as it was, with its order; None if it is done with."""
-    return _claimed(connection, _CLAIM, {"tenant": tenant, "order_ref": order_ref, "number": number})
+    return _claimed(connection, _CLAIM, {"tenant": order.tenant, "order_ref": order.order_ref, "number": number})
 
 
-def done(
-    connection: Connection, tenant: str, order_ref: str, number: int, document_no: str, *, go_on: bool
-) -> ErpMessageRow | None:
+def done(connection: Connection, order: OrderId, number: int, document_no: str, *, go_on: bool) -> ErpMessageRow | None:
     """Note the document that the ERP made of a message and, to `go_on`, claim the one behind it, if there is one."""
-    given = {"tenant": tenant, "order_ref": order_ref, "number": number, "document_no": document_no, "go_on": go_on}
+    given = {
+        "tenant": order.tenant,
+        "order_ref": order.order_ref,
+        "number": number,
+        "document_no": document_no,
+        "go_on": go_on,
+    }
     return _claimed(connection, _DONE, given)
 
 
-def failed(connection: Connection, tenant: str, order_ref: str, number: int, state: str, reason: str) -> None:
+def failed(connection: Connection, order: OrderId, number: int, state: str, reason: str) -> None:
     """Note why a message is not done: `unknown` if the ERP may have it, `intended` if it surely has not."""
-    given = {"tenant": tenant, "order_ref": order_ref, "number": number, "state": state, "reason": reason}
+    given = {"tenant": order.tenant, "order_ref": order.order_ref, "number": number, "state": state, "reason": reason}
     _FAILED.at_once(connection, **given)
 
 
@@ -171,9 +176,9 @@ _REFER: Final = Query(
 )
 
 
-def gone(connection: Connection, tenant: str, order_ref: str, number: int) -> int | None:
+def gone(connection: Connection, order: OrderId, number: int) -> int | None:
     """Return the latest restore where there is no such message any more; None where there is."""
-    ((epoch, exists),) = _EXISTS.at_once(connection, tenant=tenant, order_ref=order_ref, number=number)
+    ((epoch, exists),) = _EXISTS.at_once(connection, tenant=order.tenant, order_ref=order.order_ref, number=number)
     return None if exists else int(epoch)
 
 
@@ -186,9 +191,9 @@ class KnownFeed:
     document_nos: frozenset[str]
 
 
-def known(connection: Connection, tenant: str, order_ref: str) -> KnownFeed:
+def known(connection: Connection, order: OrderId) -> KnownFeed:
     """Return what of an order's feed is certain after a restore."""
-    return known_of(KNOWN.at_once(connection, tenant=tenant, order_ref=order_ref))
+    return known_of(KNOWN.at_once(connection, tenant=order.tenant, order_ref=order.order_ref))
 
 
 def known_of(rows: Sequence[Sequence[Any]]) -> KnownFeed:
@@ -197,6 +202,6 @@ def known_of(rows: Sequence[Sequence[Any]]) -> KnownFeed:
     return KnownFeed(first or 1, last or 0, frozenset(document_nos))
 
 
-def refer(connection: Connection, tenant: str, order_ref: str, number: int, reference: str) -> None:
+def refer(connection: Connection, order: OrderId, number: int, reference: str) -> None:
     """Tell a message under another reference: the ERP has something else under its own."""
-    _REFER.at_once(connection, tenant=tenant, order_ref=order_ref, number=number, reference=reference)
+    _REFER.at_once(connection, tenant=order.tenant, order_ref=order.order_ref, number=number, reference=reference)

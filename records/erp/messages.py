@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.erp import ErpMessageKind
 from domain.errors import InvariantViolated
+from domain.messages import OfOrder, OrderId
 from postgres.statements import Query, composed
 from records.tables import erp_message
 
 
 @dataclass(frozen=True)
-class FeedMessage:
+class FeedMessage(OfOrder):
     """A message of an order's feed to its ERP, and how far it has come."""
 
     tenant: str
@@ -35,16 +36,16 @@ class FeedMessage:
     done_at: datetime | None
 
 
-async def append(
-    connection: AsyncConnection, tenant: str, order_ref: str, kind: ErpMessageKind, payload: Mapping[str, Any]
-) -> int:
+async def append(connection: AsyncConnection, order: OrderId, kind: ErpMessageKind, payload: Mapping[str, Any]) -> int:
     """Put a message at the end of an order's feed. The caller holds the order's lock, or this takes it.
 
     The revision that the message is about is the order's now, not when the ERP can be reached.
     """
-    told = await _APPEND.row(connection, tenant=tenant, order_ref=order_ref, kind=kind, payload=dict(payload))
+    told = await _APPEND.row(
+        connection, tenant=order.tenant, order_ref=order.order_ref, kind=kind, payload=dict(payload)
+    )
     if told is None:
-        raise InvariantViolated(f"there is no order {order_ref} to tell an ERP of")
+        raise InvariantViolated(f"there is no order {order.order_ref} to tell an ERP of")
     return int(told[0])
 
 
@@ -99,22 +100,22 @@ async def renew(connection: AsyncConnection, message: FeedMessage) -> None:
     )
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str, number: int) -> FeedMessage | None:
+async def get(connection: AsyncConnection, order: OrderId, number: int) -> FeedMessage | None:
     """Return a message by its number."""
     query = select(erp_message).where(
-        erp_message.c.tenant == tenant, erp_message.c.order_ref == order_ref, erp_message.c.number == number
+        erp_message.c.tenant == order.tenant, erp_message.c.order_ref == order.order_ref, erp_message.c.number == number
     )
     found = (await connection.execute(query)).one_or_none()
     return FeedMessage(*found) if found else None
 
 
-async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> list[FeedMessage]:
+async def waiting(connection: AsyncConnection, order: OrderId) -> list[FeedMessage]:
     """Return what the ERP has not been told yet, in the order of the feed."""
     query = (
         select(erp_message)
         .where(
-            erp_message.c.tenant == tenant,
-            erp_message.c.order_ref == order_ref,
+            erp_message.c.tenant == order.tenant,
+            erp_message.c.order_ref == order.order_ref,
             erp_message.c.state.not_in(("done", "skipped")),
         )
         .order_by(erp_message.c.number)
@@ -122,9 +123,7 @@ async def waiting(connection: AsyncConnection, tenant: str, order_ref: str) -> l
     return [FeedMessage(*row) for row in await connection.execute(query)]
 
 
-async def move(
-    connection: AsyncConnection, tenant: str, order_ref: str, number: int, state: str, **fields: Any
-) -> None:
+async def move(connection: AsyncConnection, order: OrderId, number: int, state: str, **fields: Any) -> None:
     """Move a message to a state. What is done stays done."""
     values: dict[str, Any] = {"state": state, **fields}
     if state == "sent":
@@ -134,8 +133,8 @@ async def move(
     await connection.execute(
         update(erp_message)
         .where(
-            erp_message.c.tenant == tenant,
-            erp_message.c.order_ref == order_ref,
+            erp_message.c.tenant == order.tenant,
+            erp_message.c.order_ref == order.order_ref,
             erp_message.c.number == number,
             erp_message.c.state.not_in(("done", "skipped")),
         )

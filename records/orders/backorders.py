@@ -9,6 +9,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OfOrder
+
 # An order is backordered as long as any unit of it is. What it waits for anew after an expiry (a picker missed
 # something, say) expires in its turn, as the next one of that deadline.
 _EXPIRED: Final = text(
@@ -30,7 +32,7 @@ _EXPIRED: Final = text(
 
 
 @dataclass(frozen=True)
-class Expired:
+class Expired(OfOrder):
     """An order that still waits for stock after its deadline; `number` tells this expiry from earlier ones."""
 
     tenant: str

@@ -6,6 +6,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from domain.messages import OrderId
+
 _LOCK: Final = text("select from records.orders where tenant = :tenant and order_ref = :order_ref for update")
 _CLOSE: Final = text(
     """
@@ -15,11 +17,11 @@ _CLOSE: Final = text(
 )
 
 
-def lock(connection: Connection, tenant: str, order_ref: str) -> None:
+def lock(connection: Connection, order: OrderId) -> None:
     """Lock an order, so that what is read of it next stays so."""
-    connection.execute(_LOCK, {"tenant": tenant, "order_ref": order_ref})
+    connection.execute(_LOCK, {"tenant": order.tenant, "order_ref": order.order_ref})
 
 
-def close(connection: Connection, tenant: str, order_ref: str) -> None:
+def close(connection: Connection, order: OrderId) -> None:
     """Close an order that the caller has locked, and of which nothing is left to do."""
-    connection.execute(_CLOSE, {"tenant": tenant, "order_ref": order_ref})
+    connection.execute(_CLOSE, {"tenant": order.tenant, "order_ref": order.order_ref})

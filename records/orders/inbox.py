@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Conflict, InvariantViolated, Kind, Rejected
-from domain.messages import Command, OrderId
+from domain.messages import Command, OfOrder, OrderId
 from domain.order_commands import kept
 from domain.payloads import Kept
 from postgres.statements import Query, composed, listed
@@ -29,7 +29,7 @@ Payload_co = TypeVar("Payload_co", bound=Kept, covariant=True)
 
 
 @dataclass(frozen=True)
-class InboxRow(Generic[Payload_co]):
+class InboxRow(OfOrder, Generic[Payload_co]):
     """A command as it was stored, in a `document`. `answer` is what was said to it: the outcome, or a problem.
 
     `of_new_order` says that its order was surely not accepted when the row was read, `is_new` that it was stored just
@@ -56,11 +56,6 @@ class InboxRow(Generic[Payload_co]):
     def payload(self) -> Payload_co:
         """Return what was said, as its kind of command is kept."""
         return cast("Payload_co", kept(self.kind, self.document))
-
-    @property
-    def order(self) -> OrderId:
-        """Name the order that it was said to."""
-        return OrderId(tenant=self.tenant, order_ref=self.order_ref)
 
     @property
     def command(self) -> Command:
@@ -93,9 +88,8 @@ def _row(stored: Mapping[Any, Any]) -> InboxRow[Kept]:
 
 async def put(
     connection: AsyncConnection,
+    order: OrderId,
     *,
-    tenant: str,
-    order_ref: str,
     kind: str,
     key: str,
     digest: bytes,
@@ -108,8 +102,8 @@ async def put(
     row with the same key has other content.
     """
     given: dict[str, Any] = {
-        "tenant": tenant,
-        "order_ref": order_ref,
+        "tenant": order.tenant,
+        "order_ref": order.order_ref,
         "kind": kind,
         "key": key,
         "digest": digest,
@@ -118,11 +112,11 @@ async def put(
     }
     if new := await _store(connection, given, 1):
         return new, True
-    last = await _last(connection, tenant, order_ref, key)
+    last = await _last(connection, order, key)
     if last is not None and last.state == "refused":
         if new := await _store(connection, given, last.attempt + 1):
             return new, True
-        last = await _last(connection, tenant, order_ref, key)
+        last = await _last(connection, order, key)
     if last is None:
         raise InvariantViolated(f"the inbox row of {key} is neither new nor known")
     if last.digest != digest:
@@ -159,8 +153,8 @@ _LAST: Final = Query.of(
 )
 
 
-async def _last(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> InboxRow[Kept] | None:
-    found = await _LAST.mapping(connection, tenant=tenant, order_ref=order_ref, key=key)
+async def _last(connection: AsyncConnection, order: OrderId, key: str) -> InboxRow[Kept] | None:
+    found = await _LAST.mapping(connection, tenant=order.tenant, order_ref=order.order_ref, key=key)
     return _row(found) if found else None
 
 
@@ -203,11 +197,9 @@ class NextUp:
     after_received_at: datetime | None
 
 
-async def next_up(
-    connection: AsyncConnection, tenant: str, order_ref: str, inbox_id: int, after: int | None = None
-) -> NextUp:
+async def next_up(connection: AsyncConnection, order: OrderId, inbox_id: int, after: int | None = None) -> NextUp:
     """Return the order's first undecided command up to this one; without one, this one."""
-    asked = {"tenant": tenant, "order_ref": order_ref, "inbox_id": inbox_id, "after": after}
+    asked = {"tenant": order.tenant, "order_ref": order.order_ref, "inbox_id": inbox_id, "after": after}
     found = await _FIRST_UNDECIDED.mapping(connection, **asked)
     if found is None:
         return NextUp(None, None)
@@ -223,11 +215,11 @@ async def is_undecided(connection: AsyncConnection, inbox_id: int) -> bool:
 _IS_UNDECIDED: Final = Query("select from records.inbox where inbox_id = %(inbox_id)s and state = 'queued'")
 
 
-async def undecided(connection: AsyncConnection, tenant: str, order_ref: str) -> list[InboxRow[Kept]]:
+async def undecided(connection: AsyncConnection, order: OrderId) -> list[InboxRow[Kept]]:
     """Return the commands of an order that wait for a decision, in their order."""
     query = (
         select(inbox)
-        .where(inbox.c.tenant == tenant, inbox.c.order_ref == order_ref, inbox.c.state == "queued")
+        .where(inbox.c.tenant == order.tenant, inbox.c.order_ref == order.order_ref, inbox.c.state == "queued")
         .order_by(inbox.c.inbox_id)
     )
     return [_row(row) for row in (await connection.execute(query)).mappings()]

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Rejected
+from domain.messages import OrderId
 from domain.order_commands import kept
 from domain.payloads import KeptPush
 from domain.revisions import Revision
@@ -95,9 +96,9 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
     return [OrderRow.of_row(row) for row in await connection.execute(query)]
 
 
-async def revision(connection: AsyncConnection, tenant: str, order_ref: str) -> Revision:
+async def revision(connection: AsyncConnection, order: OrderId) -> Revision:
     """Return what the latest accepted revision of an order says; nothing where none is accepted."""
-    found = await _REVISION.row(connection, tenant=tenant, order_ref=order_ref)
+    found = await _REVISION.row(connection, tenant=order.tenant, order_ref=order.order_ref)
     return Revision.of(found[0] if found else {})
 
 
@@ -148,9 +149,11 @@ class KnownOfKey:
     digest: bytes | None
 
 
-async def known_of_key(connection: AsyncConnection, tenant: str, order_ref: str, key: str) -> KnownOfKey:
+async def known_of_key(connection: AsyncConnection, order: OrderId, key: str) -> KnownOfKey:
     """Look into the inbox before a command is put there."""
-    ((undecided, *last),) = await _KNOWN_OF_KEY.rows(connection, tenant=tenant, order_ref=order_ref, key=key)
+    ((undecided, *last),) = await _KNOWN_OF_KEY.rows(
+        connection, tenant=order.tenant, order_ref=order.order_ref, key=key
+    )
     return KnownOfKey(undecided, *last)
 
 
@@ -264,9 +267,9 @@ _OF_SHIPMENT: Final = Query(
 )
 
 
-async def waits_for_labels(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> bool:
+async def waits_for_labels(connection: AsyncConnection, order: OrderId, shipment_no: str) -> bool:
     """Say whether a parcel of a shipment is still to get its label, and no person is needed before."""
-    named = {"tenant": tenant, "order_ref": order_ref, "shipment_no": shipment_no}
+    named = {"tenant": order.tenant, "order_ref": order.order_ref, "shipment_no": shipment_no}
     return await _WAITS.row(connection, **named, step=f"label/{shipment_no}/") is not None
 
 
@@ -281,12 +284,12 @@ _WAITS: Final = Query(
 
 
 async def label(
-    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int
+    connection: AsyncConnection, order: OrderId, shipment_no: str, parcel_no: int
 ) -> tuple[bytes, str] | None:
     """Return a parcel's label and its media type, if it has been bought."""
     query = select(parcel.c.label, parcel.c.label_media_type).where(
-        parcel.c.tenant == tenant,
-        parcel.c.order_ref == order_ref,
+        parcel.c.tenant == order.tenant,
+        parcel.c.order_ref == order.order_ref,
         parcel.c.shipment_no == shipment_no,
         parcel.c.parcel_no == parcel_no,
         parcel.c.label.is_not(None),

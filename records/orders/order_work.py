@@ -14,7 +14,7 @@ from psycopg.sql import SQL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.attention import Attention
-from domain.messages import CarrierStep, ErpStep
+from domain.messages import CarrierStep, ErpStep, OrderId
 from postgres.statements import Query, listed
 from records.orders.orders import attention_of
 from records.restorations import EPOCH
@@ -142,9 +142,12 @@ _OVERLOOKED: Final = Query(
 )
 
 
-async def overlooked(connection: AsyncConnection, limit: int) -> list[tuple[str, str]]:
+async def overlooked(connection: AsyncConnection, limit: int) -> list[OrderId]:
     """Name orders whose workflow seems not to know of a step.
 
     It was not told where worker and Temporal died together, after the command was decided and before that was recorded.
     """
-    return [(tenant, order_ref) for tenant, order_ref in await _OVERLOOKED.rows(connection, limit=limit)]
+    return [
+        OrderId(tenant=tenant, order_ref=order_ref)
+        for tenant, order_ref in await _OVERLOOKED.rows(connection, limit=limit)
+    ]

@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.attention import Attention, Flag
 from domain.errors import Conflict, InvariantViolated, Kind, Rejected
-from domain.messages import OrderId
+from domain.messages import OfOrder, OrderId
 from postgres.statements import Query, composed, listed
 from records.tables import order_revision, orders
 
 
 @dataclass(frozen=True)
-class OrderRow:
+class OrderRow(OfOrder):
     """An accepted order. `attention` is what a person is needed for."""
 
     tenant: str
@@ -58,11 +58,6 @@ class OrderRow:
         return cls(**{**read, "attention": attention_of(read["attention"])})
 
     @property
-    def order(self) -> OrderId:
-        """Name it."""
-        return OrderId(tenant=self.tenant, order_ref=self.order_ref)
-
-    @property
     def stuck_at(self) -> str | None:
         """The step that a person is needed for."""
         return self.attention.step if self.attention else None
@@ -83,15 +78,15 @@ _GET: Final = Query.of(
 )
 
 
-async def get(connection: AsyncConnection, tenant: str, order_ref: str) -> OrderRow | None:
+async def get(connection: AsyncConnection, order: OrderId) -> OrderRow | None:
     """Return an accepted order's row."""
-    row = await _GET.row(connection, tenant=tenant, order_ref=order_ref)
+    row = await _GET.row(connection, tenant=order.tenant, order_ref=order.order_ref)
     return None if row is None else OrderRow.of_row(row)
 
 
 async def site_of(connection: AsyncConnection, order: OrderId) -> str:
     """Return the site that an order was sent to."""
-    row = await get(connection, order.tenant, order.order_ref)
+    row = await get(connection, order)
     if row is None:
         raise InvariantViolated(f"there is no order {order.order_ref}")
     return row.site
@@ -124,19 +119,19 @@ async def lock_one(connection: AsyncConnection, order: OrderId) -> OrderRow:
     return (await lock(connection, [name]))[name]
 
 
-async def set_fields(connection: AsyncConnection, tenant: str, order_ref: str, **fields: Any) -> None:
+async def set_fields(connection: AsyncConnection, order: OrderId, **fields: Any) -> None:
     """Change an order's row; its time of change moves along."""
     await connection.execute(
         update(orders)
-        .where(orders.c.tenant == tenant, orders.c.order_ref == order_ref)
+        .where(orders.c.tenant == order.tenant, orders.c.order_ref == order.order_ref)
         .values(**fields, updated_at=func.clock_timestamp())
     )
 
 
-async def set_attention(connection: AsyncConnection, tenant: str, order_ref: str, attention: Attention | None) -> None:
+async def set_attention(connection: AsyncConnection, order: OrderId, attention: Attention | None) -> None:
     """Say what a person is needed for; None where for nothing any more."""
     needed = {"needs_attention": attention is not None, "attention": attention.as_row() if attention else None}
-    await set_fields(connection, tenant, order_ref, **needed)
+    await set_fields(connection, order, **needed)
 
 
 async def set_statuses(connection: AsyncConnection, tenant: str, statuses: Mapping[str, str]) -> None:
@@ -163,8 +158,7 @@ def check_revision(order: OrderRow, revision: int) -> None:
 
 async def add_revision(
     connection: AsyncConnection,
-    tenant: str,
-    order_ref: str,
+    order: OrderId,
     revision: int,
     digest: bytes,
     content: Mapping[str, Any],
@@ -173,8 +167,8 @@ async def add_revision(
     """Keep an accepted revision."""
     await connection.execute(
         insert(order_revision).values(
-            tenant=tenant,
-            order_ref=order_ref,
+            tenant=order.tenant,
+            order_ref=order.order_ref,
             revision=revision,
             digest=digest,
             content=dict(content),

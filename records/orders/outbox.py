@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OfOrder, OrderId
 from postgres.statements import Query, adding
 from records.tables import outbox
 
@@ -14,7 +15,7 @@ SignalName = Literal["carrier_event", "stock_allocated", "hold_displaced"]
 
 
 @dataclass(frozen=True)
-class OutboxRow:
+class OutboxRow(OfOrder):
     """A signal that is still to be delivered."""
 
     outbox_id: int
@@ -25,9 +26,9 @@ class OutboxRow:
     """Its order is closed by now, and nobody is left to hear it."""
 
 
-async def put(connection: AsyncConnection, tenant: str, order_ref: str, signal: SignalName) -> None:
+async def put(connection: AsyncConnection, order: OrderId, signal: SignalName) -> None:
     """Leave a signal for an order's workflow, in the transaction of what it is about."""
-    await _PUT.run(connection, tenant=tenant, order_ref=order_ref, signal=signal)
+    await _PUT.run(connection, tenant=order.tenant, order_ref=order.order_ref, signal=signal)
 
 
 _PUT: Final = adding(outbox, ("tenant", "order_ref", "signal"))

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import InvariantViolated
+from domain.messages import OrderId
 from domain.payloads import KeptPush
 from postgres.statements import Query
 from records.catalog import Product, product_of
@@ -92,9 +93,8 @@ _STANDING: Final = Query(
 
 async def standing(
     connection: AsyncConnection,
+    order: OrderId,
     *,
-    tenant: str,
-    order_ref: str,
     revision: int,
     key: str,
     carrier: str,
@@ -103,8 +103,8 @@ async def standing(
 ) -> Standing:
     """Return how an order and the catalog stand to a push."""
     asked = {
-        "tenant": tenant,
-        "order_ref": order_ref,
+        "tenant": order.tenant,
+        "order_ref": order.order_ref,
         "revision": revision,
         "key": key,
         "carrier": carrier,
@@ -146,9 +146,8 @@ _KEEP: Final = Query(
 
 async def keep(
     connection: AsyncConnection,
+    order: OrderId,
     *,
-    tenant: str,
-    order_ref: str,
     key: str,
     attempt: int,
     digest: bytes,
@@ -165,8 +164,8 @@ async def keep(
         {"sku": p.sku, "base_uom": p.units.base_uom, "tracking": p.tracking, "kit": p.is_kit} for p in products.values()
     ]
     given: dict[str, Any] = {
-        "tenant": tenant,
-        "order_ref": order_ref,
+        "tenant": order.tenant,
+        "order_ref": order.order_ref,
         "key": key,
         "attempt": attempt,
         "digest": digest,

@@ -15,6 +15,7 @@ from psycopg.sql import SQL
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from postgres.statements import Query, composed
 from records.tables import return_authorization, return_authorization_line
 
@@ -68,23 +69,21 @@ async def add(connection: AsyncConnection, given: Authorization, quantities: Map
     await connection.execute(insert(return_authorization_line), lines)
 
 
-async def get(
-    connection: AsyncConnection, tenant: str, order_ref: str, authorization_no: str
-) -> AuthorizationRow | None:
+async def get(connection: AsyncConnection, order: OrderId, authorization_no: str) -> AuthorizationRow | None:
     """Return an authorization."""
     given = return_authorization.c
     query = select(return_authorization).where(
-        given.tenant == tenant, given.order_ref == order_ref, given.authorization_no == authorization_no
+        given.tenant == order.tenant, given.order_ref == order.order_ref, given.authorization_no == authorization_no
     )
     found = (await connection.execute(query)).one_or_none()
     return AuthorizationRow(*found) if found else None
 
 
-async def lines(
-    connection: AsyncConnection, tenant: str, order_ref: str, authorization_no: str
-) -> Sequence[AuthorizedLine]:
+async def lines(connection: AsyncConnection, order: OrderId, authorization_no: str) -> Sequence[AuthorizedLine]:
     """Return the lines of an authorization, with what came back of each."""
-    rows = await _LINES.rows(connection, tenant=tenant, order_ref=order_ref, authorization_no=authorization_no)
+    rows = await _LINES.rows(
+        connection, tenant=order.tenant, order_ref=order.order_ref, authorization_no=authorization_no
+    )
     return [AuthorizedLine(*row) for row in rows]
 
 
@@ -110,9 +109,9 @@ _LINES: Final = Query(
 )
 
 
-async def left_open(connection: AsyncConnection, tenant: str, order_ref: str) -> Counter[LineName]:
+async def left_open(connection: AsyncConnection, order: OrderId) -> Counter[LineName]:
     """Return how much of each line may still come back by the authorizations of an order that are valid now."""
-    rows = await _LEFT_OPEN.rows(connection, tenant=tenant, order_ref=order_ref)
+    rows = await _LEFT_OPEN.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
     return Counter({(line_no, sku): int(quantity) for line_no, sku, quantity in rows})
 
 

@@ -45,31 +45,30 @@ async def store(connection: AsyncConnection, heard: Heard, event: TrackingEvent)
     Returns the order_ref that must hear of it. An event of a parcel that is not known is kept until its tracking number
     appears. One at a time for an order: its row is locked.
     """
-    tenant = heard.tenant
-    found = await labels.find(connection, tenant, event.tracking_number)
+    found = await labels.find(connection, heard.tenant, event.tracking_number)
     if found is not None:
-        await orders.lock(connection, [(tenant, found.order_ref)])
+        await orders.lock(connection, [(found.tenant, found.order_ref)])
     new = await _insert(connection, heard, event, found)
     if found is None:
         return None
-    await _heard_of(connection, tenant, found.tracking_number)
-    missed = new is None and await match(connection, tenant, found.owner, found.tracking_number)
-    if missed or (new is not None and not await _applied_at_once(connection, tenant, found, new, event.status)):
+    await _heard_of(connection, found.tenant, found.tracking_number)
+    missed = new is None and await match(connection, found.tenant, found.owner, found.tracking_number)
+    if missed or (new is not None and not await _applied_at_once(connection, found, new, event.status)):
         if event.status in PHYSICAL:
-            await _open_again(connection, tenant, found, event.status)
-        await outbox.put(connection, tenant, found.order_ref, "carrier_event")
+            await _open_again(connection, found, event.status)
+        await outbox.put(connection, found.order, "carrier_event")
         return found.order_ref
     return None
 
 
-async def _open_again(connection: AsyncConnection, tenant: str, found: Found, status: TrackingStatus) -> None:
+async def _open_again(connection: AsyncConnection, found: Found, status: TrackingStatus) -> None:
     """Open an order again if it was closed, and must hear what nobody thought of.
 
     What arrived is a parcel of it that was lost, or the carrier has one under a label that was replaced.
     """
     delivered = status is TrackingStatus.DELIVERED
     await _OPEN_AGAIN.run(
-        connection, tenant=tenant, delivered=delivered, **found.owner, tracking_number=found.tracking_number
+        connection, tenant=found.tenant, delivered=delivered, **found.owner, tracking_number=found.tracking_number
     )
 
 
@@ -133,18 +132,18 @@ _INSERT: Final = Query(
 
 
 async def _applied_at_once(
-    connection: AsyncConnection, tenant: str, found: Found, carrier_event_id: int, status: TrackingStatus
+    connection: AsyncConnection, found: Found, carrier_event_id: int, status: TrackingStatus
 ) -> bool:
     """Apply an event that its order need not hear of. Says no to others, and where the shipment was cancelled.
 
     Of a label that was replaced, only what proves that the carrier has the parcel is news, and only until a person
     took note.
     """
-    state = await shipments.get(connection, OrderId(tenant=tenant, order_ref=found.order_ref), found.shipment_no)
+    state = await shipments.get(connection, found.order, found.shipment_no)
     box = state.parcel(found.parcel_no)
     assert box is not None
     if box.tracking_number != found.tracking_number:
-        news = status in PHYSICAL and not await _is_settled(connection, tenant, found)
+        news = status in PHYSICAL and not await _is_settled(connection, found)
         return not news and await mark_applied(connection, carrier_event_id, REPLACED)
     if state.shipment.dissolved_at is not None or concerns_its_order(status, state.shipment, box):
         return False
@@ -154,10 +153,10 @@ async def _applied_at_once(
     return True
 
 
-async def _is_settled(connection: AsyncConnection, tenant: str, found: Found) -> bool:
+async def _is_settled(connection: AsyncConnection, found: Found) -> bool:
     """Say whether an order is closed, and whoever closed it knew of a label's scans."""
-    order = await orders.get(connection, tenant, found.order_ref)
-    noted = await labels.was_noted(connection, tenant, found.order_ref, found.tracking_number)
+    order = await orders.get(connection, found.order)
+    noted = await labels.was_noted(connection, found.order, found.tracking_number)
     return noted and order is not None and order.closed_at is not None
 
 
@@ -228,13 +227,13 @@ async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any],
     return bool(await change(connection, carrier_event, key, {**owner, "tracking_number": tracking_number}))
 
 
-async def hear_again(connection: AsyncConnection, tenant: str, order_ref: str, tracking_numbers: list[str]) -> None:
+async def hear_again(connection: AsyncConnection, order: OrderId, tracking_numbers: list[str]) -> None:
     """Let an order hear again what carriers said of these labels, and it changed nothing."""
     await connection.execute(
         update(carrier_event)
         .where(
-            carrier_event.c.tenant == tenant,
-            carrier_event.c.order_ref == order_ref,
+            carrier_event.c.tenant == order.tenant,
+            carrier_event.c.order_ref == order.order_ref,
             carrier_event.c.tracking_number.in_(tracking_numbers),
             carrier_event.c.effect.startswith("nothing: "),
         )
@@ -286,9 +285,9 @@ async def delivery_of(connection: AsyncConnection, box: Parcel) -> CarrierEventR
     return CarrierEventRow(*(await connection.execute(query)).one())
 
 
-async def unapplied(connection: AsyncConnection, tenant: str, order_ref: str) -> list[CarrierEventRow]:
+async def unapplied(connection: AsyncConnection, order: OrderId) -> list[CarrierEventRow]:
     """Return an order's events that were not dealt with yet, as they came."""
-    rows = await _UNAPPLIED.rows(connection, tenant=tenant, order_ref=order_ref)
+    rows = await _UNAPPLIED.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
     return [CarrierEventRow(*row) for row in rows]
 
 

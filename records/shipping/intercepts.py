@@ -7,6 +7,7 @@ from typing import Final, Literal
 from psycopg.sql import SQL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.messages import OrderId
 from domain.shipping.parcels import Parcel
 from postgres.statements import Query, adding, composed, listed
 from records.shipping import shipments
@@ -14,9 +15,9 @@ from records.shipping.shipments import Step, name_of
 from records.tables import carrier_step
 
 
-async def latest(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> dict[int, Step]:
+async def latest(connection: AsyncConnection, order: OrderId, shipment_no: str) -> dict[int, Step]:
     """Return the latest intercept of each parcel of a shipment that has one, by the parcel's number."""
-    steps = await _LATEST.mappings(connection, tenant=tenant, order_ref=order_ref, shipment_no=shipment_no)
+    steps = await _LATEST.mappings(connection, tenant=order.tenant, order_ref=order.order_ref, shipment_no=shipment_no)
     return {step["parcel_no"]: Step.of(step) for step in steps}
 
 
@@ -52,7 +53,7 @@ async def intend(connection: AsyncConnection, box: Parcel, version: int, carrier
 async def parcel_of(connection: AsyncConnection, step: Step) -> Parcel:
     """Return the parcel that is to be intercepted."""
     assert step.parcel_no is not None
-    return await shipments.get_parcel(connection, step.tenant, step.order_ref, step.shipment_no, step.parcel_no)
+    return await shipments.get_parcel(connection, step.order, step.shipment_no, step.parcel_no)
 
 
 async def accepted(connection: AsyncConnection, step: Step) -> None:

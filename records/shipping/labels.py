@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.carriers import PHYSICAL, Address, LabeledParcel, ParcelRequest
 from domain.labels import Label, Labels, matched_as
+from domain.messages import OfOrder, OrderId
 from domain.packing import Content, holds_the_same
 from domain.shipping.parcels import Parcel, Shipment
 from domain.shipping.shipment_state import ShipmentState
@@ -51,9 +52,9 @@ _WITHDRAWN: Final = SQL(
 )
 
 
-async def wanted(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> Wanted | None:
+async def wanted(connection: AsyncConnection, order: OrderId, step_id: str) -> Wanted | None:
     """Return a label's step, locked, with what is to be booked. The caller holds the order's lock."""
-    row = await _WANTED.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    row = await _WANTED.mapping(connection, tenant=order.tenant, order_ref=order.order_ref, step_id=step_id)
     if row is None:
         return None
     ship_from, ship_to = row["ship_from"] or {}, row["ship_to"] or {}
@@ -107,9 +108,11 @@ _WANTED: Final = Query(
 )
 
 
-async def bought(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, booking_id: str) -> bool:
+async def bought(connection: AsyncConnection, order: OrderId, step_id: str, booking_id: str) -> bool:
     """Note that a label was bought. Says no where it is not wanted any more: its void finds the booking here."""
-    found = await _BOUGHT.row(connection, tenant=tenant, order_ref=order_ref, step_id=step_id, booking_id=booking_id)
+    found = await _BOUGHT.row(
+        connection, tenant=order.tenant, order_ref=order.order_ref, step_id=step_id, booking_id=booking_id
+    )
     return found is not None and not found[0]
 
 
@@ -230,9 +233,10 @@ _GO_BY_CARRIER: Final = Query(
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(OfOrder):
     """Whose label a number is of, and how its carrier writes it."""
 
+    tenant: str
     order_ref: str
     shipment_no: str
     parcel_no: int
@@ -248,7 +252,7 @@ async def find(connection: AsyncConnection, tenant: str, tracking_number: str) -
     """Find the parcel of a number, without regard to case and blanks: of a label that it goes by, else of a former."""
     key = matched_as(tracking_number)
     row = await _FIND.row(connection, tenant=tenant, matched_as=key, numbers=[tracking_number, key])
-    return Found(*row) if row else None
+    return Found(tenant, *row) if row else None
 
 
 # A label that an older build bought, or of an order that was closed long ago, is only on its parcel.
@@ -297,10 +301,11 @@ OtherNumbers = dict[tuple[str, int], list[str]]
 """By shipment and parcel, the numbers of labels that the parcel does not go by."""
 
 
-async def other_numbers(connection: AsyncConnection, tenant: str, order_ref: str) -> OtherNumbers:
+async def other_numbers(connection: AsyncConnection, order: OrderId) -> OtherNumbers:
     """Return the numbers of all labels of an order that its parcels do not go by, the oldest first."""
     others: OtherNumbers = {}
-    for shipment_no, parcel_no, number in await _OTHERS.rows(connection, tenant=tenant, order_ref=order_ref):
+    rows = await _OTHERS.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
+    for shipment_no, parcel_no, number in rows:
         others.setdefault((shipment_no, parcel_no), []).append(number)
     return others
 
@@ -316,19 +321,23 @@ _OTHERS: Final = Query(
 )
 
 
-async def take_note(connection: AsyncConnection, tenant: str, order_ref: str, tracking_numbers: list[str]) -> None:
+async def take_note(connection: AsyncConnection, order: OrderId, tracking_numbers: list[str]) -> None:
     """Note that a person knows of these scans."""
     await connection.execute(
         update(label)
-        .where(label.c.tenant == tenant, label.c.order_ref == order_ref, label.c.tracking_number.in_(tracking_numbers))
+        .where(
+            label.c.tenant == order.tenant,
+            label.c.order_ref == order.order_ref,
+            label.c.tracking_number.in_(tracking_numbers),
+        )
         .values(noted_at=func.clock_timestamp())
     )
 
 
-async def was_noted(connection: AsyncConnection, tenant: str, order_ref: str, tracking_number: str) -> bool:
+async def was_noted(connection: AsyncConnection, order: OrderId, tracking_number: str) -> bool:
     """Say whether a person knows of a label's scans."""
     query = select(label.c.noted_at).where(
-        label.c.tenant == tenant, label.c.order_ref == order_ref, label.c.tracking_number == tracking_number
+        label.c.tenant == order.tenant, label.c.order_ref == order.order_ref, label.c.tracking_number == tracking_number
     )
     return (await connection.execute(query)).scalar_one_or_none() is not None
 

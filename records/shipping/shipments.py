@@ -105,14 +105,14 @@ _TAKEN: Final = Query.of(
 )
 
 
-async def of_order(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Shipment]:
+async def of_order(connection: AsyncConnection, order: OrderId) -> list[Shipment]:
     """Return an order's shipments as they were made."""
-    return [Shipment(*row) for row in await _OF_ORDER.rows(connection, tenant=tenant, order_ref=order_ref)]
+    return [Shipment(*row) for row in await _OF_ORDER.rows(connection, tenant=order.tenant, order_ref=order.order_ref)]
 
 
-async def left_unseen(connection: AsyncConnection, tenant: str, order_ref: str) -> bool:
+async def left_unseen(connection: AsyncConnection, order: OrderId) -> bool:
     """Say whether a shipment of an order left of which only a carrier's scan tells."""
-    return await _LEFT_UNSEEN.row(connection, tenant=tenant, order_ref=order_ref) is not None
+    return await _LEFT_UNSEEN.row(connection, tenant=order.tenant, order_ref=order.order_ref) is not None
 
 
 _LEFT_UNSEEN: Final = Query(
@@ -145,11 +145,9 @@ def _parcel(row: dict[str, Any]) -> Parcel:
     return Parcel(**{**row, **read})
 
 
-async def get_parcel(
-    connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str, parcel_no: int
-) -> Parcel:
+async def get_parcel(connection: AsyncConnection, order: OrderId, shipment_no: str, parcel_no: int) -> Parcel:
     """Return a parcel, without its label."""
-    boxes = await parcels_of(connection, tenant, [order_ref])
+    boxes = await parcels_of(connection, order.tenant, [order.order_ref])
     return next(box for box in boxes if (box.shipment_no, box.parcel_no) == (shipment_no, parcel_no))
 
 
@@ -265,11 +263,15 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
 """How what is a document is stored."""
 
 
-async def dissolve(connection: AsyncConnection, tenant: str, order_ref: str, shipment_no: str) -> None:
+async def dissolve(connection: AsyncConnection, order: OrderId, shipment_no: str) -> None:
     """Note that a shipment is off for good, and its goods are no longer in it."""
     await connection.execute(
         update(shipment)
-        .where(shipment.c.tenant == tenant, shipment.c.order_ref == order_ref, shipment.c.shipment_no == shipment_no)
+        .where(
+            shipment.c.tenant == order.tenant,
+            shipment.c.order_ref == order.order_ref,
+            shipment.c.shipment_no == shipment_no,
+        )
         .values(dissolved_at=func.clock_timestamp(), tracking_status="cancelled")
     )
 
@@ -280,38 +282,34 @@ async def set_label(connection: AsyncConnection, shipment: ShipmentName, labeled
     await change(connection, parcel, {**name_of(shipment), "parcel_no": labeled.parcel_no}, bought)
 
 
-async def steps_of(connection: AsyncConnection, tenant: str, order_ref: str) -> list[Step]:
+async def steps_of(connection: AsyncConnection, order: OrderId) -> list[Step]:
     """Return an order's steps at carriers, as they were intended."""
     query = (
         select(carrier_step)
-        .where(carrier_step.c.tenant == tenant, carrier_step.c.order_ref == order_ref)
+        .where(carrier_step.c.tenant == order.tenant, carrier_step.c.order_ref == order.order_ref)
         .order_by(carrier_step.c.created_at, carrier_step.c.shipment_no, carrier_step.c.version, carrier_step.c.kind)
     )
     return [Step.of(dict(row)) for row in (await connection.execute(query)).mappings()]
 
 
-async def get_step(
-    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
-) -> Step:
+async def get_step(connection: AsyncConnection, order: OrderId, step_id: str, *, locked: bool = False) -> Step:
     """Return a step, locked if it is going to be decided on."""
-    found = await find_step(connection, tenant, order_ref, step_id, locked=locked)
+    found = await find_step(connection, order, step_id, locked=locked)
     if found is None:
-        raise InvariantViolated(f"order {order_ref} has no step {step_id}")
+        raise InvariantViolated(f"order {order.order_ref} has no step {step_id}")
     return found
 
 
-async def find_step(
-    connection: AsyncConnection, tenant: str, order_ref: str, step_id: str, *, locked: bool = False
-) -> Step | None:
+async def find_step(connection: AsyncConnection, order: OrderId, step_id: str, *, locked: bool = False) -> Step | None:
     """Return a step, if the order has it."""
     query = _LOCK_STEP if locked else _GET_STEP
-    row = await query.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    row = await query.mapping(connection, tenant=order.tenant, order_ref=order.order_ref, step_id=step_id)
     return None if row is None else Step.of(row)
 
 
-async def is_over(connection: AsyncConnection, tenant: str, order_ref: str, step_id: str) -> bool:
+async def is_over(connection: AsyncConnection, order: OrderId, step_id: str) -> bool:
     """Say whether a step at a carrier is one that nothing is to be done for any more."""
-    found = await _GET_STEP.mapping(connection, tenant=tenant, order_ref=order_ref, step_id=step_id)
+    found = await _GET_STEP.mapping(connection, tenant=order.tenant, order_ref=order.order_ref, step_id=step_id)
     return found is not None and found["state"] not in OPEN
 
 
@@ -353,8 +351,7 @@ def label_reference(shipment: ShipmentName, version: int) -> str:
 
 async def move_step(
     connection: AsyncConnection,
-    tenant: str,
-    order_ref: str,
+    order: OrderId,
     step_id: str,
     state: str,
     *,
@@ -364,8 +361,8 @@ async def move_step(
     """Move a step to a state; what the carrier said of it is kept beside what it said before."""
     await _MOVE.run(
         connection,
-        tenant=tenant,
-        order_ref=order_ref,
+        tenant=order.tenant,
+        order_ref=order.order_ref,
         step_id=step_id,
         state=state,
         booking_id=booking_id,

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.messages import OrderId
 from ledger.proving.checkpoint_verification import CheckpointReport, verify_checkpoints
 from ledger.proving.checkpoints import Checkpoint, take_checkpoint
 from ledger.proving.proof_checking import check_proof as checked
@@ -49,7 +50,7 @@ async def _taken(settings: Settings, key: SigningKey, *, from_the_start: bool) -
 
 def prove(settings: Settings, tenant: str, order_ref: str, output: Path | None) -> None:
     """Write the proof of an order; exit code 1 where there is no such order."""
-    proof = asyncio.run(_proof(settings.need("database_url"), tenant, order_ref))
+    proof = asyncio.run(_proof(settings.need("database_url"), OrderId(tenant=tenant, order_ref=order_ref)))
     if proof is None:
         typer.echo(f"The ledger has nothing of order {order_ref} of tenant {tenant}.", err=True)
         raise typer.Exit(1)
@@ -60,13 +61,13 @@ def prove(settings: Settings, tenant: str, order_ref: str, output: Path | None) 
         output.write_text(written)
 
 
-async def _proof(database_url: str, tenant: str, order_ref: str) -> OrderProof | None:
+async def _proof(database_url: str, order: OrderId) -> OrderProof | None:
     engine = create_async_engine(sqlalchemy_url(database_url))
     try:
         with translating():
             async with engine.connect() as connection:
-                keys = {command.key for command in await timeline.commands(connection, tenant, order_ref)}
-                return await prove_order(connection, tenant, order_ref, keys)
+                keys = {command.key for command in await timeline.commands(connection, order)}
+                return await prove_order(connection, order, keys)
     finally:
         await engine.dispose()
 

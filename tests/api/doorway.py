@@ -48,7 +48,7 @@ class DirectGateway:
 
     async def decide_all(self, tenant: str, order_ref: str) -> None:
         async with self._engine.connect() as connection:
-            waiting = await inbox.undecided(connection, tenant, order_ref)
+            waiting = await inbox.undecided(connection, OrderId(tenant=tenant, order_ref=order_ref))
         for row in waiting:
             await self._deciding.decide(row)
         if self.labels:

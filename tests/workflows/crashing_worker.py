@@ -21,6 +21,7 @@ from commands.erp.tell import ErpFeed
 from commands.posting_effects import PostingEffects
 from commands.shipping.book_label import LabelBooking
 from commands.shipping.carrier_events import CarrierEvents
+from domain.messages import OrderId
 from records.erp import erp_feed
 from runtime.cli import signals
 from runtime.processes.worker import run_worker
@@ -115,9 +116,9 @@ def wrap_erp() -> None:
         die_at(f"before the ERP is told {row.kind}", row.order_ref)
         return port(self, row)
 
-    def after(connection: Any, tenant: str, order_ref: str, *rest: Any, **more: Any) -> Any:
-        die_at(f"after the ERP was told {telling.kind}", order_ref)
-        return done(connection, tenant, order_ref, *rest, **more)
+    def after(connection: Any, order: OrderId, *rest: Any, **more: Any) -> Any:
+        die_at(f"after the ERP was told {telling.kind}", order.order_ref)
+        return done(connection, order, *rest, **more)
 
     ErpFeed._port = before  # type: ignore[method-assign]
     erp_feed.done = after

@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.carriers import LabeledParcel, TrackingEvent, TrackingStatus
 from domain.errors import Unavailable
+from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.stock import Place
 from ledger.reads.balances import order_lines
@@ -50,6 +51,9 @@ class Hub:
     gateway: OrderGateway
     client: Client
     tenant: str
+
+    def named(self, order_no: str) -> OrderId:
+        return OrderId(tenant=self.tenant, order_ref=order_no)
 
     async def open_site(self) -> None:
         async with self.engine.begin() as connection:
@@ -229,8 +233,7 @@ class Hub:
         async with self.engine.begin() as connection:
             row, _ = await inbox.put(
                 connection,
-                tenant=self.tenant,
-                order_ref=order_no,
+                self.named(order_no),
                 kind=kind,
                 key=key,
                 digest=digest,
@@ -245,7 +248,7 @@ class Hub:
 
     async def order(self, order_no: str) -> dict[str, Any] | None:
         async with self.engine.connect() as connection:
-            row = await orders.get(connection, self.tenant, order_no)
+            row = await orders.get(connection, self.named(order_no))
         if row is None:
             return None
         return {**asdict(row), "attention": row.attention.as_row() if row.attention else None}
@@ -363,7 +366,7 @@ class Hub:
 
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""
-        steps = await shipments.steps_of(connection, self.tenant, order_no)
+        steps = await shipments.steps_of(connection, self.named(order_no))
         latest = max((step for step in steps if step.kind == "label"), key=lambda step: step.version)
         assert latest.carrier is not None
         await labels.asked_for(connection, latest, latest.carrier)
@@ -373,7 +376,7 @@ class Hub:
             await connection.execute(update(table).where(its).values(**values))
 
     def workflow(self, order_no: str) -> WorkflowHandle[Any, Any]:
-        return self.client.get_workflow_handle(names.order_workflow(self.tenant, order_no))
+        return self.client.get_workflow_handle(names.order_workflow(self.named(order_no)))
 
     async def has_accepted_update(self, order_no: str, update_id: str) -> bool:
         """Whether the order's workflow runs an update by now, as its history tells."""
@@ -392,7 +395,7 @@ class Hub:
 
     async def until_listed(self, order_no: str, query: str) -> None:
         """Wait until Temporal lists the order's workflow for a filter, as in its UI."""
-        asked = f"WorkflowId = '{names.order_workflow(self.tenant, order_no)}' and {query}"
+        asked = f"WorkflowId = '{names.order_workflow(self.named(order_no))}' and {query}"
 
         async def listed() -> bool:
             return bool((await self.client.count_workflows(asked)).count)
@@ -407,7 +410,7 @@ class Hub:
     async def is_done(self, order_no: str, step_id: str) -> bool:
         """Whether a carrier has done what was asked of it."""
         async with self.engine.connect() as connection:
-            return (await shipments.get_step(connection, self.tenant, order_no, step_id)).state == "done"
+            return (await shipments.get_step(connection, self.named(order_no), step_id)).state == "done"
 
     async def until_labeled(self, order_no: str, but: str = "") -> list[str]:
         """Wait for a label (other than a former one), and return the tracking numbers."""

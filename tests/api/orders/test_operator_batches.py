@@ -99,7 +99,8 @@ async def test_the_orders_that_fulfill_every_condition_and_that_the_act_helps_ar
 
 async def test_a_closed_order_is_not_meant(stuck: Door) -> None:
     async with stuck.engine.begin() as connection:
-        await orders.set_fields(connection, stuck.tenant, "SO-2", closed_at=datetime.now(UTC))
+        order = OrderId(tenant=stuck.tenant, order_ref="SO-2")
+        await orders.set_fields(connection, order, closed_at=datetime.now(UTC))
     assert numbers((await stuck.post(f"{BATCHES}/preview", batch())).json()) == ["SO-1", "SO-3"]
 
 

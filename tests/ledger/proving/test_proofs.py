@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.errors import Unavailable
+from domain.messages import OrderId
 from ledger.proving.checkpoints import take_checkpoint
 from ledger.proving.proof_checking import ProofFailsError, check_proof
 from ledger.proving.proofs import prove_order
@@ -62,7 +63,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 async def proof_of(engine: AsyncEngine, order_ref: str = "SO-1") -> dict[str, Any]:
     async with engine.connect() as connection:
-        proof = await prove_order(connection, TENANT, order_ref, {"push/SO-1/1"})
+        proof = await prove_order(connection, OrderId(tenant=TENANT, order_ref=order_ref), {"push/SO-1/1"})
     assert proof is not None
     told: dict[str, Any] = json.loads(proof.model_dump_json())
     return told
@@ -180,9 +181,9 @@ def test_what_is_no_proof_is_called_so(text: str) -> None:
 
 async def test_an_order_that_nobody_knows_has_no_proof(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        assert await prove_order(connection, TENANT, "SO-404") is None
-        assert await prove_order(connection, "rival", "SO-1") is None
-        assert await prove_order(connection, TENANT, "") is None
+        assert await prove_order(connection, OrderId(tenant=TENANT, order_ref="SO-404")) is None
+        assert await prove_order(connection, OrderId(tenant="rival", order_ref="SO-1")) is None
+        assert await prove_order(connection, OrderId(tenant=TENANT, order_ref="")) is None
 
 
 # -- at the command line ---------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ async def test_an_entry_that_is_newer_than_the_newest_checkpoint_is_waited_for(
     await warehouse.post(warehouse.order("SO-5", (1, "MUG", 1)))
     async with engine.connect() as connection:
         with pytest.raises(Unavailable, match="in no checkpoint yet"):
-            await prove_order(connection, TENANT, "SO-5")
+            await prove_order(connection, OrderId(tenant=TENANT, order_ref="SO-5"))
     file = tmp_path / "SO-5.json"
     prove = ["ledger", "prove", "--tenant", TENANT, "--order", "SO-5", "--output", str(file)]
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import Rejected, Unavailable
+from domain.messages import OrderId
 from domain.stock import Place, StockStatus
 from ledger import instants
 from ledger.reads.balances import (
@@ -252,7 +253,7 @@ async def test_the_postings_of_an_order_show_its_own_entries_and_nobodys(warehou
     await warehouse.post(warehouse.pick("SO-1", 1, "MUG", 2))
 
     async with warehouse.engine.connect() as connection:
-        postings = await order_postings(connection, warehouse.tenant, "SO-1")
+        postings = await order_postings(connection, OrderId(tenant=warehouse.tenant, order_ref="SO-1"))
 
     assert [posting.reason for posting in postings] == ["goods_receipt", "pick"]
     assert {entry.order_ref for entry in postings[0].entries} == {None, "SO-1"}

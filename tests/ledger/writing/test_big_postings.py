@@ -15,6 +15,7 @@ import pytest_asyncio
 from psycopg import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.messages import OrderId
 from ledger.proving.checkpoints import take_checkpoint
 from ledger.reads.balances import order_postings
 from ledger.requests import BlockLot, Request
@@ -128,7 +129,7 @@ async def test_an_order_of_twice_as_many_is_told_with_twice_the_work(
     for story in told:
         engine = create_async_engine(sqlalchemy_url(named(database.database_url, story.name)))
         async with engine.connect() as connection:
-            assert await order_postings(connection, "acme", "SO-2")
+            assert await order_postings(connection, OrderId(tenant="acme", order_ref="SO-2"))
         await engine.dispose()
         with psycopg.connect(named(database.database_admin_url, story.name)) as connection:
             read.append(_one(connection, ANSWERS_READ) - story.answers_read)

@@ -32,7 +32,7 @@ async def kept(hub: Hub, revision: int) -> InboxRow:
 
 
 async def runs(hub: Hub) -> list[WorkflowExecutionStatus | None]:
-    query = f"WorkflowId = '{names.order_workflow(hub.tenant, 'SO-1')}'"
+    query = f"WorkflowId = '{names.order_workflow(hub.named('SO-1'))}'"
     return [run.status async for run in hub.client.list_workflows(query)]
 
 

@@ -126,7 +126,7 @@ async def test_a_workflow_that_was_not_told_of_a_step_is_woken(hub: Hub) -> None
     await hub.until_told("SO-1", "accepted", "reserved")
 
     async with hub.engine.begin() as connection:  # as a command does whose worker and server die at once
-        number = await messages.append(connection, hub.tenant, "SO-1", "amended", {"lines": []})
+        number = await messages.append(connection, hub.named("SO-1"), "amended", {"lines": []})
         long_ago = text("update records.erp_message set created_at = now() - interval '2 min' where tenant = :tenant")
         await connection.execute(long_ago, {"tenant": hub.tenant})
 

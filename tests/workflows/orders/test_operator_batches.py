@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from domain.messages import OrderId
 from relay.inbox import InboxReplay
 from tests.workflows.partners import Partners
 from tests.workflows.shop import Order, Shop
@@ -64,7 +63,7 @@ async def lose_workflow(shop: Shop, order: Order) -> None:
     """Let another workflow take an order up, which tries in vain what waits, and asks for a person again."""
     hub, flagged = shop.hub, await shop.hub.until_attention(order.order_no)
     await hub.workflow(order.order_no).terminate()
-    await hub.gateway.start(OrderId(tenant=hub.tenant, order_ref=order.order_no))
+    await hub.gateway.start(hub.named(order.order_no))
 
     async def flagged_again() -> bool:
         return bool((await hub.until_attention(order.order_no))["since"] > flagged["since"])

@@ -113,7 +113,7 @@ async def refused_by_the_carrier(hub: Hub) -> None:
 
 async def stored(hub: Hub, ship_to: dict[str, Any] = SOMEWHERE, order_no: str = "SO-1") -> str:
     """Store an address for an order, as the API does."""
-    address_id = people.address_id(hub.tenant, order_no, "A-1")
+    address_id = people.address_id(hub.named(order_no), "A-1")
     async with hub.engine.begin() as connection:
         await people.keep(connection, address_id, hub.tenant, people.Address(ship_to, order_no))
     return str(address_id)

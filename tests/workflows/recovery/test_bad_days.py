@@ -56,7 +56,7 @@ async def test_a_command_without_temporal_is_kept_and_sent_again_by_the_relay(hu
     with pytest.raises(Unavailable):
         await nowhere.deliver(row, 1)
     with pytest.raises(Unavailable):
-        await nowhere.signal(hub.tenant, "SO-1", "carrier_event")
+        await nowhere.signal(hub.named("SO-1"), "carrier_event")
     assert (await hub.row(row.inbox_id)).state == "queued"
 
     async with process(run_worker, settings):

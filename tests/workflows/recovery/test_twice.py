@@ -36,7 +36,7 @@ class Steps:
         self.other_house = OrderActivities(hub.engine, clients.ledger_of(hub.engine))
         self.carriers = carriers
         self.erp = erp
-        self.order = m.OrderId(tenant=hub.tenant, order_ref="SO-1")
+        self.order = hub.named("SO-1")
 
     async def decide(self, said: Said) -> list[m.Decision]:
         """Decide a command at once in two processes, so to speak, and then again."""

@@ -93,12 +93,12 @@ async def end_after(
 ) -> dict[str, Any]:
     for nth, (number, status, at) in enumerate(scans):
         await hub.hear(number, status, f"{number}/{status}/{nth}", datetime.fromisoformat(at) if at else None)
-        work = await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+        work = await house.apply_carrier_events(hub.named(order_no))
         while work.events_waiting:
-            work = await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+            work = await house.apply_carrier_events(hub.named(order_no))
     (end,) = await hub.rows(END, order_ref=order_no)
     async with hub.engine.begin() as connection:  # nobody is to go on with it
-        await connection.run_sync(closing.close, hub.tenant, order_no)
+        await connection.run_sync(closing.close, hub.named(order_no))
     return {name: str(value).replace(order_no, "SO") for name, value in end.items()}
 
 
@@ -182,7 +182,7 @@ async def test_what_a_carrier_dates_ahead_is_booked_and_told_at_its_receipt(hub:
     order_no = f"SO-{next(numbers)}"
     number, far = await labeled(hub, house, order_no), "2199-01-01T00:00:00+00:00"
     await hub.hear(number, S.DELIVERED, f"{number}/ahead", datetime.fromisoformat(far))
-    await house.apply_carrier_events(m.OrderId(tenant=hub.tenant, order_ref=order_no))
+    await house.apply_carrier_events(hub.named(order_no))
     rows = await hub.rows(BOOKED, order_ref=order_no, since=since)
     assert [(row["reason"], row["believed"]) for row in rows] == [("goods_issue", True), ("delivery", True)]
     for row in rows:
@@ -190,4 +190,4 @@ async def test_what_a_carrier_dates_ahead_is_booked_and_told_at_its_receipt(hub:
         assert [datetime.fromisoformat(at) for at in row["told"]] == [row["received_at"]] * 2
         assert datetime.fromisoformat(row["told_at"]) == datetime.fromisoformat(far)
     async with hub.engine.begin() as connection:  # nobody is to go on with it
-        await connection.run_sync(closing.close, hub.tenant, order_no)
+        await connection.run_sync(closing.close, hub.named(order_no))
