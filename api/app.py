@@ -24,9 +24,9 @@ from api.door.rates import AddressLimit, Pace
 from api.door.services import ApiServices
 from api.inbound import purchase_orders, receipts, reversals
 from api.inventory import adjustments, counts, discrepancies, inventory, ledger, lot_traces, misplaced, stock, transfers
-from api.orders import addresses, operator_batches, orders
+from api.orders import addresses, cancellations, operator_acts, operator_batches, orders
 from api.returns import return_authorizations, returns
-from api.shipping import floor, intercepts, losses
+from api.shipping import intercepts, losses, picks, shipments
 
 _ABOUT = """
 The hub between a legacy ERP, a warehouse and its carriers.
@@ -74,37 +74,41 @@ def _addresses() -> FastAPI:
         lifespan=_life,
     )
     # The inbound orders come before the orders: their address would else be an order's number.
-    for area in (
-        health,
-        products,
-        locations,
-        purchase_orders,
-        receipts,
-        reversals,
-        orders,
-        floor,
-        intercepts,
-        losses,
-        addresses,
-        return_authorizations,
-        returns,
-        operator_batches,
-        inventory,
-        stock,
-        adjustments,
-        misplaced,
-        counts,
-        discrepancies,
-        transfers,
-        lot_traces,
-        ledger,
-        keys,
-        callbacks,
-        reference,
+    for router in (
+        health.router,
+        products.router,
+        locations.router,
+        purchase_orders.router,
+        receipts.router,
+        reversals.router,
+        orders.router,
+        picks.router,
+        cancellations.router,
+        operator_acts.router,
+        shipments.router,
+        returns.router,
+        intercepts.router,
+        losses.router,
+        addresses.router,
+        return_authorizations.router,
+        returns.one,
+        operator_batches.router,
+        inventory.router,
+        stock.router,
+        adjustments.router,
+        misplaced.router,
+        counts.router,
+        discrepancies.router,
+        transfers.router,
+        lot_traces.router,
+        ledger.router,
+        keys.router,
+        callbacks.router,
+        reference.router,
+        receipts.unordered,
+        orders.one,
     ):
-        app.include_router(area.router)
-    app.include_router(receipts.unordered)
-    app.include_router(orders.one)
+        app.include_router(router)
     return app
 
 

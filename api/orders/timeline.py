@@ -13,8 +13,8 @@ from api.door.problems import document_of
 from api.orders.views import said_view
 from domain.payloads import KeptPush, for_return
 from ledger.reads.views import EntryView
-from queries.intercepts import refusal_of, state_of
 from queries.orders.timeline import CommandTold, Happening, InterceptTold, Kind, PostingTold
+from queries.shipping.intercepts import refusal_of, state_of
 from records.erp.messages import FeedMessage
 from records.orders.replacements import Replacement
 from records.partner_words import PartnerWords

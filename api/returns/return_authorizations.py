@@ -17,7 +17,7 @@ from api.door.paging import Utc
 from api.door.request_body import Said
 from api.door.services import Services
 from api.orders.order_lookup import NamedOrder, OrderAt
-from api.shipping.floor import returnable
+from api.returns.returns import returnable
 from commands.resolving import Faults, Known, read_known, resolve_line
 from domain.commands import Key
 from domain.errors import Conflict, Kind, Rejected

@@ -15,13 +15,13 @@ from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.door.services import ApiServices
 from api.orders.await_decision import WAIT_S, Patience
-from api.shipping.floor import At, CommandSpec, Resolved, Resolver, of_shipment
+from api.orders.command_endpoint import At, CommandSpec, Resolved, Resolver, of_shipment
 from api.shipping.losses import find_parcel
 from domain.commands import Intercept, Key
 from domain.said import Part
 from domain.shipping.parcels import Parcel
-from queries.intercepts import InterceptState, refusal_of, state_of
 from queries.orders.order_lookup import FoundOrder
+from queries.shipping.intercepts import InterceptState, refusal_of, state_of
 from records import partner_words
 from records.partner_words import PartnerWords
 from records.shipping import intercepts, shipments

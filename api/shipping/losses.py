@@ -11,8 +11,9 @@ from api.door import examples
 from api.door.auth import BEARER, Door
 from api.door.openapi import same_again
 from api.door.request_body import Said
+from api.orders.command_endpoint import At, CommandSpec, Resolved, Resolver, of_shipment
+from api.orders.order_lines import named_line
 from api.orders.views import CommandAnswer
-from api.shipping.floor import At, CommandSpec, Resolved, Resolver, named_line, of_shipment
 from commands.resolving import Faults, read_known
 from domain.commands import Key, Loss
 from domain.refusals import not_found

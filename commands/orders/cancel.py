@@ -17,7 +17,7 @@ from domain.payloads import CancelledLine, Kept, KeptCancel
 from domain.reasons import code_of
 from ledger.requests import CancelLines, LineQuantity
 from ledger.writing.writer import Outcome
-from queries.packing import cancelled_goods
+from queries.shipping.packing import cancelled_goods
 from records.erp import messages
 from records.orders import inbox
 from records.orders.inbox import InboxRow

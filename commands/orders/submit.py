@@ -21,7 +21,7 @@ from domain.payloads import KeptPush
 from domain.revisions import came_along
 from ledger.requests import AmendOrder, Demand
 from ledger.writing.writer import Outcome
-from queries.erp_changes import cancelled_changes
+from queries.orders.erp_changes import cancelled_changes
 from records import people
 from records.erp import messages
 from records.orders import first_push, inbox, orders

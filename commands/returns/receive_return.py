@@ -21,7 +21,7 @@ from domain.stock import StockStatus
 from ledger.reads.balances import goods_at, goods_underway
 from ledger.requests import ReturnedLine, ReturnGoods
 from ledger.writing.writer import Outcome
-from queries.erp_changes import demand_changes
+from queries.orders.erp_changes import demand_changes
 from records.erp import messages
 from records.inventory import places
 from records.orders import inbox, orders

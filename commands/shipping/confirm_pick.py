@@ -17,7 +17,7 @@ from domain.payloads import KeptPick
 from ledger.outcomes import Missing
 from ledger.requests import ConfirmPick, PickedLine
 from ledger.writing.writer import Attachment, Outcome
-from queries.erp_changes import cancelled_changes
+from queries.orders.erp_changes import cancelled_changes
 from records.erp import messages
 from records.inventory import count_tasks, places
 from records.inventory.count_tasks import NewCountTask

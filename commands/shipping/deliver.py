@@ -17,8 +17,8 @@ from domain.shipping.shipment_state import ShipmentState
 from domain.stock import Evidence
 from ledger.requests import DeliverParcel, LineQuantity
 from ledger.writing.writer import Outcome
-from queries.erp_changes import shipped_lines
-from queries.packing import read_still_underway
+from queries.orders.erp_changes import shipped_lines
+from queries.shipping.packing import read_still_underway
 from records.erp import messages
 from records.orders import orders
 from records.shipping import carrier_events, shipments

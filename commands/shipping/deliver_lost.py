@@ -20,7 +20,7 @@ from domain.shipping.shipment_state import ShipmentState
 from domain.stock import Evidence
 from ledger.requests import DeliverLostParcel, LineQuantity
 from ledger.writing.writer import Outcome
-from queries.erp_changes import demand_changes
+from queries.orders.erp_changes import demand_changes
 from records.erp import messages
 from records.orders import orders
 from records.shipping import shipments

@@ -17,8 +17,8 @@ from domain.stock import Evidence
 from ledger.outcomes import Moved
 from ledger.requests import IssueGoods, LineQuantity
 from ledger.writing.writer import Outcome
-from queries.erp_changes import shipped_lines
-from queries.packing import kept_for_others
+from queries.orders.erp_changes import shipped_lines
+from queries.shipping.packing import kept_for_others
 from records.erp import messages
 from records.orders import inbox
 from records.orders.inbox import InboxRow

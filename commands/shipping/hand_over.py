@@ -11,7 +11,7 @@ from domain.payloads import KeptHandOver
 from domain.shipping.handover import may_leave
 from domain.shipping.parcels import contents_of
 from ledger.writing.writer import Outcome
-from queries.packing import kept_for_others
+from queries.shipping.packing import kept_for_others
 from records.orders.inbox import InboxRow
 from records.shipping import shipments
 

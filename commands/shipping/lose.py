@@ -17,8 +17,8 @@ from domain.shipping.losses import Losing, losing, lost, steps_ended, unit_of
 from domain.shipping.underway import underway
 from ledger.requests import LineQuantity, LoseParcel
 from ledger.writing.writer import Outcome
-from queries.erp_changes import demand_changes
-from queries.packing import read_still_underway
+from queries.orders.erp_changes import demand_changes
+from queries.shipping.packing import read_still_underway
 from records.erp import messages
 from records.orders import inbox, orders
 from records.orders.inbox import InboxRow

@@ -18,7 +18,7 @@ from domain.shipping.repacking import Repacked, Wanted, repacked, to_be_labeled,
 from domain.shipping.shipment_state import ShipmentState
 from ledger.outcomes import Unpicked
 from ledger.reads.balances import order_lines
-from queries.packing import live_shipments, read_held
+from queries.shipping.packing import live_shipments, read_held
 from records import catalog, restorations
 from records.orders import orders
 from records.shipping import labels, shipments

@@ -16,7 +16,7 @@ from domain.payloads import Box, KeptShip
 from domain.shipping.boxes import check_complete, check_free
 from domain.shipping.parcels import NewShipment
 from ledger.writing.writer import Outcome
-from queries.packing import all_that_is_picked, kept_for_others, name_parcels, packed_already, read_held
+from queries.shipping.packing import all_that_is_picked, kept_for_others, name_parcels, packed_already, read_held
 from records import catalog
 from records.orders import inbox
 from records.orders.inbox import InboxRow

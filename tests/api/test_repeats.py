@@ -217,7 +217,7 @@ async def test_what_is_said_again_is_answered_though_its_time_could_not_be_told_
     picked = {"pick_no": "P-1", "lines": [{"line_no": 1, "quantity": 1}], "occurred_at": "2190-01-01T00:00:00Z"}
     said = [("/api/inventory/move", fast), ("/api/orders/outbound", ahead), ("/api/orders/SO-1/picks", picked)]
     with monkeypatch.context() as older:
-        for module in ("commands.inventory.move", "api.shipping.floor"):
+        for module in ("commands.inventory.move", "api.orders.command_endpoint"):
             older.setattr(f"{module}.time_faults", believe_anything)
         older.setattr("api.orders.pushing.faults_by", lambda *_given: [])
         for path, body in said:

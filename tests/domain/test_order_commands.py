@@ -8,7 +8,8 @@ from temporalio.workflow import _Definition
 
 from commands.decide import HANDLERS
 from domain.commands import OperatorVerb
-from domain.order_commands import ORDER_COMMANDS, CommandKind
+from domain.order_commands import ORDER_COMMANDS, CommandKind, kept
+from domain.payloads import HandledLine
 from workflows.order_lifecycle import OrderLifecycle
 from workflows.return_lifecycle import ReturnLifecycle
 
@@ -28,6 +29,20 @@ def test_an_orders_workflow_has_an_update_for_every_command_and_every_act_of_a_p
 def test_what_may_come_after_an_order_closed_has_a_workflow_that_takes_it() -> None:
     assert updates_of(ReturnLifecycle) == {"return"}
     assert ORDER_COMMANDS["return"].may_be_first
+
+
+def test_what_a_newer_build_was_told_is_read_as_far_as_every_command_is_the_same() -> None:
+    told = kept("postpone", {"until": "2030-01-01", "reason": "holidays", "occurred_at": "2026-11-30T12:00:00Z"})
+    assert (told.reason, told.words) == ("holidays", "What a newer build was told")
+
+
+def test_what_older_builds_kept_less_of_is_read_all_the_same() -> None:
+    pick = kept(
+        "confirm_pick", {"pick_no": "P-1", "resolved": [{"line_no": 1, "sku": "A", "site": "S", "quantity": 2}]}
+    )
+    assert (pick.words, pick.resolved) == ("Pick P-1", (HandledLine(1, "A", "S", 2),))
+    cancel = kept("cancel", {"cancel_no": "X-1", "reason": "customer", "lines": None, "resolved": None})
+    assert (cancel.words, cancel.resolved) == ("Cancel X-1 (customer)", None)
 
 
 def test_no_two_commands_can_have_the_same_key() -> None:

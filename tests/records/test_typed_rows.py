@@ -98,9 +98,9 @@ DOCUMENTS = {
     # A message of the feed to an ERP: written by one build, told by another.
     "records.erp.messages.FeedMessage.payload",
     "records.erp.erp_feed.ErpMessageRow.payload",
-    "queries.erp_changes.shipped_lines",
-    "queries.erp_changes.cancelled_changes",
-    "queries.erp_changes.demand_changes",
+    "queries.orders.erp_changes.shipped_lines",
+    "queries.orders.erp_changes.cancelled_changes",
+    "queries.orders.erp_changes.demand_changes",
 }
 """The JSON documents that a room hands out as they are, and nothing else that is no type."""
 

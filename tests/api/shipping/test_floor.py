@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.shipping import floor
+from api.shipping import shipments
 from tests.api.doorway import Door, code_of, faults_of, line, push
 
 
@@ -130,7 +130,7 @@ async def test_a_shipment_whose_order_cannot_be_reached_is_kept(picked: Door) ->
 
 
 async def test_a_shipment_is_labeled_when_the_carrier_is_back(picked: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floor, "WAIT_S", 0.1)
+    monkeypatch.setattr(shipments, "WAIT_S", 0.1)
     picked.gateway.labels = False
     answer = await picked.post("/api/orders/SO-1/shipments", {"shipment_no": "SH-1"})
     (box,) = answer.json()["parcels"]

@@ -13,7 +13,7 @@ from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.packing import Content
 from ledger.reads.balances import order_lines
-from queries.packing import cancelled_goods
+from queries.shipping.packing import cancelled_goods
 
 
 async def shipped_lines(connection: AsyncConnection, order: OrderId, goods: Iterable[Content]) -> list[dict[str, Any]]:
