@@ -45,7 +45,7 @@ class ArchivedWal:
     async def begin(self, server: postgres.Server) -> None:
         self._archive.mkdir()
         _give_away(self._archive)
-        await _run("pg_basebackup", "-D", str(self._base), "-X", "stream", "-c", "fast", "-d", server.url(database=""))
+        await run("pg_basebackup", "-D", str(self._base), "-X", "stream", "-c", "fast", "-d", server.url(database=""))
 
     async def take(self, server: postgres.Server) -> None:
         with psycopg.connect(server.url(), autocommit=True) as connection:
@@ -75,13 +75,13 @@ class Dump:
         del server
 
     async def take(self, server: postgres.Server) -> None:
-        await _run("pg_dump", "--format=custom", "--file", str(self._dump), "-d", server.url())
-        await _run("pg_dumpall", "--roles-only", "--file", str(self._roles), "-d", server.url())
+        await run("pg_dump", "--format=custom", "--file", str(self._dump), "-d", server.url())
+        await run("pg_dumpall", "--roles-only", "--file", str(self._roles), "-d", server.url())
 
     async def restore(self, folder: Path) -> None:
         server = await postgres.start(folder, log=self._world / "restoring.log", mark=str(self._world))
-        await _run("psql", "--quiet", "--file", str(self._roles), server.url())  # that `postgres` exists is no fault
-        await _run("pg_restore", "--exit-on-error", "-d", server.url(), str(self._dump))
+        await run("psql", "--quiet", "--file", str(self._roles), server.url())  # that `postgres` exists is no fault
+        await run("pg_restore", "--exit-on-error", "-d", server.url(), str(self._dump))
         await postgres.stop(server)
 
 
@@ -162,7 +162,8 @@ def _give_away(folder: Path) -> None:
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
-async def _run(tool: str, *arguments: str) -> None:
+async def run(tool: str, *arguments: str) -> None:
+    """Run a tool of PostgreSQL's. It must work."""
     process = await asyncio.create_subprocess_exec(
         str(postgres_folder.binaries() / tool), *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
