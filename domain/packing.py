@@ -36,6 +36,11 @@ class Content:
         return cls(line.line_no, line.sku, line.site, quantity)
 
     @classmethod
+    def of_unit(cls, line: LineKey, quantity: int, lot: str, serial_number: str) -> Self:
+        """Return goods of a line as the ledger tells them: of a lot, or one unit."""
+        return cls(*line, quantity, lot, (serial_number,) if serial_number else ())
+
+    @classmethod
     def of_document(cls, row: Mapping[str, Any]) -> Self:
         """Read what is stored of a parcel's content."""
         names = (row["line_no"], row["sku"], row["site"])
@@ -43,7 +48,7 @@ class Content:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return it as it is stored."""
+        """Return it as documents have it."""
         return asdict(self)
 
     @property

@@ -89,7 +89,7 @@ class Kept(BaseModel):
 class KeptPush(Kept):
     """A revision of an order."""
 
-    source: str | None = None
+    source: str
     order_no: str
     revision: int
     site: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from domain.commands import Money
@@ -37,28 +38,37 @@ class CameAlong:
 
 @dataclass(frozen=True)
 class Revision:
-    """What a revision says beside what its order's row and the ledger have; people's data is kept apart.
+    """What a revision says beside what its order's row and the ledger have; people's data is kept apart."""
 
-    `prices` are those of lines, by number and sku; `proportions` are of what came along, by number.
-    """
+    document: Mapping[str, Any]
+    """As it is kept, by whatever build; empty where there is none. Of it is read what is asked for."""
 
-    prices: Mapping[tuple[int, str], Money]
-    kits: tuple[Kit, ...]
-    proportions: Mapping[int, Proportion]
-    came_along: tuple[CameAlong, ...]
-    note_id: UUID | None
+    @cached_property
+    def prices(self) -> Mapping[tuple[int, str], Money]:
+        """The prices of its lines, by number and sku."""
+        return dict(_prices(self.document))
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Read a revision as it is kept, by whatever build; nothing where there is none."""
-        note_id = document.get("note_id")
-        return cls(
-            prices=dict(_prices(document)),
-            kits=tuple(Kit(*(kit[name] for name in Kit.__dataclass_fields__)) for kit in document.get("kits") or ()),
-            proportions=_proportions(document),
-            came_along=came_along(document),
-            note_id=UUID(note_id) if note_id else None,
-        )
+    @cached_property
+    def kits(self) -> tuple[Kit, ...]:
+        """The lines that are kits."""
+        kits = self.document.get("kits") or ()
+        return tuple(Kit(*(kit[name] for name in Kit.__dataclass_fields__)) for kit in kits)
+
+    @cached_property
+    def proportions(self) -> Mapping[int, Proportion]:
+        """How much goes with a main line, by the number of the line that came along."""
+        return _proportions(self.document)
+
+    @cached_property
+    def came_along(self) -> tuple[CameAlong, ...]:
+        """The lines that came along with others."""
+        return came_along(self.document)
+
+    @property
+    def note_id(self) -> UUID | None:
+        """The id of its note, if it has one."""
+        note_id = self.document.get("note_id")
+        return UUID(note_id) if note_id else None
 
     def price(self, line_no: int, sku: str) -> Money | None:
         """Return what a unit of a line costs, as it was pushed."""

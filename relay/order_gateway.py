@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import structlog
@@ -33,7 +33,7 @@ from commands.orders.answer_late import answer_if_closed
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from domain.order_commands import MAY_BE_FIRST
-from domain.payloads import Kept, KeptPush, KeptReturn
+from domain.payloads import Kept, KeptReturn
 from queries.orders.order_standing import is_undecided, standing_of
 from records.orders.inbox import InboxRow
 from workflows import attributes, names
@@ -149,13 +149,13 @@ class OrderGateway:
     async def _operation(self, row: InboxRow[Kept], options: dict[str, Any]) -> WithStartWorkflowOperation[Any, Any]:
         order = row.order
         options = {**_start_options(order), **options}
-        told = row.payload
-        if isinstance(told, KeptReturn) and await standing_of(self._engine, order) == "closed":
+        if row.kind == "return" and await standing_of(self._engine, order) == "closed":
+            return_no = cast("KeptReturn", row.payload).return_no
             return WithStartWorkflowOperation(
                 ReturnLifecycle.run,
                 order,
-                id=names.return_workflow(row.tenant, told.return_no),
-                static_summary=f"return {escaped(told.return_no)} of order {escaped(row.order_ref)}",
+                id=names.return_workflow(row.tenant, return_no),
+                static_summary=f"return {escaped(return_no)} of order {escaped(row.order_ref)}",
                 # Its row is decided once; one that was refused may be said again, and better.
                 **{**options, "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE},
             )
@@ -247,11 +247,14 @@ def _start_options(order: OrderId) -> dict[str, Any]:
 
 
 def _summary(row: InboxRow[Kept]) -> str:
-    order, push = f"order {escaped(row.order_ref)}", row.payload
-    if not isinstance(push, KeptPush):
+    """Say what an order is; also of a push that this build can't read, for its workflow is where that shows."""
+    order = f"order {escaped(row.order_ref)}"
+    if row.kind != "submit":
         return order
-    count = "1 line" if len(push.resolved) == 1 else f"{len(push.resolved)} lines"
-    return f"{order}: {count} from {escaped(push.site)} by {escaped(push.carrier)}"
+    lines = row.document.get("resolved") or ()
+    count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
+    site, carrier = (escaped(str(row.document.get(name))) for name in ("site", "carrier"))
+    return f"{order}: {count} from {site} by {carrier}"
 
 
 _ENDED_WITH_IT: Final = "AcceptedUpdateCompletedWorkflow"

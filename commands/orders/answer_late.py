@@ -41,11 +41,12 @@ async def _is_known_already(connection: AsyncConnection, order: OrderId, row: in
         for shipment in await shipments.of_order(connection, order)
         if shipment.handed_over_at
     }
+    if row.kind not in {"hand_over", "confirm_pick"}:
+        return False
     told = row.payload
     if isinstance(told, KeptHandOver):
         return told.shipment_no in gone
-    if not isinstance(told, KeptPick):
-        return False
+    assert isinstance(told, KeptPick)
     boxes = await shipments.parcels_of(connection, order.tenant, [order.order_ref])
     inferred = [box for box in boxes if gone.get(box.shipment_no) == Evidence.INFERRED.value]
     proved = {content.line_no for content in contents_of(inferred)}

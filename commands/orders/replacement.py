@@ -22,7 +22,7 @@ async def check_original(context: CommandContext, row: InboxRow[KeptPush], origi
     """
     order_no, return_no = original.order_no, original.return_no
     async with context.reading() as connection:
-        found = await replacements.original(connection, row.tenant, row.payload.source or "", order_no, return_no)
+        found = await replacements.original(connection, row.tenant, row.payload.source, order_no, return_no)
     if found is None:
         raise _refused(
             Fault(_ORDER_NO, "unknown_order", f"There is no accepted order {order_no} to be replaced."), Kind.INVALID

@@ -79,8 +79,7 @@ async def _begin(connection: AsyncConnection, row: InboxRow[KeptPush], outcome: 
 
 async def _amend(connection: AsyncConnection, row: InboxRow[KeptPush], former: list[OrderLine]) -> None:
     """Bring a known order to a revision: its terms, its live shipments, and what the ERP is to hear."""
-    known = (await orders.lock(connection, [(row.tenant, row.order_ref)]))[row.tenant, row.order_ref]
-    push = row.payload
+    known, push = await orders.lock_one(connection, row.order), row.payload
     orders.check_revision(known, push.revision)
     check_same_original(known, push)
     address_id = await _address_to_use(connection, known, push.address_id)

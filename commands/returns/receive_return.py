@@ -103,7 +103,7 @@ async def _what_came(
         found[shipment_no] = match(where, told, expected, there)
         if found[shipment_no].is_there:
             return shipment_no, found[shipment_no].lines
-    shipment_no, first = next(iter(found.items()))
+    shipment_no, first = next(iter(found.items()))  # where they would come from if nothing tells
     if first.faults:
         raise Rejected(first.faults[0].code, first.faults[0].detail, first.faults)
     return shipment_no, first.lines

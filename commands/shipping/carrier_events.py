@@ -62,7 +62,8 @@ class CarrierEvents:
             await self._ignore(order, event, meaning)
         elif isinstance(meaning, Stray):
             await self._note_stray(order, event)
-        elif seen is not None:
+        else:
+            assert seen is not None
             await self._believe(order, event, scan, seen, meaning)
 
     async def _believe(
@@ -89,10 +90,8 @@ class CarrierEvents:
         assert box is not None
         arrival = arrival_by(scan, box)
 
-        async def settle(connection: AsyncConnection, now: ShipmentState | None = None) -> None:
-            locked = await orders.lock_one(connection, order)
-            state = now or await shipments.get(connection, order, event.shipment_no)
-            await self._advance(connection, locked, event, scan, state, was_replaced=was_replaced)
+        async def settle(connection: AsyncConnection, locked: OrderRow, now: ShipmentState) -> None:
+            await self._advance(connection, locked, event, scan, now, was_replaced=was_replaced)
 
         if arrival is Arrival.LOST:
             try:
@@ -106,7 +105,8 @@ class CarrierEvents:
                 if await deliver(self._context, order, seen, box, event, settle):
                     return
         async with self._context.engine.begin() as connection:
-            await settle(connection)
+            locked = await orders.lock_one(connection, order)
+            await settle(connection, locked, await shipments.get(connection, order, event.shipment_no))
 
     async def _advance(
         self,
@@ -122,16 +122,16 @@ class CarrierEvents:
         order, box = locked.order, state.parcel(scan.parcel_no)
         assert box is not None
         advanced = advance(state, box, scan.status)
+        await shipments.save(connection, state, advanced.state)
         if not await carrier_events.mark_applied(connection, event.carrier_event_id, advanced.words):
             return
-        await shipments.save(connection, state, advanced.state)
         if was_replaced and await replaced_labels.look(connection, order, event.shipment_no):
             return
         now = advanced.state.parcel(scan.parcel_no)
         if advanced.is_news and now is not None:
-            await self._tell(connection, order, after_scan(state.shipment, now, locked.stuck_at))
+            await self._flag(connection, order, after_scan(state.shipment, now, locked.stuck_at))
 
-    async def _tell(self, connection: AsyncConnection, order: OrderId, found: Ask | NeedNobody | None) -> None:
+    async def _flag(self, connection: AsyncConnection, order: OrderId, found: Ask | NeedNobody | None) -> None:
         if isinstance(found, Ask):
             await ask_for_a_person(connection, order, found.reason, found.actions, found.step)
         elif found is not None:
@@ -142,7 +142,7 @@ class CarrierEvents:
         async with self._context.engine.begin() as connection:
             await orders.lock_one(connection, order)
             if await carrier_events.mark_applied(connection, event.carrier_event_id, meaning.words):
-                await self._tell(connection, order, meaning.ask)
+                await self._flag(connection, order, meaning.ask)
 
     async def _note_stray(self, order: OrderId, event: CarrierEventRow) -> None:
         """Ask for a person where the carrier has a parcel under a label that it does not go by."""

@@ -21,10 +21,11 @@ from queries.orders.erp_changes import shipped_lines
 from queries.shipping.packing import read_still_underway
 from records.erp import messages
 from records.orders import orders
+from records.orders.orders import OrderRow
 from records.shipping import carrier_events, shipments
 from records.shipping.carrier_events import CarrierEventRow
 
-Also = Callable[[AsyncConnection, ShipmentState], Awaitable[None]]
+Also = Callable[[AsyncConnection, OrderRow, ShipmentState], Awaitable[None]]
 """What is done in the same transaction, once a parcel has arrived."""
 
 
@@ -51,13 +52,14 @@ async def deliver(
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         at, rows = outcome.occurred_at, posted(contents, outcome.moved("arrived"))
+        locked = await orders.lock_one(connection, order)
         before = await shipments.get(connection, order, shipment.shipment_no)
         now = before.delivered(box.parcel_no, at, rows)
         await shipments.save(connection, before, now)
         if now.has_arrived:
             others = contents_of(other for other in now.arrived if other.parcel_no != box.parcel_no)
             await tell(connection, order, shipment.shipment_no, [*(rows or box.lines), *others], event, at)
-        await also(connection, now)
+        await also(connection, locked, now)
 
     return not (await context.ledger.post(request, attach)).replayed
 
@@ -68,7 +70,7 @@ def delivery_key(order: OrderId, box: Parcel) -> str:
 
 
 async def go_on_without(connection: AsyncConnection, order: OrderId, before: ShipmentState, now: ShipmentState) -> None:
-    """Write that parcels of a shipment ended, and bring it to where its others are."""
+    """Write what became of a shipment some of whose parcels ended: it is where its others are, or has arrived."""
     await shipments.save(connection, before, now.with_status())
     if now.has_arrived:
         last = max(now.arrived, key=_arrival)

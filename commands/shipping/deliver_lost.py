@@ -54,13 +54,14 @@ async def deliver_lost(
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:
         at = outcome.occurred_at
-        await orders.lock(connection, [(order.tenant, order.order_ref)])
-        await shipments.save(connection, state, state.found(box.parcel_no, at))
+        await orders.lock_one(connection, order)
+        before = await shipments.get(connection, order, shipment.shipment_no)
+        await shipments.save(connection, before, before.found(box.parcel_no, at))
         lines = await read_lines(connection, order)
         await repack.fit(connection, order, former, lines)
         for kind, payload in [_found(lines, loss), *await demand_changes(connection, order, former, lines)]:
             await messages.append(connection, order, kind, payload)
-        await _tell_arrival(connection, order, state, loss, event, at)
+        await _tell_arrival(connection, order, before, loss, event, at)
         if has_too_much(former, lines):
             ask = stuck.about_found(box)
             await ask_for_a_person(connection, order, ask.reason, ask.actions, ask.step)

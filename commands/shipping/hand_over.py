@@ -8,8 +8,8 @@ from commands.context import CommandContext, accept_alone, open_order
 from commands.shipping.goods_issue import accept_handed_over, issue_request
 from domain.errors import Conflict
 from domain.payloads import KeptHandOver
-from domain.shipping.handover import may_leave
 from domain.shipping.parcels import contents_of
+from domain.shipping.shipment_state import existing
 from ledger.writing.writer import Outcome
 from queries.shipping.packing import kept_for_others
 from records.orders.inbox import InboxRow
@@ -22,9 +22,9 @@ async def hand_over(context: CommandContext, row: InboxRow[KeptHandOver]) -> Non
     async with context.reading() as connection:
         known = await shipments.find(connection, row.order, shipment_no)
         await open_order(connection, row, or_closed=known is not None)
-        state, leaves = may_leave(known, shipment_no)
+        state = existing(known, shipment_no)
         kept = await kept_for_others(connection, row.order, shipment_no)
-    if not leaves:
+    if state.has_left:
         await accept_alone(context, row, "unchanged")
         return
 

@@ -13,7 +13,7 @@ from domain.erp_lines import amounts
 from domain.orders import OrderLine
 from domain.packing import Content
 from domain.payloads import KeptLoss
-from domain.shipping.losses import Losing, losing, lost, steps_ended, unit_of
+from domain.shipping.losses import Losing, losing, lost, steps_ended
 from domain.shipping.underway import underway
 from ledger.requests import LineQuantity, LoseParcel
 from ledger.writing.writer import Outcome
@@ -74,7 +74,7 @@ async def _parts(connection: AsyncConnection, row: InboxRow[KeptLoss]) -> list[L
 def _written_off(contents: Iterable[Content], outcome: Outcome) -> list[list[Content]]:
     """Return what was written off of each content, unit by unit."""
     return [
-        [unit_of(content, part.quantity, part.lot, part.serial_number) for part in parts]
+        [Content.of_unit(content.line, part.quantity, part.lot, part.serial_number) for part in parts]
         for content, parts in zip(contents, outcome.moved("lost"), strict=True)
     ]
 

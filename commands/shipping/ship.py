@@ -13,10 +13,10 @@ from commands.shipping.goods_issue import accept_handed_over, issue_request
 from domain.errors import Fault, Kind, Rejected
 from domain.packing import Content
 from domain.payloads import Box, KeptShip
-from domain.shipping.boxes import check_complete, check_free
+from domain.shipping.boxes import all_that_is_picked, check_complete, check_free, name_parcels, packed_in
 from domain.shipping.parcels import NewShipment
 from ledger.writing.writer import Outcome
-from queries.shipping.packing import all_that_is_picked, kept_for_others, name_parcels, packed_already, read_held
+from queries.shipping.packing import kept_for_others, live_shipments, read_held
 from records import catalog
 from records.orders import inbox
 from records.orders.inbox import InboxRow
@@ -59,14 +59,17 @@ def _contents(packed: Iterable[_Packed]) -> list[Content]:
 
 async def _pack(connection: AsyncConnection, row: InboxRow[KeptShip], order: OrderRow) -> list[_Packed]:
     """Return the parcels that were asked for, or one with all that is picked."""
-    lines = await read_lines(connection, row.order)
-    told, others = row.payload, await packed_already(connection, row.order)
+    told, lines = row.payload, await read_lines(connection, row.order)
+    alive = await live_shipments(connection, row.order)
+    others = packed_in(alive)
     if told.parcels:
-        check_free(lines, told.resolved, others, await read_held(connection, row.order, lines))
-        contents = await name_parcels(connection, row.order, lines, told.resolved)
+        held = await read_held(connection, row.order, lines)
+        check_free(lines, told.resolved, others, held)
+        contents = name_parcels(told.resolved, alive, held)
         packed = [_Packed(box, rows) for box, rows in zip(told.parcels, contents, strict=True)]
     else:
-        packed = [_Packed(Box(), await all_that_is_picked(connection, row.order, lines))]
+        picked = await read_held(connection, row.order, lines, picked_only=True)
+        packed = [_Packed(Box(), all_that_is_picked(lines, others, picked))]
     if order.ship_complete:
         check_complete(lines, _contents(packed), others)
     if not _contents(packed):

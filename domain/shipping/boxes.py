@@ -8,7 +8,9 @@ from typing import Final
 
 from domain.errors import Fault, Kind, Rejected
 from domain.orders import OrderLine
-from domain.packing import Content, Goods, There, named_goods
+from domain.packing import Content, Goods, There, named_goods, pack
+from domain.shipping.parcels import contents_of
+from domain.shipping.shipment_state import ShipmentState
 
 _NOBODYS: Final[Counter[Goods]] = Counter()
 
@@ -19,6 +21,30 @@ def by_line_no(contents: Iterable[Content]) -> Counter[int]:
     for content in contents:
         total[content.line_no] += content.quantity
     return total
+
+
+def packed_in(alive: Iterable[ShipmentState]) -> list[Content]:
+    """Return what is in the parcels of shipments."""
+    return [content for state in alive for content in contents_of(state.parcels)]
+
+
+def name_parcels(
+    boxes: Sequence[Iterable[Content]], alive: Iterable[ShipmentState], held: There
+) -> list[list[Content]]:
+    """Name what new parcels hold, as far as the order's holds and its other parcels leave nothing to choose."""
+    others = [box.lines for state in alive for box in state.parcels]
+    return pack([*others, *boxes], held)[len(others) :]
+
+
+def all_that_is_picked(lines: Iterable[OrderLine], packed: Sequence[Content], picked: There) -> list[Content]:
+    """Return what one parcel with all that is picked, and is not `packed` in another, would hold."""
+    used = by_line_no(packed)
+    rows = [
+        Content.of_line(line, line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]
+    ]
+    named = named_goods(packed)
+    free = {key: goods - named.get(key, _NOBODYS) for key, goods in picked.items()}
+    return pack([[row for row in packed if not row.is_named], rows], free)[1]
 
 
 def check_free(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain.attention import parcel_step
@@ -70,8 +70,3 @@ def steps_ended(told: KeptLoss, parts: Iterable[Losing]) -> list[str]:
 def has_too_much(former: Iterable[OrderLine], lines: Iterable[OrderLine]) -> bool:
     """Say whether more has left than was ordered: what was sent again, beside what was found."""
     return sum(line.ordered for line in lines) > sum(line.ordered for line in former)
-
-
-def unit_of(content: Content, quantity: int, lot: str, serial_number: str) -> Content:
-    """Return goods of a line as the ledger tells them: of a lot, or one unit."""
-    return replace(content, quantity=quantity, lot=lot, serial_numbers=(serial_number,) if serial_number else ())

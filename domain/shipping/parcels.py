@@ -59,7 +59,7 @@ class Loss:
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Self:
         """Read what is stored of a loss."""
-        units = tuple(_unit(**line) for line in document["lines"])
+        units = tuple(map(_unit, document["lines"]))
         return cls(document["reason"], document["resend"], units)
 
     @property
@@ -68,8 +68,9 @@ class Loss:
         return {"reason": self.reason, "resend": self.resend, "lines": [_line_of(unit) for unit in self.units]}
 
 
-def _unit(line_no: int, sku: str, site: str, quantity: int, lot: str, serial_number: str) -> Content:
-    return Content(line_no, sku, site, quantity, lot, (serial_number,) if serial_number else ())
+def _unit(line: Mapping[str, Any]) -> Content:
+    named = (line["line_no"], line["sku"], line["site"])
+    return Content.of_unit(named, line["quantity"], line["lot"], line["serial_number"])
 
 
 def _line_of(unit: Content) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def meaning_of(scan: Scan, state: ShipmentState | None, labels: Labels | None) -
         ask = about_cancelled_shipment(scan.tracking_number, scan.status)
         return Ignored("nothing: its shipment was cancelled", ask)
     if goes_by(state, scan):
-        unseen = scan.status in PHYSICAL and state.shipment.handed_over_at is None
+        unseen = scan.status in PHYSICAL and not state.has_left
         return Proof(Departure() if unseen else None)
     label = labels.of(scan.tracking_number) if labels else None
     if labels is None or label is None or scan.status not in PHYSICAL or not labels.fits(label.version):

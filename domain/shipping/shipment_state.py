@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from domain.carriers import TrackingStatus, advances
+from domain.errors import Kind, Rejected
 from domain.packing import Content, quantities
 from domain.shipping.parcels import Parcel, Shipment
 from domain.shipping.tracking import slowest
@@ -36,6 +37,11 @@ class ShipmentState:
     def with_status(self) -> Self:
         """Return it as far as its slowest parcel is."""
         return replace(self, shipment=replace(self.shipment, tracking_status=slowest(self.parcels)))
+
+    @property
+    def has_left(self) -> bool:
+        """Say whether it is known to have left."""
+        return self.shipment.handed_over_at is not None
 
     @property
     def underway(self) -> list[Parcel]:
@@ -67,6 +73,15 @@ class ShipmentState:
     def found(self, parcel_no: int, at: datetime) -> Self:
         """Return it after a parcel arrived that was lost."""
         return self.with_parcel(parcel_no, delivered_at=at, lost_at=None, loss=None)
+
+
+def existing(state: ShipmentState | None, shipment_no: str) -> ShipmentState:
+    """Return a shipment that a command names. Raises `Rejected` where there is none, or none any more."""
+    if state is None:
+        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", kind=Kind.UNKNOWN)
+    if state.shipment.dissolved_at:
+        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", kind=Kind.CONFLICT)
+    return state
 
 
 def _known_to_hold(box: Parcel, rows: list[Content]) -> Parcel:

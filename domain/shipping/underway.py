@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from domain.errors import Kind, Rejected
 from domain.payloads import KeptIntercept, KeptLoss
 from domain.shipping.parcels import Parcel
-from domain.shipping.shipment_state import ShipmentState
+from domain.shipping.shipment_state import ShipmentState, existing
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,11 @@ def underway(state: ShipmentState | None, told: KeptLoss | KeptIntercept, *, ins
     Raises `Rejected` where nothing of what it names is; `instead` is to be done where it has not left.
     """
     shipment_no, parcel_no = told.shipment_no, told.parcel_no
-    if state is None:
-        raise Rejected("unknown_shipment", f"The order has no shipment {shipment_no}.", kind=Kind.UNKNOWN)
-    if state.shipment.dissolved_at:
-        raise Rejected("shipment_cancelled", f"Shipment {shipment_no} was cancelled.", kind=Kind.CONFLICT)
+    state = existing(state, shipment_no)
     named = [box for box in state.parcels if box.lines and parcel_no in {None, box.parcel_no}]
     if not named:
         raise Rejected("unknown_parcel", f"Shipment {shipment_no} has no parcel {parcel_no}.", kind=Kind.UNKNOWN)
-    if state.shipment.handed_over_at is None:
+    if not state.has_left:
         raise Rejected("not_handed_over", f"Shipment {shipment_no} has not left yet: {instead}.", kind=Kind.CONFLICT)
     there = [box for box in named if box.is_underway]
     if not there:

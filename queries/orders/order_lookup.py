@@ -58,7 +58,7 @@ class FoundOrder(OfOrder):
         """Return what its latest revision says; the push, while it is not accepted."""
         if self.row is not None:
             return await order_reads.revision(connection, self.order)
-        return Revision.of(self.push.payload if self.push else {})
+        return Revision(self.push.payload if self.push else {})
 
 
 async def find_order(connection: AsyncConnection, tenant: str, order_no: str, names: Mapping[str, str]) -> FoundOrder:

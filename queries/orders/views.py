@@ -148,7 +148,7 @@ async def read_pushed(connection: AsyncConnection, order: OrderId) -> PushedOrde
         return None
     order_no, revision, status, needs_attention, content = rows[0][:_OF_ORDER]
     lines = [line_of(row[_OF_ORDER:]) for row in rows if row[_OF_ORDER] is not None]
-    return PushedOrder(order_no, revision, status, needs_attention, shown_lines(lines, Revision.of(content)))
+    return PushedOrder(order_no, revision, status, needs_attention, shown_lines(lines, Revision(content)))
 
 
 # One look: the order and its lines are of one moment.

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import OrderId
 from domain.orders import OrderLine
-from domain.packing import Content, Goods, LineKey, There, by_lot, named_goods, pack, still_there
-from domain.shipping.boxes import by_line_no
+from domain.packing import Content, Goods, LineKey, There, by_lot, pack, still_there
 from domain.shipping.parcels import Parcel, contents_of, of_shipment
 from domain.shipping.shipment_state import ShipmentState
 from ledger.reads.balances import goods_that_never_arrived, goods_underway, held_goods
@@ -30,11 +29,6 @@ async def live_shipments(connection: AsyncConnection, order: OrderId) -> list[Sh
     return [ShipmentState(row, tuple(of_shipment(every, row.shipment_no))) for row in alive]
 
 
-async def packed_already(connection: AsyncConnection, order: OrderId) -> list[Content]:
-    """Return what is in the parcels of shipments that are made and have not left."""
-    return [content for state in await live_shipments(connection, order) for content in contents_of(state.parcels)]
-
-
 async def read_held(
     connection: AsyncConnection, order: OrderId, lines: Iterable[OrderLine], *, picked_only: bool = False
 ) -> There:
@@ -46,28 +40,6 @@ async def read_held(
         if key in lots and lots[key] in {"", held.lot} and (held.in_staging or not picked_only):
             found[key][held.lot, held.serial_number] += held.quantity
     return dict(found)
-
-
-async def name_parcels(
-    connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine], boxes: Sequence[Iterable[Content]]
-) -> list[list[Content]]:
-    """Name what new parcels hold, as far as the order's holds and its other parcels leave nothing to choose."""
-    others = [box.lines for state in await live_shipments(connection, order) for box in state.parcels]
-    held = await read_held(connection, order, lines)
-    return pack([*others, *boxes], held)[len(others) :]
-
-
-async def all_that_is_picked(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Content]:
-    """Return what one parcel with all that is picked, and in no other live shipment, would hold."""
-    others = await packed_already(connection, order)
-    used = by_line_no(others)
-    rows = [
-        Content.of_line(line, line.picked - used[line.line_no]) for line in lines if line.picked > used[line.line_no]
-    ]
-    picked = await read_held(connection, order, lines, picked_only=True)
-    packed = named_goods(others)
-    free = {key: goods - packed.get(key, _NOBODYS) for key, goods in picked.items()}
-    return pack([[row for row in others if not row.is_named], rows], free)[1]
 
 
 async def cancelled_goods(connection: AsyncConnection, order: OrderId, lines: Sequence[OrderLine]) -> list[Content]:

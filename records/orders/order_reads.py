@@ -99,7 +99,7 @@ async def page(connection: AsyncConnection, tenant: str, wanted: OrderFilter) ->
 async def revision(connection: AsyncConnection, order: OrderId) -> Revision:
     """Return what the latest accepted revision of an order says; nothing where none is accepted."""
     found = await _REVISION.row(connection, tenant=order.tenant, order_ref=order.order_ref)
-    return Revision.of(found[0] if found else {})
+    return Revision(found[0] if found else {})
 
 
 _REVISION: Final = Query(
@@ -121,7 +121,7 @@ class Told:
 async def told(connection: AsyncConnection, tenant: str, order_refs: Sequence[str]) -> dict[str, Told]:
     """Return what is told of accepted orders beside their rows."""
     rows = await _TOLD.rows(connection, tenant=tenant, order_refs=list(order_refs))
-    return {order_ref: Told(Revision.of(content), replaced_by) for order_ref, content, replaced_by in rows}
+    return {order_ref: Told(Revision(content), replaced_by) for order_ref, content, replaced_by in rows}
 
 
 _TOLD: Final = Query(

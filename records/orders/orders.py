@@ -115,8 +115,10 @@ async def lock(connection: AsyncConnection, names: Collection[tuple[str, str]]) 
 
 async def lock_one(connection: AsyncConnection, order: OrderId) -> OrderRow:
     """Lock the row of an order that there is, and return it."""
-    name = (order.tenant, order.order_ref)
-    return (await lock(connection, [name]))[name]
+    found = await lock(connection, [(order.tenant, order.order_ref)])
+    if not found:
+        raise InvariantViolated(f"there is no order {order.order_ref}")
+    return next(iter(found.values()))
 
 
 async def set_fields(connection: AsyncConnection, order: OrderId, **fields: Any) -> None:

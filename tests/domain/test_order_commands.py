@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import get_args, get_type_hints
 
 from temporalio.workflow import _Definition
 
@@ -20,6 +20,11 @@ def updates_of(workflow: type) -> set[str | None]:
 
 def test_every_command_is_decided_by_a_handler() -> None:
     assert set(HANDLERS) == set(ORDER_COMMANDS) == set(get_args(CommandKind))
+
+
+def test_a_handler_is_given_what_the_inbox_keeps_of_its_command() -> None:
+    given = {kind: get_args(get_type_hints(handler)["row"])[0] for kind, handler in HANDLERS.items()}
+    assert given == {kind: command.payload for kind, command in ORDER_COMMANDS.items()}
 
 
 def test_an_orders_workflow_has_an_update_for_every_command_and_every_act_of_a_person() -> None:

@@ -16,10 +16,9 @@ from domain.errors import Rejected
 from domain.packing import Content, Goods
 from domain.payloads import HandledLine, KeptLoss
 from domain.shipping.coming_back import came_back, match, sent_back
-from domain.shipping.handover import may_leave
 from domain.shipping.losses import losing, lost, steps_ended
 from domain.shipping.parcels import Loss, Parcel
-from domain.shipping.shipment_state import ShipmentState
+from domain.shipping.shipment_state import ShipmentState, existing
 from domain.shipping.underway import underway
 
 from .carried import AT, MUGS, parcel, shipment
@@ -41,8 +40,8 @@ def refused(code: str) -> Any:
 
 def test_what_is_here_leaves_and_what_has_left_stays_as_it_is() -> None:
     here, gone = shipment(), shipment(**LEFT)
-    assert may_leave(here, "SH-1") == (here, True)
-    assert may_leave(gone, "SH-1") == (gone, False)
+    assert (existing(here, "SH-1"), here.has_left) == (here, False)
+    assert (existing(gone, "SH-1"), gone.has_left) == (gone, True)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_what_is_here_leaves_and_what_has_left_stays_as_it_is() -> None:
 )
 def test_what_is_not_there_or_not_any_more_can_t_leave(state: ShipmentState | None, code: str) -> None:
     with refused(code):
-        may_leave(state, "SH-1")
+        existing(state, "SH-1")
 
 
 def test_what_left_is_what_its_parcels_hold_unless_part_of_it_had_gone_before() -> None:

@@ -34,7 +34,7 @@ def line(line_no: int, sku: str, *, ordered: int, to_put_back: int = 0) -> Order
 
 
 def test_a_kit_is_shown_before_its_components_with_what_they_come_to() -> None:
-    shown = shown_lines([line(1, "MUG", ordered=5), line(1_000_002, "CUP", ordered=6)], Revision.of(SAID))
+    shown = shown_lines([line(1, "MUG", ordered=5), line(1_000_002, "CUP", ordered=6)], Revision(SAID))
     assert [(x.line_no, x.main_line_no, x.sku, x.reserved) for x in shown] == [
         *((1, None, "MUG", 5), (2, None, "SET", 2), (1_000_002, 2, "CUP", 6)),
     ]
@@ -45,13 +45,13 @@ def test_a_kit_is_shown_before_its_components_with_what_they_come_to() -> None:
 
 def test_what_a_line_was_is_shown_while_it_holds_something_and_has_no_price_of_what_it_is() -> None:
     now, before = line(1, "MUG", ordered=5), line(1, "JUG", ordered=0, to_put_back=1)
-    shown = shown_lines([now, before], Revision.of({"lines": SAID["lines"]}))
+    shown = shown_lines([now, before], Revision({"lines": SAID["lines"]}))
     assert [(x.sku, x.to_put_back, x.unit_price is None) for x in shown] == [("JUG", 1, True), ("MUG", 0, False)]
-    assert [x.sku for x in shown_lines([now, line(1, "JUG", ordered=0)], Revision.of({}))] == ["MUG"]
+    assert [x.sku for x in shown_lines([now, line(1, "JUG", ordered=0)], Revision({}))] == ["MUG"]
 
 
 def test_a_line_that_was_removed_stays() -> None:
-    assert [x.ordered for x in shown_lines([line(1, "MUG", ordered=0)], Revision.of({}))] == [0]
+    assert [x.ordered for x in shown_lines([line(1, "MUG", ordered=0)], Revision({}))] == [0]
 
 
 def test_what_came_along_names_its_main_line() -> None:
