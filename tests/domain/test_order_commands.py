@@ -37,7 +37,7 @@ def test_what_may_come_after_an_order_closed_has_a_workflow_that_takes_it() -> N
 
 
 def test_what_a_newer_build_was_told_is_read_as_far_as_every_command_is_the_same() -> None:
-    told = kept("postpone", {"until": "2030-01-01", "reason": "holidays", "occurred_at": "2026-11-30T12:00:00Z"})
+    told = kept("reroute", {"until": "2030-01-01", "reason": "holidays", "occurred_at": "2026-11-30T12:00:00Z"})
     assert (told.reason, told.words) == ("holidays", "What a newer build was told")
 
 
