@@ -103,7 +103,7 @@ class Rejected(StockbridgeError):  # noqa: N818 - the design's own word
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Rejected:
         """Make the refusal again from `as_json`."""
-        faults = [Fault(**fault) for fault in data.get("errors", [])]
+        faults = [Fault(fault["pointer"], fault["code"], fault["detail"]) for fault in data.get("errors", [])]
         return Rejected(data["code"], data["detail"], faults, _READ_AS.get(data.get("status"), Kind.INVALID))
 
 

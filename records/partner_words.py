@@ -13,12 +13,13 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg.sql import SQL
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import characters
 from domain.messages import OrderId
-from postgres.statements import Query
+from postgres.statements import Query, composed, listed
 
 LONGEST: Final = 4000
 
@@ -94,8 +95,11 @@ async def of_orders(
 
 
 _OF_ORDERS: Final = Query(
-    """
-    select words_id, order_ref, step, partner, code, words, first_said_at, said_at from records.partner_words
-    where tenant = %(tenant)s and order_ref = any(%(order_refs)s) order by first_said_at
-    """
+    composed(
+        """
+        select {fields} from records.partner_words
+        where tenant = %(tenant)s and order_ref = any(%(order_refs)s) order by first_said_at
+        """,
+        fields=SQL(listed(PartnerWords.__dataclass_fields__)),
+    )
 )

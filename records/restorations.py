@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Literal
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +20,7 @@ from postgres.statements import Query, composed
 NEVER: Final = 0
 """The epoch of a database that was never restored."""
 
-EPOCH: Final = SQL("(select coalesce(max(epoch), 0) from records.restoration)")
+EPOCH: Final = SQL("(select coalesce(max(epoch), {never}) from records.restoration)").format(never=Literal(NEVER))
 """The latest restore; `NEVER` where there was none."""
 
 STOPPED: Final = SQL("""(

@@ -156,9 +156,8 @@ def _parameter(at: str) -> dict[str, str]:
     return {"parameter": unescaped(name[0])} if where in _ADDRESS and name else {}
 
 
-def document_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Write down the refusal that a command has for its answer."""
-    refused = Rejected.from_json(answer)
+def document_of(refused: Rejected) -> dict[str, Any]:
+    """Write down the refusal of a command."""
     faults = [fault.as_json() for fault in refused.faults]
     return document(refused.code, STATUS_OF[refused.kind], refused.detail, faults)
 

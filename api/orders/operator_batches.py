@@ -287,7 +287,7 @@ def _acted(row: ActedOn) -> ActedOrder:
     return ActedOrder(
         **_as_now(row.order),
         state=_STATES[row.state],
-        problem=document_of(row.answer) if row.answer and row.state == "refused" else None,
+        problem=document_of(Rejected.from_json(row.answer)) if row.answer and row.state == "refused" else None,
         decided_at=row.decided_at,
     )
 

@@ -87,7 +87,7 @@ def _command(at: Happening, told: CommandTold) -> TimelineItem:
             "attempt": row.attempt,
             "state": row.state,
             "outcome": (row.answer or {}).get("outcome"),
-            "problem": document_of(refusal.as_json()) if refusal else None,
+            "problem": document_of(refusal) if refusal else None,
             "decided_at": row.decided_at,
             "revision": push and push.revision,
             "replaces": asdict(push.replaces) if push and push.replaces else None,

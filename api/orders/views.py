@@ -350,14 +350,13 @@ def _ship_to(shown: OrderShown | PushShown) -> dict[str, Any] | None:
 def _pending(said: Said | None) -> PendingView | None:
     if said is None:
         return None
-    revision = said.push and said.push.revision
-    return PendingView(command=said.kind, key=said.key, revision=revision, since=said.received_at)
+    return PendingView(command=said.kind, key=said.key, revision=said.revision, since=said.received_at)
 
 
 def _refusal(said: Said | None) -> RefusalView | None:
     if said is None or said.refusal is None:
         return None
-    problem = document_of(said.refusal.as_json())
+    problem = document_of(said.refusal)
     return RefusalView(**problem, command=said.kind, key=said.key, refused_at=said.decided_at)
 
 

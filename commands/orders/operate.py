@@ -186,7 +186,7 @@ async def _skip(connection: AsyncConnection, row: InboxRow[KeptAct], target: str
             return
     for message in await messages.waiting(connection, row.order):
         if target == f"erp/{message.number}":
-            await messages.move(connection, row.order, message.number, "skipped")
+            await messages.skip(connection, row.order, message.number)
             return
     order = row.order
     if await replaced_labels.take_note(connection, order, target.removeprefix(replaced_step(""))):

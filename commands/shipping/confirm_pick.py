@@ -76,7 +76,8 @@ def _missed(row: InboxRow[KeptPick], former: list[OrderLine]) -> Attachment:
 
 def _count_tasks(row: InboxRow[KeptPick], missing: Iterable[Missing]) -> list[NewCountTask]:
     """Ask for a count of what was missing, one for each line, place and lot."""
-    buckets = [list(gone) for _, gone in groupby(sorted(missing, key=_bucket), key=_bucket)]
+    bucket = attrgetter("bucket")
+    buckets = [list(gone) for _, gone in groupby(sorted(missing, key=bucket), key=bucket)]
     return [
         NewCountTask(
             tenant=row.tenant,
@@ -93,9 +94,6 @@ def _count_tasks(row: InboxRow[KeptPick], missing: Iterable[Missing]) -> list[Ne
         )
         for number, gone in enumerate(buckets, 1)
     ]
-
-
-_bucket = attrgetter("bucket")
 
 
 async def _was_inferred(connection: AsyncConnection, row: InboxRow[KeptPick], picked: tuple[PickedLine, ...]) -> bool:

@@ -35,7 +35,8 @@ class FoundOrder(OfOrder):
         """Return the order's lines; those that are asked for, while it is not accepted."""
         if self.row is not None:
             return (await order_lines(connection, self.tenant, [self.order_ref])).get(self.order_ref, [])
-        return [self._asked(line, self.pushed) for line in self.pushed.resolved]
+        pushed = self.pushed
+        return [self._asked(line, pushed) for line in pushed.resolved]
 
     def _asked(self, line: WantedLine, pushed: KeptPush) -> OrderLine:
         return OrderLine(

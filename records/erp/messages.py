@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg.sql import SQL, Composed
-from sqlalchemy import case, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.erp import ErpMessageKind
@@ -123,13 +123,8 @@ async def waiting(connection: AsyncConnection, order: OrderId) -> list[FeedMessa
     return [FeedMessage(*row) for row in await connection.execute(query)]
 
 
-async def move(connection: AsyncConnection, order: OrderId, number: int, state: str, **fields: Any) -> None:
-    """Move a message to a state. What is done stays done."""
-    values: dict[str, Any] = {"state": state, **fields}
-    if state == "sent":
-        values["attempts"] = erp_message.c.attempts + 1
-    if state == "done":
-        values["done_at"] = case((erp_message.c.done_at.is_(None), func.clock_timestamp()), else_=erp_message.c.done_at)
+async def skip(connection: AsyncConnection, order: OrderId, number: int) -> None:
+    """Never tell a message. What is done stays done."""
     await connection.execute(
         update(erp_message)
         .where(
@@ -138,5 +133,5 @@ async def move(connection: AsyncConnection, order: OrderId, number: int, state: 
             erp_message.c.number == number,
             erp_message.c.state.not_in(("done", "skipped")),
         )
-        .values(**values)
+        .values(state="skipped")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from psycopg.sql import SQL
@@ -40,6 +41,11 @@ class Said:
     decided_at: datetime | None
 
     @property
+    def revision(self) -> int | None:
+        """Return which revision was pushed, if one was; also by a build that this one can't read."""
+        return self.payload.get("revision") if self.kind == "submit" else None
+
+    @cached_property
     def push(self) -> KeptPush | None:
         """Return what was pushed, if it is a push."""
         told = kept(self.kind, self.payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from records.access import api_keys
 from tests.api.doorway import Door, code_of, faults_of, line, push
@@ -41,6 +42,26 @@ async def test_orders_are_listed_by_their_change_in_pages(stocked: Door) -> None
     assert [order["order_no"] for order in cancelled] == ["SO-2"]
     since = (await stocked.get("/api/orders", updated_since=found[2]["updated_at"])).json()["items"]
     assert [order["order_no"] for order in since] == ["SO-2"]
+
+
+@pytest.mark.parametrize("lost", ["'resolved'", "'pick_no'"])
+async def test_a_command_that_this_build_cannot_read_hides_neither_its_order_nor_others(
+    stocked: Door, lost: str
+) -> None:
+    for order_no in ("SO-1", "SO-2"):
+        await stocked.made("/api/orders/outbound", push(order_no, lines=[line(quantity=1, uom="EA")]))
+    stocked.gateway.down = True
+    told = {"pick_no": "P-1", "lines": [{"line_no": 1, "quantity": 1}]}
+    assert (await stocked.post("/api/orders/SO-1/picks", told)).status_code == 202
+    async with stocked.engine.begin() as connection:
+        otherwise = text(
+            f"update records.inbox set payload = payload - {lost} where tenant = :tenant and state = 'queued'"
+        )
+        await connection.execute(otherwise, {"tenant": stocked.tenant})
+    view = (await stocked.get("/api/orders/SO-1")).json()
+    assert (view["pending"]["command"], view["pending"]["revision"]) == ("confirm_pick", None)
+    listed = (await stocked.get("/api/orders")).json()["items"]
+    assert [order["order_no"] for order in listed] == ["SO-1", "SO-2"]
 
 
 async def test_a_filter_that_cannot_be_is_refused(stocked: Door) -> None:
