@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel, Field
 
 from api.door import examples
-from api.door.auth import BEARER, AdministratorsDoor, Caller
+from api.door.auth import AdministratorsDoor, Caller, behind_the_door
 from api.door.created import created
 from api.door.openapi import REFUSALS, WRITES, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, cut, position
@@ -20,7 +20,7 @@ from records.access import key_ring
 from records.access.api_keys import ApiKey
 from records.access.key_ring import By, Held, KeyStatus, Made
 
-router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=AdministratorsDoor, dependencies=[BEARER])
+router = behind_the_door("/api/keys", "keys", AdministratorsDoor)
 
 KeyName = Annotated[Key, Path(description="The key's name")]
 

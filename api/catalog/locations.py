@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import Body, Path, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import created
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, cut, position
@@ -24,7 +24,7 @@ from records import catalog
 from records.catalog import LocationRow, Written
 from records.inventory.places import kind_of
 
-router = APIRouter(prefix="/api/locations", tags=["master data"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/locations", "master data")
 
 
 _OF_A_SITE: Final = ("time_zone", "address", "receipts_without_order")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import Body, Path, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.catalog.in_use import insist_on_no_use
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import created
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, cut, position
@@ -28,7 +28,7 @@ from domain.shapes import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Produc
 from records import catalog
 from records.catalog import ProductRow, Written
 
-router = APIRouter(prefix="/api/products", tags=["master data"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/products", "master data")
 
 
 class ProductView(BaseModel):

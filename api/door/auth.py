@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -222,5 +222,11 @@ async def caller_of(request: Request) -> ApiKey:
 
 BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An API key; it names tenant, source and scope."))
 """Documents the key; the check itself is in front of the route."""
+
+
+def behind_the_door(prefix: str, tag: str, door: type[Door] = Door) -> APIRouter:
+    """Make a router of addresses that are behind the door, all of which are described under one heading."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=door, dependencies=[BEARER])
+
 
 Caller = Annotated[ApiKey, Depends(caller_of)]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import created
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, cut, position
@@ -32,7 +32,7 @@ from records.inbound import purchase_orders
 from records.inbound.purchase_orders import InboundOrder
 from records.inventory import places
 
-router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/inbound", "stock in")
 
 _CAME_LATER: Final = frozenset({"order_type", "external_reference", "order_date", "expected_date"})
 """What there was not always: where it goes without saying, an order has the digest that it had before."""

@@ -6,12 +6,12 @@ from datetime import date
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Utc
@@ -29,10 +29,10 @@ from domain.stock import StockStatus
 from ledger.reads import lots
 from records.inbound import receipts
 
-router = APIRouter(prefix="/api/orders/inbound", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/inbound", "stock in")
 
 
-unordered = APIRouter(prefix="/api/inventory/receipts", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+unordered = behind_the_door("/api/inventory/receipts", "stock in")
 
 
 class ReceivedGoodsView(BaseModel):

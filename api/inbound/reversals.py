@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import same_again
 from api.door.request_body import Said
@@ -19,7 +19,7 @@ from commands.inbound.reverse_receipt import reverse_receipt as taking_back
 from domain.commands import Key
 from domain.shapes import ReceiptReversal
 
-router = APIRouter(prefix="/api", tags=["stock in"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api", "stock in")
 
 
 class ReversedGoodsView(BaseModel):

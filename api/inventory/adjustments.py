@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
 from api.door.services import Services
@@ -20,7 +20,7 @@ from ledger.reads.adjustments import AdjustmentFilter
 from queries.inventory.adjustments import AdjustmentTold, read_adjustments
 from records import catalog
 
-router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory", "stock")
 
 
 class AdjustedView(BaseModel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import Body, Path, Query
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS, WRITES
 from api.door.paging import Cursor, Limit, Page, Utc, cut, instant_of, position
 from api.door.request_body import Said
@@ -24,7 +24,7 @@ from records.inventory import count_tasks
 from records.inventory.count_tasks import CountFilter
 from records.people import Words
 
-router = APIRouter(prefix="/api/inventory/counts", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory/counts", "stock")
 
 
 State = Literal["open", "done"]

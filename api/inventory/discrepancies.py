@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import Body, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS, WRITES
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
 from api.door.request_body import Said
@@ -33,7 +33,7 @@ from records.inventory import discrepancies
 from records.inventory.discrepancies import DiscrepancyFilter, DiscrepancyRow, Kind, Settled
 from records.people import Words
 
-router = APIRouter(prefix="/api/inventory/discrepancies", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory/discrepancies", "stock")
 
 State = Literal["open", "settled"]
 Wanted = Literal["open", "settled", "all"]

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS
 from api.door.paging import Cursor, Limit, Page, Utc, cut, position
 from api.door.services import ApiServices, Services
@@ -25,7 +25,7 @@ from ledger.reads.views import Balance, BalanceQuery, Basis, StockLevel, Totals
 from queries.inventory.stock_levels import StockPage, Today, read_balances, read_levels
 from records import catalog
 
-router = APIRouter(prefix="/api", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api", "stock")
 
 Amount = int | str
 """A whole number; a decimal string where a quantity is no whole number of the unit that was asked for."""

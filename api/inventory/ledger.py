@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel
 
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS
 from api.door.paging import Limit, Utc
 from api.door.services import Services
@@ -16,7 +16,7 @@ from domain.refusals import not_found
 from domain.stock import StockStatus, StreamKey
 from queries.inventory.stream_entries import EntryTold, read_entries
 
-router = APIRouter(prefix="/api/ledger", tags=["ledger"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/ledger", "ledger")
 
 
 class StreamView(BaseModel):

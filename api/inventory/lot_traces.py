@@ -6,12 +6,12 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import Body, Depends, Path, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
@@ -30,7 +30,7 @@ from ledger.reads import lots
 from ledger.reads.lots import Movement, Traced, Whereabouts
 from queries.inventory.lot_traces import LotTrace, on_hand_of, read_trace
 
-router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory", "stock")
 
 
 class TracedView(StreamView):

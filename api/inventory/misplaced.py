@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import Body, Query, Response
 from pydantic import BaseModel
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
@@ -24,7 +24,7 @@ from domain.stock import StockStatus
 from queries.inventory import misplaced
 from queries.inventory.misplaced import Misplaced, MisplacedFilter
 
-router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory", "stock")
 
 
 class MisplacedView(StreamView):

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel, Field
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import same_again
 from api.door.paging import Utc
@@ -28,7 +28,7 @@ from domain.stock import StockStatus, StreamKey
 from ledger.reads.balances import find_stream
 from records import catalog
 
-router = APIRouter(prefix="/api/inventory", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory", "stock")
 
 
 # -- moves -----------------------------------------------------------------------------------------------------------

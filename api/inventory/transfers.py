@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.created import answer_posted
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Utc
@@ -25,7 +25,7 @@ from domain.shapes import Transfer, TransferReceipt
 from domain.stock import StockStatus
 from ledger.reads.transfers import SentTransfer, find_transfer
 
-router = APIRouter(prefix="/api/inventory/transfers", tags=["stock"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/inventory/transfers", "stock")
 
 
 Named = Annotated[str | None, BeforeValidator(lambda name: name or None)]

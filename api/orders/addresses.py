@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from pydantic import BaseModel
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.created import created
 from api.door.openapi import same_again
 from api.door.request_body import Said
@@ -21,7 +21,7 @@ from queries.orders.order_lookup import FoundOrder
 from records import people
 from records.people import Address
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["operators"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "operators")
 
 
 class StoredAddressView(BaseModel):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.orders.command_endpoint import At, CommandSpec, Resolved
@@ -22,7 +22,7 @@ from domain.linked_lines import main_line_of
 from domain.said import Part
 from queries.orders.order_lookup import FoundOrder
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 async def _cancelled(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.orders.command_endpoint import At, CommandSpec, Resolved
@@ -19,7 +19,7 @@ from domain.said import Part
 from queries.orders.order_lookup import FoundOrder
 from records import people
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 async def _addressed(connection: AsyncConnection, order: FoundOrder, act: Part) -> Resolved:

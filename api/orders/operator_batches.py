@@ -9,12 +9,12 @@ import json
 from collections import Counter
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import Body, Path, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS, WRITES, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, cut, position
 from api.door.problems import document_of
@@ -32,7 +32,7 @@ from records.access.api_keys import ApiKey
 from records.orders import operator_batches
 from records.orders.operator_batches import Act, ActedOn, Batch, BatchRow, Became, Meant, Wanted
 
-router = APIRouter(prefix="/api/operator-batches", tags=["operators"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/operator-batches", "operators")
 
 State = Literal["pending", "done", "refused"]
 

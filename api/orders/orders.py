@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import Body, Path, Query, Response
 
 from api.door import examples
-from api.door.auth import BEARER, Caller, Door
+from api.door.auth import Caller, behind_the_door
 from api.door.labels import LABEL, handed_out
 from api.door.openapi import OF_AN_ORDER, REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, cut, instant_of, position
@@ -39,8 +39,8 @@ from queries.shipping.shipments import read_shipment
 from records.orders import order_reads
 from records.orders.order_reads import OrderFilter
 
-router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Door, dependencies=[BEARER])
-one = APIRouter(prefix="/api/orders/{order_no}", tags=["orders"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders", "orders")
+one = behind_the_door("/api/orders/{order_no}", "orders")
 
 
 @router.post("/outbound", status_code=201, responses=same_again(PushAnswer, 202))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.created import created
 from api.door.openapi import OF_AN_ORDER, same_again
 from api.door.paging import Utc
@@ -29,7 +29,7 @@ from records.orders import orders
 from records.returns import return_authorizations
 from records.returns.return_authorizations import Authorization, AuthorizationRow, LineName
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 class AuthorizedLineView(BaseModel):

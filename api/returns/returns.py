@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import OF_AN_ORDER, same_again
 from api.door.paging import Utc
 from api.door.request_body import Said
@@ -31,8 +31,8 @@ from queries.orders.order_lookup import FoundOrder
 from records import catalog
 from records.orders import inbox, order_reads, replacements
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
-one = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
+one = behind_the_door("/api/orders/{order_no}", "floor")
 """What is known of one return."""
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.door.services import ApiServices
@@ -27,7 +27,7 @@ from records.partner_words import PartnerWords
 from records.shipping import intercepts, shipments
 from records.shipping.shipments import Step
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 class InterceptedParcelView(BaseModel):

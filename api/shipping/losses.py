@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.orders.command_endpoint import At, CommandSpec, Resolved, Resolver, of_shipment
@@ -22,7 +22,7 @@ from queries.orders.order_lookup import FoundOrder
 from queries.shipping.shipments import read_shipment
 from records import people
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 @router.post("/shipments/{shipment_no}/losses", responses=same_again(CommandAnswer, 202))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.inventory.notices import Notice, notices_of
@@ -16,7 +16,7 @@ from api.orders.order_lines import named_lines, picked_lines
 from api.orders.views import CommandAnswer
 from domain.commands import Pick, PutBackDone
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 PICK: Final = CommandSpec[Pick]("confirm_pick", lambda body: body.pick_no, picked_lines(lambda line: line.unpicked))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import Body, Path, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door import examples
-from api.door.auth import BEARER, Door
+from api.door.auth import behind_the_door
 from api.door.openapi import same_again
 from api.door.request_body import Said
 from api.door.services import ApiServices
@@ -29,7 +29,7 @@ from queries.shipping.shipments import ShipmentShown, read_shipment
 from records.orders import inbox, order_reads
 from records.orders.inbox import InboxRow
 
-router = APIRouter(prefix="/api/orders/{order_no}", tags=["floor"], route_class=Door, dependencies=[BEARER])
+router = behind_the_door("/api/orders/{order_no}", "floor")
 
 
 async def _parcels(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
