@@ -16,6 +16,7 @@ from commands.orders.from_temporal import keep_act, keep_cancellation
 from commands.remembered import Recalling
 from commands.shipping.carrier_events import CarrierEvents
 from domain import messages as m
+from domain.attention import Ask
 from domain.payloads import Kept
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
@@ -85,8 +86,8 @@ class OrderActivities:
             async with self._engine.begin() as connection:
                 await orders.lock(connection, [(order.tenant, order.order_ref)])
                 if not await shipments.is_over(connection, order, attention.step):
-                    told = (attention.reason, attention.actions, attention.step)
-                    await ask_for_a_person(connection, order, *told, attention.said_id)
+                    ask = Ask(attention.reason, attention.actions, attention.step)
+                    await ask_for_a_person(connection, order, ask, attention.said_id)
             return await self._work(order)
 
     @activity.defn

@@ -5,24 +5,23 @@ What the decisions share happens here: an order is opened, its lines are read, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.attention import Attention
+from domain.attention import Ask, Attention
 from domain.errors import Kind, Rejected
+from domain.linked_lines import LinkedLine
 from domain.lot_numbers import LotPattern
 from domain.messages import OrderId
 from domain.orders import OrderLine
 from domain.payloads import Kept
-from domain.revisions import CameAlong
 from domain.stock import Evidence
 from domain.window import USUAL, Window
 from ledger.reads.balances import order_lines
-from ledger.requests import LinkedLine
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import alone
 from records.orders import inbox, order_reads, orders
@@ -74,12 +73,7 @@ async def read_lines(connection: AsyncConnection, order: OrderId) -> list[OrderL
 
 async def read_linked(connection: AsyncConnection, row: InboxRow[Kept]) -> tuple[LinkedLine, ...]:
     """Return the lines that came along with others in the order's latest accepted revision."""
-    return linked((await order_reads.revision(connection, row.order)).came_along)
-
-
-def linked(lines: Iterable[CameAlong]) -> tuple[LinkedLine, ...]:
-    """Return lines that came along with others as the ledger takes them."""
-    return tuple(LinkedLine(**vars(line)) for line in lines)
+    return (await order_reads.revision(connection, row.order)).came_along
 
 
 async def accept_alone(context: CommandContext, row: InboxRow[Kept], outcome: str) -> None:
@@ -93,17 +87,10 @@ async def clear_attention(connection: AsyncConnection, order: OrderId) -> None:
     await orders.set_attention(connection, order, None)
 
 
-async def ask_for_a_person(
-    connection: AsyncConnection,
-    order: OrderId,
-    reason: str,
-    actions: tuple[str, ...],
-    step: str,
-    said_id: str | None = None,
-) -> None:
+async def ask_for_a_person(connection: AsyncConnection, order: OrderId, ask: Ask, said_id: str | None = None) -> None:
     """Flag an order: what is stuck, why, and which named actions unstick it; and the id of what a partner said."""
     now = (await connection.execute(func.clock_timestamp().select())).scalar_one()
-    attention = Attention(reason, now.isoformat(), actions, step, said_id)
+    attention = Attention(ask.reason, now.isoformat(), ask.actions, ask.step, said_id)
     await orders.set_attention(connection, order, attention)
 
 

@@ -19,6 +19,15 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Ask for a person: why, which named actions help, and the step that is stuck."""
+
+    reason: str
+    actions: tuple[str, ...]
+    step: str
+
+
+@dataclass(frozen=True)
 class Attention:
     """What is stuck, why, since when, and which named actions unstick it; `said_id` names what a partner said to it."""
 

@@ -45,6 +45,17 @@ class Proportion:
 
 
 @dataclass(frozen=True)
+class LinkedLine:
+    """A line that came along with a main line, and in which proportion it follows that one."""
+
+    line_no: int
+    sku: str
+    site: str
+    main_line_no: int
+    proportion: Proportion
+
+
+@dataclass(frozen=True)
 class Addition:
     """A rule: orders that are placed in its days get this with a product. None for a day is no end."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.commands import Money
-from domain.linked_lines import Component, Proportion, main_line_of
+from domain.linked_lines import Component, LinkedLine, Proportion, main_line_of
 from domain.orders import OrderLine
 
 
@@ -23,17 +23,6 @@ class Kit:
     uom: str
     factor: int
     ordered: int
-
-
-@dataclass(frozen=True)
-class CameAlong:
-    """A line that came along with another one, and how much of it goes with that."""
-
-    line_no: int
-    sku: str
-    site: str
-    main_line_no: int
-    proportion: Proportion
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Revision:
         return _proportions(self.document)
 
     @cached_property
-    def came_along(self) -> tuple[CameAlong, ...]:
+    def came_along(self) -> tuple[LinkedLine, ...]:
         """The lines that came along with others."""
         return came_along(self.document)
 
@@ -87,11 +76,11 @@ class Revision:
         ]
 
 
-def came_along(document: Mapping[str, Any]) -> tuple[CameAlong, ...]:
+def came_along(document: Mapping[str, Any]) -> tuple[LinkedLine, ...]:
     """Return those of a revision's lines that came along with others."""
     proportions = _proportions(document)
     return tuple(
-        CameAlong(line["line_no"], line["sku"], line["site"], main, proportions[line["line_no"]])
+        LinkedLine(line["line_no"], line["sku"], line["site"], main, proportions[line["line_no"]])
         for line in document.get("resolved") or ()
         if line["line_no"] in proportions and (main := main_line_of(line["line_no"])) is not None
     )

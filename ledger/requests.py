@@ -18,9 +18,8 @@ from typing import Any, ClassVar, Final, Self
 
 import orjson
 
-from domain.allocation import AllocationPolicy
 from domain.errors import InvariantViolated
-from domain.linked_lines import Proportion
+from domain.linked_lines import LinkedLine
 from domain.packing import Content
 from domain.stock import (
     Evidence,
@@ -34,6 +33,7 @@ from domain.stock import (
     supplier,
     transfer,
 )
+from domain.wanted_lines import WantedLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,23 +238,12 @@ def supplied(key: StreamKey) -> StreamKey:
 
 
 @dataclass(frozen=True)
-class Demand:
+class Demand(WantedLine):
     """An order line as it should be now. `lot` is the one that the customer named, or empty.
 
     Stock that expires before `least_expiry` is not taken; stock that never expires is; what has expired already only
     with `allow_expired`.
     """
-
-    line_no: int
-    sku: str
-    site: str
-    ordered: int
-    uom: str
-    factor: int = 1
-    lot: str = ""
-    allocation_policy: str = AllocationPolicy.FIRST_EXPIRY_FIRST.value
-    least_expiry: date | None = None
-    allow_expired: bool = False
 
     def __post_init__(self) -> None:
         _insist(self.ordered, 0)
@@ -266,17 +255,6 @@ class _OrderRequest(Request):
 
     def orders(self) -> Iterable[str]:
         return (self.order_ref,)
-
-
-@dataclass(frozen=True)
-class LinkedLine:
-    """A line that came along with a main line, and in which proportion it follows that one."""
-
-    line_no: int
-    sku: str
-    site: str
-    main_line_no: int
-    proportion: Proportion
 
 
 @dataclass(frozen=True, kw_only=True)

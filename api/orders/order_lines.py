@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,20 +12,27 @@ from commands.resolving import Faults, Known, Rank, read_known, resolve_line
 from domain.said import Part
 from queries.orders.order_lookup import FoundOrder
 
+Line = dict[str, Any]
+
 
 def named_lines(rank: Rank) -> Resolver:
     """Resolve lines whose goods may be named; whether they must be is seen when they are decided."""
-
-    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
-        faults = Faults()
-        parts = list(part.parts("lines"))
-        known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-        return faults.found, {"resolved": [named_line(faults, line, known, rank) for line in parts]}
-
-    return resolve
+    return _each(lambda faults, line, known, _command: named_line(faults, line, known, rank))
 
 
-def named_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str, Any] | None:
+def picked_lines(rank: Rank) -> Resolver:
+    """Resolve lines that came from a shelf, with the serial numbers of each unit. A short pick may have found none."""
+
+    def picked(faults: Faults, part: Part, known: Known, command: Part) -> Line | None:
+        line = resolve_line(faults, part, known, rank, zero_allowed=command.get("short") is True)
+        if line is not None:
+            faults.serials(part, known.products[line["sku"]], line["quantity"])
+        return line
+
+    return _each(picked)
+
+
+def named_line(faults: Faults, part: Part, known: Known, rank: Rank) -> Line | None:
     """Resolve a line whose goods may be named."""
     line = resolve_line(faults, part, known, rank)
     if line is not None:
@@ -32,22 +40,13 @@ def named_line(faults: Faults, part: Part, known: Known, rank: Rank) -> dict[str
     return line
 
 
-def picked_lines(rank: Rank) -> Resolver:
-    """Resolve lines that came from a shelf, with the serial numbers of each unit. A short pick may have found none."""
+def _each(resolved: Callable[[Faults, Part, Known, Part], Line | None]) -> Resolver:
+    """Resolve each line of a command, with the command beside it."""
 
-    async def resolve(connection: AsyncConnection, order: FoundOrder, part: Part) -> Resolved:
+    async def resolve(connection: AsyncConnection, order: FoundOrder, command: Part) -> Resolved:
         faults = Faults()
-        parts = list(part.parts("lines"))
+        parts = list(command.parts("lines"))
         known = await read_known(connection, order.tenant, await order.lines(connection), parts)
-        short = part.get("short") is True
-        resolved = [_with_serials(faults, line, known, rank, zero_allowed=short) for line in parts]
-        return faults.found, {"resolved": resolved}
+        return faults.found, {"resolved": [resolved(faults, line, known, command) for line in parts]}
 
     return resolve
-
-
-def _with_serials(faults: Faults, part: Part, known: Known, rank: Rank, *, zero_allowed: bool) -> dict[str, Any] | None:
-    line = resolve_line(faults, part, known, rank, zero_allowed=zero_allowed)
-    if line is not None:
-        faults.serials(part, known.products[line["sku"]], line["quantity"])
-    return line

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.context import CommandContext, clear_attention, linked, read_lines
+from commands.context import CommandContext, clear_attention, read_lines
 from commands.orders.relabeling import check_is_here
 from commands.orders.replacement import check_original, check_same_original
 from commands.shipping import repack
@@ -44,7 +44,7 @@ async def submit(context: CommandContext, row: InboxRow[KeptPush]) -> None:
         shortage_policy=push.shortage_policy,
         lines=tuple(Demand(**vars(line)) for line in push.resolved),
         former=tuple({(line.site, line.sku): None for line in former}),
-        linked=linked(came_along(row.document)),
+        linked=came_along(row.document),
     )
 
     async def attach(connection: AsyncConnection, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ from commands.context import CommandContext, ask_for_a_person, clear_attention
 from commands.shipping import goods_issue, replaced_labels
 from commands.shipping.deliver import deliver
 from commands.shipping.deliver_lost import deliver_lost
+from domain.attention import Ask
 from domain.carriers import TrackingStatus
 from domain.errors import Conflict, Rejected
 from domain.messages import OrderId
@@ -31,7 +32,7 @@ from domain.shipping.scans import (
     meaning_of,
 )
 from domain.shipping.shipment_state import ShipmentState, advance
-from domain.shipping.stuck import Ask, NeedNobody, about_incredible, after_scan
+from domain.shipping.stuck import NeedNobody, about_incredible, after_scan
 from ledger.writing.writer import LedgerWriter
 from records.orders import orders
 from records.orders.orders import OrderRow
@@ -133,7 +134,7 @@ class CarrierEvents:
 
     async def _flag(self, connection: AsyncConnection, order: OrderId, found: Ask | NeedNobody | None) -> None:
         if isinstance(found, Ask):
-            await ask_for_a_person(connection, order, found.reason, found.actions, found.step)
+            await ask_for_a_person(connection, order, found)
         elif found is not None:
             await clear_attention(connection, order)
 

@@ -63,8 +63,7 @@ async def deliver_lost(
             await messages.append(connection, order, kind, payload)
         await _tell_arrival(connection, order, before, loss, event, at)
         if has_too_much(former, lines):
-            ask = stuck.about_found(box)
-            await ask_for_a_person(connection, order, ask.reason, ask.actions, ask.step)
+            await ask_for_a_person(connection, order, stuck.about_found(box))
 
     await context.ledger.post(request, attach)
 

@@ -42,7 +42,7 @@ async def look(connection: AsyncConnection, order: OrderId, shipment_no: str) ->
     state = await shipments.find(connection, order, shipment_no)
     ask = ask_about_strays(shipment_no, await labels.of_shipment(connection, state)) if state else None
     if ask is not None:
-        await ask_for_a_person(connection, order, ask.reason, ask.actions, ask.step)
+        await ask_for_a_person(connection, order, ask)
     return ask is not None
 
 
@@ -75,5 +75,5 @@ async def take_note(connection: AsyncConnection, order: OrderId, shipment_no: st
     await labels.take_note(connection, order, [stray.tracking_number for stray in strays])
     ask = stuck.first_of(state.shipment, state.parcels)
     if ask is not None:
-        await ask_for_a_person(connection, order, ask.reason, ask.actions, ask.step)
+        await ask_for_a_person(connection, order, ask)
     return True

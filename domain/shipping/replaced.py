@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.attention import parcel_step, replaced_step
+from domain.attention import Ask, parcel_step, replaced_step
 from domain.carriers import TrackingStatus
 from domain.labels import Label, Labels
 from domain.shipping.shipment_state import ShipmentState
-from domain.shipping.stuck import Ask
 
 _ACTIONS: Final = ("retry_step", "skip_step")
 _REASON: Final = (

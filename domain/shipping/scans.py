@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from domain.attention import Ask
 from domain.carriers import PHYSICAL, TrackingStatus
 from domain.labels import Labels
 from domain.shipping.parcels import Parcel, Shipment
 from domain.shipping.shipment_state import ShipmentState
-from domain.shipping.stuck import Ask, about_cancelled_shipment
+from domain.shipping.stuck import about_cancelled_shipment
 from domain.stock import Evidence
 
 REPLACED: Final = "nothing: its label was replaced"

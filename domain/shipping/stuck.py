@@ -6,18 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from domain.attention import parcel_step, replaced_step
+from domain.attention import Ask, parcel_step, replaced_step
 from domain.carriers import GONE_WRONG, PHYSICAL, TrackingStatus
 from domain.shipping.parcels import Parcel, Shipment
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Ask for a person: why, which named actions help, and the step that is stuck."""
-
-    reason: str
-    actions: tuple[str, ...]
-    step: str
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from domain.allocation import allocate
 from domain.errors import Fault, InvariantViolated, Rejected
-from domain.linked_lines import Component, Proportion, beyond, whole_kits
+from domain.linked_lines import Component, LinkedLine, Proportion, beyond, whole_kits
 from domain.orders import OrderLine
 from domain.stock import PlaceKind, StreamKey
 from ledger.book import Draft, LineKey, Stream, line_key
 from ledger.outcomes import Unpicked
-from ledger.requests import ArrivedLine, LineQuantity, LinkedLine, NamesGoods, PickedLine
+from ledger.requests import ArrivedLine, LineQuantity, NamesGoods, PickedLine
 
 BINS: Final = frozenset({PlaceKind.STORAGE})
 STAGING: Final = frozenset({PlaceKind.STAGING})

@@ -70,7 +70,7 @@ _OF_ORDER: Final = Query.of(
 
 async def find(connection: AsyncConnection, order: OrderId, shipment_no: str) -> ShipmentState | None:
     """Return a shipment of an order with its parcels, if it has one with this number."""
-    named = {"tenant": order.tenant, "order_ref": order.order_ref, "shipment_no": shipment_no}
+    named = name_of(ShipmentName(order.tenant, order.order_ref, shipment_no))
     rows = await _STATE.rows(connection, **named)
     if not rows:
         return None
@@ -91,7 +91,7 @@ async def prove_delivery(
     connection: AsyncConnection, order: OrderId, shipment_no: str, at: datetime, proof: dict[str, Any]
 ) -> None:
     """Note that all of a shipment that arrives has arrived, and by what that is proved."""
-    named = {"tenant": order.tenant, "order_ref": order.order_ref, "shipment_no": shipment_no}
+    named = name_of(ShipmentName(order.tenant, order.order_ref, shipment_no))
     await change(connection, shipment, named, {"delivered_at": at, "proof_of_delivery": proof})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from domain.attention import Ask
 from domain.carriers import PHYSICAL, TrackingStatus
 from domain.labels import Label, Labels
 from domain.packing import Content
@@ -23,7 +24,7 @@ from domain.shipping.scans import (
     meaning_of,
 )
 from domain.shipping.shipment_state import ShipmentState, advance
-from domain.shipping.stuck import Ask, NeedNobody, after_scan
+from domain.shipping.stuck import NeedNobody, after_scan
 from domain.shipping.tracking import concerns_its_order
 from domain.stock import Evidence
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.attention import Ask
 from domain.carriers import PHYSICAL, TrackingStatus
 from domain.labels import Label, Labels
 from domain.shipping.parcels import Loss, Parcel
 from domain.shipping.replaced import without_cancellations
 from domain.shipping.scans import Arrival, Departure, Ignored, OtherLabel, Proof, Scan, Stray, arrival_by, meaning_of
 from domain.shipping.shipment_state import ShipmentState, advance
-from domain.shipping.stuck import Ask, NeedNobody, after_scan
+from domain.shipping.stuck import NeedNobody, after_scan
 
 from .carried import AT, MUGS, Carried, needs_no_order, parcel, shipment
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from commands.context import ask_for_a_person
+from domain.attention import Ask
 from domain.messages import OrderId
 from records.access import api_keys
 from records.orders import orders
@@ -30,7 +31,7 @@ async def flag(
     """Let an order need a person, as its workflow does."""
     async with door.engine.begin() as connection:
         order = OrderId(tenant=door.tenant, order_ref=order_no)
-        await ask_for_a_person(connection, order, reason.format(step.partition("/")[2]), actions, step)
+        await ask_for_a_person(connection, order, Ask(reason.format(step.partition("/")[2]), actions, step))
 
 
 async def decide(door: Door, *order_nos: str) -> None:

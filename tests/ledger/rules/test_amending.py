@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Kind, Rejected
-from domain.linked_lines import Proportion
+from domain.linked_lines import LinkedLine, Proportion
 from domain.stock import StockStatus
-from ledger.requests import AmendOrder, LinkedLine
+from ledger.requests import AmendOrder
 from tests.ledger.warehouse import OTHER_BIN, SITE, Warehouse
 
 
