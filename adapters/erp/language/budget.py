@@ -1,0 +1,66 @@
+"""What an evaluation may cost, counted as it goes, and how it says that there is no answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from adapters.erp.language.values import Result, kind_of, shown
+
+_READ_IN_A_STEP: Final = 256
+"""Characters that are searched or compared by Python itself; what is done character by character is a step each."""
+
+
+class CannotSay(Exception):  # noqa: N818 - the language's own word
+    """An expression has no value for this data. `why` is for a person; `position` is the column in the expression."""
+
+    def __init__(self, why: str, position: int | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.position = position
+
+
+@dataclass
+class Budget:
+    """What an evaluation, or many that share it, may use: steps, characters of text made, items of lists made.
+
+    What was used is counted beside it, and is never more than that.
+    """
+
+    steps: int = 300_000
+    characters: int = 8_000_000
+    items: int = 200_000
+    steps_used: int = field(default=0, init=False)
+    characters_used: int = field(default=0, init=False)
+    items_used: int = field(default=0, init=False)
+
+    def step(self, steps: int = 1) -> None:
+        """Count steps. Raises `CannotSay` where there are not so many left, as the others here."""
+        used = self.steps_used + steps
+        if used > self.steps:
+            raise CannotSay(f"it takes more than {self.steps} steps")
+        self.steps_used = used
+
+    def reads(self, *texts: str) -> None:
+        """Count the steps that it takes to look through texts."""
+        self.step(sum(len(text) // _READ_IN_A_STEP for text in texts) + 1)
+
+    def writes(self, characters: int) -> None:
+        """Count characters of text, before it is made wherever its length is known."""
+        used = self.characters_used + characters
+        if used > self.characters:
+            raise CannotSay(f"it makes more than {self.characters} characters")
+        self.characters_used = used
+
+    def makes(self, items: int) -> None:
+        """Count items of a list."""
+        used = self.items_used + items
+        if used > self.items:
+            raise CannotSay(f"it makes lists of more than {self.items} items")
+        self.items_used = used
+        self.step(items)
+
+
+def a(value: Result) -> str:
+    """Return the kind of a value in words for a person."""
+    return shown(kind_of(value))
