@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.erp.language.values import Result, kind_of, shown
+from adapters.erp.language.values import MOST_DEPTH, Result, kind_of, shown
 
 _READ_IN_A_STEP: Final = 256
 """Characters that are searched or compared by Python itself; what is done character by character is a step each."""
@@ -51,6 +52,24 @@ class Budget:
         if used > self.characters:
             raise CannotSay(f"it makes more than {self.characters} characters")
         self.characters_used = used
+
+    def writes_whole(self, value: Result) -> None:
+        """Count the characters of all that is in a value, as if it were made anew."""
+        self.writes(len(value) if isinstance(value, str) else self._size_of(value, 0))
+
+    def _size_of(self, value: Result, depth: int) -> int:
+        """Return about how long a value is as JSON. It takes a step for each value inside."""
+        if depth > MOST_DEPTH:
+            raise CannotSay(f"it has more than {MOST_DEPTH} levels")
+        if isinstance(value, str):
+            return len(value) + 2
+        if isinstance(value, list):
+            self.step(len(value))
+            return 2 + sum(self._size_of(item, depth + 1) + 2 for item in value)
+        if isinstance(value, Mapping):
+            self.step(len(value))
+            return 2 + sum(len(name) + 6 + self._size_of(inner, depth + 1) for name, inner in value.items())
+        return 1
 
     def makes(self, items: int) -> None:
         """Count items of a list."""

@@ -288,7 +288,7 @@ _HINTS: Final[Mapping[str, str]] = {
 }
 _EXPECTED: Final = (
     ("a value", {"NAME", "TEXT", "NUMBER", "TRUE", "FALSE", "NULL", "LIST", "LPAR", "MINUS"}),
-    ("a function's name", {"NAME"}),
+    ("a name", {"NAME"}),
     ("`)`", {"RPAR"}),
     ("`]`", {"RSQB"}),
     ("`,`", {"COMMA"}),

@@ -64,9 +64,11 @@ class Scalar(Tree):
     def render(self, scope: Scope) -> Result:
         """Return the leaf's value."""
         try:
-            return self.leaf.value(scope)
+            value = self.leaf.value(scope)
+            scope.budget.writes_whole(value)  # what is in the data once may be in the result many times
         except CannotSay as error:
             raise CannotRender(error.why, self.pointer, error.position) from None
+        return value
 
     def leaves(self) -> Iterator[tuple[str, Leaf | Expression]]:
         """Yield the leaf."""

@@ -119,7 +119,7 @@ def from_json(content: bytes | str) -> Value:
     except UnicodeDecodeError:
         raise NotJson("it isn't UTF-8") from None
     text = text.removeprefix("\ufeff")
-    if _depth_of(text) > MOST_DEPTH:
+    if _is_too_deep(text):
         raise NotJson(f"it has more than {MOST_DEPTH} levels")
     try:
         value: Value = _DECODER.decode(text)
@@ -129,16 +129,17 @@ def from_json(content: bytes | str) -> Value:
 
 
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_DEEPER: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def _depth_of(text: str) -> int:
-    if text.count("[") + text.count("{") <= MOST_DEPTH:
-        return 0
-    depth = deepest = 0
-    for found in _STRING_OR_BRACKET.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
-        deepest = max(deepest, depth)
-    return deepest
+def _is_too_deep(text: str) -> bool:
+    depth = 0
+    if text.count("[") + text.count("{") > MOST_DEPTH:
+        for found in _STRING_OR_BRACKET.finditer(text):
+            depth += _DEEPER.get(found[0], 0)
+            if depth > MOST_DEPTH:
+                return True
+    return False
 
 
 def _read_number(text: str) -> Decimal:
