@@ -30,7 +30,7 @@ from adapters.erp.language.expressions import (
 from adapters.erp.language.following import follow
 from adapters.erp.language.functions import FUNCTIONS, Call, Tables
 from adapters.erp.language.functions.numbers import EXACT, bounded
-from adapters.erp.language.values import MISSING, Result, Value, is_there
+from adapters.erp.language.values import MISSING, Result, Value
 
 __all__ = ["Budget", "CannotSay", "Run", "Scope", "compiled", "evaluate"]
 
@@ -188,15 +188,9 @@ def _membership(membership: Membership) -> Run:
     return run
 
 
-def _there(value: Result, budget: Budget) -> bool:
-    if isinstance(value, str) and not value[:1].isalnum():
-        budget.step(len(value))  # it is looked at character by character, until one can be seen
-    return is_there(value)
-
-
 def _is_there(asked: IsThere) -> Run:
     value, negated = compiled(asked.value), asked.negated
-    return lambda scope: _there(value(scope), scope.budget) != negated
+    return lambda scope: scope.budget.sees(value(scope)) != negated
 
 
 def _else(choice: Else) -> Run:
@@ -204,7 +198,7 @@ def _else(choice: Else) -> Run:
 
     def run(scope: Scope) -> Result:
         first = value(scope)
-        return first if _there(first, scope.budget) else otherwise(scope)
+        return first if scope.budget.sees(first) else otherwise(scope)
 
     return run
 

@@ -21,7 +21,7 @@ from adapters.erp.language.functions.function import (
     kinds,
 )
 from adapters.erp.language.functions.numbers import EXACT, bounded
-from adapters.erp.language.values import KINDS, MISSING, Result, Value, is_there
+from adapters.erp.language.values import KINDS, MISSING, Result, Value
 
 
 def _names(call: Call) -> list[str]:
@@ -90,6 +90,7 @@ def _sorted(call: Call) -> Result:
 
 
 def _flat(call: Call) -> Result:
+    call.budget.step(len(call.items))
     call.budget.makes(sum(len(item) if isinstance(item, list) else 1 for item in call.items))
     flat: list[Value] = []
     for item in call.items:
@@ -108,7 +109,7 @@ def _list(call: Call) -> Result:
     if isinstance(call.value, list):
         return call.value
     value = call.value
-    return call.made([cast("Value", value)] if isinstance(value, Mapping) or is_there(value) else [])
+    return call.made([cast("Value", value)] if isinstance(value, Mapping) or call.budget.sees(value) else [])
 
 
 _FIELD: Final = Argument("field", TEXT)

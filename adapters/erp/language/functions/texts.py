@@ -103,12 +103,23 @@ def _has(call: Call) -> Result:
     return wanted in value
 
 
+def _trim(call: Call) -> Result:
+    call.budget.reads(call.text)
+    return call.wrote(call.text.strip())
+
+
 def _starts(call: Call) -> Result:
-    return isinstance(call.value, str) and call.text.startswith(call.argument(0))
+    return isinstance(call.value, str) and call.text.startswith(_end(call))
 
 
 def _ends(call: Call) -> Result:
-    return isinstance(call.value, str) and call.text.endswith(call.argument(0))
+    return isinstance(call.value, str) and call.text.endswith(_end(call))
+
+
+def _end(call: Call) -> str:
+    said: str = call.argument(0)
+    call.budget.reads(said)
+    return said
 
 
 def _after(call: Call) -> Result:
@@ -174,7 +185,7 @@ TEXTS: Final = (
         TEXT,
         TEXT,
         Example("row.city | trim", {"row": {"city": " Bonn "}}, '"Bonn"'),
-        lambda call: call.wrote(call.text.strip()),
+        _trim,
     ),
     Function(
         "cut",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,9 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapters.erp.language.evaluating import CannotSay, Scope, evaluate
+from adapters.erp.language.evaluating import Budget, CannotSay, Scope, evaluate
 from adapters.erp.language.expressions import parse
-from adapters.erp.language.functions import FUNCTIONS
+from adapters.erp.language.functions import FUNCTIONS, Argument
 from adapters.erp.language.functions.keys import as_key, from_key
 from adapters.erp.language.values import KINDS, MISSING, as_value, from_json, json_text, kind_of, plain, to_json
 from domain.commands import KEY_PATTERN
@@ -93,6 +94,47 @@ def test_what_it_gives_is_of_a_kind_that_it_says(name: str, kind: str) -> None:
         return
     assert kind in function.takes | {"null", "missing"}
     assert kind_of(result) in function.gives | ({kind} - function.takes)
+
+
+_LENGTH = 1_000_000
+_ONLY_THE_BEGINNING = {"cut", "key", "unkey", "numbered"}
+_AS_IT_IS = {"text", "list", "table", "untable", "typed", "untyped"}
+_OF_TEXT = {name for name, each in FUNCTIONS.items() if "text" in each.takes} - _ONLY_THE_BEGINNING - _AS_IT_IS
+_OF_ONE_ITEM = {"first", "last", "count", "list"}
+_OF_A_LIST = {name for name, each in FUNCTIONS.items() if "list" in each.takes} - _OF_ONE_ITEM
+
+
+@pytest.mark.parametrize("character", [" ", "1", "\u200b", "'"])
+@pytest.mark.parametrize("name", sorted(_OF_TEXT))
+def test_a_long_text_costs_its_length(name: str, character: str) -> None:
+    function = FUNCTIONS[name]
+    brackets = f"({', '.join(_said(each) for each in function.arguments)})" if function.arguments else ""
+    budget = Budget()
+    scope = Scope({"x": character * _LENGTH}, TABLES, budget)
+    with suppress(CannotSay):
+        evaluate(parse(f"x | {name}{brackets}"), scope)
+        assert budget.steps_used + budget.characters_used >= _LENGTH // 256
+
+
+def _said(argument: Argument) -> str:
+    words = {"number": "2", "text": "x"}
+    return f"'{min(argument.words)}'" if argument.words else words[min(argument.kinds & words.keys())]
+
+
+@pytest.mark.parametrize("name", sorted(_OF_A_LIST))
+@pytest.mark.parametrize("item", [[], {}, "", None])
+def test_a_long_list_costs_its_length(name: str, item: Any) -> None:
+    function = FUNCTIONS[name]
+    brackets = f"({', '.join(_an_example(each) for each in function.arguments)})" if function.arguments else ""
+    budget = Budget()
+    scope = Scope({"x": [item] * 1000}, TABLES, budget)
+    with suppress(CannotSay):
+        evaluate(parse(f"x | {name}{brackets}"), scope)
+        assert budget.steps_used >= 1000
+
+
+def _an_example(argument: Argument) -> str:
+    return f"'{min(argument.words)}'" if argument.words else "'a'"
 
 
 # -- texts -----------------------------------------------------------------------------------------------------------
