@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken
@@ -61,7 +61,7 @@ def parse(text: str) -> Expression:
         raise Faulty(f"an expression has at most {LONGEST} characters", LONGEST)
     _check_brackets(text)
     try:
-        expression = _whole(cast("_Read", _PARSER.parse(text)))
+        expression = _whole(cast("_Read", _parser().parse(text)))
     except UnexpectedCharacters as error:
         raise _odd_character(text, cast("int", error.pos_in_stream)) from None
     except UnexpectedToken as error:
@@ -269,7 +269,10 @@ def _check_function(piped: Piped) -> None:
             raise Faulty(f"`{piped.function}`: {why}", said.position)
 
 
-_PARSER: Final = Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=_Reading())
+@cache
+def _parser() -> Lark:
+    """Return the parser. Its tables are made at first use: many a command needs no expression."""
+    return Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=_Reading())
 
 
 # -- what is wrong with it -------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ MOST_CHARACTERS: Final = 1_000_000
 """That `cut` and `wrapped` can be told."""
 
 
+_SHORTEST_PART: Final = 8
+"""Characters of a word or a line in a step, on average: of shorter ones there are more in a text than it may have."""
+
+
 def length_of(call: Call, fewest: int) -> int:
     """Return a number of characters that is said in the brackets."""
     said: Decimal = call.argument(0)
@@ -54,18 +58,24 @@ def _text(call: Call) -> Result:
     return call.wrote(value.isoformat()) if isinstance(value, date) else value
 
 
-def _lines(call: Call) -> Result:
-    call.budget.reads(call.text)
+def _count_parts(call: Call) -> None:
+    """Count what it takes to part a text, before there are so many parts."""
+    call.budget.step(len(call.text) // _SHORTEST_PART)
     call.budget.writes(len(call.text))
+
+
+def _lines(call: Call) -> Result:
+    _count_parts(call)
     return call.made([line.strip() for line in call.text.splitlines() if line.strip()])
 
 
 def _wrapped(call: Call) -> Result:
     most = length_of(call, 1)
-    call.budget.writes(len(call.text))
+    _count_parts(call)
     lines: list[Value] = []
     line = ""
     for word in call.text.split():
+        call.budget.makes(len(word) // most)
         call.budget.step()
         if line and len(line) + 1 + len(word) <= most:
             line = f"{line} {word}"
