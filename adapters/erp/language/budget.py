@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.erp.language.values import MOST_DEPTH, Result, is_there, kind_of, shown
+from adapters.erp.language.values import MOST_DEPTH, Result, begins_visibly, is_there, kind_of, shown
 
 _READ_IN_A_STEP: Final = 256
 """Characters that are searched or compared by Python itself; what is done character by character is a step each."""
@@ -44,7 +44,7 @@ class Budget:
 
     def sees(self, value: Result) -> bool:
         """Say whether a value is there, as `is_there` does: at a text it looks until it sees something."""
-        if isinstance(value, str) and not value[:1].isalnum():
+        if isinstance(value, str) and not begins_visibly(value):
             self.step(len(value))
         return is_there(value)
 

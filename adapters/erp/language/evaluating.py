@@ -51,6 +51,9 @@ class Scope:
 Run: TypeAlias = Callable[[Scope], Result]
 
 
+_Composed: TypeAlias = "Path | ListOf | Or | And | Not | Comparison | Membership | IsThere | Else | Arithmetic | Piped"
+
+
 def evaluate(expression: Expression, scope: Scope) -> Result:
     """Return what an expression gives, or `MISSING`. Raises `CannotSay` where there is no answer."""
     return compiled(expression)(scope)
@@ -58,6 +61,8 @@ def evaluate(expression: Expression, scope: Scope) -> Result:
 
 def compiled(expression: Expression) -> Run:
     """Return the function that evaluates an expression; it is for one that is evaluated more than once."""
+    if isinstance(expression, Literal):
+        return _literal(expression.value)
     run = _compiled(expression)
     position = expression.position
 
@@ -73,10 +78,8 @@ def compiled(expression: Expression) -> Run:
     return placed
 
 
-def _compiled(expression: Expression) -> Run:  # noqa: C901, PLR0911 - one for each node
+def _compiled(expression: _Composed) -> Run:  # noqa: C901, PLR0911 - one for each node
     match expression:
-        case Literal():
-            return _literal(expression.value)
         case Path():
             return _path(expression)
         case ListOf():

@@ -15,8 +15,8 @@ def follow(value: Result, names: Iterable[str | int]) -> Result:
     said. It takes a step for each name, which the caller counts.
     """
     for name in names:
-        if type(value) is dict or isinstance(value, Mapping):
-            value = _under(value, name)
+        if isinstance(value, dict | Mapping):  # most are the first, which is quicker to tell
+            value = value.get(name, MISSING) if isinstance(name, str) else _no_place(name)
         elif isinstance(value, list):
             value = _at(value, name)
         elif value is None or value is MISSING:
@@ -26,10 +26,8 @@ def follow(value: Result, names: Iterable[str | int]) -> Result:
     return value
 
 
-def _under(tree: Mapping[str, Result], name: str | int) -> Result:
-    if isinstance(name, int):
-        raise CannotSay(f"it is a tree, which has no place {name}")
-    return tree.get(name, MISSING)
+def _no_place(place: int) -> Result:
+    raise CannotSay(f"it is a tree, which has no place {place}")
 
 
 def _at(items: Sequence[Result], place: str | int) -> Result:

@@ -74,8 +74,13 @@ def shown(kind: str) -> str:
 def is_there(value: Result) -> bool:
     """Say whether there is something: not missing, not null, and no text without anything that can be seen."""
     if isinstance(value, str):
-        return not is_blank(value)
+        return begins_visibly(value) or not is_blank(value)
     return value is not None and value is not MISSING
+
+
+def begins_visibly(text: str) -> bool:
+    """Say whether a text begins with a plain character that can be seen, so that no other one needs to be looked at."""
+    return "!" <= text[:1] <= "~"
 
 
 def is_bounded(number: Decimal) -> bool:

@@ -107,14 +107,18 @@ class Function:
     def __call__(self, call: Call) -> Result:
         """Return what it gives. Raises `CannotSay` for what it does not take."""
         kind = kind_of(call.value)
-        for argument, value in zip(self.arguments, call.arguments, strict=False):
-            if why := argument.refuses(value):
-                raise CannotSay(f"`{self.name}`: {why}")
+        if call.arguments:
+            self._check_arguments(call.arguments)
         if kind in self.takes:
             return self.run(call)
         if kind in NOTHING:
             return call.value
         raise CannotSay(f"`{self.name}` takes {_either(self.takes)}, not {shown(kind)}")
+
+    def _check_arguments(self, given: tuple[Result, ...]) -> None:
+        for argument, value in zip(self.arguments, given, strict=False):
+            if why := argument.refuses(value):
+                raise CannotSay(f"`{self.name}`: {why}")
 
 
 def kinds(*names: str) -> frozenset[str]:

@@ -246,6 +246,7 @@ ATTACKS = {
     "digits of another script": ("order.a | whole", {"a": "\u0661\u0662"}),
     "a text turned around": ("order.ref == '\u202e' \u2066", ORDER),
     "blanks that are looked at": (" or ".join(["order.a is there"] * 30), {"a": "\u200b" * 1_000_000}),
+    "letters that can't be seen": (" or ".join(["order.a is there"] * 30), {"a": "\u3164" * 1_000_000}),
     "a pyramid of lists": ("order.l == order.m", {"l": [[["x"] * 100] * 100] * 100, "m": [[["x"] * 100] * 100] * 100}),
     "a value without a floor": ("order.deep | json", {"deep": None}),
 }

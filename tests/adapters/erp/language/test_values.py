@@ -52,7 +52,7 @@ def test_a_float_has_no_kind() -> None:
         kind_of(1.5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", [MISSING, None, "", " ", "\t\n", "\u00a0", "\u200b\ufeff"])
+@pytest.mark.parametrize("value", [MISSING, None, "", " ", "\t\n", "\u00a0", "\u200b\ufeff", "\u3164"])
 def test_nothing_is_not_there(value: Any) -> None:
     assert not is_there(value)
 
