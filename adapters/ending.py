@@ -20,10 +20,18 @@ import httpx
 class Endings:
     """The deadlines of a blocking client: each thread's own call has its own."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        """Take over how a client connects. httpx has no way to say so; `tests/adapters/test_bombs.py` sees whether."""
+    def __init__(self, client: httpx.Client | None = None) -> None:
+        """Take over how a client connects, unless it is made with what `over` returns.
+
+        httpx has no way to say so; `tests/adapters/test_bombs.py` sees whether.
+        """
         self._own = threading.local()
-        cast("Any", client)._transport._pool._network_backend = _Backend(self)  # noqa: SLF001 - see above
+        if client is not None:
+            cast("Any", client)._transport._pool._network_backend = self.over(httpcore.SyncBackend())  # noqa: SLF001
+
+    def over(self, backend: httpcore.NetworkBackend) -> httpcore.NetworkBackend:
+        """Return a way to connect which is the given one, and keeps to the deadlines."""
+        return _Backend(backend, self)
 
     @contextmanager
     def within(self, max_s: float) -> Iterator[None]:
@@ -39,10 +47,11 @@ class Endings:
         return left if timeout is None else min(timeout, left)
 
 
-class _Backend(httpcore.SyncBackend):
+class _Backend(httpcore.NetworkBackend):
     """Connects as ever, and keeps to the deadline from then on."""
 
-    def __init__(self, endings: Endings) -> None:
+    def __init__(self, backend: httpcore.NetworkBackend, endings: Endings) -> None:
+        self._backend = backend
         self._endings = endings
 
     def connect_tcp(
@@ -53,7 +62,7 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
+        stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
         return _Stream(stream, self._endings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -72,7 +73,9 @@ def never_answer() -> Behavior:
 
 
 @asynccontextmanager
-async def scripted(behavior: Behavior) -> AsyncIterator[Scripted]:
+async def scripted(
+    behavior: Behavior, *, at: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Scripted]:
     """Run the server in the test's own loop."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,9 +86,9 @@ async def scripted(behavior: Behavior) -> AsyncIterator[Scripted]:
             await server.behavior(reader, writer)
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listener = await asyncio.start_server(serve, at, 0, ssl=tls)
     host, port = listener.sockets[0].getsockname()
-    server = Scripted(f"http://{host}:{port}", behavior)
+    server = Scripted(f"{'https' if tls else 'http'}://{host}:{port}", behavior)
     async with listener:
         yield server
 
