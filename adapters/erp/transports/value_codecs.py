@@ -1,0 +1,98 @@
+"""How an ERP writes in JSON what JSON has no form for. Most write text; some have objects of their own for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, Literal
+
+from adapters.erp.language.values import NotJson, Value, is_bounded, plain
+
+Codec = Literal["plain", "tryton"]
+
+_CLASS: Final = "__class__"
+_DAY: Final = ("year", "month", "day")
+_TIME: Final = (*_DAY, "hour", "minute", "second", "microsecond")
+
+
+def decode(value: Value, codec: Codec) -> Value:
+    """Return what was meant by what came. Raises `NotJson` where it can't have been meant."""
+    return value if codec == "plain" else _from_tryton(value)
+
+
+def encode(value: Value, codec: Codec) -> Value:
+    """Return what JSON can say of a value. With `plain`, writing times and days is left to the writer."""
+    return value if codec == "plain" else _to_tryton(value)
+
+
+def _from_tryton(value: Value) -> Value:
+    """Read Tryton's objects. Its times are in UTC. Those that we have no value for stay as they are."""
+    if isinstance(value, list):
+        return [_from_tryton(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    name = value.get(_CLASS)
+    read = _TRYTON.get(name) if isinstance(name, str) else None
+    if read is None:
+        return {key: _from_tryton(inner) for key, inner in value.items()}
+    try:
+        return read(value)
+    except (ArithmeticError, KeyError, TypeError, ValueError):
+        raise NotJson(f"it has an object of Tryton's class {name} which is none") from None
+
+
+def _decimal(fields: Mapping[str, Value]) -> Decimal:
+    text = fields["decimal"]
+    if not isinstance(text, str):
+        raise TypeError
+    number = Decimal(text)
+    if not is_bounded(number):
+        raise InvalidOperation
+    return number
+
+
+def _datetime(fields: Mapping[str, Value]) -> datetime:
+    year, month, day, hour, minute, second, microsecond = (_whole(fields[name]) for name in _TIME)
+    return datetime(year, month, day, hour, minute, second, microsecond, UTC)
+
+
+def _date(fields: Mapping[str, Value]) -> date:
+    return date(*(_whole(fields[name]) for name in _DAY))
+
+
+_TRYTON: Final[Mapping[str, Callable[[Mapping[str, Value]], Value]]] = {
+    "Decimal": _decimal,
+    "datetime": _datetime,
+    "date": _date,
+}
+
+
+def _whole(value: Value) -> int:
+    if not isinstance(value, Decimal) or value != value.to_integral_value():
+        raise TypeError
+    return int(value)
+
+
+def _to_tryton(value: Value) -> Value:
+    """Write Tryton's objects. A number without decimal places stays one: it may be an id."""
+    if isinstance(value, list):
+        return [_to_tryton(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _to_tryton(inner) for key, inner in value.items()}
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return value if exponent in {"n", "N", "F"} or int(exponent) >= 0 else _object("Decimal", decimal=plain(value))
+    if isinstance(value, datetime):
+        return _object("datetime", **_parts(value.astimezone(UTC), _TIME))
+    if isinstance(value, date):
+        return _object("date", **_parts(value, _DAY))
+    return value
+
+
+def _parts(time: date, names: tuple[str, ...]) -> dict[str, Value]:
+    return {name: Decimal(getattr(time, name)) for name in names}
+
+
+def _object(name: str, **fields: Value) -> Value:
+    return {_CLASS: name, **fields}
