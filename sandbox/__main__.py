@@ -10,7 +10,9 @@ from sandbox.settings import SandboxSettings
 
 
 def _announce(urls: SandboxUrls) -> None:
-    sys.stdout.write(f"sandbox ERP at {urls.erp}, its WSDL at {urls.erp}/soap/orders?wsdl\n")
+    sys.stdout.write(
+        f"sandbox ERP at {urls.erp}, its WSDL at {urls.erp}/soap/orders?wsdl; another's REST at {urls.erp_rest}\n"
+    )
     sys.stdout.write(f"sandbox carrier at {urls.carrier}\n")
     sys.stdout.flush()
 

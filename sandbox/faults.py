@@ -1,6 +1,7 @@
 """Misbehavior on demand: which faults are asked for, and how each shows on a request.
 
-The same model serves both servers. What breaks a request is here; what breaks a callback is in `carrier.callbacks`.
+The same model serves all servers. What breaks any request is here; what breaks a callback is in `carrier.callbacks`,
+and what only JSON with rows can have wrong in `erp.rest.endpoint`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from sandbox.hangup import Hangup
 
 RequestFaultKind = Literal["down", "slow", "timeout_after", "fault", "busy", "garbage"]
 CallbackFaultKind = Literal["duplicate_callback", "out_of_order", "drop_callback", "bad_signature"]
-FaultKind = RequestFaultKind | CallbackFaultKind
+RestFaultKind = Literal["too_many", "login_page", "another_document", "fewer_rows"]
+FaultKind = RequestFaultKind | CallbackFaultKind | RestFaultKind
 
 REQUEST_KINDS: frozenset[str] = frozenset(get_args(RequestFaultKind))
 CALLBACK_KINDS: frozenset[str] = frozenset(get_args(CallbackFaultKind))
+REST_KINDS: frozenset[str] = frozenset(get_args(RestFaultKind))
 
 _SLOW_S = 1.0
 _LONGEST_S = 120.0
@@ -30,9 +33,9 @@ class Fault(BaseModel):
     """One fault that somebody asked for.
 
     `operation` is the server's own name of it (for callbacks the scan's status), or `*`. `count` is how often it
-    happens; null is until it is cleared. `seconds` is for `slow` and `timeout_after`; a `timeout_after` without them
-    hangs up after the work. `form`, `code` and `message` shape the refusal that a `fault` makes; `garbage` has the
-    `message`, too.
+    happens; null is until it is cleared. `seconds` is for `slow`, `timeout_after` and `too_many`; a `timeout_after`
+    without them hangs up after the work. `form`, `code` and `message` shape the refusal that a `fault` makes;
+    `garbage` has the `message`, too.
     """
 
     model_config = ConfigDict(extra="forbid")

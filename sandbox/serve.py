@@ -33,6 +33,11 @@ class SandboxUrls:
     erp: str
     carrier: str
 
+    @property
+    def erp_rest(self) -> str:
+        """Where the ERP of the other make answers: its paths are below this."""
+        return f"{self.erp}/rest"
+
 
 async def serve(
     settings: SandboxSettings,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SandboxSettings(BaseSettings):
-    """Settings of both servers, from the environment (`SANDBOX_...`) or given by the caller.
+    """Settings of all servers, from the environment (`SANDBOX_...`) or given by the caller.
 
     The secrets have defaults because nothing here is worth stealing; they are kept out of `repr` all the same, so that
     whoever reads a log learns no bad habits.
@@ -34,6 +35,11 @@ class SandboxSettings(BaseSettings):
         default="refuse", description="what the ERP does with a message of an order that it never pushed itself"
     )
     push_tries: int = Field(default=5, ge=1, le=20, description="how often the ERP's outbound job tries the hub")
+
+    erp_rest_user: str = "stockbridge"
+    erp_rest_password: str = Field(default="sandbox-erp-rest-password", repr=False)
+    erp_rest_zone: ZoneInfo = Field(default=ZoneInfo("Europe/Berlin"), description="where the clock of that ERP hangs")
+    erp_rest_session_calls: int = Field(default=500, ge=1, description="so many calls, then a session has lapsed")
 
     carrier_token: str = Field(default="sandbox-carrier-token", repr=False)
     carrier_secret: str = Field(default="sandbox-carrier-secret", repr=False, description="signs the callbacks")

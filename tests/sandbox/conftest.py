@@ -199,6 +199,7 @@ async def sandbox(shared_sandbox: Sandbox) -> AsyncIterator[Sandbox]:
     shared_sandbox.hub.next_statuses.clear()
     for server in (shared_sandbox.erp, shared_sandbox.carrier):
         (await server.delete("/admin/faults")).raise_for_status()
+    (await shared_sandbox.erp.delete("/rest/admin/faults")).raise_for_status()
 
 
 @pytest.fixture
