@@ -155,7 +155,7 @@ async def test_an_orders_address_is_its_customers(caller: Caller) -> None:
 
 async def test_an_item_has_its_packagings_and_how_it_is_tracked(caller: Caller) -> None:
     items = {item["no"]: item for item in (await caller.get("/items", rows=500)).json()["items"]}
-    assert items["410-0007"]["packagings"] == [{"unit": "KAR", "contains": "12", "ean": "4006381333931"}]
+    assert items["410-0007"]["packagings"] == [{"unit": "KAR", "contains": "12,000", "ean": "4006381333931"}]
     assert (items["410-0007"]["unit"], items["410-0008"]["tracking"]) == ("ST", "CHARGE")
     assert (await caller.get("/items/410-0007")).json() == items["410-0007"]
 

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from sandbox.erp.rest import store
 from sandbox.erp.rest.desk import Desk, known, pieces_in, state_of
@@ -20,6 +20,9 @@ _FIRST_ORDER_NO = 100_001
 _FIRST_POSITION_ID = 700_001
 _MOST_AT_ONCE = 20_000
 
+Quantity = Annotated[Amount, AfterValidator(lambda text: amount(number(text)))]
+"""An amount in the three decimals of this house, however a clerk types it."""
+
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
@@ -31,7 +34,7 @@ class Packaging(_Kept):
     """A unit that an item comes in, and how many pieces it holds."""
 
     unit: Unit
-    contains: Amount
+    contains: Quantity
     ean: str | None = None
 
 
@@ -45,7 +48,7 @@ class Item(_Kept):
     packagings: list[Packaging] = []
     tracking: Literal["KEINE", "CHARGE", "SERIE"] = "KEINE"
     shelf_life_days: int | None = None
-    weight_kg: Amount | None = None
+    weight_kg: Quantity | None = None
 
 
 class Customer(_Kept):
@@ -66,12 +69,12 @@ class Position(_Kept):
 
     id: Key | None = None
     item: Key
-    quantity: Amount
+    quantity: Quantity
     unit: Unit = "ST"
     price: Amount = "0,00"
     currency: str = "EUR"
-    delivered: Amount = "0,000"
-    cancelled: Amount = "0,000"
+    delivered: Quantity = "0,000"
+    cancelled: Quantity = "0,000"
 
 
 class Order(_Kept):
@@ -96,7 +99,7 @@ class Change(_Kept):
     wanted: Day | None = None
     shipping: str | None = None
     text: Text | None = None
-    quantities: dict[str, Amount] = {}
+    quantities: dict[str, Quantity] = {}
     add: list[Position] = []
     drop: list[Key] = []
 
@@ -212,11 +215,10 @@ def _position(connection: Connection, position: Position) -> dict[str, Any]:
 
 
 def _measured(connection: Connection, position: dict[str, Any]) -> dict[str, Any]:
-    """Give a position with its quantity in the three decimals of this house, and in pieces."""
+    """Give a position with its quantity in pieces, too."""
     item = known(connection, "item", position["item"])
     pieces = pieces_in(item, position["quantity"], position["unit"])
-    quantity = amount(number(position["quantity"]))
-    return position | {"quantity": quantity, "base_quantity": amount(pieces), "base_unit": item.body["unit"]}
+    return position | {"base_quantity": amount(pieces), "base_unit": item.body["unit"]}
 
 
 def _change(connection: Connection, clock: LocalClock, no: str, change: Change) -> Record:
