@@ -18,7 +18,7 @@ from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, cut, position
 from api.door.request_body import Said
 from api.door.services import ApiServices, Services
-from api.orders.linking import rule_faults
+from commands.orders.linking import rule_faults
 from domain.commands import Key
 from domain.errors import Fault
 from domain.gtin import in_full, spellings

@@ -111,13 +111,6 @@ class Problem(BaseModel):
     request_id: str
 
 
-class TooManyCommandsError(Rejected):
-    """The order has as many commands waiting as it takes."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("too_many_commands", detail, kind=Kind.TOO_MANY)
-
-
 class TooManyRequestsError(Rejected):
     """Whoever asks has asked too often; he may again after so many seconds."""
 

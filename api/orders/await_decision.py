@@ -1,31 +1,23 @@
-"""How a command of an order is kept, decided and answered: the inbox row first, then Temporal."""
+"""How a command of an order that is kept is decided and answered: its row is there already, now comes Temporal."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.door.created import created
-from api.door.problems import TooManyCommandsError
 from api.door.services import ApiServices
-from domain.errors import Conflict, OutcomeUnknown, Rejected, Unavailable
-from domain.messages import CommandAnswer, OrderId
-from domain.order_commands import CommandKind
+from domain.errors import OutcomeUnknown, Rejected, Unavailable
+from domain.messages import CommandAnswer
 from domain.payloads import Kept
 from records.orders import inbox, order_reads
 from records.orders.inbox import InboxRow
-from records.orders.order_reads import KnownOfKey
 
 WAIT_S: Final = 5.0
 """How long a caller waits for a decision; after it, the answer is 202."""
-
-MOST_WAITING: Final = 10
-"""As many commands of an order may wait at once as its workflow takes updates."""
 
 _GRACE_S: Final = 1.0
 _PAUSES_S: Final = (0.04, 0.3)
@@ -50,59 +42,6 @@ class Patience:
         """Wait until it is time for another look."""
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, self._longest_s)
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command as it is kept. `digest` is of what was asked."""
-
-    order: OrderId
-    kind: CommandKind
-    key: str
-    digest: bytes
-    actor: str
-
-    async def known(self, connection: AsyncConnection) -> KnownOfKey:
-        """Look into the inbox before the command is put there."""
-        return await order_reads.known_of_key(connection, self.order, self.key)
-
-    async def came_before(self, connection: AsyncConnection, known: KnownOfKey) -> InboxRow[Kept] | None:
-        """Return the command's row if it waits or was accepted. Raises `Conflict` where it has other content.
-
-        Its checks aren't made again: the catalog may have moved on, its answer has not.
-        """
-        if known.inbox_id is None or known.digest is None or known.state == "refused":
-            return None
-        return await self.repeated(connection, known.inbox_id, known.digest)
-
-    async def repeated(self, connection: AsyncConnection, inbox_id: int, digest: bytes) -> InboxRow[Kept]:
-        """Return the row of a command that came before. Raises `Conflict` where it has other content."""
-        if digest != self.digest:
-            raise Conflict(f"{self.key} came before with other content.")
-        return await inbox.get(connection, inbox_id)
-
-    async def keep(self, connection: AsyncConnection, payload: Mapping[str, Any], known: KnownOfKey) -> InboxRow[Kept]:
-        """Put the command into the inbox. Raises `TooManyCommandsError`."""
-        self.check_queue(known.undecided)
-        return await self.put(connection, payload)
-
-    def check_queue(self, waiting: int) -> None:
-        """Raise `TooManyCommandsError` where as many commands of the order wait as may."""
-        if waiting >= MOST_WAITING:
-            raise TooManyCommandsError(f"{waiting} commands of the order wait for a decision. Try again.")
-
-    async def put(self, connection: AsyncConnection, payload: Mapping[str, Any]) -> InboxRow[Kept]:
-        """Put the command into the inbox, however many wait there."""
-        row, _new = await inbox.put(
-            connection,
-            self.order,
-            kind=self.kind,
-            key=self.key,
-            digest=self.digest,
-            payload=payload,
-            actor=self.actor,
-        )
-        return row
 
 
 async def have_decided(services: ApiServices, row: InboxRow[Kept]) -> InboxRow[Kept]:

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.door.auth import Caller
 from api.door.request_body import Said
 from api.door.services import ApiServices, Services
-from api.orders.await_decision import Command, Decided, decide
+from api.orders.await_decision import Decided, decide
 from api.orders.order_lookup import NamedOrder, OrderAt
 from api.orders.views import CommandAnswer, read_view
+from commands.keeping import Command
 from commands.times import time_faults
 from domain.errors import Fault
 from domain.order_commands import ORDER_COMMANDS, CommandKind

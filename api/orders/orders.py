@@ -16,7 +16,6 @@ from api.door.services import Services
 from api.orders import timeline
 from api.orders.await_decision import decide
 from api.orders.order_lookup import OrderAt
-from api.orders.pushing import take_in
 from api.orders.timeline import TimelineItem
 from api.orders.views import (
     OrderListItem,
@@ -29,6 +28,7 @@ from api.orders.views import (
     read_view,
     shipment_view,
 )
+from commands.orders.taking_in import take_in
 from domain.commands import Instant, Key, Push
 from domain.errors import InvariantViolated
 from domain.orders import OrderStatus
@@ -51,7 +51,8 @@ async def push_order(
     said: Annotated[Said[Push], Body(examples=[examples.PUSH, examples.REPLACEMENT])],
 ) -> PushAnswer:
     """Push the whole order as it should be now. 200 where it was amended or known, 202 where it waits."""
-    pushed = await take_in(services, caller, said)
+    async with services.reading() as connection:
+        pushed = await take_in(connection, caller, said, services.window)
     outcome = "unchanged"
     response.status_code = 200
     if pushed.row is not None:

@@ -219,7 +219,7 @@ async def test_what_is_said_again_is_answered_though_its_time_could_not_be_told_
     with monkeypatch.context() as older:
         for module in ("commands.inventory.move", "api.orders.command_endpoint"):
             older.setattr(f"{module}.time_faults", believe_anything)
-        older.setattr("api.orders.pushing.faults_by", lambda *_given: [])
+        older.setattr("commands.orders.taking_in.faults_by", lambda *_given: [])
         for path, body in said:
             await house.made(path, body)
     before = await house.counts()

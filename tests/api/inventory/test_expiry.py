@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.orders.pushing import content_of
+from commands.orders.taking_in import content_of
 from domain.commands import Push
 from tests.api.doorway import Door, code_of, faults_of, line, push
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.orders.pushing import content_of
+from commands.orders.taking_in import content_of
 from domain.commands import Push
 from relay.expired_backorders import ExpiredBackorders
 from tests.api.doorway import Door, faults_of, line, push

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from api.orders.pushing import content_of
+from commands.orders.taking_in import content_of
 from domain.commands import Push
 from records.access import api_keys
 from records.orders import orders

@@ -1,4 +1,7 @@
-"""The ERP's push, from its body to the inbox: what is known already, what the catalog says, what is kept."""
+"""A push of an order, from what it says to the inbox: what is known already, what the catalog says, what is kept.
+
+An ERP may bring it to the door, or it is fetched there: it is the same push.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,8 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.door.request_body import Said
-from api.door.services import ApiServices
-from api.orders.await_decision import Command
-from api.orders.linking import Resolved, bring_along
+from commands.keeping import Command
+from commands.orders.linking import Resolved, bring_along
 from commands.resolving import named, resolve_push
 from commands.times import faults_by
 from domain.commands import Push
@@ -22,7 +23,7 @@ from domain.order_commands import ORDER_COMMANDS
 from domain.orders import OrderLine
 from domain.payloads import Kept, KeptPush
 from domain.refusals import refusal
-from domain.said import Part, canonical, digest
+from domain.said import Part, Said, canonical, digest
 from domain.window import Window
 from ledger.reads.balances import order_lines
 from queries.orders.lines import frozen_factors
@@ -48,21 +49,20 @@ class Pushed:
     row: InboxRow[Kept] | None
 
 
-async def take_in(services: ApiServices, caller: ApiKey, said: Said[Push]) -> Pushed:
+async def take_in(connection: AsyncConnection, caller: ApiKey, said: Said[Push], window: Window) -> Pushed:
     """Keep a push, unless its revision is known. Raises `Rejected` with all that is wrong; nothing is kept then."""
     if caller.source is None:
         raise Rejected("source_required", "The key speaks for no ERP, so it can't push orders.", kind=Kind.FORBIDDEN)
     pushed = None
-    async with services.reading() as connection:
-        while pushed is None:  # where a twin of the push was faster, or a unit changed, the second look finds that
-            standing = await _look(connection, caller, said)
-            if said.is_odd:
-                await _read_as_stored(connection, caller, said, standing, services.window)
-            if said.body is None:
-                faults, _ = resolve_push(said.part, standing.products, standing.sites, standing.time_zones, {})
-                said.settle([*faults, *_faults_beside(said.part, standing, services.window)])
-                raise AssertionError("a body that can't be read has faults")
-            pushed = await _Taking(connection, caller, said.body, said.part, standing, services.window).take()
+    while pushed is None:  # where a twin of the push was faster, or a unit changed, the second look finds that
+        standing = await _look(connection, caller, said)
+        if said.is_odd:
+            await _read_as_stored(connection, caller, said, standing, window)
+        if said.body is None:
+            faults, _ = resolve_push(said.part, standing.products, standing.sites, standing.time_zones, {})
+            said.settle([*faults, *_faults_beside(said.part, standing, window)])
+            raise AssertionError("a body that can't be read has faults")
+        pushed = await _Taking(connection, caller, said.body, said.part, standing, window).take()
     return pushed
 
 
