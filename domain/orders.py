@@ -182,3 +182,8 @@ _RANK: Final = {
         )
     )
 }
+
+
+def order_no_of(order_ref: str | None) -> str | None:
+    """Return the ERP's own number: what comes after the source, where a name has one."""
+    return None if order_ref is None else order_ref.rpartition(":")[2]

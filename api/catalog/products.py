@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Body, Path, Query, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.catalog.in_use import insist_on_no_use
 from api.door import examples
 from api.door.auth import Caller, behind_the_door
 from api.door.created import created
 from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, cut, position
 from api.door.request_body import Said
-from api.door.services import ApiServices, Services
-from commands.orders.linking import rule_faults
+from api.door.services import Services
+from commands.catalog.products import put_product_of
 from domain.commands import Key
-from domain.errors import Fault
-from domain.gtin import in_full, spellings
+from domain.gtin import spellings
 from domain.refusals import not_found
-from domain.said import Part
-from domain.shapes import MOST_IN_A_PACKAGING, Addition, Gtin, Packaging, Product
+from domain.shapes import Addition, Gtin, Packaging, Product
 from records import catalog
 from records.catalog import ProductRow, Written
 
@@ -64,66 +58,9 @@ async def put_product(
     What it is counted in (`base_uom`, `tracking`, `kit`) can't change while there is stock or an open order of it, more
     is expected, or a customer has some.
     """
-    try:
-        row, written = await _put(services, caller.tenant, said)
-    except IntegrityError:  # another product got the same GTIN in between: it is found at the second look
-        row, written = await _put(services, caller.tenant, said)
+    row, written = await put_product_of(services.engine, caller.tenant, said)
     response.status_code = created(is_new=written is Written.NEW)
     return _view(row)
-
-
-async def _put(services: ApiServices, tenant: str, said: Said[Product]) -> tuple[ProductRow, Written]:
-    async with services.engine.begin() as connection:
-        rules = await rule_faults(connection, tenant, said.part)
-        gtins = await _gtin_faults(connection, tenant, said.part)
-        body = said.settle([*_packaging_faults(said.part), *gtins, *rules])
-        row = ProductRow(tenant=tenant, **body.model_dump(mode="json", by_alias=True))
-        return row, await catalog.write_product(connection, row, _checking(connection, row))
-
-
-async def _gtin_faults(connection: AsyncConnection, tenant: str, part: Part) -> list[Fault]:
-    """Say which GTINs name something else already. What a product has, it keeps, though it was doubled before."""
-    if not all(map(part.readable, ("sku", "gtin", "base_uom", "packagings"))):
-        return []
-    told = [(part, part.get("base_uom")), *((each, each.get("uom")) for each in part.parts("packagings"))]
-    named = [(of, in_full(gtin), uom) for of, uom in told if (gtin := of.get("gtin")) is not None]
-    known = await catalog.gtins_of(connection, tenant, part.get("sku"))
-    new = {(gtin, uom) for _, gtin, uom in named} - known
-    others = await catalog.named_by(connection, tenant, part.get("sku"), {gtin for gtin, _ in new})
-    own: dict[str, tuple[str, str]] = {}
-    faults = []
-    for of, gtin, uom in named:
-        other = others.get(gtin) or own.get(gtin)
-        if other and (gtin, uom) in new:
-            faults.append(of.fault("gtin", "gtin_taken", "is that of {}, {}".format(*other)))
-        own[gtin] = (part.get("sku"), uom)
-    return faults
-
-
-def _packaging_faults(part: Part) -> Iterator[Fault]:
-    """Say which packagings are of what is not there, or in a circle, or hold too many base units."""
-    if not part.readable("base_uom") or not part.readable("packagings"):
-        return
-    packagings = list(part.parts("packagings"))
-    uoms = {None, part.get("base_uom"), *(packaging.get("uom") for packaging in packagings)}
-    unknown = [packaging for packaging in packagings if packaging.get("of") not in uoms]
-    for packaging in unknown:
-        yield packaging.fault("of", "unknown_uom", f"There is no packaging {packaging.get('of')}")
-    held = {} if unknown else catalog.base_units(part.get("base_uom"), [packaging.fields for packaging in packagings])
-    for packaging in packagings if held else ():
-        if packaging.get("uom") not in held:
-            yield packaging.fault("of", "circular_packaging", "leads in a circle, not to the base unit")
-        elif (most := held[packaging.get("uom")]) > MOST_IN_A_PACKAGING:
-            yield packaging.fault("factor", "packaging_too_large", f"{most} base units are more than can be believed")
-
-
-def _checking(connection: AsyncConnection, new: ProductRow) -> catalog.Check[ProductRow]:
-    async def check(known: ProductRow) -> None:
-        changed = [name for name in ("base_uom", "tracking", "kit") if getattr(known, name) != getattr(new, name)]
-        if changed:
-            await insist_on_no_use(connection, new.tenant, new.sku, changed)
-
-    return check
 
 
 @router.get("", responses=REFUSALS)

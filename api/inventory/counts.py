@@ -15,9 +15,9 @@ from api.door.openapi import REFUSALS, WRITES
 from api.door.paging import Cursor, Limit, Page, Utc, cut, instant_of, position
 from api.door.request_body import Said
 from api.door.services import Services
-from api.inventory.ledger import order_no_of
 from commands.inventory.count import count_key, count_missing, read_task
 from domain.commands import Key
+from domain.orders import order_no_of
 from domain.shapes import Count
 from records import people
 from records.inventory import count_tasks

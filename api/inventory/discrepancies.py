@@ -19,10 +19,10 @@ from api.door.openapi import REFUSALS, WRITES
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
 from api.door.request_body import Said
 from api.door.services import Services
-from api.inventory.ledger import order_no_of
 from commands.times import in_utc
 from domain.commands import Key, OrderNo
 from domain.errors import Conflict, Fault
+from domain.orders import order_no_of
 from domain.reasons import code_of
 from domain.refusals import not_found
 from domain.said import Part, asked, digest

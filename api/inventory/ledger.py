@@ -12,6 +12,7 @@ from api.door.auth import Caller, behind_the_door
 from api.door.openapi import REFUSALS
 from api.door.paging import Limit, Utc
 from api.door.services import Services
+from domain.orders import order_no_of
 from domain.refusals import not_found
 from domain.stock import StockStatus, StreamKey
 from queries.inventory.stream_entries import EntryTold, read_entries
@@ -119,8 +120,3 @@ def _entry(told: EntryTold) -> LedgerEntry:
         previous_hash=entry.previous_hash.hex(),
         hash=entry.hash.hex(),
     )
-
-
-def order_no_of(order_ref: str | None) -> str | None:
-    """Return the ERP's own number: what comes after the source, where a name has one."""
-    return None if order_ref is None else order_ref.rpartition(":")[2]

@@ -17,12 +17,13 @@ from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, instant_of, position
 from api.door.request_body import Said
 from api.door.services import Services
-from api.inventory.ledger import StreamView, order_no_of, stream_view
+from api.inventory.ledger import StreamView, stream_view
 from commands.inventory.lift_recall import Lifted, lift_recall
 from commands.inventory.recall import Recalled, recall_lot
 from commands.posting import posted
 from domain.commands import Key
 from domain.errors import Fault
+from domain.orders import order_no_of
 from domain.refusals import not_found, refusal
 from domain.shapes import Lift, Recall
 from domain.texts import Lot, Serial

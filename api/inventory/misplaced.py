@@ -15,10 +15,11 @@ from api.door.openapi import REFUSALS, same_again
 from api.door.paging import Cursor, Limit, Page, Utc, bad_cursor, cut, position
 from api.door.request_body import Said
 from api.door.services import Services
-from api.inventory.ledger import StreamView, order_no_of, stream_view
+from api.inventory.ledger import StreamView, stream_view
 from commands.inventory.convert import Converted, convert_stock
 from commands.posting import posted
 from domain.commands import Key
+from domain.orders import order_no_of
 from domain.shapes import Conversion
 from domain.stock import StockStatus
 from queries.inventory import misplaced

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.inventory.ledger import order_no_of
 from domain.errors import Fault, Kind, Rejected
+from domain.orders import order_no_of
 from domain.refusals import pointer
 from ledger.reads.in_use import InUse, goods_of
 from records.inbound import purchase_orders

@@ -1,0 +1,1 @@
+"""Commands about what is counted: products, whoever brings them."""
