@@ -13,12 +13,16 @@ _READ_IN_A_STEP: Final = 256
 
 
 class CannotSay(Exception):  # noqa: N818 - the language's own word
-    """An expression has no value for this data. `why` is for a person; `position` is the column in the expression."""
+    """An expression has no value for this data. `why` is for a person.
 
-    def __init__(self, why: str, position: int | None = None) -> None:
+    `position` is the column in the expression or its leaf, `pointer` where that stands in the file, once it is known.
+    """
+
+    def __init__(self, why: str, position: int | None = None, pointer: str | None = None) -> None:
         super().__init__(why)
         self.why = why
         self.position = position
+        self.pointer = pointer
 
 
 @dataclass

@@ -26,18 +26,22 @@ _BLANKS: Final = " \t\r\n"
 
 @dataclass(frozen=True)
 class Hole:
-    """An expression in a leaf. `start` is the column of what is inside of the hole, in the whole leaf."""
+    """An expression in a leaf. `start` is the column of what is inside of the hole, in the whole leaf.
+
+    The leaf stands at `pointer` of the file.
+    """
 
     expression: Expression
     start: int
     run: Run = field(compare=False, repr=False)
+    pointer: str = ""
 
     def value(self, scope: Scope) -> Result:
-        """Return what the expression gives. Raises `CannotSay`, with the position in the whole leaf."""
+        """Return what the expression gives. Raises `CannotSay`, with its place in the file."""
         try:
             return self.run(scope)
         except CannotSay as error:
-            raise CannotSay(error.why, self.start + (error.position or 0)) from None
+            raise CannotSay(error.why, self.start + (error.position or 0), self.pointer) from None
 
     def text(self, scope: Scope) -> str:
         """Return what the expression gives as a part of a text. Raises `CannotSay` unless it is text or a number."""
@@ -45,7 +49,8 @@ class Hole:
         if isinstance(value, Decimal):
             return plain(value)
         if not isinstance(value, str):
-            raise CannotSay(f"inside of a text, a hole gives text or a number, not {a(value)}", self.start)
+            why = f"inside of a text, a hole gives text or a number, not {a(value)}"
+            raise CannotSay(why, self.start, self.pointer)
         return value
 
 
@@ -138,7 +143,7 @@ def _hole(inside: str, start: int, pointer: str) -> Hole:
         expression = parse(inside)
     except Faulty as fault:
         raise Faulty(fault.why, start + fault.position, pointer) from None
-    return Hole(expression, start, compiled(expression))
+    return Hole(expression, start, compiled(expression), pointer)
 
 
 def parse_condition(text: str, pointer: str) -> Hole:
@@ -152,12 +157,12 @@ def parse_condition(text: str, pointer: str) -> Hole:
     only = parse_leaf(text.strip(_BLANKS), pointer).only_hole
     if only is None:
         raise Faulty("an expression stands here, alone", before, pointer)
-    return Hole(only.expression, only.start + before, only.run)
+    return Hole(only.expression, only.start + before, only.run, pointer)
 
 
 def says_yes(condition: Hole, scope: Scope) -> bool:
     """Return what a condition says. Raises `CannotSay` where it gives anything but yes or no."""
     answer = condition.value(scope)
     if not isinstance(answer, bool):
-        raise CannotSay(f"a condition gives yes/no, not {a(answer)}", condition.start)
+        raise CannotSay(f"a condition gives yes/no, not {a(answer)}", condition.start, condition.pointer)
     return answer
