@@ -22,6 +22,7 @@ from structlog._config import BoundLoggerLazyProxy
 
 from runtime.embedded.servers import BackingServices, backing_services
 from runtime.settings import sqlalchemy_url
+from tests.tryton.fixture import own_tryton, tryton, tryton_host, tryton_server  # noqa: F401 - anyone may ask for them
 
 SEED: Final = int(os.environ.get("STOCKBRIDGE_SEED", "1"))
 IN_FULL: Final = bool(os.environ.get("STOCKBRIDGE_IN_FULL"))
