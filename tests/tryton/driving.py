@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ CUSTOMER: Final = "Acme Retail"
 
 SHIPMENT: Final = "stock.shipment.out"
 RETURN: Final = "stock.shipment.out.return"
+WORKER_LIMIT_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Shipment:
     moves: tuple[Move, ...]
     packages: tuple[Package, ...] = ()
     carrier: str | None = None
+    move_ids: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,13 @@ class Tryton:
         await self.write("sale.sale", sale, {"shipment_address": address["id"]})
 
     async def sale(self, sale: int) -> Sale:
-        """Look at a sale and all that came of it."""
-        fields = ("number", "reference", "state", "shipment_state", "shipments.id", "shipment_returns.id")
+        """Look at a sale and all that came of it, in the order of its making."""
+        fields = ("number", "reference", "state", "shipment_state", "shipments.id")
         line_fields = ("product.code", "quantity", "unit.symbol", "unit_price")
         seen = await self.get("sale.sale", sale, *fields, *(f"lines.{name}" for name in line_fields))
+        shipments = tuple([await self.shipment(each["id"]) for each in sorted(seen["shipments"], key=_id)])
+        moves = [move for shipment in shipments for move in shipment.move_ids]
+        returns = await self.find(RETURN, [["moves.origin.id", "in", moves, "stock.move"]])
         return Sale(
             id=sale,
             number=seen["number"],
@@ -186,8 +193,8 @@ class Tryton:
             state=seen["state"],
             shipment_state=seen["shipment_state"],
             lines=tuple(_sale_line(line) for line in seen["lines"]),
-            shipments=tuple([await self.shipment(each["id"]) for each in seen["shipments"]]),
-            returns=tuple([await self.shipment(each["id"], RETURN) for each in seen["shipment_returns"]]),
+            shipments=shipments,
+            returns=tuple([await self.shipment(each["id"], RETURN) for each in returns]),
         )
 
     async def sales(self, reference: str) -> list[int]:
@@ -218,7 +225,38 @@ class Tryton:
                 Package(package["shipping_reference"], _moves(package["moves"])) for package in seen.get("packages", ())
             ),
             carrier=(seen.get("carrier") or {}).get("rec_name"),
+            move_ids=tuple(move["id"] for move in seen[moves]),
         )
+
+    async def ship(self, sale: int, **quantities: float) -> None:
+        """Ship a part of a processed sale by hand, as people did before there was a hub: `GADGET=2.0`.
+
+        What is left of it is a new shipment, once the worker has seen to it.
+        """
+        open_ones = [
+            ["moves.origin.sale.id", "=", sale, "sale.line"],
+            ["state", "in", ["draft", "waiting", "assigned"]],
+        ]
+        shipment = await self._one(SHIPMENT, open_ones, "state", "outgoing_moves.product.code")
+        moves = {move["product"]["code"]: move["id"] for move in shipment["outgoing_moves"]}
+        for button in ("wait", "draft"):
+            await self.click(SHIPMENT, shipment["id"], button)
+        changes: list[Any] = [["write", [moves.pop(sku)], {"quantity": of}] for sku, of in quantities.items()]
+        (carrier, *_) = await self.find("carrier", [])
+        part = {"carrier": carrier["id"], "outgoing_moves": [*changes, ["delete", list(moves.values())]]}
+        await self.write(SHIPMENT, shipment["id"], part)
+        for button in ("wait", "assign_try", "pick", "pack", "do"):
+            await self.click(SHIPMENT, shipment["id"], button)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until Tryton's worker has done what it can do now: it makes the shipment of what is left, for one."""
+        due = [["finished_at", "=", None], ["scheduled_at", "=", None]]
+        deadline = time.monotonic() + WORKER_LIMIT_S
+        while await self.find("ir.queue", due):
+            if time.monotonic() > deadline:
+                raise TimeoutError("Tryton's worker does not come to an end.")
+            await asyncio.sleep(0.05)
 
     # --- products ---
 
@@ -315,6 +353,10 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     raise TrytonError(answer.status_code, answer.text)
+
+
+def _id(record: Mapping[str, Any]) -> int:
+    return int(record["id"])
 
 
 def _sale_line(line: Mapping[str, Any]) -> SaleLine:

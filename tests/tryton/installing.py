@@ -18,7 +18,7 @@ CACHE: Final = ROOT / ".stockbridge" / "tryton"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 
 OUT_OF_REACH: Final = re.compile(
-    r"failed to fetch|error sending request|client error \(connect\)|dns error|timed out|connectivity is disabled",
+    r"failed to fetch|error sending request|client error \(connect\)|dns error|timed out|disabled|in the cache",
     re.IGNORECASE,
 )
 """What uv says when it cannot reach the package index, unlike when a pin or a hash of ours is wrong."""

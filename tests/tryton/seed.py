@@ -213,7 +213,7 @@ def make_keys(company: Model, *, hub: str, clerk: str) -> None:
     user = Model.get("res.user")(name="Hub", login="hub", password="hub-password")
     user.companies.append(Model.get("company.company")(company.id))
     user.company = company
-    for name in ("Sales", "Stock"):
+    for name in ("Sales", "Sales Administrator", "Stock"):  # the second one for its button: to process a sale
         user.groups.append(one("res.group", name=name))
     user.save()
     for who, key in ((user, hub), (one("res.user", login="admin"), clerk)):

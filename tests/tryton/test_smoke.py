@@ -45,6 +45,38 @@ async def test_a_confirmed_sale_goes_back_to_draft_and_keeps_its_number_and_line
     assert [line.quantity for line in again.lines] == [Decimal(5), Decimal(1)]
 
 
+async def test_what_a_shipment_leaves_is_a_new_shipment(tryton: Tryton) -> None:
+    sale = await tryton.confirmed_sale(Line("GADGET", "3"), Line("WIDGET", "2", "bx"))
+    await tryton.process(sale)
+    await tryton.ship(sale, GADGET=1.0)
+    seen = await tryton.sale(sale)
+    assert seen.shipment_state == "partially shipped"
+    first, second = seen.shipments
+    assert (first.state, [(move.sku, move.quantity) for move in first.moves]) == ("done", [("GADGET", Decimal(1))])
+    left = [(move.sku, move.quantity, move.unit) for move in second.moves]
+    assert (second.state, left) == ("waiting", [("GADGET", Decimal(2), "u"), ("WIDGET", Decimal(2), "bx")])
+
+
+async def test_a_renamed_product_and_a_new_one_are_seen(tryton: Tryton) -> None:
+    await tryton.new_product("SMOKE-THING")
+    await tryton.rename_product("SMOKE-THING", "Another thing")
+    (seen,) = await tryton.find("product.product", [["code", "=", "SMOKE-THING"]], "template.name")
+    assert seen["template"]["name"] == "Another thing"
+
+
+async def test_two_sales_may_have_one_reference(tryton: Tryton) -> None:
+    for _ in range(2):
+        await tryton.draft_sale(Line("GADGET", "1"), reference="SMOKE-TWICE")
+    assert len(await tryton.sales("SMOKE-TWICE")) == 2
+
+
+async def test_a_cancelled_sale_says_so(tryton: Tryton) -> None:
+    sale = await tryton.confirmed_sale(Line("GADGET", "1"))
+    await tryton.back_to_draft(sale)
+    await tryton.cancel(sale)
+    assert (await tryton.sale(sale)).state == "cancelled"
+
+
 async def test_a_wrong_key_is_401_and_an_unknown_field_is_500(tryton: Tryton) -> None:
     server = tryton.server
     address = f"{server.url}/{server.database}/rest/model"
