@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -68,17 +68,21 @@ class Rows:
 
 @dataclass(frozen=True)
 class Field:
-    """An element or an attribute of a `Struct`. What is `many` comes as a list, also where there is one, or none."""
+    """An element or an attribute of a `Struct`. What is `many` comes as a list, also where there is one, or none.
+
+    `repeated_with` is the group of elements that comes often as one; `branches` are the choices that it is one of.
+    """
 
     name: str
     tag: str
-    many: bool
-    required: bool
-    nillable: bool
-    attribute: bool
-    repeated_with: int | None
     type: Any
     contract: Declarations
+    many: bool = False
+    required: bool = False
+    nillable: bool = False
+    attribute: bool = False
+    repeated_with: int | None = None
+    branches: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def holds(self) -> Declared:
@@ -98,14 +102,16 @@ class Struct:
     def fields(self) -> Mapping[str, Field]:
         """Return what is declared, by local name."""
         found: dict[str, Field] = {}
-        for field in (*self._elements(), *self._attributes()):
-            name = field.name
-            if field.attribute and name in found:
-                name = f"_{name}"
-            if name not in found:
-                found[name] = field
-            elif field.repeated_with is None and not field.attribute:
-                found[name] = _often(found[name])
+        for one in (*self._elements(), *self._attributes()):
+            first = found.get(one.name)
+            if first is None:
+                found[one.name] = one
+            elif one.attribute:
+                found[f"_{one.name}"] = one
+            elif _exclude_each_other(first, one):
+                found[one.name] = found.pop(one.name)  # `a`, or `b` and then `a`: it is written after both
+            else:
+                found[one.name] = replace(first, many=True)
         return found
 
     @cached_property
@@ -117,7 +123,7 @@ class Struct:
     @cached_property
     def open(self) -> bool:
         """Say whether there may be more in it than is declared."""
-        return any(isinstance(particle, xsd.Any) for particle, *_ in _particles(self._type))
+        return any(isinstance(particle.element, xsd.Any) for particle in _particles(self._type))
 
     @cached_property
     def variants(self) -> Mapping[str, Struct]:
@@ -127,34 +133,31 @@ class Struct:
     def _elements(self) -> Iterator[Field]:
         if self.text is not None:
             return
-        for element, many, optional, together in _particles(self._type):
+        for particle in _particles(self._type):
+            element = particle.element
             if not isinstance(element, xsd.Any):
-                required = not optional and not element.is_optional
                 yield Field(
-                    element.name,
-                    str(element.qname),
-                    many or element.accepts_multiple,
-                    required,
-                    element.nillable,
-                    False,
-                    together,
-                    element.type,
-                    self._contract,
+                    name=element.name,
+                    tag=str(element.qname),
+                    type=element.type,
+                    contract=self._contract,
+                    many=particle.many or element.accepts_multiple,
+                    required=not particle.optional and not element.is_optional,
+                    nillable=element.nillable,
+                    repeated_with=particle.repeated_with,
+                    branches=particle.branches,
                 )
 
     def _attributes(self) -> Iterator[Field]:
         for _, attribute in self._type.attributes:
             if attribute.name is not None:
                 yield Field(
-                    attribute.name,
-                    str(attribute.qname),
-                    False,
-                    attribute.required,
-                    False,
-                    True,
-                    None,
-                    attribute.type,
-                    self._contract,
+                    name=attribute.name,
+                    tag=str(attribute.qname),
+                    type=attribute.type,
+                    contract=self._contract,
+                    required=attribute.required,
+                    attribute=True,
                 )
 
 
@@ -204,15 +207,17 @@ class Declarations:
 
     def _rows(self, type_: Any) -> Rows | None:
         array = type_._array_type  # noqa: SLF001 - zeep has no other word for it
-        if array is not None:
+        if array is not None and array.array_type is not None:
             return Rows(_name(type_), None, array.array_type, self)
         particles = list(_particles(type_))
-        if len(particles) != 1 or type_.attributes:
+        if len(particles) != 1 or (type_.attributes and array is None):
             return None
-        (element, many, *_), *_ = particles
-        if isinstance(element, xsd.Any) or not (many or element.accepts_multiple):
+        element = particles[0].element
+        if not (particles[0].many or element.accepts_multiple):
             return None
-        return Rows(_name(type_), element.name, element.type, self)
+        if isinstance(element, xsd.Any):
+            return None if array is None else Rows(_name(type_), None, None, self)
+        return Rows(_name(type_), None if array is not None else element.name, element.type, self)
 
 
 def simple_content(type_: Any) -> Any | None:
@@ -221,31 +226,40 @@ def simple_content(type_: Any) -> Any | None:
     return inside.type if isinstance(inside, xsd.Element) and isinstance(inside.type, xsd.AnySimpleType) else None
 
 
-def _particles(type_: Any) -> Iterator[tuple[Any, bool, bool, int | None]]:
-    """Yield each element in its order: whether it may come often, needn't come, and which others it repeats with."""
-    if type_._array_type is None and type_._element is not None:  # noqa: SLF001 - the nested form has no other name
-        yield from _inside([type_._element], many=False, optional=False, together=None)  # noqa: SLF001
+@dataclass(frozen=True)
+class _Particle:
+    """An element in its place, by what is around it."""
+
+    element: Any
+    many: bool = False
+    optional: bool = False
+    repeated_with: int | None = None
+    branches: Mapping[int, int] = field(default_factory=dict)
 
 
-def _inside(
-    particles: Iterable[Any], *, many: bool, optional: bool, together: int | None
-) -> Iterator[tuple[Any, bool, bool, int | None]]:
-    for particle in particles:
-        if not isinstance(particle, Indicator):
-            yield particle, many, optional, together
-            continue
-        often = particle.accepts_multiple
-        nested: Any = [particle.child] if isinstance(particle, Group) else particle
-        yield from _inside(
-            nested,
-            many=many or often,
-            optional=optional or particle.is_optional or isinstance(particle, Choice),
-            together=id(particle) if often and together is None else together,
+def _particles(type_: Any) -> Iterator[_Particle]:
+    """Yield each element in its order."""
+    group = type_._element  # noqa: SLF001 - the nested form has no other name
+    if isinstance(group, Indicator):
+        yield from _inside(_Particle(group))
+
+
+def _inside(around: _Particle) -> Iterator[_Particle]:
+    group: Any = around.element
+    is_choice, often = isinstance(group, Choice), group.accepts_multiple
+    for number, element in enumerate([group.child] if isinstance(group, Group) else group):
+        inside = _Particle(
+            element,
+            many=around.many or often,
+            optional=around.optional or group.is_optional or is_choice,
+            repeated_with=id(group) if often and around.repeated_with is None else around.repeated_with,
+            branches={**around.branches, id(group): number} if is_choice else around.branches,
         )
+        yield from _inside(inside) if isinstance(element, Indicator) else [inside]
 
 
-def _often(field: Field) -> Field:
-    return Field(**{**field.__dict__, "many": True})
+def _exclude_each_other(one: Field, other: Field) -> bool:
+    return any(other.branches.get(choice, branch) != branch for choice, branch in one.branches.items())
 
 
 def _bases(type_: Any) -> Iterator[str]:

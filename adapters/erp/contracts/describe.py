@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Final, Literal
 
@@ -36,6 +37,8 @@ class Tree:
 
 Shape = Text | ListOf | Tree
 
+_MOST_TOLD: Final = 40
+
 UNKNOWN: Final = Tree({}, open=True)
 """What the contract says nothing of."""
 
@@ -54,6 +57,32 @@ class Lazily(Mapping[str, Shape]):
 
     def __len__(self) -> int:
         return len(self._makers)
+
+
+class NoSuchField(Exception):  # noqa: N818 - it says what the name is
+    """There is no field of that name. Its words name the nearest, and what there is."""
+
+
+def field_of(shape: Shape, name: str) -> Shape:
+    """Return a field's shape. `NoSuchField` where the contract has none; of an open tree any may be there."""
+    match shape:
+        case Tree() if name in shape.fields:
+            return shape.fields[name]
+        case Tree() if shape.open:
+            return UNKNOWN
+        case Tree():
+            raise NoSuchField(f"no such element: {name}; {among(name, shape.fields)}")
+        case ListOf():
+            raise NoSuchField(f"no such element: {name}; it is a list")
+        case Text():
+            raise NoSuchField(f"no such element: {name}; it is one value")
+
+
+def among(name: str, known: Mapping[str, object]) -> str:
+    """Say what there is instead of a name: the nearest first."""
+    near = get_close_matches(name, known, n=1)
+    told = ", ".join(list(known)[:_MOST_TOLD])
+    return (f"did you mean {near[0]}? " if near else "") + f"there are: {told or 'none'}"
 
 
 def shape_of(declared: Declared) -> Shape:

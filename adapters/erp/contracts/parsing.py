@@ -14,7 +14,7 @@ _MOST_MARKS: Final = 300_000
 """What elements and attributes begin with. An encoded order of a thousand lines needs a quarter of it."""
 
 _READ_ALOUD: Final = frozenset(
-    {"utf-8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin-1", "windows-1252", "cp1252"}
+    {"utf-8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1252"}
 )
 """Encodings in which a mark is a byte of its own: what else there is could hide marks."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from itertools import groupby, zip_longest
 from typing import Final
 
@@ -14,6 +13,7 @@ from lxml import etree
 
 from adapters.erp.contracts.bundle import SOAP_ENCODING
 from adapters.erp.contracts.declared import TEXT, TYPE, Declared, Field, Kind, Leaf, Rows, Struct
+from adapters.erp.contracts.describe import among
 from adapters.erp.contracts.reading import ARRAY_TYPE, NIL, XSI_TYPE
 from adapters.erp.language.values import Value
 
@@ -136,17 +136,17 @@ class Writer:
             return declared
         variant = declared.variants.get(str(told))
         if variant is None:
-            raise self._broken(f"no such type: {told}; {_among(str(told), declared.variants)}")
+            raise self._broken(f"no such type: {told}; {among(str(told), declared.variants)}")
         element.set(XSI_TYPE, etree.QName(variant.named or ""))
         return variant
 
     def _fields(self, struct: Struct, value: Value) -> Mapping[str, Value]:
         if not isinstance(value, Mapping):
-            raise self._broken(f"fields are expected; {_among('', struct.fields)}")
+            raise self._broken(f"fields are expected; {among('', struct.fields)}")
         for name in value:
             if name not in struct.fields and name != TYPE and not (name == TEXT and struct.text):
                 with self._at(name):
-                    raise self._broken(f"no such element; {_among(name, struct.fields)}")
+                    raise self._broken(f"no such element; {among(name, struct.fields)}")
         return value
 
     def _rows(self, value: Value) -> list[Value]:
@@ -201,13 +201,6 @@ class Writer:
 
     def _broken(self, why: str) -> ContractBroken:
         return ContractBroken(self._operation, ".".join(self._path).replace(".[", "["), why)
-
-
-def _among(name: str, known: Mapping[str, object]) -> str:
-    """Say what there is instead: the nearest first."""
-    near = get_close_matches(name, known, n=1)
-    told = ", ".join(list(known)[:_MOST_TOLD])
-    return (f"did you mean {near[0]}? " if near else "") + f"there are: {told or 'none'}"
 
 
 def _prefixed(element: etree._Element, named: str) -> str:

@@ -45,6 +45,7 @@ DEPOT_WSDL = f"""<?xml version="1.0"?>{_DEFINITIONS} xmlns:m="{MESSAGES}" target
   <xs:element name="OrderNo" type="xs:string"/><xs:element name="Buyer" type="p:Party"/>
   <xs:element name="At" type="xs:dateTime" minOccurs="0"/><xs:element name="Note" type="xs:string" nillable="true"/>
   <xs:choice minOccurs="0"><xs:element name="Pickup" type="xs:string"/><xs:element name="Route" type="xs:string"/>
+   <xs:sequence><xs:element name="Slot" type="xs:int"/><xs:element name="Route" type="xs:string"/></xs:sequence>
   </xs:choice><xs:element name="Line" type="g:Line" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>
  <xs:element name="PutOrderAnswer"><xs:complexType><xs:sequence>
   <xs:element name="Number" type="xs:decimal"/><xs:element name="Buyer" type="p:Party" minOccurs="0"/>
@@ -97,11 +98,15 @@ BOOK_WSDL = f"""<?xml version="1.0" encoding="ISO-8859-1"?>{_DEFINITIONS} xmlns:
  <xs:complexType name="Tags"><xs:complexContent><xs:restriction base="SOAP-ENC:Array">
   <xs:attribute ref="SOAP-ENC:arrayType" wsdl:arrayType="xs:string[]"/></xs:restriction></xs:complexContent>
   </xs:complexType>
+ <xs:complexType name="Notes"><xs:complexContent><xs:restriction base="SOAP-ENC:Array"><xs:sequence>
+  <xs:element name="note" type="xs:int" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:restriction>
+  </xs:complexContent></xs:complexType>
  <xs:complexType name="Held"><xs:sequence>
   <xs:element name="row" type="tns:row" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType>
  <xs:complexType name="order"><xs:all><xs:element name="ref" type="xs:string"/>
   <xs:element name="open" type="xs:boolean"/>
-  <xs:element name="rows" type="tns:Rows"/><xs:element name="held" type="tns:Held"/></xs:all></xs:complexType>
+  <xs:element name="rows" type="tns:Rows"/><xs:element name="held" type="tns:Held"/>
+  <xs:element name="notes" type="tns:Notes"/><xs:element name="any" type="SOAP-ENC:Array"/></xs:all></xs:complexType>
 </xs:schema></types>
 <message name="put"><part name="login" type="xs:string"/><part name="limit" type="xs:int"/>
  <part name="order" type="tns:order"/><part name="mode" type="xs:string"/></message>

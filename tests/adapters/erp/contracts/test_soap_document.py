@@ -79,6 +79,12 @@ def test_what_repeats_together_is_written_in_turns() -> None:
     assert [child.text for child in found][2:] == ["A", "2027-01-01", "B", "2027-02-01"]
 
 
+@pytest.mark.parametrize("chosen", [{"Route": "R"}, {"Route": "R", "Slot": "7"}, {"Pickup": "P"}])
+def test_one_of_several_choices_is_written_in_its_order(chosen: dict[str, Value]) -> None:
+    names = [etree.QName(child).localname for child in written({**ORDER, **chosen})]
+    assert names == ["OrderNo", "Buyer", "Note", *sorted(chosen, reverse=True), "Line"]
+
+
 def test_the_header_of_soap_is_a_field_of_the_call() -> None:
     root = etree.fromstring(DEPOT.write("PutOrder", {**ORDER, "_header": {"Token": {"Key": "k"}}}).content)
     assert root.findtext(f"{{{SOAP}}}Header/{{{MESSAGES}}}Token/{{{MESSAGES}}}Key") == "k"
@@ -156,6 +162,11 @@ def test_a_derived_type_is_read_by_its_own_fields_and_named() -> None:
     assert values["Buyer"] == {"_type": "Company", "Name": "M", "TaxNo": "1"}
 
 
+def test_a_type_may_be_named_by_a_prefix_that_the_envelope_declares() -> None:
+    content = answer('<Number>1</Number><Note xsi:type="xsd:string">n</Note>')
+    assert DEPOT.read("PutOrder", content) == {"Number": "1", "Note": "n", "Line": []}
+
+
 def test_what_the_contract_leaves_open_is_read_as_it_comes() -> None:
     more = '<x:More xmlns:x="urn:x" kind="k"><x:Row>1</x:Row><x:Row>2</x:Row></x:More>'
     values = DEPOT.read("PutOrder", answer(f"<Number>1</Number>{more}"))
@@ -217,9 +228,10 @@ def test_a_checker_sees_the_fields_and_which_are_lists_however_deep() -> None:
     sent, answered = DEPOT.sent("PutOrder"), DEPOT.answered("PutOrder")
     assert isinstance(sent, Tree)
     assert isinstance(answered, Tree)
-    assert list(sent.fields) == ["OrderNo", "Buyer", "At", "Note", "Pickup", "Route", "Line", "_header"]
+    assert list(sent.fields) == ["OrderNo", "Buyer", "At", "Note", "Pickup", "Slot", "Route", "Line", "_header"]
     assert (sent.open, answered.open) == (False, True)
     assert sent.fields["At"] == Text("time")
+    assert sent.fields["Route"] == Text()
     shape = sent.fields["Line"]
     for _ in range(50):
         assert isinstance(shape, ListOf)

@@ -90,6 +90,14 @@ def test_an_array_says_what_its_rows_are_and_how_many() -> None:
     assert [tag.text for tag in tags] == ["x", "y"]
 
 
+def test_an_array_is_known_by_its_rows_element_too() -> None:
+    found = written({"order": {"notes": ["1", "2"], "any": ["x"]}}).find("order")
+    assert found is not None
+    assert [child.get(f"{{{ENC}}}arrayType") for child in found] == ["xsd:int[2]", "xsd:anyType[1]"]
+    with pytest.raises(ContractBroken, match=r"order\.notes\[1\]: not a whole"):
+        written({"order": {"notes": ["1", "x"]}})
+
+
 def test_an_empty_array_is_sent_as_one() -> None:
     found = written({"order": {"rows": [], "held": []}}).find("order")
     assert found is not None
@@ -134,7 +142,7 @@ def test_other_than_announced_is_unreadable(announced: str) -> None:
         order_in(rows(announced, row("A") + row("B")))
 
 
-@pytest.mark.parametrize("name", ["rows", "held", "undeclared"])
+@pytest.mark.parametrize("name", ["rows", "held", "any", "undeclared"])
 def test_a_list_of_one_is_a_list_and_so_is_an_empty_one(name: str) -> None:
     assert order_in(rows("t:row[1]", row("A"), name)) == {"ref": "R", name: [{"sku": "A"}]}
     assert order_in(rows("t:row[0]", "", name)) == {"ref": "R", name: []}
