@@ -18,7 +18,7 @@ Kind = Literal["text", "number", "whole", "boolean", "date", "time"]
 TEXT: Final = "_value"
 """The field of an element that has a text and attributes, too: what it says."""
 
-HEADER: Final = "_header"
+IN_HEADER: Final = "_header"
 """The field of a call that goes into SOAP's header, such as a vendor's token."""
 
 TYPE: Final = "_type"

@@ -21,10 +21,9 @@ from zeep.wsdl.bindings.soap import Soap11Binding
 from zeep.wsdl.messages import RpcMessage
 
 from adapters.erp.contracts.bundle import SOAP_ENCODING, Bundle, UnusableContract, location
-from adapters.erp.contracts.declared import HEADER, Declarations, Declared, Struct
+from adapters.erp.contracts.declared import IN_HEADER, Declarations, Declared, Struct
 from adapters.erp.contracts.describe import Lazily, Shape, Tree, shape_of
-from adapters.erp.contracts.envelopes import BODY, ENVELOPE, SOAP, Envelope, opened
-from adapters.erp.contracts.envelopes import HEADER as _HEADER
+from adapters.erp.contracts.envelopes import BODY, ENVELOPE, HEADER, SOAP, Envelope, opened
 from adapters.erp.contracts.parsing import local
 from adapters.erp.contracts.reading import XSI, Reader
 from adapters.erp.contracts.schema_set import compiled
@@ -79,7 +78,7 @@ class SoapContract:
         if called.header is None or not isinstance(request, Tree):
             return request
         makers = {name: partial(request.fields.__getitem__, name) for name in request.fields}
-        return Tree(Lazily({**makers, HEADER: partial(shape_of, called.header)}), request.open)
+        return Tree(Lazily({**makers, IN_HEADER: partial(shape_of, called.header)}), request.open)
 
     def answered(self, operation: str) -> Shape:
         """Return what is answered: the parts, or what is in the answer's element."""
@@ -94,9 +93,9 @@ class SoapContract:
         called = self._operation(operation)
         envelope = etree.Element(ENVELOPE, nsmap=self._prefixes if called.encoded else {"soap-env": SOAP, "xsi": XSI})
         said = send if isinstance(send, Mapping) else {}
-        if said.get(HEADER) is not None:
-            self._fill_header(called, etree.SubElement(envelope, _HEADER), said[HEADER])
-            send = {name: value for name, value in said.items() if name != HEADER}
+        if said.get(IN_HEADER) is not None:
+            self._fill_header(called, etree.SubElement(envelope, HEADER), said[IN_HEADER])
+            send = {name: value for name, value in said.items() if name != IN_HEADER}
         self._fill_body(called, etree.SubElement(envelope, BODY), {} if send is None else send)
         content = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
         return Envelope(content, {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{called.action}"'})
@@ -119,10 +118,10 @@ class SoapContract:
 
     def _fill_header(self, called: _Operation, header: etree._Element, said: Value) -> None:
         if called.header is None:
-            raise ContractBroken(called.name, HEADER, "the contract has no header")
-        Writer(called.name, HEADER).write_into(header, called.header, said)
+            raise ContractBroken(called.name, IN_HEADER, "the contract has no header")
+        Writer(called.name, IN_HEADER).write_into(header, called.header, said)
         for part in header:
-            self._check_call(called, part, HEADER)
+            self._check_call(called, part, IN_HEADER)
 
     def _fill_body(self, called: _Operation, body: etree._Element, send: Value) -> None:
         if called.request is None or called.request_tag is None:
