@@ -17,12 +17,17 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from structlog._config import BoundLoggerLazyProxy
 
 from runtime.embedded.servers import BackingServices, backing_services
 from runtime.settings import sqlalchemy_url
 from tests.tryton.fixture import own_tryton, tryton, tryton_host, tryton_server  # noqa: F401 - anyone may ask for them
+
+# How long an example takes says nothing on a machine that does other things, too: speed is a benchmark's business.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 SEED: Final = int(os.environ.get("STOCKBRIDGE_SEED", "1"))
 IN_FULL: Final = bool(os.environ.get("STOCKBRIDGE_IN_FULL"))

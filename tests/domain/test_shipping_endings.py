@@ -166,7 +166,7 @@ def test_only_what_a_carrier_sends_back_and_is_underway_comes_back_undelivered()
     assert sent_back([replace(sent, came_back_at=AT), replace(sent, lost_at=AT), parcel()]) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=4), st.data())
 def test_parcels_are_back_once_nothing_of_them_can_be_underway_in_whatever_order_they_come(
     packed: list[tuple[int, bool]], data: st.DataObject

@@ -196,7 +196,7 @@ def carried(newest: int, boxes: int = 1, *, by_hand: bool = False) -> Carried:
 scans_of_one = st.lists(st.sampled_from(EVERY), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scans_of_one, st.booleans())
 def test_scans_of_a_parcel_commute(statuses: list[TrackingStatus], by_hand: bool) -> None:
     scans = [of("TN-1", status) for status in statuses]
@@ -206,7 +206,7 @@ def test_scans_of_a_parcel_commute(statuses: list[TrackingStatus], by_hand: bool
         assert carried(1, by_hand=by_hand).hear_all([*told, *reversed(told)]) == first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from(EVERY)), min_size=1, max_size=4), st.booleans())
 def test_scans_of_several_parcels_commute(told: list[tuple[int, TrackingStatus]], by_hand: bool) -> None:
     scans = [Scan(no, "TN-1" if no == 1 else f"BOX-{no}", status) for no, status in told]
@@ -221,7 +221,7 @@ def flagless(of_scans: Carried, scans: list[Scan]) -> tuple[object, ...]:
     return row, evidence, boxes, posted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(2, 3),
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY)), min_size=1, max_size=4, unique=True),
@@ -237,7 +237,7 @@ def test_scans_of_labels_that_were_replaced_commute(
         assert carried(newest, by_hand=by_hand).hear_all([*other, *reversed(other)]) == first
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scans_of_one, st.sampled_from(EVERY))
 def test_what_needs_no_order_moves_no_goods_and_asks_for_nobody(
     before: list[TrackingStatus], status: TrackingStatus
@@ -250,7 +250,7 @@ def test_what_needs_no_order_moves_no_goods_and_asks_for_nobody(
         assert (whole.posted, whole.flag) == (posted, flag)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scans_of_one)
 def test_goods_leave_once_before_they_arrive_once(statuses: list[TrackingStatus]) -> None:
     whole = carried(1)

@@ -124,7 +124,7 @@ async def test_any_order_and_any_repeats_of_the_same_events_end_in_the_same_stat
     house = OrderActivities(hub.engine, hub.ledger)
     await hub.receive("MUG", 100_000)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=True)
     @example([(S.CANCELLED, None), (S.PICKED_UP, DATED[2]), (S.DELIVERED, DATED[1])])
     @example([(S.RETURN_TO_SENDER, DATED[1]), (S.DELIVERED, DATED[2]), (S.DELIVERY_FAILED, None)])
     @given(streams_of_events)
@@ -142,7 +142,7 @@ async def test_scans_of_labels_that_were_replaced_commute_with_those_of_the_othe
     house = OrderActivities(hub.engine, hub.ledger)
     await hub.receive("MUG", 100_000)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=True)
     @example([(0, S.DELIVERED), (1, S.IN_TRANSIT)], [2])
     @example([(0, S.CANCELLED), (0, S.PICKED_UP), (1, S.CANCELLED)], [2])
     @example([(0, S.PICKED_UP), (1, S.RETURN_TO_SENDER), (2, S.CANCELLED)], [2, 2])
