@@ -9,13 +9,13 @@ from pathlib import Path
 
 import uvloop
 
-from bench import door, growth, ledger
+from bench import door, growth, ledger, mapping
 from bench.processes import two_processes
 from bench.report import Report
 from runtime.embedded.servers import backing_services
 
 RESULT = Path("build/bench.json")
-PARTS = ("ledger", "growth", "orders", "door")
+PARTS = ("ledger", "growth", "orders", "door", "mapping")
 
 
 async def main(parts: list[str], seconds: float, entries: int) -> None:
@@ -32,15 +32,15 @@ async def main(parts: list[str], seconds: float, entries: int) -> None:
         await importlib.import_module("bench.orders").run(report)
     if "door" in parts:
         await door.run(report)
+    if "mapping" in parts:
+        mapping.run(report)
     report.show()
     report.write(RESULT)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", default=["ledger", "growth", "orders", "door"], help="ledger, growth, orders, door"
-    )
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--seconds", type=float, default=ledger.SECONDS, help="how long each load lasts")
     parser.add_argument("--entries", type=int, default=growth.ENTRIES, help="of the ledger that `growth` loads")
     given = parser.parse_args()
