@@ -71,7 +71,8 @@ class ErpMessage:
 
     `reference` is ours, the same on every attempt: the ERP keeps it on the document it makes, and can be asked by it.
     `order_no` is the ERP's own number; `occurred_at` is RFC 3339 with an offset. `signed_by` comes with `delivered`,
-    `replaces` (the order in whose place this one is sent) with what a first push is answered.
+    `replaces` (the order in whose place this one is sent) with what a first push is answered. It is `repeated` where an
+    earlier attempt may have been carried out.
     """
 
     reference: str
@@ -87,17 +88,19 @@ class ErpMessage:
     signed_by: str | None = None
     reason: str | None = None
     replaces: str | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
 class ErpReceipt:
     """The ERP's proof that it has our message: the document that it made, under our reference.
 
-    `document` is what the ERP says is in it, where it was asked for it.
+    It made none where it is told nothing of such a message. `document` is what the ERP says is in it, where it was
+    asked for it.
     """
 
     reference: str
-    document_no: str
+    document_no: str | None
     document: ErpDocument | None = field(default=None, compare=False)
 
 

@@ -5,20 +5,29 @@ from __future__ import annotations
 from typing import Protocol
 
 from domain.erp import ErpMessage, ErpReceipt
+from domain.errors import Unavailable
+
+
+class NotThereYet(Unavailable):
+    """The ERP is to make what a message needs, and hasn't. It is looked for again for `wait_s`, then a person is asked."""
+
+    def __init__(self, detail: str, *, wait_s: int) -> None:
+        super().__init__(detail)
+        self.wait_s = wait_s
 
 
 class ErpPort(Protocol):
     """An ERP that can be told of an order's steps, and asked by our reference.
 
-    Calls block (zeep is synchronous) and are made from a thread. Each has a timeout. No ERP is idempotent:
-    `tell` must be preceded by `find` whenever an earlier attempt may have been carried out.
+    Calls block and are made from a thread. Each has a timeout. No ERP is idempotent, so it is the port that is: every
+    time a message is told it looks first what is done of it already.
 
     Both raise `Rejected` (a business fault: never retried), `Unavailable` (down, busy, not understood before anything
-    was done: retried) and `tell` also `OutcomeUnknown` (sent, but no usable answer: `find` first).
+    was done: retried) and `tell` also `OutcomeUnknown` (sent, but no usable answer: tell it again) and `NotThereYet`.
     """
 
     def tell(self, message: ErpMessage) -> ErpReceipt:
-        """Tell the ERP one message. The receipt names the document that the ERP made of it."""
+        """Tell the ERP one message, unless it has it. The receipt names the document that the ERP made of it."""
         ...
 
     def find(self, reference: str) -> ErpReceipt | None:

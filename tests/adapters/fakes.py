@@ -53,16 +53,18 @@ class Mishaps:
 
 @dataclass
 class FakeErp:
-    """An ERP that keeps what it was told, as often as it was told. `documents` are in the order of their making."""
+    """An ERP that keeps what it was told, once each. `documents` are in the order of their making."""
 
     mishaps: Mishaps = field(default_factory=Mishaps)
     documents: list[tuple[ErpReceipt, ErpMessage]] = field(default_factory=list)
 
     def tell(self, message: ErpMessage) -> ErpReceipt:
         with self.mishaps.around(changing=True):
-            receipt = ErpReceipt(message.reference, f"DOC-{len(self.documents) + 1}")
-            self.documents.append((receipt, message))
-        return receipt
+            known = next((receipt for receipt, _ in self.documents if receipt.reference == message.reference), None)
+            if known is None:
+                known = ErpReceipt(message.reference, f"DOC-{len(self.documents) + 1}")
+                self.documents.append((known, message))
+        return known
 
     def find(self, reference: str) -> ErpReceipt | None:
         with self.mishaps.around(changing=False):

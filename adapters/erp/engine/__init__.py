@@ -1,0 +1,1 @@
+"""What carries a mapping file out: calls through its doors, steps, and what comes of them."""

@@ -1,0 +1,81 @@
+"""Any ERP behind the ERP port, by its mapping."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from adapters.erp.engine.connected import SYSTEM, ConnectedErp
+from adapters.erp.engine.mapped import mapped
+from adapters.erp.engine.speaking import LookAgain, Speaker
+from adapters.erp.engine.telling import Teller
+from adapters.erp.language.values import MISSING, Value
+from domain.erp import ErpDocument, ErpMessage, ErpReceipt
+from domain.errors import Rejected, Unavailable
+
+
+class MappedErp:
+    """Implements `ErpPort`. Threads may share one; `close` when done."""
+
+    def __init__(self, erp: ConnectedErp) -> None:
+        """Open it. Raises `Rejected` where the connection doesn't fit its mapping, or may not go where it says."""
+        self._recall = erp.mapping.file.recall
+        self._speaker = Speaker(erp)
+        self._teller = Teller(erp.mapping.file, self._speaker)
+        self.digest = erp.mapping.digest
+
+    def tell(self, message: ErpMessage) -> ErpReceipt:
+        """Tell the ERP one message, unless it has it."""
+        return ErpReceipt(message.reference, self._teller.tell(message))
+
+    def find(self, reference: str) -> ErpReceipt | None:
+        """Return the receipt of the oldest document under this reference.
+
+        An ERP whose mapping doesn't say how it is asked is `Rejected` with code `erp_cannot_recall`.
+        """
+        if self._recall is None:
+            detail = f"{SYSTEM} can't be asked by our reference: a person looks it up there."
+            raise Rejected("erp_cannot_recall", detail)
+        scope = self._speaker.scope(reference=reference)
+        try:
+            told = self._speaker.call(self._recall.call, scope, scope, changes=False)
+        except LookAgain:
+            raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
+        with mapped():
+            rows = MISSING if told.absent else self._recall.rows.value(scope.within(answer=told.answer))
+            found = [self._recall.into.render(scope.within(row=row)) for row in rows] if isinstance(rows, list) else []
+        ours = [receipt for receipt in map(_receipt, found) if receipt.reference == reference]
+        return min(ours, key=_made_at, default=None)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._speaker.close()
+
+
+def _made_at(receipt: ErpReceipt) -> Any:
+    assert receipt.document is not None
+    return receipt.document.made_at
+
+
+_DOCUMENT = TypeAdapter(ErpDocument)
+
+
+def _receipt(found: Any) -> ErpReceipt:
+    try:
+        fields = _numbers(found)
+        reference, document_no = fields.pop("reference"), fields.pop("document_no")
+        return ErpReceipt(reference, document_no, _DOCUMENT.validate_python(fields))
+    except (ValidationError, KeyError, AttributeError, TypeError) as error:
+        detail = "What the mapping says of a document found again is none."
+        raise Rejected("erp_mapping", detail, said=str(error)) from None
+
+
+def _numbers(value: Value) -> Any:
+    """Make whole numbers what Python has for them."""
+    if isinstance(value, dict):
+        return {name: _numbers(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value

@@ -1,0 +1,210 @@
+"""Steps, carried out: every attempt goes from the top, so that it does only what is not done yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from adapters.erp.engine.connected import SYSTEM
+from adapters.erp.engine.mapped import mapped
+from adapters.erp.engine.speaking import LookAgain, Speaker, Told
+from adapters.erp.language.evaluating import Scope
+from adapters.erp.language.leaves import Hole, Leaf, says_yes
+from adapters.erp.language.values import MISSING, Result, Value, as_value, is_there
+from adapters.erp.mapping.file import MappingFile
+from adapters.erp.mapping.steps import Absent, Attention, Do, Document, Done, Look, Refusal, Step
+from adapters.erp.port import NotThereYet
+from domain.erp import ErpMessage
+from domain.errors import Rejected, StockbridgeError, Unavailable
+
+_TRIES: Final = 3
+_BY_HAND: Final = "erp_by_hand"
+
+
+@dataclass
+class _Attempt:
+    """One attempt: what it has found so far, and the message itself."""
+
+    scope: Scope
+    message: ErpMessage
+
+    def name(self, **names: Result) -> None:
+        self.scope = self.scope.within(**names)
+
+
+class _Ended(Exception):  # noqa: N818 - how an attempt ends well
+    """There is nothing more to do. The ERP's number of what it made, where it made something."""
+
+    def __init__(self, document_no: str | None) -> None:
+        super().__init__(document_no)
+        self.document_no = document_no
+
+
+class Teller:
+    """Tells an ERP messages as its mapping says."""
+
+    def __init__(self, file: MappingFile, speaker: Speaker) -> None:
+        self._outbound = file.outbound
+        self._speaker = speaker
+
+    def tell(self, message: ErpMessage) -> str | None:
+        """Tell a message, unless it was told. Returns the ERP's document number, None where nothing is told.
+
+        Raises as `ErpPort.tell` does.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._attempt(message)
+            except LookAgain:
+                continue
+        raise Unavailable(f"{SYSTEM} changes what we look at while we do.")
+
+    def _attempt(self, message: ErpMessage) -> str | None:
+        plan = self._outbound.plan(message.kind)
+        if plan == "nothing":
+            return None
+        attempt = _Attempt(self._speaker.scope(message=_as_said(message)), message)
+        try:
+            for step in [plan] if isinstance(plan, Attention) else plan:
+                self._step(step, attempt)
+        except _Ended as end:
+            return end.document_no
+        raise Rejected("erp_mapping", f"The steps of {message.kind} end without a document_no.")
+
+    def _step(self, step: Step, attempt: _Attempt) -> None:
+        match step:
+            case Look():
+                self._look(step, attempt)
+            case Do():
+                self._do(step, attempt)
+            case Refusal():
+                if _says(step.when, attempt.scope):
+                    detail, said = _words(step.text, "The mapping refuses this: read its words.", attempt.scope)
+                    raise Rejected(step.refuse, detail, said=said)
+            case Attention():
+                if step.when is None or _says(step.when, attempt.scope):
+                    raise _by_hand(step.attention, attempt.scope)
+            case Done():
+                if _says(step.nothing, attempt.scope):
+                    raise _Ended(None)
+            case Document():
+                raise _Ended(_document_no(step, attempt.scope))
+
+    def _look(self, look: Look, attempt: _Attempt) -> None:
+        if look.unless is not None and _says(look.unless, attempt.scope):
+            attempt.name(**{look.look: attempt.scope.names.get(look.look, MISSING)})
+            return
+        found = self._call(look, attempt.scope, changes=False).answer
+        if look.one:
+            found = _only_one(look, found)
+        if not is_there(found) and look.absent is not None:
+            raise _absence(look.look, look.absent)
+        attempt.name(**{look.look: found})
+        _confirm(look.confirm, f"What was read as {look.look}", attempt.scope)
+
+    def _do(self, do: Do, attempt: _Attempt) -> None:
+        for scope in _items(do, attempt.scope):
+            if do.unless is not None and _says(do.unless, scope):
+                continue
+            if do.attention and attempt.message.repeated:
+                detail = f"An earlier attempt may have done {do.do} already, and nothing there shows it: look it up."
+                raise Rejected(_BY_HAND, detail)
+            told = self._call(do, scope, changes=True)
+            inside = scope.within(answer=told.answer)
+            with mapped():
+                attempt.name(**{name: kept.value(inside) for name, kept in do.keep.items()})
+            _confirm(do.confirm, f"What came of {do.do}", attempt.scope)
+
+    def _call(self, step: Look | Do, scope: Scope, *, changes: bool) -> Told:
+        with mapped():
+            given = {name: text.value(scope) for name, text in step.given.items()}
+        about = Scope({"settings": scope.names["settings"], "given": _tree(given)}, scope.tables, scope.budget)
+        return self._speaker.call(step.call, scope, about, changes=changes)
+
+
+def _as_said(message: ErpMessage) -> Value:
+    """Return a message as expressions have it: what it doesn't have is missing, and its time is one."""
+    told = _without_nothing(asdict(message))
+    with suppress(ValueError):  # what isn't a time is left to the contract
+        told["occurred_at"] = datetime.fromisoformat(message.occurred_at.upper())
+    return as_value(told)
+
+
+def _without_nothing(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _inside(value) for name, value in told.items() if value is not None}
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _without_nothing(value)
+    return [_inside(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tree(names: Mapping[str, Result]) -> Value:
+    return {name: value for name, value in names.items() if value is not MISSING}
+
+
+def _says(condition: Hole, scope: Scope) -> bool:
+    with mapped():
+        return says_yes(condition, scope)
+
+
+def _items(do: Do, scope: Scope) -> Iterator[Scope]:
+    """Return the scope of each time that something is done. What an item keeps the next one sees, by its name."""
+    if do.each is None or do.as_ is None:
+        yield scope
+        return
+    with mapped():
+        items = do.each.value(scope)
+    if items is MISSING or items is None:
+        return
+    if not isinstance(items, list):
+        raise Rejected("erp_mapping", f"The step {do.do} is done for each of what is no list.")
+    for item in items:
+        yield scope.within(**{do.as_: item})
+
+
+def _only_one(look: Look, found: Result) -> Result:
+    if not isinstance(found, list):
+        return found
+    if len(found) > 1:
+        detail = f"{SYSTEM} has {len(found)} of what should be one ({look.look}): a person decides which counts."
+        raise Rejected("erp_doubled", detail)
+    return found[0] if found else MISSING
+
+
+def _absence(name: str, absent: Absent) -> StockbridgeError:
+    if absent.wait_s is not None:
+        return NotThereYet(f"{SYSTEM} hasn't made it yet ({name}).", wait_s=absent.wait_s)
+    assert absent.refuse is not None
+    return Rejected(absent.refuse, absent.why or f"{SYSTEM} has none ({name}).")
+
+
+def _confirm(condition: Hole | None, what: str, scope: Scope) -> None:
+    if condition is not None and not _says(condition, scope):
+        raise Rejected("erp_not_kept", f"{what} is not what was told: {SYSTEM} has dropped or changed some of it.")
+
+
+def _by_hand(text: Leaf, scope: Scope) -> Rejected:
+    detail, said = _words(text, "The mapping leaves this to a person: read its words.", scope)
+    return Rejected(_BY_HAND, detail, said=said)
+
+
+def _words(text: Leaf, instead: str, scope: Scope) -> tuple[str, str | None]:
+    """Return a mapping's words: where they hold nothing but its own, for everybody; else apart."""
+    if text.literal is not None:
+        return text.literal, None
+    with mapped():
+        value = text.value(scope)
+    return instead, None if value is MISSING or value is None else str(value)
+
+
+def _document_no(step: Document, scope: Scope) -> str:
+    with mapped():
+        number = step.document_no.value(scope)
+    if not is_there(number) or isinstance(number, list | Mapping):
+        raise Rejected("erp_mapping", "The mapping finds no number of the document that the ERP made.")
+    return step.document_no.text(scope, str)
