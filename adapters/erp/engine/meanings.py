@@ -9,7 +9,7 @@ from decimal import Decimal
 from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.language.evaluating import CannotSay, Scope
 from adapters.erp.language.leaves import says_yes
-from adapters.erp.language.values import MISSING
+from adapters.erp.language.values import MISSING, Value
 from adapters.erp.mapping.faults import FaultRow, Meaning
 from adapters.erp.transports.http import Heard
 from adapters.erp.transports.spoken import Spoken
@@ -33,14 +33,14 @@ def meant(rows: Iterable[FaultRow], spoken: Spoken, scope: Scope, *, changes: bo
 
     What isn't an answer is never fine, whatever a row says: a fault, a page for people.
     """
-    about = scope.within(
-        status=Decimal(spoken.status),
-        kind=spoken.kind,
-        body=spoken.body,
-        media_type=spoken.media_type,
-        changes=changes,
-    )
-    row = next((row for row in rows if _fits(row, about)), None)
+    about = {
+        "status": Decimal(spoken.status),
+        "kind": spoken.kind,
+        "body": spoken.body,
+        "media_type": spoken.media_type,
+        "changes": changes,
+    }
+    row = next((row for row in rows if _fits(row, _afresh(scope, **about))), None)
     if row is None:
         return Meant("fine" if spoken.kind == "answer" else "not_understood")
     if row.means == "fine" and spoken.kind != "answer":
@@ -65,6 +65,11 @@ def failure(meaning: Meant, spoken: Spoken, heard: Heard, scope: Scope, *, chang
             return unheard(f"{SYSTEM} gave no usable answer: HTTP {spoken.status}, {spoken.kind}", said=said)
 
 
+def _afresh(scope: Scope, **about: Value) -> Scope:
+    """Return a scope whose budget nobody used yet: a row for which none is left would be one that doesn't fit."""
+    return Scope({**scope.names, **about}, scope.tables)
+
+
 def _fits(row: FaultRow, scope: Scope) -> bool:
     """Say whether a row fits. An answer of which it can't be said is another one than the row is about."""
     try:
@@ -78,7 +83,7 @@ def _words(row: FaultRow | None, spoken: Spoken, scope: Scope) -> str:
     if row is None or row.text is None:
         return spoken.said
     try:
-        picked = row.text.value(scope.within(body=spoken.body, status=Decimal(spoken.status)))
+        picked = row.text.value(_afresh(scope, body=spoken.body, status=Decimal(spoken.status)))
     except CannotSay:
         return spoken.said
     return spoken.said if picked is MISSING or picked is None else str(picked)
