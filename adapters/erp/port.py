@@ -9,7 +9,10 @@ from domain.errors import Unavailable
 
 
 class NotThereYet(Unavailable):
-    """The ERP is to make what a message needs, and hasn't. It is looked for again for `wait_s`, then a person is asked."""
+    """The ERP is to make what a message needs, and hasn't.
+
+    It is looked for again for `wait_s`, then a person is asked.
+    """
 
     def __init__(self, detail: str, *, wait_s: int) -> None:
         super().__init__(detail)

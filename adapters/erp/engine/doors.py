@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
 from adapters.erp.contracts.wsdl import soap_contract
 from adapters.erp.engine.connected import SYSTEM, ConnectedErp
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.language.evaluating import Budget, Scope
+from adapters.erp.language.expressions import paths
+from adapters.erp.language.leaves import Leaf
 from adapters.erp.language.trees import Tree
 from adapters.erp.language.values import MISSING, Result, Value
 from adapters.erp.mapping.calls import Saying
@@ -23,6 +25,7 @@ from adapters.erp.transports.spoken import Spoken
 D = TypeVar("D", bound=RestDoor | JsonRpcDoor | SoapDoor)
 N = TypeVar("N", int, float)
 Session = Mapping[str, Result]
+_SESSION: Final = "session"
 
 
 class OpenDoor(ABC, Generic[D]):
@@ -68,13 +71,18 @@ class OpenDoor(ABC, Generic[D]):
         """Return the scope of headers and `always`: where secrets may stand."""
         scope = Scope({"settings": self._settings}, self._tables, Budget())
         if session is not None:
-            scope = scope.within(session=_there(session))
+            scope = scope.within(**{_SESSION: _there(session)})
         for name, tree in self.door.let.items():
             scope = scope.within(**{name: tree.render(scope)})
         return scope
 
     def _headers(self, own: Scope) -> dict[str, str]:
-        headers = {name: text.text(own, _as_it_is) for name, text in self.door.headers.items()}
+        said = {
+            name: text
+            for name, text in self.door.headers.items()
+            if not (_logs_in(self.door, own) and _of_session(text))
+        }
+        headers = {name: text.text(own, _as_it_is) for name, text in said.items()}
         if self.door.basic:
             user, password = (part.text(own, _as_it_is) for part in (self.door.basic.user, self.door.basic.password))
             headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
@@ -128,7 +136,8 @@ class OpenJsonRpcDoor(OpenDoor[JsonRpcDoor]):
 
     def _parameters(self, saying: Saying, scope: Scope, own: Scope) -> Value:
         said = _rendered(saying.send, scope)
-        always = [value for tree in self.door.always if (value := tree.render(own)) is not MISSING]
+        always = [] if _logs_in(self.door, own) else [tree.render(own) for tree in self.door.always]
+        always = [value for value in always if value is not MISSING]
         if not always:
             return [] if said is MISSING else said
         return [*(said if isinstance(said, list) else [] if said is MISSING else [said]), *always]
@@ -146,7 +155,8 @@ class OpenSoapDoor(OpenDoor[SoapDoor]):
 
     def _written(self, saying: Saying, scope: Scope, own: Scope, *, changes: bool) -> Request:
         assert saying.operation is not None
-        said = _joined(_rendered(self.door.always, own), _rendered(saying.send, scope))
+        always = None if _logs_in(self.door, own) else self.door.always
+        said = _joined(_rendered(always, own), _rendered(saying.send, scope))
         return soap.write(self._contract, saying.operation, said, self._headers(own), changes=changes)
 
     def _read(self, saying: Saying, heard: Heard) -> Spoken:
@@ -163,6 +173,15 @@ def open_door(erp: ConnectedErp, door: Door) -> OpenDoor[RestDoor] | OpenDoor[Js
             return OpenJsonRpcDoor(erp, door)
         case SoapDoor():
             return OpenSoapDoor(erp, door)
+
+
+def _logs_in(door: Door, own: Scope) -> bool:
+    """Say whether there is no session yet: then what the session is for isn't said."""
+    return door.session is not None and _SESSION not in own.names
+
+
+def _of_session(text: Leaf) -> bool:
+    return any(path.names[0] == _SESSION for expression in text.expressions for path in paths(expression))
 
 
 def _least(*limits: N | None) -> N | None:

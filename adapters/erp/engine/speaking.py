@@ -10,7 +10,8 @@ from adapters.erp.engine.connected import ConnectedErp
 from adapters.erp.engine.doors import OpenDoor, Session, open_door
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.meanings import Meant, failure, meant
-from adapters.erp.language.evaluating import Scope
+from adapters.erp.language.evaluating import CannotSay, Scope
+from adapters.erp.language.leaves import says_yes
 from adapters.erp.language.values import MISSING, Result
 from adapters.erp.mapping.calls import Call, Saying
 from adapters.erp.mapping.faults import FaultRow
@@ -104,7 +105,10 @@ class _SpokenThrough:
         self, saying: Saying, scope: Scope, session: Session | None, *, changes: bool
     ) -> tuple[Meant, Spoken, Heard]:
         spoken, heard = self._door.say(saying, scope, session, changes=changes)
-        return meant(self._rows, spoken, self._names, changes=changes), spoken, heard
+        meaning = meant(self._rows, spoken, self._names, changes=changes)
+        if meaning.means == "fine" and not _is_expected(saying, spoken, scope):
+            meaning = Meant("not_understood", meaning.row)
+        return meaning, spoken, heard
 
     def _held(self, lapsed: Session | None) -> Session | None:
         """Return the session that holds: the one that is, unless it is the one that lapsed, else a new one.
@@ -129,3 +133,13 @@ class _SpokenThrough:
             raise failure(meaning, spoken, heard, self._names, changes=False)
         with mapped():
             return {name: kept.value(own.within(answer=spoken.body)) for name, kept in asked.keep.items()}
+
+
+def _is_expected(saying: Saying, spoken: Spoken, scope: Scope) -> bool:
+    """Say whether an answer is one to this call. An answer of which that can't be said isn't."""
+    if not isinstance(saying, Call) or saying.expect is None:
+        return True
+    try:
+        return says_yes(saying.expect, scope.within(answer=spoken.body))
+    except CannotSay:
+        return False

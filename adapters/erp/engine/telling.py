@@ -15,7 +15,7 @@ from adapters.erp.language.evaluating import Scope
 from adapters.erp.language.leaves import Hole, Leaf, says_yes
 from adapters.erp.language.values import MISSING, Result, Value, as_value, is_there
 from adapters.erp.mapping.file import MappingFile
-from adapters.erp.mapping.steps import Absent, Attention, Do, Document, Done, Look, Refusal, Step
+from adapters.erp.mapping.steps import Absent, Attention, Do, Document, Done, Let, Look, Refusal, Step
 from adapters.erp.port import NotThereYet
 from domain.erp import ErpMessage
 from domain.errors import Rejected, StockbridgeError, Unavailable
@@ -80,18 +80,12 @@ class Teller:
                 self._look(step, attempt)
             case Do():
                 self._do(step, attempt)
-            case Refusal():
-                if _says(step.when, attempt.scope):
-                    detail, said = _words(step.text, "The mapping refuses this: read its words.", attempt.scope)
-                    raise Rejected(step.refuse, detail, said=said)
-            case Attention():
-                if step.when is None or _says(step.when, attempt.scope):
-                    raise _by_hand(step.attention, attempt.scope)
-            case Done():
-                if _says(step.nothing, attempt.scope):
-                    raise _Ended(None)
+            case Let():
+                _let(step, attempt)
             case Document():
                 raise _Ended(_document_no(step, attempt.scope))
+            case Refusal() | Attention() | Done():
+                _stop(step, attempt.scope)
 
     def _look(self, look: Look, attempt: _Attempt) -> None:
         if look.unless is not None and _says(look.unless, attempt.scope):
@@ -106,7 +100,8 @@ class Teller:
         _confirm(look.confirm, f"What was read as {look.look}", attempt.scope)
 
     def _do(self, do: Do, attempt: _Attempt) -> None:
-        for scope in _items(do, attempt.scope):
+        attempt.name(**{name: attempt.scope.names.get(name, MISSING) for name in do.keep})
+        for scope in _items(do, attempt):
             if do.unless is not None and _says(do.unless, scope):
                 continue
             if do.attention and attempt.message.repeated:
@@ -115,14 +110,33 @@ class Teller:
             told = self._call(do, scope, changes=True)
             inside = scope.within(answer=told.answer)
             with mapped():
-                attempt.name(**{name: kept.value(inside) for name, kept in do.keep.items()})
-            _confirm(do.confirm, f"What came of {do.do}", attempt.scope)
+                kept = {name: expression.value(inside) for name, expression in do.keep.items()}
+            attempt.name(**kept)
+            _confirm(do.confirm, f"What came of {do.do}", scope.within(**kept))
 
     def _call(self, step: Look | Do, scope: Scope, *, changes: bool) -> Told:
         with mapped():
             given = {name: text.value(scope) for name, text in step.given.items()}
         about = Scope({"settings": scope.names["settings"], "given": _tree(given)}, scope.tables, scope.budget)
         return self._speaker.call(step.call, scope, about, changes=changes)
+
+
+def _let(step: Let, attempt: _Attempt) -> None:
+    with mapped():
+        for name, tree in step.let.items():
+            attempt.name(**{name: tree.render(attempt.scope)})
+
+
+def _stop(step: Refusal | Attention | Done, scope: Scope) -> None:
+    """End an attempt here, where the step says so."""
+    match step:
+        case Refusal() if _says(step.when, scope):
+            detail, said = _words(step.text, "The mapping refuses this: read its words.", scope)
+            raise Rejected(step.refuse, detail, said=said)
+        case Attention() if step.when is None or _says(step.when, scope):
+            raise _by_hand(step.attention, scope)
+        case Done() if _says(step.nothing, scope):
+            raise _Ended(None)
 
 
 def _as_said(message: ErpMessage) -> Value:
@@ -152,19 +166,19 @@ def _says(condition: Hole, scope: Scope) -> bool:
         return says_yes(condition, scope)
 
 
-def _items(do: Do, scope: Scope) -> Iterator[Scope]:
+def _items(do: Do, attempt: _Attempt) -> Iterator[Scope]:
     """Return the scope of each time that something is done. What an item keeps the next one sees, by its name."""
     if do.each is None or do.as_ is None:
-        yield scope
+        yield attempt.scope
         return
     with mapped():
-        items = do.each.value(scope)
+        items = do.each.value(attempt.scope)
     if items is MISSING or items is None:
         return
     if not isinstance(items, list):
         raise Rejected("erp_mapping", f"The step {do.do} is done for each of what is no list.")
     for item in items:
-        yield scope.within(**{do.as_: item})
+        yield attempt.scope.within(**{do.as_: item})
 
 
 def _only_one(look: Look, found: Result) -> Result:

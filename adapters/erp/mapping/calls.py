@@ -52,7 +52,11 @@ class Saying(Part):
 
 
 class Call(Saying):
-    """Something said at a door. What its answer brings is `answer`; `take` is what of it counts."""
+    """Something said at a door. What its answer brings is `answer`; `take` is what of it counts.
+
+    `expect` must hold of an answer to this call: one about another document, or with less than it announces, is none.
+    """
 
     door: Word
+    expect: Expr | None = None
     take: Expr | None = None

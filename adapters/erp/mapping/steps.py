@@ -85,6 +85,12 @@ class Do(_Calling):
         return self
 
 
+class Let(Part):
+    """Give names to trees, such as what is to be in a document, so that it is told and read back by the same words."""
+
+    let: Annotated[dict[Word, Shape], Field(min_length=1)]
+
+
 class Document(Part):
     """The ERP's own number of what it made of the message."""
 
@@ -115,6 +121,7 @@ class Done(Part):
 _PARTS: Final[dict[str, type[Part]]] = {
     "look": Look,
     "do": Do,
+    "let": Let,
     "document_no": Document,
     "refuse": Refusal,
     "attention": Attention,
@@ -132,6 +139,7 @@ def _kind_of_step(given: Any) -> str:
 Step = Annotated[
     Annotated[Look, Tag("look")]
     | Annotated[Do, Tag("do")]
+    | Annotated[Let, Tag("let")]
     | Annotated[Document, Tag("document_no")]
     | Annotated[Refusal, Tag("refuse")]
     | Annotated[Attention, Tag("attention")]
@@ -139,7 +147,7 @@ Step = Annotated[
     Discriminator(
         _kind_of_step,
         custom_error_type="step",
-        custom_error_message="must be a step: look, do, document_no, refuse, attention or nothing",
+        custom_error_message="must be a step: look, do, let, document_no, refuse, attention or nothing",
     ),
 ]
 
