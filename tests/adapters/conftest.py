@@ -47,4 +47,5 @@ async def sandbox(running_sandbox: Sandbox) -> AsyncIterator[Sandbox]:
     """Well-behaved again after each test."""
     yield running_sandbox
     await running_sandbox.erp.delete("/admin/faults")
+    await running_sandbox.erp.delete("/rest/admin/faults")
     await running_sandbox.carrier.delete("/admin/faults")

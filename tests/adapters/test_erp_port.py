@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from itertools import count
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import pytest
 
 from adapters.erp.port import ErpPort
 from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel, ErpReceipt
 from domain.errors import OutcomeUnknown, Rejected, Unavailable
-
-from tests.adapters.erp.connected import sandbox_erp
+from tests.adapters.erp.connected import sandbox_erp, sandbox_rest_erp
 
 from .conftest import Sandbox
 from .fakes import FakeErp
@@ -47,6 +46,7 @@ class Erp(Protocol):
     @property
     def port(self) -> ErpPort: ...
 
+    async def know(self, order_no: str) -> None: ...
     async def refuse(self, code: str, text: str) -> None: ...
     async def be_busy(self) -> None: ...
     async def lose_answer(self) -> None: ...
@@ -57,6 +57,9 @@ class Erp(Protocol):
 class Fake:
     def __init__(self) -> None:
         self.port = FakeErp()
+
+    async def know(self, order_no: str) -> None:
+        """Take any order for known."""
 
     async def refuse(self, code: str, text: str) -> None:
         self.port.mishaps.refuse("erp", code, text)
@@ -79,6 +82,9 @@ class Mapped:
         self._sandbox = sandbox
         self.port = sandbox_erp(str(sandbox.erp.base_url), sandbox.settings)
 
+    async def know(self, order_no: str) -> None:
+        """Take any order for known, as this sandbox is set."""
+
     async def refuse(self, code: str, text: str) -> None:
         await self._misbehave(kind="fault", operation="AcknowledgeOrder", code=code, message=text)
 
@@ -99,18 +105,55 @@ class Mapped:
         response.raise_for_status()
 
 
-@pytest.fixture(params=["fake", "mapped"])
+class MappedRest:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.port = sandbox_rest_erp(str(sandbox.erp.base_url), sandbox.settings)
+
+    async def know(self, order_no: str) -> None:
+        """Have a clerk enter the order, under the numbers that messages have for its lines."""
+        await self._clerk("/items", [{"no": "MUG-WHITE"}, {"no": "DRILL", "tracking": "SERIE"}])
+        address = {"street": "Kehrwieder 2", "zip": "20457", "city": "Hamburg"}
+        await self._clerk("/customers", [{"no": "K-1", "name": "Ida Holm", **address}])
+        mugs = {"id": "1", "item": "MUG-WHITE", "quantity": "24"}
+        drills = {"id": "2", "item": "DRILL", "quantity": "2"}
+        await self._clerk("/orders", [{"no": order_no, "customer": "K-1", "positions": [mugs, drills]}])
+
+    async def refuse(self, code: str, text: str) -> None:
+        await self._misbehave(kind="fault", operation="confirmations", code=code, message=text)
+
+    async def be_busy(self) -> None:
+        await self._misbehave(kind="busy")
+
+    async def lose_answer(self) -> None:
+        await self._misbehave(kind="timeout_after", operation="confirmations")
+
+    async def garble_answer(self) -> None:
+        await self._misbehave(kind="garbage", operation="confirmations")
+
+    async def lose_question(self) -> None:
+        await self._misbehave(kind="timeout_after", operation="documents")
+
+    async def _misbehave(self, **fault: str) -> None:
+        await self._clerk("/faults", {"count": 1, **fault})
+
+    async def _clerk(self, path: str, body: Any) -> None:
+        (await self._sandbox.erp.post(f"/rest/admin{path}", json=body)).raise_for_status()
+
+
+@pytest.fixture(params=["fake", "mapped", "mapped_rest"])
 async def erp(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncIterator[Erp]:
     if request.param == "fake":
         yield Fake()
         return
-    mapped = Mapped(sandbox)
+    mapped = Mapped(sandbox) if request.param == "mapped" else MappedRest(sandbox)
     yield mapped
     mapped.port.close()
 
 
-def tell(erp: Erp, told: ErpMessage) -> Awaitable[ErpReceipt]:
-    return asyncio.to_thread(erp.port.tell, told)
+async def tell(erp: Erp, told: ErpMessage) -> ErpReceipt:
+    await erp.know(told.order_no)
+    return await asyncio.to_thread(erp.port.tell, told)
 
 
 def find(erp: Erp, reference: str) -> Awaitable[ErpReceipt | None]:

@@ -42,3 +42,15 @@ def sandbox_erp(base: str, settings: SandboxSettings, password: str | None = Non
     secret = settings.erp_password if password is None else password
     address = f"{base.rstrip('/')}/soap/orders"
     return shipped_erp("sandbox", {"address": address, "user": settings.erp_user}, {"password": secret})
+
+
+def sandbox_rest_erp(base: str, settings: SandboxSettings, password: str | None = None) -> MappedErp:
+    """Connect the sandbox's second ERP."""
+    secret = settings.erp_rest_password if password is None else password
+    told = {
+        "address": f"{base.rstrip('/')}/rest",
+        "user": settings.erp_rest_user,
+        "zone": settings.erp_rest_zone.key,
+        "site": "HAM",
+    }
+    return shipped_erp("sandbox_rest", told, {"password": secret})
