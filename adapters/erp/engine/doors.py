@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
@@ -26,6 +28,9 @@ D = TypeVar("D", bound=RestDoor | JsonRpcDoor | SoapDoor)
 N = TypeVar("N", int, float)
 Session = Mapping[str, Result]
 _SESSION: Final = "session"
+_UTF_8: Final = "utf-8"
+_LONGEST_DECLARATION: Final = 200
+_SAYS_ITS_ENCODING: Final = re.compile(rb"\s*<\?xml[^>]*?\sencoding\s*=")
 
 
 class OpenDoor(ABC, Generic[D]):
@@ -161,7 +166,12 @@ class OpenSoapDoor(OpenDoor[SoapDoor]):
 
     def _read(self, saying: Saying, heard: Heard) -> Spoken:
         assert saying.operation is not None
-        return soap.read(self._contract, saying.operation, heard)
+        return soap.read(self._contract, saying.operation, self._in_its_encoding(heard))
+
+    def _in_its_encoding(self, heard: Heard) -> Heard:
+        """Take an answer that doesn't say its encoding to be in the door's."""
+        says_itself = heard.charset or _SAYS_ITS_ENCODING.match(heard.content[:_LONGEST_DECLARATION])
+        return heard if says_itself or self.door.encoding == _UTF_8 else replace(heard, charset=self.door.encoding)
 
 
 def open_door(erp: ConnectedErp, door: Door) -> OpenDoor[RestDoor] | OpenDoor[JsonRpcDoor] | OpenDoor[SoapDoor]:
