@@ -44,13 +44,19 @@ def sandbox_erp(base: str, settings: SandboxSettings, password: str | None = Non
     return shipped_erp("sandbox", {"address": address, "user": settings.erp_user}, {"password": secret})
 
 
-def sandbox_rest_erp(base: str, settings: SandboxSettings, password: str | None = None) -> MappedErp:
-    """Connect the sandbox's second ERP."""
-    secret = settings.erp_rest_password if password is None else password
+def sandbox_rest_connection(base: str, settings: SandboxSettings, password: str | None = None) -> ConnectedErp:
+    """Connect the sandbox's second ERP, without opening it."""
     told = {
         "address": f"{base.rstrip('/')}/rest",
         "user": settings.erp_rest_user,
         "zone": settings.erp_rest_zone.key,
         "site": "HAM",
     }
-    return shipped_erp("sandbox_rest", told, {"password": secret})
+    secret = settings.erp_rest_password if password is None else password
+    here = folder("sandbox_rest")
+    return connected((here / FILE).read_text(), here, told, {"password": secret})
+
+
+def sandbox_rest_erp(base: str, settings: SandboxSettings, password: str | None = None) -> MappedErp:
+    """Connect the sandbox's second ERP."""
+    return MappedErp(sandbox_rest_connection(base, settings, password))

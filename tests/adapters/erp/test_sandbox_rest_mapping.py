@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 from typing import Any, get_args
 
@@ -14,12 +16,19 @@ import httpx
 import pytest
 
 from adapters.erp.engine.adapter import MappedErp
+from adapters.erp.files import FILE, folder
+from adapters.erp.language.evaluating import Scope
+from adapters.erp.language.values import from_json
+from adapters.erp.mapping.file import Example, load
+from domain.commands import Push
 from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel
 from domain.errors import OutcomeUnknown, Rejected, Unavailable
+from domain.shapes import Product
 from sandbox.serve import running
 from sandbox.settings import SandboxSettings
 from tests.adapters.conftest import Sandbox
-from tests.adapters.erp.connected import sandbox_rest_erp
+from tests.adapters.erp.connected import sandbox_rest_connection, sandbox_rest_erp
+from tests.adapters.erp.given import given
 
 KINDS = get_args(ErpMessageKind)
 COLLECTIONS = {
@@ -442,3 +451,70 @@ async def test_a_document_under_our_reference_that_says_something_else_is_a_pers
 
 def credentials(office: Office) -> dict[str, str]:
     return {"user": office.settings.erp_rest_user, "password": office.settings.erp_rest_password}
+
+
+# What comes in
+
+
+EXAMPLES = load((folder("sandbox_rest") / FILE).read_text()).file.examples
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.given for example in EXAMPLES])
+async def test_a_golden_example_gives_what_it_says_and_the_hub_takes_it(office: Office, example: Example) -> None:
+    here = folder("sandbox_rest")
+    inbound = getattr(load((here / FILE).read_text()).file.inbound, example.of)
+    names = from_json((here / example.given).read_bytes())
+    assert isinstance(names, dict)
+    connection = sandbox_rest_connection("http://127.0.0.1", office.settings)
+    kind, body = given(connection, inbound, id=names["row"]["no"], **names)
+    assert {kind: body} == json.loads((here / example.gives).read_bytes())
+    if kind == "order":
+        Push.model_validate({**body, "revision": 1})
+    if kind == "product":
+        Product.model_validate(body)
+
+
+async def test_what_the_erp_really_answers_gives_an_order(office: Office) -> None:
+    order = await office.order(ordered="2026-10-25T02:30:00", shipping="EXPRESS")
+    page = await asked(office, "/orders", changed_since="2001-01-01T00:00:00", rows="500")
+    (row,) = [row for row in page["orders"] if row["no"] == order["no"]]
+    customer = await asked(office, f"/customers/{row['customer']}")
+    connection = sandbox_rest_connection("http://127.0.0.1", office.settings)
+    assert connection.mapping.file.inbound.orders is not None
+    _, body = given(connection, connection.mapping.file.inbound.orders, id=row["no"], row=row, customer=customer)
+    push = Push.model_validate({**body, "revision": 1})
+    assert [(line.sku, line.quantity, line.uom) for line in push.lines] == [
+        ("MUG", "2", "CA"),
+        ("TEA", "5", "EA"),
+        ("SCALE", "2", "EA"),
+    ]
+    assert push.ordered_at.isoformat() == "2026-10-25T02:30:00+02:00"
+    assert (push.service_level, push.note, push.ship_to.company) == ("express", None, None)
+
+
+@pytest.mark.parametrize(
+    ("since", "changed", "still"),
+    [
+        ("2026-10-25T00:30:00Z", "2026-10-25T02:30:00", True),
+        ("2026-10-25T01:30:00Z", "2026-10-25T02:30:00", True),  # asked by the first half past two, and may be either
+        ("2026-10-25T01:30:00Z", "2026-10-25T02:29:59", True),
+        ("2026-10-25T02:30:00Z", "2026-10-25T02:29:59", False),
+        ("2026-06-01T10:00:00Z", "2026-06-01T11:59:59", False),
+        ("2026-06-01T10:00:00Z", "2026-06-01T12:00:00", True),
+    ],
+)
+def test_a_filter_that_the_erp_ignored_is_noticed_and_an_hour_that_comes_twice_is_none(
+    since: str, changed: str, still: bool
+) -> None:
+    connection = sandbox_rest_connection("http://127.0.0.1", SandboxSettings())
+    inbound = connection.mapping.file.inbound.orders
+    assert inbound is not None
+    assert inbound.poll is not None
+    names = {"settings": connection.public(), "since": datetime.fromisoformat(since), "row": {"changed": changed}}
+    assert inbound.poll.still.value(Scope(names)) is still
+
+
+async def asked(office: Office, path: str, **query: str) -> Any:
+    session = (await office.client.post("/rest/login", json=credentials(office))).json()["session"]
+    response = await office.client.get(f"/rest{path}", params=query, headers={"X-Session": session})
+    return from_json(response.content)
