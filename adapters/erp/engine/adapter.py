@@ -11,7 +11,7 @@ from adapters.erp.engine.connected import SYSTEM, ConnectedErp
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.speaking import LookAgain, Speaker
 from adapters.erp.engine.telling import Teller
-from adapters.erp.language.values import MISSING, Value
+from adapters.erp.language.values import MISSING, Result, Value, is_there
 from domain.erp import ErpDocument, ErpMessage, ErpReceipt
 from domain.errors import Rejected, Unavailable
 
@@ -45,13 +45,21 @@ class MappedErp:
             raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
         with mapped():
             rows = MISSING if told.absent else self._recall.rows.value(scope.within(answer=told.answer))
-            found = [self._recall.into.render(scope.within(row=row)) for row in rows] if isinstance(rows, list) else []
+            found = [self._recall.into.render(scope.within(row=row)) for row in _rows(rows)]
         ours = [receipt for receipt in map(_receipt, found) if receipt.reference == reference]
         return min(ours, key=_made_at, default=None)
 
     def close(self) -> None:
         """Close the connections."""
         self._speaker.close()
+
+
+def _rows(found: Result) -> list[Value]:
+    if not is_there(found):
+        return []
+    if not isinstance(found, list):
+        raise Rejected("erp_mapping", "What the mapping finds again is no list of documents.")
+    return found
 
 
 def _made_at(receipt: ErpReceipt) -> Any:

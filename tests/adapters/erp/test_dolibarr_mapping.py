@@ -6,7 +6,7 @@ import asyncio
 import csv
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -14,13 +14,16 @@ from xml.sax.saxutils import escape
 import pytest
 from lxml import etree
 
+from adapters.erp.engine.adapter import MappedErp
 from adapters.erp.engine.connected import ConnectedErp
 from adapters.erp.engine.speaking import Speaker
 from adapters.erp.files import FILE, folder
 from adapters.erp.mapping.calls import Call
 from domain.commands import Push
+from domain.erp import ErpLine, ErpMessage, ErpMessageKind, ErpParcel
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from tests.adapters.erp.connected import connected
+from tests.adapters.erp.dolibarr_stand_in import StandIn, standing_in
 from tests.adapters.erp.given import given
 from tests.adapters.scripted import Scripted, answer, scripted
 
@@ -62,24 +65,28 @@ class Dolibarr:
 @pytest.fixture
 async def dolibarr() -> AsyncIterator[Dolibarr]:
     async with scripted(answer(500, "")) as there:
-        settings = {
-            "base": there.url,
-            "login": "admin",
-            "zone": "Europe/Paris",
-            "site": "HAM",
-            "warehouse": "1",
-            "base_uom": "EA",
-            "carrier": "sandbox",
-            "service_level": "ground",
-            "currency": "EUR",
-        }
-        secrets = {"soap_key": "key", "password": "password", "api_key": "api", "hook": "hook"}
-        bundle = {file.name: file.read_bytes() for file in DOLIBARR.iterdir() if file.is_file()}
         text = TEXT.replace("\ndoors:\n", f"\ndoors:\n{OTHER_DOORS}", 1)
-        connection = connected(text, bundle, settings, secrets)
+        connection = connection_to(there.url, text)
         speaker = Speaker(connection)
         yield Dolibarr(there, connection, speaker)
         speaker.close()
+
+
+def connection_to(url: str, text: str) -> ConnectedErp:
+    settings = {
+        "base": url,
+        "login": "admin",
+        "zone": "Europe/Paris",
+        "site": "HAM",
+        "warehouse": "1",
+        "base_uom": "EA",
+        "carrier": "sandbox",
+        "service_level": "ground",
+        "currency": "EUR",
+    }
+    secrets = {"soap_key": "key", "password": "password", "api_key": "api", "hook": "hook"}
+    bundle = {file.name: file.read_bytes() for file in DOLIBARR.iterdir() if file.is_file()}
+    return connected(text, bundle, settings, secrets)
 
 
 def sample(name: str) -> bytes:
@@ -294,3 +301,139 @@ def order_of(rows: list[dict[str, str]]) -> bytes:
     begin, end = told.index(b"<lines "), told.index(b"</lines>")
     head = f'<lines xsi:type="SOAP-ENC:Array" SOAP-ENC:arrayType=":[{len(rows)}]">'
     return told[:begin] + (head + items).encode() + told[end:]
+
+
+# What it is told
+
+
+@dataclass
+class Trade:
+    there: StandIn
+    erp: MappedErp
+
+    def message(self, kind: ErpMessageKind = "shipped", **changes: Any) -> ErpMessage:
+        message = ErpMessage(
+            reference="acme/erp:CO2611-0001/4",
+            order_no="CO2611-0001",
+            number=4,
+            kind=kind,
+            revision=1,
+            occurred_at="2026-01-05T09:12:00Z",
+            lines=(ErpLine(13, "MUG", 2, 2, "EA"), ErpLine(14, "MUG", 1, 1, "EA")),
+            shipment_no="S-1",
+            carrier="dhl" if kind == "shipped" else None,
+            parcels=(ErpParcel(1, "T-1"), ErpParcel(2, "T-2")) if kind == "shipped" else (),
+        )
+        return replace(message, **changes)
+
+    def tell_until_told(self, told: ErpMessage) -> str | None:
+        for _ in range(3):
+            try:
+                return self.erp.tell(told).document_no
+            except (OutcomeUnknown, Unavailable):
+                told = replace(told, repeated=True)
+        raise AssertionError("it was never told")
+
+
+@pytest.fixture
+def trade() -> Iterator[Trade]:
+    with standing_in() as there:
+        erp = MappedErp(connection_to(there.url, TEXT))
+        yield Trade(there, erp)
+        erp.close()
+
+
+def test_a_shipment_is_made_validated_and_known_by_its_final_number(trade: Trade) -> None:
+    assert trade.erp.tell(trade.message()).document_no == "SH2611-0001"
+    (made,) = trade.there.shipments
+    assert made | {"id": "1", "ref": "", "status": "1"} == {
+        "id": "1",
+        "ref": "",
+        "status": "1",
+        "date_creation": 1767604320,
+        "socid": 2,
+        "origin": "commande",
+        "origin_type": "commande",
+        "origin_id": 13,
+        "ref_customer": "acme/erp:CO2611-0001/4",
+        "note_private": "CO2611-0001/S-1",
+        "note_public": "T-1 T-2",
+        "tracking_number": "T-1",
+        "shipping_method_id": 5,
+        "date_delivery": 1767604320,
+        "lines": [
+            {"origin_line_id": 13, "fk_origin_line": 13, "qty": 2, "entrepot_id": 1},
+            {"origin_line_id": 14, "fk_origin_line": 14, "qty": 1, "entrepot_id": 1},
+        ],
+    }
+    found = trade.erp.find("acme/erp:CO2611-0001/4")
+    assert found is not None
+    assert (found.document_no, found.document and found.document.shipment_no) == ("SH2611-0001", "S-1")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ["getOrder", "find", "create", "validate"])
+def test_a_shipment_of_which_a_call_is_cut_is_made_once(trade: Trade, call: str, when: str) -> None:
+    trade.there.cut = (call, when)
+    assert trade.tell_until_told(trade.message()) == "SH2611-0001"
+    assert trade.there.cut is None
+    assert [(made["ref"], made["status"]) for made in trade.there.shipments] == [("SH2611-0001", "1")]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_delivery_closes_its_own_shipment_once(trade: Trade, when: str) -> None:
+    trade.erp.tell(trade.message())
+    trade.erp.tell(trade.message(reference="acme/erp:CO2611-0001/5", shipment_no="OTHER-S-1"))
+    trade.there.cut = ("close", when)
+    assert trade.tell_until_told(trade.message("delivered")) == "SH2611-0001"
+    assert [made["status"] for made in trade.there.shipments] == ["2", "1"]
+    with pytest.raises(Rejected) as refusal:
+        trade.erp.tell(trade.message("delivered", shipment_no="S-9"))
+    assert refusal.value.code == "erp_unknown_shipment"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_order_is_canceled_once_and_as_a_whole(trade: Trade, when: str) -> None:
+    told = trade.message("cancelled", shipment_no=None)
+    with pytest.raises(Rejected) as refusal:
+        trade.erp.tell(replace(told, lines=told.lines[:1]))
+    assert (refusal.value.code, trade.there.status) == ("erp_by_hand", "1")
+    trade.there.cut = ("updateOrder", when)
+    assert trade.tell_until_told(told) == "CO2611-0001"
+    assert trade.there.status == "-1"
+    assert trade.there.calls.count("updateOrder") == (2 if when == "before" else 1)
+
+
+@pytest.mark.parametrize("dropped", ["note_private", "lines", "ref_customer"])
+def test_what_is_dropped_without_a_word_is_noticed(trade: Trade, dropped: str) -> None:
+    trade.there.dropped.add(dropped)
+    with pytest.raises(Rejected) as refusal:
+        trade.erp.tell(trade.message())
+    assert refusal.value.code == "erp_not_kept"
+    assert trade.there.calls.count("validate") == 0
+
+
+def test_lots_serials_returns_and_refusals_are_a_persons(trade: Trade) -> None:
+    lot, serial = (ErpLine(13, "MUG", 2, 2, "EA", "L-1"), ErpLine(13, "MUG", 1, 1, "EA", None, ("S-1",)))
+    by_hand = [trade.message(lines=(line,)) for line in (lot, serial)]
+    for told in (*by_hand, trade.message("returned"), trade.message("refused")):
+        with pytest.raises(Rejected) as refusal:
+            trade.erp.tell(told)
+        assert refusal.value.code == "erp_by_hand"
+    assert trade.there.shipments == []
+
+
+def test_a_shipment_that_a_person_booked_under_our_reference_is_taken_for_told(trade: Trade) -> None:
+    told = trade.message(lines=(ErpLine(13, "MUG", 2, 2, "EA", "L-1"),))
+    trade.there.post(
+        "/shipments", {"ref_customer": told.reference, "note_private": "CO2611-0001/S-1", "lines": [{"qty": 2}]}
+    )
+    assert trade.erp.tell(told).document_no == "SH2611-0001"
+    assert len(trade.there.shipments) == 1
+
+
+def test_an_order_that_is_not_there_is_refused(trade: Trade) -> None:
+    for kind in ("shipped", "cancelled"):
+        with pytest.raises(Rejected) as refusal:
+            trade.erp.tell(trade.message(kind, order_no="CO-0"))
+        assert refusal.value.code == "erp_unknown_order"
