@@ -23,10 +23,14 @@ class Heard:
 
 @dataclass
 class Scripted:
-    """Where the server is, what it heard (and can be awaited), and what it does to each request from now on."""
+    """Where the server is, what it heard (and can be awaited), and what it does to each request from now on.
+
+    `choose` may choose something else for a request, by what is in it.
+    """
 
     url: str
     behavior: Behavior
+    choose: Callable[[Heard], Behavior | None] = lambda _: None
     heard: list[Heard] = field(default_factory=list)
     arrivals: asyncio.Queue[Heard] = field(default_factory=asyncio.Queue)
 
@@ -83,7 +87,7 @@ async def scripted(
             request = await _request(reader)
             server.heard.append(request)
             server.arrivals.put_nowait(request)
-            await server.behavior(reader, writer)
+            await (server.choose(request) or server.behavior)(reader, writer)
         writer.close()
 
     listener = await asyncio.start_server(serve, at, 0, ssl=tls)

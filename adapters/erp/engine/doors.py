@@ -23,6 +23,7 @@ from adapters.erp.mapping.doors import Door, JsonRpcDoor, RestDoor, SoapDoor
 from adapters.erp.transports import json_rpc, rest, soap
 from adapters.erp.transports.http import Heard, Origin, Request
 from adapters.erp.transports.spoken import Spoken
+from domain.characters import for_xml
 
 D = TypeVar("D", bound=RestDoor | JsonRpcDoor | SoapDoor)
 N = TypeVar("N", int, float)
@@ -161,7 +162,7 @@ class OpenSoapDoor(OpenDoor[SoapDoor]):
     def _written(self, saying: Saying, scope: Scope, own: Scope, *, changes: bool) -> Request:
         assert saying.operation is not None
         always = None if _logs_in(self.door, own) else self.door.always
-        said = _joined(_rendered(always, own), _rendered(saying.send, scope))
+        said = _joined(_rendered(always, own), _in_xml(_rendered(saying.send, scope)))
         return soap.write(self._contract, saying.operation, said, self._headers(own), changes=changes)
 
     def _read(self, saying: Saying, heard: Heard) -> Spoken:
@@ -210,6 +211,19 @@ def _joined(always: Result, said: Result) -> Value:
         return said
     both = {name: _joined(value, said[name]) for name, value in always.items() if name in said}
     return {**always, **said, **both}
+
+
+def _in_xml(said: Result) -> Result:
+    """Mark what XML can't carry, so that no message stops those behind it."""
+    return said if said is MISSING else _marked(said)
+
+
+def _marked(value: Value) -> Value:
+    if isinstance(value, str):
+        return for_xml(value)
+    if isinstance(value, Mapping):
+        return {name: _marked(inner) for name, inner in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
 
 
 def _there(names: Session) -> Value:

@@ -57,7 +57,8 @@ def failure(meaning: Meant, spoken: Spoken, heard: Heard, scope: Scope, *, chang
             return Rejected(meaning.row.code or "erp_refused", meaning.row.why or _REFUSED, said=said)
         case "busy":
             after_s = meaning.row.after_s if meaning.row else None
-            return Unavailable(_BUSY, retry_after_s=after_s or heard.retry_after_s or 1, said=said)
+            detail = _BUSY if spoken.kind != "other" else _in_front(spoken.status)
+            return Unavailable(detail, retry_after_s=after_s or heard.retry_after_s or 1, said=said)
         case "locked_out":
             return Unavailable(_LOCKED_OUT, said=said)
         case _:
@@ -68,6 +69,11 @@ def failure(meaning: Meant, spoken: Spoken, heard: Heard, scope: Scope, *, chang
 def _afresh(scope: Scope, **about: Value) -> Scope:
     """Return a scope whose budget nobody used yet: a row for which none is left would be one that doesn't fit."""
     return Scope({**scope.names, **about}, scope.tables)
+
+
+def _in_front(status: int) -> str:
+    """Say that it isn't the ERP itself that did nothing: a gateway, or nobody of ours is at its address."""
+    return f"{SYSTEM}'s address answered HTTP {status}, and nothing that is an answer: nothing was done."
 
 
 def _fits(row: FaultRow, scope: Scope) -> bool:

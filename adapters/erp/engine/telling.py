@@ -142,8 +142,8 @@ def _stop(step: Refusal | Attention | Done, scope: Scope) -> None:
 def _as_said(message: ErpMessage) -> Value:
     """Return a message as expressions have it: what it doesn't have is missing, and its time is one."""
     told = _without_nothing(asdict(message))
-    with suppress(ValueError):  # what isn't a time is left to the contract
-        told["occurred_at"] = datetime.fromisoformat(message.occurred_at.upper())
+    with suppress(ValueError):  # what isn't an instant is left to the contract
+        told["occurred_at"] = as_value(datetime.fromisoformat(message.occurred_at.upper()))
     return as_value(told)
 
 
