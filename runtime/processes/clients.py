@@ -15,7 +15,12 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from adapters.egress import Egress
+from adapters.erp.contracts.bundle import Bundle
+from adapters.erp.engine.adapter import MappedErp
+from adapters.erp.engine.connected import ConnectedErp
+from adapters.erp.files import FILE, folder
+from adapters.erp.mapping.file import load
 from commands.posting_effects import PostingEffects
 from ledger.proving.signing import SigningKey, key_bytes
 from ledger.writing.writer import LedgerWriter
@@ -25,7 +30,10 @@ from runtime.processes.codec import EncryptingCodec
 from runtime.settings import Settings
 
 SANDBOX: Final = "sandbox"
-"""The carrier's name, as orders name it."""
+"""The carrier's name, as orders name it, and that of the mapping by which its neighbor, the ERP, is told."""
+_CONTRACT: Final = "contract.wsdl"
+_ANYWHERE: Final = Egress.parse(["0.0.0.0/0", "::/0"])
+"""Who sets the environment may name any address: this machine, where the sandbox is, and those around it."""
 _CONNECT_S: Final = "5"
 
 
@@ -136,12 +144,19 @@ def carrier_of(settings: Settings) -> SandboxCarrier:
     )
 
 
-def erp_of(settings: Settings) -> SoapErp:
+def erp_of(settings: Settings) -> MappedErp:
     """Make the ERP's adapter."""
-    given = SoapErpSettings(
-        url=settings.need("erp_url"),
-        user=settings.need("erp_user"),
-        password=SecretStr(settings.need("erp_password")),
-        timeout_s=settings.partner_timeout_s,
+    where = folder(SANDBOX)
+    bundle = Bundle.from_folder(where)
+    if settings.erp_wsdl:
+        bundle = Bundle({**bundle.files, _CONTRACT: settings.erp_wsdl.read_bytes()})
+    return MappedErp(
+        ConnectedErp(
+            load((where / FILE).read_text(encoding="utf-8")),
+            bundle,
+            {"address": settings.need("erp_url"), "user": settings.need("erp_user")},
+            {"password": SecretStr(settings.need("erp_password"))},
+            _ANYWHERE,
+            timeout_s=settings.partner_timeout_s,
+        )
     )
-    return SoapErp(given.model_copy(update={"wsdl": settings.erp_wsdl} if settings.erp_wsdl else {}))

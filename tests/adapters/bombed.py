@@ -13,8 +13,15 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from adapters.erp.soap.adapter import SoapErp, SoapErpSettings
+from adapters.egress import Egress
+from adapters.erp.contracts.bundle import Bundle
+from adapters.erp.engine.adapter import MappedErp
+from adapters.erp.engine.connected import ConnectedErp
+from adapters.erp.files import FILE, folder
+from adapters.erp.mapping.file import load
 from domain.errors import StockbridgeError
 
 HONEST = "honest"
@@ -35,9 +42,23 @@ async def outcome(call: Awaitable[object]) -> str:
     return "answered"
 
 
+def erp_at(address: str) -> MappedErp:
+    where = folder("sandbox")
+    return MappedErp(
+        ConnectedErp(
+            load((where / FILE).read_text()),
+            Bundle.from_folder(where),
+            {"address": address, "user": "hub"},
+            {"password": SecretStr("s")},
+            Egress.parse(["127.0.0.0/8"]),
+            timeout_s=TIMEOUT_S,
+        )
+    )
+
+
 async def ask(url: str) -> list[str]:
     carrier = SandboxCarrier(SandboxCarrierSettings(base_url=url, token="t", secret="s", timeout_s=TIMEOUT_S))
-    erp = SoapErp(SoapErpSettings(url=f"{url}/soap", user="hub", password="s", timeout_s=TIMEOUT_S))
+    erp = erp_at(f"{url}/soap")
     heard = [
         await outcome(carrier.find("ours")),
         await outcome(carrier.void("SHP-1")),
