@@ -553,10 +553,19 @@ erp_message = Table(
     _maybe("last_error"),
     _created(),
     Column("done_at", INSTANT),
+    Column(
+        "nothing_told",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="such a message makes no document there",
+    ),
+    Column("waits_since", INSTANT, comment="when the ERP was first without what it is to make before; null: it isn't"),
+    _maybe("mapping_digest", comment="SHA-256 of the mapping by which the last attempt was made, in hex"),
     PrimaryKeyConstraint("tenant", "order_ref", "number"),
     UniqueConstraint("tenant", "reference"),
     CheckConstraint(_STEP_STATE, name="state"),
-    CheckConstraint("state <> 'done' or document_no is not null", name="done_has_a_document"),
+    CheckConstraint("state <> 'done' or document_no is not null or nothing_told", name="done_has_a_document"),
     Index("ix_erp_message_waiting", "tenant", "order_ref", postgresql_where=text("state not in ('done', 'skipped')")),
 )
 

@@ -150,7 +150,7 @@ class KnownElsewhereSweep:
             )
         stem = f"{order.tenant}/{order.order_ref}"
         for receipt in await asyncio.to_thread(list, recalled(erp.find, stem, known.from_number, known.last_number)):
-            if receipt.document_no not in known.document_nos:
+            if receipt.document_no is not None and receipt.document_no not in known.document_nos:
                 told = receipt.document.kind if receipt.document else None
                 kind = told if told in ERP_MESSAGE_KINDS else "something"
                 detail = f"the ERP was told '{kind}': document {receipt.document_no}, under {receipt.reference}"

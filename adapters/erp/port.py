@@ -29,8 +29,13 @@ class ErpPort(Protocol):
     was done: retried) and `tell` also `OutcomeUnknown` (sent, but no usable answer: tell it again) and `NotThereYet`.
     """
 
+    @property
+    def digest(self) -> str:
+        """Return what names the mapping by which it is told: the SHA-256 of its text, in hex."""
+        ...
+
     def tell(self, message: ErpMessage) -> ErpReceipt:
-        """Tell the ERP one message, unless it has it. The receipt names the document that the ERP made of it."""
+        """Tell the ERP one message, unless it has it. The receipt names the document that it made, if any."""
         ...
 
     def find(self, reference: str) -> ErpReceipt | None:

@@ -196,7 +196,8 @@ def _entry(entry: EntryView) -> dict[str, Any]:
 
 
 def _erp_message(at: Happening, row: FeedMessage) -> TimelineItem:
-    told = {"done": f"told, document {row.document_no}", "skipped": "skipped"}.get(row.state, "waits")
+    done = "there is nothing to tell it" if row.nothing_told else f"told, document {row.document_no}"
+    told = {"done": done, "skipped": "skipped"}.get(row.state, "waits")
     return TimelineItem(
         occurred_at=row.done_at or row.created_at,
         recorded_at=at.recorded_at,

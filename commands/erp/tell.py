@@ -1,6 +1,7 @@
 """What the ERP is told: one message of an order's feed at a time, each exactly once in effect.
 
-zeep is synchronous, so these are plain functions on the worker's thread pool, with a plain engine of their own.
+ERPs are called from threads, so these are plain functions on the worker's pool of those, with a plain engine of their
+own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, NoReturn
 import structlog
 from sqlalchemy import Engine
 
-from adapters.erp.port import ErpPort
+from adapters.erp.port import ErpPort, NotThereYet
 from commands.hearing import hearing_at_once
 from commands.orders import close
 from domain import messages as m
@@ -48,8 +49,8 @@ class ErpFeed:
     def tell(self, step: m.ErpStep) -> m.Told:
         """Tell the ERP a message of the feed, and what waits behind it. Who tells the last of an order closes it.
 
-        A second run asks by our reference before it sends again. What goes wrong with a later message ends this run
-        well; it is the next one's.
+        Told again is no harm: the port sees to it that nothing comes of what the ERP has. What goes wrong with a later
+        message ends this run well; it is the next one's.
         """
         return self._tell_feed(step, monotonic() + ENOUGH_S)
 
@@ -105,7 +106,7 @@ class ErpFeed:
         self._check_may_tell(row, remembered)
         if row.label_is_to_come:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
-            self._failed(row, row.state, "waits for the label")
+            self._not_begun(row, "waits for the label")
             raise Unavailable(f"Shipment {row.telling.shipment_no} is not labeled yet.")
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
@@ -114,20 +115,16 @@ class ErpFeed:
 
     def _ask(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
         """Tell the ERP a message, unless it has it."""
-        receipt, message = self._recall(port, row) if row.asks_first else (self._find(port, row), row)
+        receipt, message = self._recall(port, row) if row.asks_first else (None, row)
         return self._send(port, message) if receipt is None else receipt
 
     def _check_may_tell(self, row: ErpMessageRow, remembered: int) -> None:
         """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
         if row.stopped is not None:
-            self._failed(row, row.state, words_of(row.stopped))
+            self._not_begun(row, words_of(row.stopped))
             raise Unavailable(words_of(row.stopped))
         if remembered > row.epoch:
             self._miss(row.order, f"the restore of epoch {remembered}")
-
-    def _find(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt | None:
-        """Ask by our reference, if an earlier attempt may have been carried out."""
-        return port.find(row.reference) if row.attempts > 0 else None
 
     def _recall(self, port: ErpPort, row: ErpMessageRow) -> tuple[ErpReceipt | None, ErpMessageRow]:
         """Find the message among all that the ERP may have heard in a life that was forgotten, by what it says.
@@ -171,14 +168,31 @@ class ErpFeed:
         return self._erps[source]
 
     def _send(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
+        if row.mapping_digest != port.digest:
+            with self._engine.connect() as connection:
+                erp_feed.by_mapping(connection, row.order, row.number, port.digest)
         try:
             return port.tell(_message(row))
+        except NotThereYet as missing:
+            self._wait(row, missing)
+            raise
         except OutcomeUnknown as error:
             self._failed(row, "unknown", str(error))
             raise
         except Rejected as error:
             self._failed(row, "intended", error.detail)
             raise
+
+    def _wait(self, row: ErpMessageRow, missing: NotThereYet) -> None:
+        """Let a message wait for what the ERP is to make; refuse it, for a person to look, where that is too long."""
+        with self._engine.connect() as connection:
+            over = erp_feed.waits(connection, row.order, row.number, row.state, str(missing), missing.wait_s)
+        if over:
+            raise Rejected("erp_waited", f"{missing} It was waited for long enough: have it made there.") from missing
+
+    def _not_begun(self, row: ErpMessageRow, reason: str) -> None:
+        with self._engine.connect() as connection:
+            erp_feed.not_begun(connection, row.order, row.number, row.state, reason)
 
     def _failed(self, row: ErpMessageRow, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
@@ -217,6 +231,7 @@ def _message(row: ErpMessageRow) -> ErpMessage:
         signed_by=told.signed_by,
         reason=told.reason,
         replaces=told.replaces,
+        repeated=row.attempts > 0,
     )
 
 

@@ -1,4 +1,4 @@
-"""The ERP feed as its sender sees it. Synchronous: it is used on a thread, beside a synchronous SOAP client.
+"""The ERP feed as its sender sees it. Synchronous: it is used on a thread, beside calls that block.
 
 Each step is one statement, and commits by itself: an order has several messages, and a message several steps.
 """
@@ -105,7 +105,8 @@ _DONE: Final = Query(
         """
         with told as (
           update records.erp_message
-          set state = 'done', document_no = %(document_no)s, done_at = clock_timestamp(), last_error = null
+          set state = 'done', document_no = %(document_no)s::varchar, nothing_told = %(document_no)s::varchar is null,
+            done_at = clock_timestamp(), last_error = null, waits_since = null
           where {this} and {open}
         ), {claimed}
         """,
@@ -118,34 +119,84 @@ _DONE: Final = Query(
 
 _FAILED: Final = Query(
     composed(
-        "update records.erp_message set state = %(state)s, last_error = %(reason)s where {this} and {open}",
+        """
+        update records.erp_message set state = %(state)s, last_error = %(reason)s, waits_since = null
+        where {this} and {open}
+        """,
         this=_THIS,
         open=_OPEN,
+    )
+)
+
+_NOT_BEGUN: Final = Query(
+    composed(
+        """
+        update records.erp_message set state = %(state)s, last_error = %(reason)s, attempts = greatest(attempts - 1, 0)
+        where {this} and {open}
+        """,
+        this=_THIS,
+        open=_OPEN,
+    )
+)
+
+_WAITS: Final = Query(
+    composed(
+        """
+        update records.erp_message
+        set state = %(state)s, last_error = %(reason)s, waits_since = coalesce(waits_since, clock_timestamp())
+        where {this} and {open}
+        returning clock_timestamp() >= waits_since + make_interval(secs => %(wait_s)s)
+        """,
+        this=_THIS,
+        open=_OPEN,
+    )
+)
+
+_BY_MAPPING: Final = Query(
+    composed(
+        "update records.erp_message set mapping_digest = %(digest)s where {this} and {open}", this=_THIS, open=_OPEN
     )
 )
 
 
 def claim(connection: Connection, order: OrderId, number: int) -> ErpMessageRow | None:
     """Mark a message as sent, before it is. Returns it as it was, with its order; None if it is done with."""
-    return _claimed(connection, _CLAIM, {"tenant": order.tenant, "order_ref": order.order_ref, "number": number})
+    return _claimed(connection, _CLAIM, _of(order, number))
 
 
-def done(connection: Connection, order: OrderId, number: int, document_no: str, *, go_on: bool) -> ErpMessageRow | None:
-    """Note the document that the ERP made of a message and, to `go_on`, claim the one behind it, if there is one."""
-    given = {
-        "tenant": order.tenant,
-        "order_ref": order.order_ref,
-        "number": number,
-        "document_no": document_no,
-        "go_on": go_on,
-    }
-    return _claimed(connection, _DONE, given)
+def by_mapping(connection: Connection, order: OrderId, number: int, digest: str) -> None:
+    """Note by which mapping a message is about to be told."""
+    _BY_MAPPING.at_once(connection, **_of(order, number), digest=digest)
+
+
+def done(
+    connection: Connection, order: OrderId, number: int, document_no: str | None, *, go_on: bool
+) -> ErpMessageRow | None:
+    """Note the document that the ERP made of a message, or that it is told nothing of it.
+
+    To `go_on`, claim the one behind it, if there is one.
+    """
+    return _claimed(connection, _DONE, {**_of(order, number), "document_no": document_no, "go_on": go_on})
 
 
 def failed(connection: Connection, order: OrderId, number: int, state: str, reason: str) -> None:
     """Note why a message is not done: `unknown` if the ERP may have it, `intended` if it surely has not."""
-    given = {"tenant": order.tenant, "order_ref": order.order_ref, "number": number, "state": state, "reason": reason}
-    _FAILED.at_once(connection, **given)
+    _FAILED.at_once(connection, **_of(order, number), state=state, reason=reason)
+
+
+def not_begun(connection: Connection, order: OrderId, number: int, state: str, reason: str) -> None:
+    """Note why a message that was claimed can't be told yet: nobody was called, so it was no attempt."""
+    _NOT_BEGUN.at_once(connection, **_of(order, number), state=state, reason=reason)
+
+
+def waits(connection: Connection, order: OrderId, number: int, state: str, reason: str, wait_s: int) -> bool:
+    """Note what the ERP is to make before a message can be told. Returns whether it is waited for too long by now."""
+    given = {"state": state, "reason": reason, "wait_s": wait_s}
+    return any(over for (over,) in _WAITS.at_once(connection, **_of(order, number), **given))
+
+
+def _of(order: OrderId, number: int) -> dict[str, Any]:
+    return {"tenant": order.tenant, "order_ref": order.order_ref, "number": number}
 
 
 def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> ErpMessageRow | None:

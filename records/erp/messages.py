@@ -34,6 +34,9 @@ class FeedMessage(OfOrder):
     last_error: str | None
     created_at: datetime
     done_at: datetime | None
+    nothing_told: bool
+    waits_since: datetime | None
+    mapping_digest: str | None
 
 
 async def append(connection: AsyncConnection, order: OrderId, kind: ErpMessageKind, payload: Mapping[str, Any]) -> int:
@@ -96,7 +99,7 @@ async def renew(connection: AsyncConnection, message: FeedMessage) -> None:
             erp_message.c.order_ref == message.order_ref,
             erp_message.c.number == message.number,
         )
-        .values(reference=f"{message.reference}+", state="intended", attempts=0, last_error=None)
+        .values(reference=f"{message.reference}+", state="intended", attempts=0, last_error=None, waits_since=None)
     )
 
 

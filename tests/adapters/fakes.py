@@ -55,6 +55,7 @@ class Mishaps:
 class FakeErp:
     """An ERP that keeps what it was told, once each. `documents` are in the order of their making."""
 
+    digest: str = "0" * 64
     mishaps: Mishaps = field(default_factory=Mishaps)
     documents: list[tuple[ErpReceipt, ErpMessage]] = field(default_factory=list)
 

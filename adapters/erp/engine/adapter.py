@@ -68,12 +68,13 @@ def _made_at(receipt: ErpReceipt) -> Any:
 
 
 _DOCUMENT = TypeAdapter(ErpDocument)
+_TEXT = TypeAdapter(str)
 
 
 def _receipt(found: Any) -> ErpReceipt:
     try:
         fields = _numbers(found)
-        reference, document_no = fields.pop("reference"), fields.pop("document_no")
+        reference, document_no = (_TEXT.validate_python(fields.pop(name)) for name in ("reference", "document_no"))
         return ErpReceipt(reference, document_no, _DOCUMENT.validate_python(fields))
     except (ValidationError, KeyError, AttributeError, TypeError) as error:
         detail = "What the mapping says of a document found again is none."
