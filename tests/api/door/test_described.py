@@ -19,6 +19,8 @@ from tests.api.doorway import Door, push
 HOUSE = Path(__file__).parents[3]
 PAGE = HOUSE / "docs" / "problems.md"
 AREAS = ("domain", "ledger", "records", "queries", "commands", "activities", "relay", "api")
+# What an order's view and a connection's test tell of the engine: a mapping has codes of its own beside these.
+OF_ERPS = ("adapters/egress.py", "adapters/erp/engine", "adapters/erp/transports")
 
 # Where a code stands in a call, by the name that is called; what else takes codes calls these.
 POSITIONS = {
@@ -38,20 +40,28 @@ CALLBACKS = {"invalid_signature", "stale_signature", "malformed"}
 
 
 def codes_in(path: Path, positions: dict[str, int]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    constants = dict(constants_in(tree))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             position = positions.get(name)
             named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             if position is not None and position < len(node.args):
                 named.append(node.args[position])
-            for value in named:
-                if (
-                    isinstance(value, ast.Constant)
-                    and isinstance(value.value, str)
-                    and re.fullmatch("[a-z_]+", value.value)
-                ):
-                    yield value.value
+            for value in (inner for outer in named for inner in ast.walk(outer)):
+                code = constants.get(value.id) if isinstance(value, ast.Name) else getattr(value, "value", None)
+                if isinstance(code, str) and re.fullmatch("[a-z_]+", code):
+                    yield code
+
+
+def constants_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                yield name, text
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text))):
+                yield name, text
 
 
 def used_codes() -> set[str]:
@@ -59,6 +69,9 @@ def used_codes() -> set[str]:
     for area in AREAS:
         for path in (HOUSE / area).rglob("*.py"):
             found |= set(codes_in(path, POSITIONS | BY_FAULTS if area in {"api", "commands"} else POSITIONS))
+    for area in OF_ERPS:
+        for path in [HOUSE / area] if area.endswith(".py") else (HOUSE / area).rglob("*.py"):
+            found |= set(codes_in(path, POSITIONS))
     found |= set(codes_in(HOUSE / "runtime" / "processes" / "connections.py", BEFORE_THE_DOOR))
     found |= {code for code, _ in problems._OF_STATUS.values()}
     found |= {*problems._OF_SHAPE.values(), "invalid", "invalid_request", "conflict", "refused"}
