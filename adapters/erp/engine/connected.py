@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from adapters.egress import Egress
 from adapters.erp.contracts.bundle import Bundle
+from adapters.erp.language.budget import CannotSay
 from adapters.erp.language.functions import Tables
 from adapters.erp.language.values import Value
 from adapters.erp.mapping.file import Loaded, SettingKind
@@ -49,7 +50,10 @@ class ConnectedErp:
         return {name: {**rows, **self.tables.get(name, {})} for name, rows in own.items()}
 
     def public(self) -> Mapping[str, Value]:
-        """Return the settings that are no secrets, as expressions have them. `Rejected` names each that is wrong."""
+        """Return the settings that are no secrets, as expressions have them. `Rejected` names each that is wrong.
+
+        Another one, such as a secret, has no answer: nothing is said without what the mapping wants to say.
+        """
         kinds = self.mapping.file.settings
         faults = [*self._missing(), *self._unknown()]
         values: dict[str, Value] = {}
@@ -63,12 +67,12 @@ class ConnectedErp:
         if faults:
             detail = f"The settings don't fit the mapping {self.mapping.file.erp}."
             raise Rejected("connection_settings", detail, sorted(faults, key=lambda fault: fault.pointer))
-        return values
+        return _Settings(values)
 
     def whole(self) -> Mapping[str, Value]:
         """Return all settings, secrets too: for a door's own parts, and nothing else."""
         secrets = {name: secret.get_secret_value() for name, secret in self.secrets.items()}
-        return {**self.public(), **secrets}
+        return _Settings({**self.public(), **secrets})
 
     def _missing(self) -> list[Fault]:
         return [
@@ -83,6 +87,24 @@ class ConnectedErp:
         odd += [f"/secrets/{name}" for name in self.secrets if kinds.get(name) != "secret"]
         why = f"The mapping {self.mapping.file.erp} has none of that name."
         return [Fault(pointer, "unknown", why) for pointer in odd]
+
+
+class _Settings(Mapping[str, Value]):
+    """Settings of which none is asked that isn't there."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._values:
+            raise CannotSay(f"there is no setting `{name}` here: a secret is for its door alone")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def _part(kind: SettingKind) -> str:

@@ -77,9 +77,12 @@ def _in_front(status: int) -> str:
 
 
 def _fits(row: FaultRow, scope: Scope) -> bool:
-    """Say whether a row fits. An answer of which it can't be said is another one than the row is about."""
+    """Say whether a row fits. An answer of which it can't be said is another one than the row is about.
+
+    Each row has a budget of its own: a door that is open for long has as much for every answer.
+    """
     try:
-        return says_yes(row.when, scope)
+        return says_yes(row.when, Scope(scope.names, scope.tables))
     except CannotSay:
         return False
 

@@ -49,7 +49,7 @@ def codes_in(path: Path, positions: dict[str, int]) -> Iterator[str]:
             named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             if position is not None and position < len(node.args):
                 named.append(node.args[position])
-            for value in (inner for outer in named for inner in ast.walk(outer)):
+            for value in (inner for outer in named for inner in getattr(outer, "values", [outer])):
                 code = constants.get(value.id) if isinstance(value, ast.Name) else getattr(value, "value", None)
                 if isinstance(code, str) and re.fullmatch("[a-z_]+", code):
                     yield code
