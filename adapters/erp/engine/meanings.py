@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.language.evaluating import CannotSay, Scope
@@ -15,9 +16,9 @@ from adapters.erp.transports.http import Heard
 from adapters.erp.transports.spoken import Spoken
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 
-_REFUSED = f"{SYSTEM} refused: read what it said."
-_LOCKED_OUT = f"{SYSTEM} refuses our user, password or key, which an operator must set right."
-_BUSY = f"{SYSTEM} is busy and did nothing."
+_REFUSED: Final = f"{SYSTEM} refused: read what it said."
+LOCKED_OUT: Final = f"{SYSTEM} refuses our user, password or key, which an operator must set right."
+_BUSY: Final = f"{SYSTEM} is busy and did nothing."
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def failure(meaning: Meant, spoken: Spoken, heard: Heard, scope: Scope, *, chang
             detail = _BUSY if spoken.kind != "other" else _in_front(spoken.status)
             return Unavailable(detail, retry_after_s=after_s or heard.retry_after_s or 1, said=said)
         case "locked_out":
-            return Unavailable(_LOCKED_OUT, said=said)
+            return Unavailable(LOCKED_OUT, said=said)
         case _:
             unheard: type[StockbridgeError] = OutcomeUnknown if changes else Unavailable
             return unheard(f"{SYSTEM} gave no usable answer: HTTP {spoken.status}, {spoken.kind}", said=said)
@@ -77,12 +78,9 @@ def _in_front(status: int) -> str:
 
 
 def _fits(row: FaultRow, scope: Scope) -> bool:
-    """Say whether a row fits. An answer of which it can't be said is another one than the row is about.
-
-    Each row has a budget of its own: a door that is open for long has as much for every answer.
-    """
+    """Say whether a row fits. An answer of which it can't be said is another one than the row is about."""
     try:
-        return says_yes(row.when, Scope(scope.names, scope.tables))
+        return says_yes(row.when, scope)
     except CannotSay:
         return False
 

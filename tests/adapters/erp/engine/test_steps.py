@@ -133,6 +133,12 @@ async def test_steps_without_an_end_are_the_mappings_fault(tiny: Tiny) -> None:
     assert (await refused(tiny, [LOOK, DO])).code == "erp_mapping"
 
 
+async def test_what_a_step_would_keep_that_was_not_needed_is_not_there(tiny: Tiny) -> None:
+    tiny.to(GET_ORDER, says(ACKED))
+    kept = {**DO, "keep": {"made": "answer.number"}}
+    assert await tiny.tell([LOOK, kept, {"document_no": "${made ?? 'as it was'}"}]) == "as it was"
+
+
 # One, several, none
 
 
