@@ -106,7 +106,7 @@ class ErpFeed:
         self._check_may_tell(row, remembered)
         if row.label_is_to_come:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
-            self._not_begun(row, "waits for the label")
+            self._failed(row, row.state, "waits for the label")
             raise Unavailable(f"Shipment {row.telling.shipment_no} is not labeled yet.")
         with hearing_at_once(self._engine, _asked(row)):
             receipt = self._ask(self._port(row), row)
@@ -121,7 +121,7 @@ class ErpFeed:
     def _check_may_tell(self, row: ErpMessageRow, remembered: int) -> None:
         """Raise `Unavailable` where something is missing, and nobody has said yet that PostgreSQL was restored."""
         if row.stopped is not None:
-            self._not_begun(row, words_of(row.stopped))
+            self._failed(row, row.state, words_of(row.stopped))
             raise Unavailable(words_of(row.stopped))
         if remembered > row.epoch:
             self._miss(row.order, f"the restore of epoch {remembered}")
@@ -190,10 +190,6 @@ class ErpFeed:
         if over:
             raise Rejected("erp_waited", f"{missing} It was waited for long enough: have it made there.") from missing
 
-    def _not_begun(self, row: ErpMessageRow, reason: str) -> None:
-        with self._engine.connect() as connection:
-            erp_feed.not_begun(connection, row.order, row.number, row.state, reason)
-
     def _failed(self, row: ErpMessageRow, state: str, reason: str) -> None:
         with self._engine.connect() as connection:
             erp_feed.failed(connection, row.order, row.number, state, reason)
@@ -231,7 +227,7 @@ def _message(row: ErpMessageRow) -> ErpMessage:
         signed_by=told.signed_by,
         reason=told.reason,
         replaces=told.replaces,
-        repeated=row.attempts > 0,
+        repeated=row.mapping_digest is not None,
     )
 
 

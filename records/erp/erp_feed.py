@@ -128,17 +128,6 @@ _FAILED: Final = Query(
     )
 )
 
-_NOT_BEGUN: Final = Query(
-    composed(
-        """
-        update records.erp_message set state = %(state)s, last_error = %(reason)s, attempts = greatest(attempts - 1, 0)
-        where {this} and {open}
-        """,
-        this=_THIS,
-        open=_OPEN,
-    )
-)
-
 _WAITS: Final = Query(
     composed(
         """
@@ -182,11 +171,6 @@ def done(
 def failed(connection: Connection, order: OrderId, number: int, state: str, reason: str) -> None:
     """Note why a message is not done: `unknown` if the ERP may have it, `intended` if it surely has not."""
     _FAILED.at_once(connection, **_of(order, number), state=state, reason=reason)
-
-
-def not_begun(connection: Connection, order: OrderId, number: int, state: str, reason: str) -> None:
-    """Note why a message that was claimed can't be told yet: nobody was called, so it was no attempt."""
-    _NOT_BEGUN.at_once(connection, **_of(order, number), state=state, reason=reason)
 
 
 def waits(connection: Connection, order: OrderId, number: int, state: str, reason: str, wait_s: int) -> bool:

@@ -20,7 +20,11 @@ from records.tables import erp_message
 
 @dataclass(frozen=True)
 class FeedMessage(OfOrder):
-    """A message of an order's feed to its ERP, and how far it has come."""
+    """A message of an order's feed to its ERP, and how far it has come.
+
+    `attempts` counts the claims, also those that found that something is missing here. Only one that has a
+    `mapping_digest` was ever on its way to the ERP.
+    """
 
     tenant: str
     order_ref: str
@@ -99,7 +103,14 @@ async def renew(connection: AsyncConnection, message: FeedMessage) -> None:
             erp_message.c.order_ref == message.order_ref,
             erp_message.c.number == message.number,
         )
-        .values(reference=f"{message.reference}+", state="intended", attempts=0, last_error=None, waits_since=None)
+        .values(
+            reference=f"{message.reference}+",
+            state="intended",
+            attempts=0,
+            last_error=None,
+            waits_since=None,
+            mapping_digest=None,
+        )
     )
 
 

@@ -125,7 +125,7 @@ async def test_a_wait_ends_with_whatever_else_the_erp_says(feed: Feed, says: Sto
     assert (await feed.row())["waits_since"] is None
 
 
-async def test_a_message_that_waits_for_its_label_was_not_attempted(feed: Feed) -> None:
+async def test_a_message_that_waited_for_its_label_is_told_for_the_first_time(feed: Feed) -> None:
     hub = feed.hub
     async with hub.engine.begin() as connection:
         await connection.exec_driver_sql(
@@ -142,5 +142,11 @@ async def test_a_message_that_waits_for_its_label_was_not_attempted(feed: Feed) 
     with pytest.raises(Unavailable, match="not labeled"):
         await feed.tell()
     row = await feed.row()
-    assert (row["attempts"], row["state"], row["last_error"]) == (0, "intended", "waits for the label")
-    assert feed.port.told == []
+    assert (row["mapping_digest"], row["state"], row["last_error"]) == (None, "intended", "waits for the label")
+    async with hub.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "update records.carrier_step set state = 'done', booking_id = 'B-1' where tenant = %(tenant)s",
+            {"tenant": hub.tenant},
+        )
+    await feed.tell()
+    assert [message.repeated for message in feed.port.told[:1]] == [False]
