@@ -236,12 +236,3 @@ def _in_path(text: str) -> str:
 
 def _as_it_is(text: str) -> str:
     return text
-
-
-def _logs_in(door: Door, own: Scope) -> bool:
-    """Say whether there is no session yet: then what the session is for isn't said."""
-    return door.session is not None and _SESSION not in own.names
-
-
-def _of_session(text: Leaf) -> bool:
-    return any(path.names[0] == _SESSION for expression in text.expressions for path in paths(expression))
