@@ -9,7 +9,8 @@ from typing import Any, Final
 from adapters.erp.engine.connected import ConnectedErp
 from adapters.erp.engine.doors import OpenDoor, Session, open_door
 from adapters.erp.engine.mapped import mapped
-from adapters.erp.engine.meanings import Meant, failure, meant
+from adapters.erp.engine.meanings import LOCKED_OUT, Meant, failure, meant
+from adapters.erp.engine.turned_away import TurnedAway
 from adapters.erp.language.evaluating import CannotSay, Scope
 from adapters.erp.language.leaves import says_yes
 from adapters.erp.language.values import MISSING, Result
@@ -80,13 +81,16 @@ class _SpokenThrough:
         self._names = names
         self._session: Session | None = None
         self._logging_in: Final = Lock()
+        self._turned_away: Final = TurnedAway(LOCKED_OUT)
 
     def call(self, saying: Saying, scope: Scope, *, changes: bool) -> Told:
+        self._turned_away.check()
         session = self._held(None)
         meaning, spoken, heard = self._heard(saying, scope, session, changes=changes)
         if meaning.means == "locked_out" and session is not None:
             session = self._held(session)
             meaning, spoken, heard = self._heard(saying, scope, session, changes=changes)
+        self._turned_away.note(turned_away=meaning.means == "locked_out")
         match meaning.means:
             case "fine":
                 return Told(spoken.body)
@@ -127,9 +131,11 @@ class _SpokenThrough:
     def _logged_in(self, log_in: Saying) -> Session:
         asked = self._door.door.session
         assert asked is not None
+        self._turned_away.check()
         own = self._door.own()
         meaning, spoken, heard = self._heard(log_in, own, None, changes=False)
         if meaning.means != "fine":
+            self._turned_away.note(turned_away=meaning.means == "locked_out")
             raise failure(meaning, spoken, heard, self._names, changes=False)
         with mapped():
             return {name: kept.value(own.within(answer=spoken.body)) for name, kept in asked.keep.items()}

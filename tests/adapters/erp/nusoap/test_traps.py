@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,16 @@ def test_a_wrong_password_is_an_operators(trade: Trade) -> None:
     with pytest.raises(Unavailable, match="password"):
         trade.erp.tell(trade.shipped())
     assert len(trade.there.calls_of("login")) == 1
+
+
+def test_a_wrong_password_is_not_tried_so_often_that_the_account_is_locked(trade: Trade) -> None:
+    trade.there.password = "changed since"
+    with ThreadPoolExecutor(20) as threads:
+        tries = [threads.submit(trade.erp.tell, trade.shipped(reference=f"acme/erp/{number}")) for number in range(40)]
+        failed = [each.exception() for each in tries]
+    assert {type(each) for each in failed} == {Unavailable}
+    assert len(trade.there.calls_of("login")) == 3
+    assert "tried again in" in str(failed[-1])
 
 
 # 4: nothing is idempotent
