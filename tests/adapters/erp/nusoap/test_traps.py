@@ -1,4 +1,4 @@
-"""What real ERPs did that a stub would never do, done by the NuSOAP-shaped one: traps 1 to 6, through the engine."""
+"""What real ERPs did that a stub would never do, done by the NuSOAP-shaped one: traps 1 to 7, through the engine."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from lxml import etree
 from adapters.erp.contracts.bundle import Bundle
 from adapters.erp.contracts.wsdl import soap_contract
 from adapters.erp.engine.adapter import MappedErp
+from adapters.erp.engine.connected import ConnectedErp
 from adapters.erp.engine.speaking import Speaker
+from adapters.erp.language.evaluating import Scope
+from adapters.erp.language.leaves import says_yes
+from adapters.erp.language.values import as_value
+from domain.commands import Push
 from domain.erp import ErpLine, ErpMessage, ErpParcel
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
 from tests.adapters.erp.connected import connected
+from tests.adapters.erp.given import fetched, given
 from tests.adapters.erp.nusoap import books
 from tests.adapters.erp.nusoap.books import Order
 from tests.adapters.erp.nusoap.mishaps import Kind
@@ -34,6 +40,7 @@ class Trade:
     """The ERP, the hub's way to it, and an order there."""
 
     there: NusoapErp
+    connection: ConnectedErp
     erp: MappedErp
     speaker: Speaker
     order: Order
@@ -94,9 +101,9 @@ def trade() -> Iterator[Trade]:
         order = there.books.enter_order(party, lines, note_public="Für die Küche")
         order = there.books.set_status(order.id, books.VALIDATED)
         settings = {"address": there.endpoint, "login": LOGIN, "zone": "Europe/Berlin", "site": "HAM"}
-        connection = connected(MAPPING, BUNDLE, settings, {"erpkey": KEY, "password": PASSWORD})
+        connection = connected(MAPPING, BUNDLE, settings, {"erpkey": KEY, "password": PASSWORD, "hook": "hook"})
         erp, speaker = MappedErp(connection), Speaker(connection)
-        yield Trade(there, erp, speaker, order)
+        yield Trade(there, connection, erp, speaker, order)
         erp.close()
         speaker.close()
 
@@ -331,6 +338,39 @@ def test_every_parameter_is_sent_in_its_place(trade: Trade) -> None:
         "ref": trade.order.ref,
         "ref_ext": "",
     }
+
+
+# 7: a webhook is a hint
+
+
+def test_what_a_webhook_says_of_an_order_is_old_and_what_is_fetched_is_not(trade: Trade) -> None:
+    inbound = trade.connection.mapping.file.inbound.orders
+    assert inbound is not None
+    assert inbound.push is not None
+    trade.there.call_out_to("http://127.0.0.1:9/", blocking=False)
+    draft = trade.there.books.enter_order(trade.order.third_party, trade.order.lines)
+    validated = trade.there.books.set_status(draft.id, books.VALIDATED)
+    pushed = as_value(trade.there.books.called_out[-1])
+    about = Scope({"body": pushed})
+    assert says_yes(inbound.push.when, about)
+    id_ = inbound.push.id.text(about, str)
+    kind, body = given(trade.connection, inbound, id=id_, **fetched(trade.speaker, inbound, id=id_))
+    push = Push.model_validate({**body, "revision": 1})
+    assert trade.there.books.called_out[-1]["object"]["ref"] == draft.ref != validated.ref
+    assert (kind, push.order_no) == ("order", validated.ref)
+    assert [(line.line_no, line.sku, line.quantity) for line in push.lines] == [
+        (draft.lines[0].id, "MUG", "3"),
+        (draft.lines[1].id, "LID", "2"),
+    ]
+
+
+def test_an_order_that_is_deleted_meanwhile_gives_nothing(trade: Trade) -> None:
+    inbound = trade.connection.mapping.file.inbound.orders
+    assert inbound is not None
+    trade.there.books.delete_order(trade.order.id)
+    id_ = str(trade.order.id)
+    told = given(trade.connection, inbound, id=id_, **fetched(trade.speaker, inbound, id=id_))
+    assert told == ("nothing", "The order is deleted.")
 
 
 # Beside the traps
