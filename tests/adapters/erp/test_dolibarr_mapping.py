@@ -258,6 +258,15 @@ async def test_a_draft_gives_nothing_and_what_is_validated_an_order_of_two_lines
     assert pushed(dolibarr, order | {"status": "-1"})[0] == "cancel"
 
 
+async def test_a_service_is_no_line_of_ours_whatever_is_said_of_it(dolibarr: Dolibarr) -> None:
+    order = await read_order(dolibarr, sample("getOrder-response"))
+    goods, service = order["lines"]
+    words = 'a "product_type": "0" of words'
+    order |= {"status": "1", "ref": "CO2611-0001", "lines": [service | {"product_type": "1", "desc": words}, goods]}
+    _, body = pushed(dolibarr, order)
+    assert [line["line_no"] for line in body["lines"]] == [int(goods["id"])]
+
+
 async def test_an_order_of_500_lines_is_read_whole(dolibarr: Dolibarr) -> None:
     rows = bought(500)
     order = await read_order(dolibarr, order_of(rows))
