@@ -110,6 +110,21 @@ async def test_the_timeline_tells_the_story_in_order(stocked: Door) -> None:
     assert {item["kind"] for item in told["items"]} == {"push", "operator", "posting", "erp_message"}
 
 
+async def test_a_timeline_says_what_became_of_what_the_erp_is_told(stocked: Door) -> None:
+    await stocked.made("/api/orders/outbound", push(lines=[line()]))
+    async with stocked.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "update records.erp_message set state = 'done', done_at = now(), nothing_told = number = 1,"
+            " document_no = case number when 1 then null else 'D-2' end where tenant = %(tenant)s",
+            {"tenant": stocked.tenant},
+        )
+    told = (await stocked.get("/api/orders/SO-1/timeline")).json()
+    assert [item["summary"] for item in told["items"] if item["kind"] == "erp_message"] == [
+        "ERP message 1, accepted: there is nothing to tell it",
+        "ERP message 2, reserved: told, document D-2",
+    ]
+
+
 async def test_a_timeline_comes_in_pages(stocked: Door) -> None:
     await stocked.made("/api/orders/outbound", push(lines=[line()]))
     whole = (await stocked.get("/api/orders/SO-1/timeline")).json()["items"]
