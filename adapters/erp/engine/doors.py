@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
-from adapters.erp.contracts.wsdl import soap_contract
+from adapters.erp.contracts.bundle import NotBundled, UnusableContract
+from adapters.erp.contracts.wsdl import SoapContract, soap_contract
 from adapters.erp.engine.connected import SYSTEM, ConnectedErp
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.language.evaluating import Budget, Scope
@@ -24,6 +25,7 @@ from adapters.erp.transports import json_rpc, rest, soap
 from adapters.erp.transports.http import Heard, Origin, Request
 from adapters.erp.transports.spoken import Spoken
 from domain.characters import for_xml
+from domain.errors import Rejected
 
 D = TypeVar("D", bound=RestDoor | JsonRpcDoor | SoapDoor)
 N = TypeVar("N", int, float)
@@ -157,7 +159,7 @@ class OpenSoapDoor(OpenDoor[SoapDoor]):
 
     def __init__(self, erp: ConnectedErp, door: SoapDoor) -> None:
         super().__init__(erp, door)
-        self._contract = soap_contract(erp.bundle, door.wsdl, door.binding)
+        self._contract = _contract(erp, door)
 
     def _written(self, saying: Saying, scope: Scope, own: Scope, *, changes: bool) -> Request:
         assert saying.operation is not None
@@ -184,6 +186,16 @@ def open_door(erp: ConnectedErp, door: Door) -> OpenDoor[RestDoor] | OpenDoor[Js
             return OpenJsonRpcDoor(erp, door)
         case SoapDoor():
             return OpenSoapDoor(erp, door)
+
+
+def _contract(erp: ConnectedErp, door: SoapDoor) -> SoapContract:
+    try:
+        return soap_contract(erp.bundle, door.wsdl, door.binding)
+    except NotBundled as error:
+        detail = f"The connection lacks a document of its ERP's contract: {error}. Add it."
+        raise Rejected("connection_contract", detail) from None
+    except UnusableContract as error:
+        raise Rejected("connection_contract", f"The ERP's contract can't be used: {error}") from None
 
 
 def _logs_in(door: Door, own: Scope) -> bool:

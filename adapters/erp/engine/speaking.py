@@ -13,8 +13,9 @@ from adapters.erp.engine.meanings import LOCKED_OUT, Meant, failure, meant
 from adapters.erp.engine.turned_away import TurnedAway
 from adapters.erp.language.evaluating import CannotSay, Scope
 from adapters.erp.language.leaves import says_yes
-from adapters.erp.language.values import MISSING, Result
+from adapters.erp.language.values import MISSING, Result, is_there
 from adapters.erp.mapping.calls import Call, Saying
+from adapters.erp.mapping.doors import Session as Asked
 from adapters.erp.mapping.faults import FaultRow
 from adapters.erp.mapping.steps import AnyCall
 from adapters.erp.transports.http import Heard
@@ -137,8 +138,10 @@ class _SpokenThrough:
         if meaning.means != "fine":
             self._turned_away.note(turned_away=meaning.means == "locked_out")
             raise failure(meaning, spoken, heard, self._names, changes=False)
-        with mapped():
-            return {name: kept.value(own.within(answer=spoken.body)) for name, kept in asked.keep.items()}
+        kept = _kept(asked, own.within(answer=spoken.body))
+        if kept is None:
+            raise failure(Meant("not_understood", meaning.row), spoken, heard, self._names, changes=False)
+        return kept
 
 
 def _is_expected(saying: Saying, spoken: Spoken, scope: Scope) -> bool:
@@ -149,3 +152,12 @@ def _is_expected(saying: Saying, spoken: Spoken, scope: Scope) -> bool:
         return says_yes(saying.expect, scope.within(answer=spoken.body))
     except CannotSay:
         return False
+
+
+def _kept(asked: Asked, scope: Scope) -> Session | None:
+    """Return what a log-in brought, None where the answer to it has not all of that."""
+    try:
+        kept = {name: expression.value(scope) for name, expression in asked.keep.items()}
+    except CannotSay:
+        return None
+    return kept if all(map(is_there, kept.values())) else None

@@ -180,6 +180,27 @@ async def test_a_session_that_is_refused_anew_is_not_asked_for_again(there: Scri
     assert len(there.heard) == 4
 
 
+@pytest.mark.parametrize("odd", [{}, {"id": None}, {"id": ""}, ["s1"], "s1"])
+async def test_a_log_in_that_brings_no_session_is_not_understood(there: Scripted, odd: Any) -> None:
+    with pytest.raises(Unavailable, match="no usable answer"):
+        await tell(there, mapping(LOOK, SESSION), odd)
+    assert len(there.heard) == 1
+
+
+@pytest.mark.parametrize(("bundle", "why"), [({}, "lacks a document"), ({"orders.wsdl": b"<html/>"}, "can't be used")])
+def test_a_connection_without_its_erps_contract_says_which_document_it_lacks(
+    bundle: dict[str, bytes], why: str
+) -> None:
+    door = """
+  soap: {protocol: soap, wsdl: orders.wsdl, address: "${settings.address}", faults: rest}
+"""
+    settings = {"address": "http://127.0.0.1"}
+    with pytest.raises(Rejected, match=why) as refusal:
+        MappedErp(connected(mapping(LOOK, door), bundle, settings, {"password": "geheim"}))
+    assert refusal.value.code == "connection_contract"
+    assert "orders.wsdl" in str(refusal.value)
+
+
 async def test_what_is_always_said_is_not_said_in_a_log_in(there: Scripted) -> None:
     door = """
   rpc:
