@@ -115,10 +115,13 @@ def _line(part: yaml.Event | yaml.Node) -> int:
 
 
 def _tree(node: yaml.Node, pointer: str, lines: dict[str, int]) -> Node:
-    lines[pointer] = _line(node)
+    lines.setdefault(pointer, _line(node))
     made: _Scalar | _Rows | _Fields
     if isinstance(node, yaml.MappingNode):
-        made = _Fields({key: _tree(value, pointer_to(pointer, key), lines) for key, value in _pairs(node)})
+        made = _Fields()
+        for key, line, value in _pairs(node):
+            lines[pointer_to(pointer, key)] = line  # where its key is, not where what is under it begins
+            made[key] = _tree(value, pointer_to(pointer, key), lines)
     elif isinstance(node, yaml.SequenceNode):
         made = _Rows(_tree(item, pointer_to(pointer, number), lines) for number, item in enumerate(node.value))
     else:
@@ -127,7 +130,7 @@ def _tree(node: yaml.Node, pointer: str, lines: dict[str, int]) -> Node:
     return made
 
 
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, int, yaml.Node]]:
     seen = set()
     for key, value in node.value:
         line = _line(key)
@@ -136,4 +139,4 @@ def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
         if key.value in seen:
             raise NotYaml(f"the key {key.value} comes twice", line)
         seen.add(key.value)
-        yield key.value, value
+        yield key.value, line, value
