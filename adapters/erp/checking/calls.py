@@ -53,7 +53,7 @@ class Calls:
         """The place in which there are settings, none that is secret, and nothing else."""
         secret = frozenset(name for name, kind in self._file.settings.items() if kind == "secret")
         names = Names({SETTINGS: settings_of(self._file.settings)}, secret, used=self._uses)
-        return Place(names, self._file.tables, self._findings)
+        return Place(names, self._file.tables, frozenset(self._file.shapes), self._findings)
 
     def named(self, name: str) -> Known:
         """Return what a named call answers, as far as it counts."""

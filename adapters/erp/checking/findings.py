@@ -21,7 +21,8 @@ class Findings:
 
     def add(self, pointer: str, why: str) -> None:
         """Say that something is wrong. What several places of a file share is said once."""
-        self._faults.setdefault((pointer, why), self._loaded.fault(pointer, why))
+        fault = self._loaded.fault(pointer, why)
+        self._faults.setdefault((fault.pointer, why), fault)
 
     def uses(self, what: Named, name: str) -> None:
         """Say that a name is used."""

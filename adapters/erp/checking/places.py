@@ -8,6 +8,7 @@ from typing import Final
 from adapters.erp.checking.expressions import Judge, Names
 from adapters.erp.checking.findings import Findings
 from adapters.erp.checking.known import ANY, Known, any_of, list_of, of_kinds, tree, words
+from adapters.erp.checking.misspelling import misspelt
 from adapters.erp.checking.quoting import unquoted
 from adapters.erp.language.functions import Tables
 from adapters.erp.language.leaves import Hole, Leaf
@@ -28,6 +29,7 @@ class Place:
 
     names: Names
     tables: Tables
+    shapes: frozenset[str]
     findings: Findings
     filters: bool = False
 
@@ -78,7 +80,7 @@ class Place:
             self.findings.add(pointer, f"it gives {_kinds(known)}, and a text or a number stands here")
 
     def tree(self, tree: Tree, target: Known = ANY, beside: Tree | None = None) -> Known:
-        """Check a tree against what its place takes, and return what it gives. What is said `beside` it is joined with it."""
+        """Check a tree against what its place takes, and return what it gives; `beside` is joined with it."""
         match tree:
             case Scalar():
                 return self._scalar(tree, target)
@@ -113,6 +115,8 @@ class Place:
             name: self.tree(inner, self._under(fields, name, target), joined.get(name))
             for name, inner in fields.fields.items()
         }
+        for name, meant in misspelt(fields, self.shapes):
+            self.findings.add(pointer_to(fields.pointer, name), f"is `{meant}` meant? Else it is a field of its own")
         if "tree" not in target.kinds:
             self.findings.add(fields.pointer, f"it gives a tree, and {_kinds(target)} is taken here")
         for name in sorted(target.required - said.keys() - joined.keys()):

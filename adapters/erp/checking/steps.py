@@ -13,6 +13,7 @@ from adapters.erp.checking.known import ANY, Known, any_of, perhaps
 from adapters.erp.checking.places import Place, item_of
 from adapters.erp.checking.tracing import Trace
 from adapters.erp.language.expressions import Expression
+from adapters.erp.language.leaves import Hole
 from adapters.erp.mapping.calls import Call
 from adapters.erp.mapping.file import MappingFile, nearest
 from adapters.erp.mapping.scopes import ANSWER, MESSAGE, RESERVED
@@ -176,7 +177,7 @@ class Steps:
         for number, step in enumerate(plan):
             behind = {name for later in plan[number + 1 :] for said in _said_in(later) for name in roots(said)}
             if isinstance(step, Do):
-                own = {name for said in _confirmed(step) for name in roots(said)}
+                own = {name for said in _of(step.confirm) for name in roots(said)}
                 for name in step.keep:
                     if name not in behind | own:
                         self._findings.add(
@@ -193,30 +194,31 @@ class Steps:
                 self._findings.add(f"{pointer}/{number}/look", f"nothing behind it uses `{step.look}`")
 
 
-def _confirmed(step: _Calling) -> Iterator[Expression]:
-    if step.confirm is not None:
-        yield step.confirm.expression
-
-
 def _said_in(step: Step) -> Iterator[Expression]:
-    if isinstance(step, Look | Do):
-        for hole in (step.unless, step.confirm, step.each if isinstance(step, Do) else None):
-            if hole is not None:
-                yield hole.expression
-        for leaf in step.given.values():
-            yield from leaf.expressions
-        if isinstance(step.call, Call):
-            yield from expressions_of(step.call)
-        for kept in step.keep.values() if isinstance(step, Do) else ():
-            yield kept.expression
-    elif isinstance(step, Let):
-        for value in step.let.values():
-            yield from expressions_in(value)
-    elif isinstance(step, Document):
-        yield from step.document_no.expressions
-    elif isinstance(step, Done):
-        yield step.nothing.expression
-    else:
-        yield from (step.text if isinstance(step, Refusal) else step.attention).expressions
-        if step.when is not None:
-            yield step.when.expression
+    match step:
+        case Look() | Do():
+            yield from _said_in_calling(step)
+        case Let():
+            for value in step.let.values():
+                yield from expressions_in(value)
+        case Document():
+            yield from step.document_no.expressions
+        case Done():
+            yield step.nothing.expression
+        case Refusal() | Attention():
+            yield from (step.text if isinstance(step, Refusal) else step.attention).expressions
+            yield from _of(step.when)
+
+
+def _said_in_calling(step: _Calling) -> Iterator[Expression]:
+    yield from _of(step.unless, step.confirm)
+    for leaf in step.given.values():
+        yield from leaf.expressions
+    if isinstance(step.call, Call):
+        yield from expressions_of(step.call)
+    if isinstance(step, Do):
+        yield from _of(step.each, *step.keep.values())
+
+
+def _of(*holes: Hole | None) -> Iterator[Expression]:
+    return (hole.expression for hole in holes if hole is not None)

@@ -97,7 +97,7 @@ class Loaded:
 
     def fault(self, pointer: str, why: str) -> FileFault:
         """Say that something is wrong with it."""
-        return FileFault(pointer, self.document.line_of(pointer), why)
+        return _at(self.document, pointer, why)
 
 
 def digest_of(text: str) -> str:
@@ -111,14 +111,17 @@ def load(text: str) -> Loaded:
         document = read(text)
     except NotYaml as error:
         raise BadMapping([FileFault("", error.line, error.why)]) from None
+    tree, faults = _in_full(document)
     try:
-        return Loaded(MappingFile.model_validate(_in_full(document)), document, digest_of(text))
+        file = MappingFile.model_validate(tree)
     except ValidationError as error:
-        faults = [_fault(document, one) for one in error.errors(include_url=False)]
-        raise BadMapping(sorted(faults, key=lambda fault: fault.line)) from None
+        faults += [_fault(document, one) for one in error.errors(include_url=False)]
+    if faults:
+        raise BadMapping(sorted(faults, key=lambda fault: fault.line))
+    return Loaded(file, document, digest_of(text))
 
 
-def _in_full(document: Document) -> Node:
+def _in_full(document: Document) -> tuple[Node, list[FileFault]]:
     """Put shapes where they are named: `{shape: <name>}`. Each stays where it stands; none names another."""
     tree = document.tree
     named = tree.get("shapes") if isinstance(tree, dict) else None
@@ -142,11 +145,8 @@ def _in_full(document: Document) -> Node:
         return node
 
     if not isinstance(tree, dict):
-        return tree
-    filled = {key: value if key == "shapes" else whole(value) for key, value in tree.items()}
-    if faults:
-        raise BadMapping(faults)
-    return filled
+        return tree, faults
+    return {key: value if key == "shapes" else whole(value) for key, value in tree.items()}, faults
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -161,16 +161,48 @@ def nearest(name: object, known: Iterable[str]) -> str:
 _FEW: Final = 12
 _UNKNOWN: Final = "extra_forbidden"
 _MISSING: Final = "missing"
+_TAGS: Final = (2, 4)
+"""Where pydantic's location says them: ("outbound", kind, plan, number, step, ...)."""
+
+
+def _at(document: Document, pointer: str, why: str) -> FileFault:
+    written = _written_at(document, pointer)
+    return FileFault(written, document.line_of(written), why)
+
+
+def _written_at(document: Document, pointer: str) -> str:
+    """Return where a part is written that stands at a pointer: what a shape holds, where that shape is."""
+    node, written = document.tree, ""
+    for step in pointer.split("/")[1:]:
+        if isinstance(node, dict) and set(node) == {"shape"} and step != "shape":
+            written = pointer_to("/shapes", str(node["shape"]))
+            node = _inside(_inside(document.tree, "shapes"), str(node["shape"]))
+        written = f"{written}/{step}"
+        node = _inside(node, step.replace("~1", "/").replace("~0", "~"))
+    return written
+
+
+def _inside(node: Node, step: str) -> Node:
+    if isinstance(node, list) and step.isdigit() and int(step) < len(node):
+        return node[int(step)]
+    return node.get(step, "") if isinstance(node, dict) else ""
 
 
 def _fault(document: Document, error: Mapping[str, Any]) -> FileFault:
-    pointer = error.get("ctx", {}).get("pointer") or _pointer(document, error["loc"])
+    pointer = error.get("ctx", {}).get("pointer") or _pointer(document, _without_tags(error["loc"]))
     why = str(error["msg"])
     if error["type"] == _UNKNOWN:
         why = f"there is no word `{error['loc'][-1]}` here"
     elif error["type"] == _MISSING:
         why = "it is missing"
-    return FileFault(pointer, document.line_of(pointer), why)
+    return _at(document, pointer, why)
+
+
+def _without_tags(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Leave out what pydantic calls a plan, and a step: a step has a word of the same name."""
+    if location[:1] != ("outbound",):
+        return location
+    return tuple(part for place, part in enumerate(location) if place not in _TAGS)
 
 
 def _pointer(document: Document, location: tuple[int | str, ...]) -> str:

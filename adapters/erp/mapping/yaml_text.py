@@ -15,6 +15,7 @@ import yaml
 Node: TypeAlias = "str | list[Node] | dict[str, Node]"
 """What a file consists of. Each part knows where it stands: `pointer_of`."""
 
+_LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _LONGEST: Final = 1_000_000
 _DEEPEST: Final = 64
 _MOST_NODES: Final = 50_000
@@ -49,7 +50,7 @@ def read(text: str) -> Document:
         raise NotYaml(f"the file has more than {_LONGEST} characters", 1)
     try:
         _check_events(text)
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYaml(error.problem or "not YAML", mark.line + 1 if mark else 1) from None
@@ -93,7 +94,7 @@ def pointer_to(pointer: str, key: str | int) -> str:
 def _check_events(text: str) -> None:
     """Refuse what is deeper, larger or other than we take, before anything is made of it."""
     depth = nodes = 0
-    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         line = _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise NotYaml("anchors and aliases are not taken: write it twice", line)
