@@ -1,4 +1,4 @@
-"""Words of the format in a tree, misspelt: by their letters they are fields, which a target without a contract may have."""
+"""Words of the format in a tree, misspelt: they look like fields, and without a contract any field may be right."""
 
 from __future__ import annotations
 
