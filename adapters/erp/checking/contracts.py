@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from adapters.erp.checking.known import ANY, Fields, Known, any_of, list_of, of_kinds, perhaps, tree
 from adapters.erp.contracts.bundle import Bundle, NotBundled, UnusableContract
@@ -93,7 +93,9 @@ class _Soap:
 
     def _described(self, name: str) -> Spoken:
         called = self.contract._operation(name)  # noqa: SLF001 - what is required it tells nobody else
-        sent = tree({}) if called.request is None else _of_declared(called.request, named=called.rpc)
+        sent = (
+            tree({}) if called.request is None else _of_declared(called.request, _needed_by(called.rpc, called.encoded))
+        )
         if called.header is not None and sent.fields is not None:
             fields = {**sent.fields, IN_HEADER: _of_declared(called.header)}
             sent = tree(fields, open=sent.open, required=sent.required)
@@ -174,37 +176,54 @@ def _of_json(shape: Shape, scalars: Mapping[Scalar, Known], *, null: bool) -> Kn
     )
 
 
-def _of_declared(declared: Declared, *, named: bool = False) -> Known:
-    """Return what a WSDL takes. Parameters by their names are never missing: what isn't said is sent empty."""
+_Needed = Literal["all", "below", "nothing"]
+"""Which of the fields are needed that are declared so: all, those below the parameters, or none."""
+
+
+def _needed_by(rpc: bool, encoded: bool) -> _Needed:
+    """Say what a call needs. A missing parameter is sent empty, and no schema looks into what is encoded."""
+    if encoded:
+        return "nothing"
+    return "below" if rpc else "all"
+
+
+def _of_declared(declared: Declared, needed: _Needed = "all") -> Known:
+    """Return what a WSDL takes."""
     match declared:
         case Leaf():
             return _ONE_VALUE
         case Rows():
-            return list_of(_of_declared(declared.row))
+            return list_of(_of_declared(declared.row, needed))
         case Struct():
-            return _of_struct(declared, named=named)
+            return _of_struct(declared, needed)
         case _:
             return ANY
 
 
-def _of_struct(struct: Struct, *, named: bool) -> Known:
+def _of_struct(struct: Struct, needed: _Needed) -> Known:
     makers: dict[str, Callable[[], Known]] = {}
     for type_ in (*struct.variants.values(), struct):
         for name in type_.fields:
-            makers[name] = partial(_of_field, type_, name)
+            makers[name] = partial(_of_field, type_, name, "nothing" if needed == "nothing" else "all")
     if struct.text is not None:
         makers[TEXT] = lambda: _ONE_VALUE
     if struct.variants:
         makers[TYPE] = partial(of_kinds, "text")
-    # A repeated group needs not all of its elements, and a variant those of its own.
-    needed = frozenset(
-        name for name, one in struct.fields.items() if one.required and not one.nillable and one.repeated_with is None
-    )
-    known = tree(Fields(makers), open=struct.open, required=frozenset() if named or struct.variants else needed)
+    required = _required(struct) if needed == "all" else frozenset()
+    known = tree(Fields(makers), open=struct.open, required=required)
     return any_of(known, _ONE_VALUE) if struct.text is not None else known
 
 
-def _of_field(struct: Struct, name: str) -> Known:
+def _required(struct: Struct) -> frozenset[str]:
+    """Return the fields that must be there. A group that repeats needs not all of its own, and a variant others."""
+    if struct.variants:
+        return frozenset()
+    return frozenset(
+        name for name, one in struct.fields.items() if one.required and not one.nillable and one.repeated_with is None
+    )
+
+
+def _of_field(struct: Struct, name: str, needed: _Needed) -> Known:
     one = struct.fields[name]
-    known = _of_declared(one.holds)
+    known = _of_declared(one.holds, needed)
     return list_of(known) if one.many else known

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
@@ -104,10 +103,10 @@ def kind_of(pointer: str, text: str) -> str:
     return FORMAT
 
 
-def faults_of(text: str, folder: Path) -> list[FileFault]:
+def faults_of(text: str, bundle: Bundle) -> list[FileFault]:
     """Return everything that is wrong with a file's text."""
     try:
-        return check(load(text), Bundle.from_folder(folder))
+        return check(load(text), bundle)
     except BadMapping as bad:
         return list(bad.faults)
 

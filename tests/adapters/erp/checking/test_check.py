@@ -20,7 +20,7 @@ def told(at: Path, *changes: tuple[str, str]) -> list[str]:
     for old, new in changes:
         assert text.count(old) >= 1, old
         text = text.replace(old, new, 1)
-    return [f"{fault.pointer}: {fault.why}" for fault in letters.faults_of(text, at)]
+    return [f"{fault.pointer}: {fault.why}" for fault in letters.faults_of(text, Bundle.from_folder(at))]
 
 
 def has(faults: list[str], pointer: str, why: str) -> bool:
@@ -268,7 +268,7 @@ def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
     text = (
         (REST / FILE).read_text().replace("status == 404", "statis == 404").replace("get: /articles", "get: /artikles")
     )
-    faults = letters.faults_of(text.replace("base: url", "base: secret"), REST)
+    faults = letters.faults_of(text.replace("base: url", "base: secret"), Bundle.from_folder(REST))
     assert [fault.pointer for fault in faults][:2] == ["/doors/api/address", "/faults/codes/1/when"]
     assert [fault.line for fault in faults] == sorted(fault.line for fault in faults)
     assert text.splitlines()[faults[1].line - 1].strip().startswith("- {when: statis")
@@ -288,10 +288,10 @@ def test_a_session_may_stand_in_a_path_and_a_secret_may_not() -> None:
     text = (REST / FILE).read_text()
     rpc = text.replace("protocol: rest\n    openapi: openapi.yaml", "protocol: json_rpc\n    path: /${session.token}")
     rpc = rpc.replace("    lists: comma\n    media: [application/json]\n", "")
-    paths = [fault for fault in letters.faults_of(rpc, REST) if fault.pointer == "/doors/api/path"]
+    paths = [fault for fault in letters.faults_of(rpc, Bundle.from_folder(REST)) if fault.pointer == "/doors/api/path"]
     assert paths == []
     worse = rpc.replace("/${session.token}", "/${mark}")
-    assert any(fault.pointer == "/doors/api/path" for fault in letters.faults_of(worse, REST))
+    assert any(fault.pointer == "/doors/api/path" for fault in letters.faults_of(worse, Bundle.from_folder(REST)))
 
 
 def test_examples_may_come_apart_from_the_bundle() -> None:
