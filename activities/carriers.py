@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.failures import as_failures
-from adapters.carriers.port import CarrierPort
+from adapters.carriers.port import Carriers
 from commands.shipping.ask_intercept import Interception
 from commands.shipping.book_label import LabelBooking
 from commands.shipping.void_label import LabelVoiding
@@ -18,9 +16,9 @@ from queries.orders.order_work import read_work
 
 
 class CarrierActivities:
-    """The carriers' verbs; `carriers` are ports by the name that orders use."""
+    """The carriers' verbs."""
 
-    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+    def __init__(self, engine: AsyncEngine, carriers: Carriers) -> None:
         self._reading = alone(engine)
         self._booking = LabelBooking(engine, carriers)
         self._voiding = LabelVoiding(engine, carriers)

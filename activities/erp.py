@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy import Engine
 from temporalio import activity
 
 from activities.failures import as_failures
-from adapters.erp.port import ErpPort
+from adapters.erp.port import Erps
 from commands.erp.tell import ErpFeed
 from domain import messages as m
 
 
 class ErpActivities:
-    """The ERP's verb; `erps` are ports by the source that an order comes from."""
+    """The ERP's verb."""
 
-    def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
+    def __init__(self, engine: Engine, erps: Erps) -> None:
         self._feed = ErpFeed(engine, erps)
 
     @activity.defn

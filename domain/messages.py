@@ -69,6 +69,8 @@ class CarrierStep(OfOrder, Message):
     shipment_no: str
     carrier: str = ""
     """Whom it is asked of; one thing at a time."""
+    connected: bool = False
+    """Whether the carrier has a connection, and so a queue of its own."""
     epoch: int = 0
     """The restore of the database before it was read."""
 
@@ -81,6 +83,8 @@ class ErpStep(OfOrder, Message):
     number: int
     kind: str
     waits_for_label: bool = False
+    source: str = ""
+    """The ERP that is told, where it has a connection, and so a queue of its own."""
     epoch: int = 0
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Double,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Sequence,
     String,
     Table,
     UniqueConstraint,
@@ -100,12 +102,113 @@ api_key_act = Table(
     comment="What was done to keys, each once: a key that was revoked stays so",
 )
 
-carrier_connection = Table(
-    "carrier_connection",
+erp_mapping = Table(
+    "erp_mapping",
     metadata,
-    Column("connection", String, primary_key=True, comment="unguessable: it is the callback's address"),
-    _name("carrier"),
     _name("tenant"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of the body in UTF-8"),
+    _name("body"),
+    _maybe("name", comment="as its author calls it"),
+    _created(),
+    PrimaryKeyConstraint("tenant", "digest"),
+    CheckConstraint("octet_length(digest) = 32", name="digest_is_sha256"),
+    comment="Mappings by what is in them: never changed, never deleted",
+)
+
+CONNECTION_REVISION: Final = Sequence("connection_revision", metadata=metadata)
+
+connection = Table(
+    "connection",
+    metadata,
+    _name("tenant"),
+    _name("kind"),
+    _name("name", comment="the source of an ERP's orders, or what orders name as their carrier"),
+    _name("public_id", comment="random: it alone stands in inbound paths"),
+    _maybe("adapter", comment="null: an older build had it in its environment; it is added before it works again"),
+    Column("settings", JSONB, nullable=False, comment="nothing secret"),
+    Column("mapping", LargeBinary),
+    # off <-> observe -> inbound -> both, and back
+    _name("flow"),
+    _maybe("off_reason"),
+    _maybe("before_off", comment="the flow that it may go back to at once"),
+    Column("start_at", INSTANT, comment="an ERP's: what was closed there before never enters"),
+    Column("at_once", Integer, nullable=False, comment="most calls at a time, of each worker"),
+    Column("calls_per_second", Double, nullable=False, comment="most calls, over all workers"),
+    Column("timeout_s", Double, nullable=False, comment="longest silence of the other side"),
+    Column(
+        "revision",
+        BigInteger,
+        CONNECTION_REVISION,
+        nullable=False,
+        server_default=CONNECTION_REVISION.next_value(),
+        comment="another one with each change: running processes watch it",
+    ),
+    _created("made_at"),
+    _created("changed_at"),
+    PrimaryKeyConstraint("tenant", "kind", "name"),
+    UniqueConstraint("public_id"),
+    ForeignKeyConstraint(["tenant", "mapping"], ["records.erp_mapping.tenant", "records.erp_mapping.digest"]),
+    CheckConstraint("kind in ('erp', 'carrier')", name="kind"),
+    CheckConstraint("flow in ('off', 'observe', 'inbound', 'both')", name="flow"),
+    CheckConstraint("(flow = 'off') = (off_reason is not null)", name="off_has_a_reason"),
+    CheckConstraint("before_off is null or flow = 'off'", name="before_off"),
+    CheckConstraint("adapter is not null or flow = 'off'", name="without_an_adapter_it_is_off"),
+    CheckConstraint("(kind = 'erp') = (start_at is not null)", name="an_erp_starts"),
+    CheckConstraint("at_once > 0 and calls_per_second > 0 and timeout_s > 0", name="limits"),
+    comment="Accounts at ERPs and carriers. Its name and kind never change",
+)
+
+connection_former_id = Table(
+    "connection_former_id",
+    metadata,
+    Column("public_id", String, primary_key=True),
+    _name("tenant"),
+    _name("kind"),
+    _name("name"),
+    Column("works_until", INSTANT, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant", "kind", "name"],
+        ["records.connection.tenant", "records.connection.kind", "records.connection.name"],
+    ),
+    comment="Public ids that connections had before, and may still be reached under",
+)
+
+connection_secret = Table(
+    "connection_secret",
+    metadata,
+    _name("tenant"),
+    _name("kind"),
+    _name("name"),
+    _name("field"),
+    _name("key_id", comment="of the sealing key that opens it"),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False, comment="AES-256-GCM, bound to tenant, kind, name and field"),
+    _created("set_at"),
+    PrimaryKeyConstraint("tenant", "kind", "name", "field"),
+    ForeignKeyConstraint(
+        ["tenant", "kind", "name"],
+        ["records.connection.tenant", "records.connection.kind", "records.connection.name"],
+    ),
+)
+
+CONNECTION_ACTS: Final = ("added", "changed", "secrets_set", "switched", "rotated", "resealed", "tested", "removed")
+
+connection_act = Table(
+    "connection_act",
+    metadata,
+    Column("act_no", BigInteger, Identity(always=True), primary_key=True),
+    _name("tenant"),
+    _name("kind"),
+    _name("name"),
+    _name("act"),
+    _created("at"),
+    _name("actor", comment="who did it, as the sender says"),
+    _maybe("by_key", comment="the name of the key that it was asked with; null at the command line"),
+    Column("what", JSONB, nullable=False, comment="what was changed; of secrets their names alone"),
+    _maybe("reason"),
+    CheckConstraint(f"act in {CONNECTION_ACTS}", name="act"),
+    Index("ix_connection_act_connection", "tenant", "kind", "name"),
+    comment="What was done to connections; it stays when one is removed",
 )
 
 PACKAGINGS_GTINS: Final[ColumnElement[Any]] = literal_column("jsonb_path_query_array(packagings, '$[*].\"gtin\"')")
@@ -574,8 +677,8 @@ carrier_event = Table(
     metadata,
     Column("carrier_event_id", BigInteger, Identity(always=True), primary_key=True),
     _name("tenant"),
-    _name("carrier"),
-    _name("connection"),
+    _name("carrier", comment="the connection's name"),
+    _maybe("connection", comment="as a build before 0031 named it; null since"),
     _name("event_id"),
     _name("tracking_number"),
     _name("status"),
@@ -591,7 +694,7 @@ carrier_event = Table(
     Column("parcel_no", Integer),
     Column("applied_at", INSTANT, comment="when the order's workflow had dealt with it"),
     _maybe("effect", comment="what it changed: advanced, or why nothing"),
-    UniqueConstraint("connection", "event_id"),
+    UniqueConstraint("tenant", "carrier", "event_id"),
     CheckConstraint("heard_by in ('callback', 'poll')", name="heard_by"),
     Index("ix_carrier_event_tracking_number", "tracking_number"),
     Index("ix_carrier_event_unapplied", "carrier_event_id", postgresql_where=text("applied_at is null")),

@@ -8,7 +8,7 @@ a label that the carrier knows as void is heard of as such, for no parcel would 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -16,12 +16,13 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.carriers.port import CarrierPort
-from adapters.erp.port import ErpPort
+from adapters.carriers.port import CarrierPort, Carriers
+from adapters.erp.port import Erps
 from commands.erp.tell import recalled
 from commands.hearing import hearing
 from domain.carriers import Booking, TrackingEvent, TrackingStatus
-from domain.erp import ERP_MESSAGE_KINDS
+from domain.connections import Flow
+from domain.erp import ERP_MESSAGE_KINDS, ErpReceipt
 from domain.errors import Rejected, Unavailable
 from domain.shipping.parcels import NewShipment
 from ledger.writing.writer import translating
@@ -42,15 +43,12 @@ FORGOTTEN_LABELS: Final = 2
 
 @dataclass
 class KnownElsewhereSweep:
-    """The sweep. `carriers` are ports by name, `erps` by the source that an order comes from.
-
-    A partner that is away keeps it from no other: its orders are asked about again.
-    """
+    """The sweep. A partner that is away keeps it from no other: its orders are asked about again."""
 
     engine: AsyncEngine
     orders: OrderGateway
-    carriers: Mapping[str, CarrierPort]
-    erps: Mapping[str, ErpPort]
+    carriers: Carriers
+    erps: Erps
     _epoch: int = field(default=0, init=False)
     _after: tuple[str, str] = field(default=("", ""), init=False)
     _again: list[Concerned] = field(default_factory=list, init=False)
@@ -101,18 +99,25 @@ class KnownElsewhereSweep:
         here = {each.shipment_no for each in made if each.is_here}
         for shipment in [*made, *_guessed(order, made)]:
             label = latest.get(shipment.shipment_no)
-            port = self.carriers.get(shipment.carrier)
-            if port is None:
+            try:
+                async with self.carriers.of(order.tenant, shipment.carrier, Flow.INBOUND) as port:
+                    if label is not None and label.state == "done" and shipment.shipment_no in here:
+                        await self._hear_of_a_void(epoch, order, port, label)
+                    beyond = [each async for each in self._bookings_beyond(port, shipment, label)]
+            except Rejected as refusal:
+                if refusal.code != "unknown_carrier":
+                    raise
                 continue
-            if label is not None and label.state == "done" and shipment.shipment_no in here:
-                await self._hear_of_a_void(epoch, order, port, label)
-            async for booking in self._bookings_beyond(port, shipment, label.version if label else 0):
+            for booking in beyond:
                 yield _bought(order, shipment, booking)
         async for document in self._documents(order):
             yield document
 
-    async def _bookings_beyond(self, port: CarrierPort, shipment: NewShipment, known: int) -> AsyncIterator[Booking]:
+    async def _bookings_beyond(
+        self, port: CarrierPort, shipment: NewShipment, label: shipments.Step | None
+    ) -> AsyncIterator[Booking]:
         """Yield what the carrier has booked for a shipment as versions that nobody here knows of."""
+        known = label.version if label else 0
         for version in range(known + 1, known + 1 + FORGOTTEN_LABELS):
             booking = await port.find(shipments.label_reference(shipment, version))
             if booking is None:
@@ -135,26 +140,32 @@ class KnownElsewhereSweep:
             for number in await _numbers_of(connection, order, label.shipment_no):
                 event = TrackingEvent(f"{number}/void/{epoch}", number, TrackingStatus.CANCELLED, "void", None)
                 carrier = label.carrier or order.carrier
-                name = await carrier_events.connection_of(connection, order.tenant, carrier)
-                heard = carrier_events.Heard(name, carrier, order.tenant, "poll")
+                heard = carrier_events.Heard(order.tenant, carrier, "poll")
                 await carrier_events.store(connection, heard, event)
 
     async def _documents(self, order: Concerned) -> AsyncIterator[KnownElsewhere]:
         """Yield what the ERP was told of an order, and nobody here knows of."""
-        erp = self.erps.get(order.source)
-        if erp is None:
-            return
         async with self.engine.connect() as connection:
             known = erp_feed.known_of(
                 await erp_feed.KNOWN.rows(connection, tenant=order.tenant, order_ref=order.order_ref)
             )
         stem = f"{order.tenant}/{order.order_ref}"
-        for receipt in await asyncio.to_thread(list, recalled(erp.find, stem, known.from_number, known.last_number)):
+        for receipt in await asyncio.to_thread(self._recalled, order, stem, known):
             if receipt.document_no is not None and receipt.document_no not in known.document_nos:
                 told = receipt.document.kind if receipt.document else None
                 kind = told if told in ERP_MESSAGE_KINDS else "something"
                 detail = f"the ERP was told '{kind}': document {receipt.document_no}, under {receipt.reference}"
                 yield KnownElsewhere(order.tenant, order.order_ref, "erp", receipt.document_no, detail)
+
+    def _recalled(self, order: Concerned, stem: str, known: erp_feed.KnownFeed) -> list[ErpReceipt]:
+        """Return all that the ERP has of an order's feed beyond what is certain; nothing where no ERP is connected."""
+        try:
+            with self.erps.of(order.tenant, order.source, Flow.INBOUND) as erp:
+                return list(recalled(erp.find, stem, known.from_number, known.last_number))
+        except Rejected as refusal:
+            if refusal.code != "unknown_source":
+                raise
+            return []
 
     async def _ask_temporal(self, restoration: Restoration) -> None:
         """Note orders that have a workflow and no row. One that still runs is told so, and ends."""

@@ -1,12 +1,11 @@
 """Asks carriers about parcels that nothing was heard of: a lost callback must not lose a delivery.
 
-One sweep over the parcels of each carrier, in batches within its limits, not a timer in each order. Each carrier's goes
-by itself, so that one that is away holds up no other's.
+One sweep over the parcels of each carrier connection, in batches within its limits, not a timer in each order. Each
+goes by itself, so that one that is away holds up no other's.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +13,9 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.carriers.port import CarrierPort
+from adapters.carriers.port import CarrierPort, Carriers
 from domain.carriers import TrackingEvent
+from domain.connections import Flow
 from domain.errors import Rejected, Unavailable
 from domain.window import USUAL, Window
 from ledger.writing.writer import translating
@@ -30,14 +30,15 @@ BATCH: Final = 50
 
 @dataclass(frozen=True)
 class SilentParcels:
-    """The sweep over one carrier's parcels. `silent_for_s` is how long one may be quiet.
+    """The sweep over the parcels of one tenant's carrier. `silent_for_s` is how long one may be quiet.
 
     Of what they tell, times outside of the `window` are not believed.
     """
 
     engine: AsyncEngine
+    carriers: Carriers
+    tenant: str
     carrier: str
-    port: CarrierPort
     silent_for_s: float
     window: Window = USUAL
 
@@ -45,40 +46,36 @@ class SilentParcels:
         """Ask about the parcels that were silent the longest. Returns how many, where there may be more."""
         with translating():
             async with self.engine.connect() as connection:
-                silent = await shipments.silent_parcels(connection, self.carrier, self.silent_for_s, BATCH)
-        by_tenant: dict[str, list[str]] = defaultdict(list)
-        for parcel in silent:
-            by_tenant[parcel.tenant].append(parcel.tracking_number)
-        for tenant, numbers in by_tenant.items():
-            await self._ask(tenant, numbers)
+                silent = await shipments.silent_parcels(connection, self.tenant, self.carrier, self.silent_for_s, BATCH)
+        if silent:
+            await self._ask(silent)
         return len(silent) if len(silent) == BATCH else 0
 
-    async def _ask(self, tenant: str, numbers: Sequence[str]) -> None:
+    async def _ask(self, numbers: Sequence[str]) -> None:
         """Store what the carrier knows of parcels, and note that it was asked: also where storing one event fails."""
-        heard = await self._track(tenant, numbers)
-        with translating():
-            async with self.engine.connect() as connection:
-                name = await carrier_events.connection_of(connection, tenant, self.carrier)
-        how = carrier_events.Heard(name, self.carrier, tenant, "poll", self.window)
+        async with self.carriers.of(self.tenant, self.carrier, Flow.INBOUND) as port:
+            heard = await self._track(port, numbers)
+        how = carrier_events.Heard(self.tenant, self.carrier, "poll", self.window)
         new = [await self._store(how, event) for event in heard]
         with translating():
             async with self.engine.begin() as connection:
-                await carrier_events.asked(connection, tenant, numbers)
+                await carrier_events.asked(connection, self.tenant, numbers)
         if any(new):
-            log.info("silent_parcels.heard", carrier=self.carrier, events=sum(map(bool, new)))
+            log.info("silent_parcels.heard", tenant=self.tenant, carrier=self.carrier, events=sum(map(bool, new)))
 
-    async def _track(self, tenant: str, numbers: Sequence[str]) -> list[TrackingEvent]:
+    async def _track(self, port: CarrierPort, numbers: Sequence[str]) -> list[TrackingEvent]:
         """Return what the carrier knows of parcels. One that it does not want to be asked about spoils no other's."""
         try:
-            return await self.port.track(numbers)
+            return await port.track(numbers)
         except Rejected as refusal:
             if len(numbers) > 1:
                 middle = len(numbers) // 2
                 halves = (numbers[:middle], numbers[middle:])
-                return [event for half in halves for event in await self._track(tenant, half)]
-            said_id = await self._keep(tenant, numbers[0], refusal)
+                return [event for half in halves for event in await self._track(port, half)]
+            said_id = await self._keep(numbers[0], refusal)
             log.warning(
                 "silent_parcels.refused",
+                tenant=self.tenant,
                 carrier=self.carrier,
                 parcel=numbers[0],
                 reason=refusal.detail,
@@ -87,13 +84,13 @@ class SilentParcels:
             )
             return []
 
-    async def _keep(self, tenant: str, number: str, refusal: Rejected) -> str | None:
+    async def _keep(self, number: str, refusal: Rejected) -> str | None:
         """Keep what the carrier said of a parcel with the order that it is of, and return its id."""
         if refusal.said is None:
             return None
         with translating():
             async with self.engine.begin() as connection:
-                found = await labels.find(connection, tenant, number)
+                found = await labels.find(connection, self.tenant, self.carrier, number)
                 if found is None:
                     return None
                 asked = Asked(found.order, f"track/{number}", self.carrier)

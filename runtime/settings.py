@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -18,6 +18,7 @@ from domain.lot_numbers import LotPattern
 from domain.window import Window
 from ledger.proving.signing import key_bytes
 from postgres.statements import Patience
+from records.access.sealing import SealingKeys
 from runtime.connection_limits import Limits
 from runtime.errors import SettingMissingError, StartupError
 
@@ -155,7 +156,7 @@ class Settings(BaseSettings):
     )
     worker_queues: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("orders", "stock", "erp", "carriers"),
-        description="What a worker works on, separated by commas: orders, stock, erp, carriers",
+        description="What a worker works on, by commas: orders, stock, erp, carriers (all connections of a kind)",
     )
     worker_build_id: str | None = Field(
         default=None,
@@ -185,27 +186,18 @@ class Settings(BaseSettings):
         description="How lots that come without a number get one: tenant:pattern, separated by commas",
     )
 
-    erp_url: str | None = Field(default=None, description="Address of the ERP's SOAP service (its WSDL)")
-    erp_user: str | None = Field(default=None, description="User at the ERP")
-    erp_password: SecretStr | None = Field(default=None, description="Password at the ERP")
-
-    erp_wsdl: Path | None = Field(
-        default=None, description="File of the contract that the ERP keeps to; without it, the one that we know of it"
+    sealing_keys: SecretStr | None = Field(
+        default=None,
+        description="Seals the secrets of connections (AES-GCM): id:base64-of-32-bytes, separated by commas; the first "
+        "seals, all open",
     )
-    erp_source: str = Field(
-        default="erp", description="The source, as API keys name it, whose orders this ERP is told of"
+    connections_look_s: float = Field(
+        default=1, gt=0, le=60, description="How often a process looks for connections that changed, in seconds"
     )
-    erp_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the ERP, over all workers")
-
-    carrier_url: str | None = Field(default=None, description="Base address of the carrier's API")
-    carrier_token: SecretStr | None = Field(default=None, description="Token for the carrier's API")
-    carrier_secret: SecretStr | None = Field(default=None, description="Secret that the carrier signs callbacks with")
-    carrier_connection: str | None = Field(
-        default=None, repr=False, description="Last part of the callback address; must be unguessable"
+    egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks inside that connections may reach all the same: CIDRs, separated by commas",
     )
-
-    carrier_calls_per_second: float = Field(default=50, gt=0, description="Most calls to the carrier, over all workers")
-    partner_timeout_s: float = Field(default=10, gt=0, description="Longest wait for an answer of ERP or carrier")
 
     clock_tolerance_s: float = Field(
         default=120, ge=0, description="How far ahead of PostgreSQL's clock what happened may be dated, in seconds"
@@ -270,11 +262,27 @@ class Settings(BaseSettings):
             raise ValueError(f"{', '.join(unknown)}: there are orders, stock, erp and carriers")
         return queues
 
-    @field_validator("checkpoint_trusted_keys", mode="before")
+    @field_validator("checkpoint_trusted_keys", "egress_allow", mode="before")
     @classmethod
-    def _split_trusted_keys(cls, value: Any) -> Any:
-        """Read the keys from one line of text."""
-        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+    def _split_texts(cls, value: Any) -> Any:
+        """Read several from one line of text."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Take networks only."""
+        for network in value:
+            ip_network(network)
+        return value
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _check_sealing_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        """Take keys of the right length only."""
+        if value is not None:
+            SealingKeys.parse(value.get_secret_value())
+        return value
 
     @field_validator("checkpoint_key", "checkpoint_trusted_keys")
     @classmethod
@@ -312,6 +320,11 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the environment that makes another process load these settings; what is unset is empty."""
         return {variable_of(name): _as_text(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def sealing(self) -> SealingKeys:
+        """The keys that seal the secrets of connections; none where none are set."""
+        return SealingKeys.parse(self.sealing_keys.get_secret_value()) if self.sealing_keys else SealingKeys()
 
     @property
     def window(self) -> Window:

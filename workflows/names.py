@@ -11,7 +11,19 @@ ORDERS_QUEUE: Final = "orders"
 STOCK_QUEUE: Final = "stock"
 """Steps in the house that ran out of time as local activities, and wait for the ledger."""
 ERP_QUEUE: Final = "erp"
+"""What ERPs are told that have no connection any more, or that a build scheduled that knew no connections."""
 CARRIERS_QUEUE: Final = "carriers"
+"""The same for carriers."""
+
+
+def erp_queue(tenant: str, source: str) -> str:
+    """Name the queue of an ERP's connection: one that hangs holds up no other."""
+    return f"{ERP_QUEUE}/{tenant}/{source}" if source else ERP_QUEUE
+
+
+def carrier_queue(tenant: str, carrier: str) -> str:
+    """Name the queue of a carrier's connection."""
+    return f"{CARRIERS_QUEUE}/{tenant}/{carrier}" if carrier else CARRIERS_QUEUE
 
 
 LEDGER_CHECKPOINT: Final = "ledger/checkpoint"

@@ -331,7 +331,8 @@ class OrderLifecycle:
                 continue
             before = self._shows
             try:
-                told = await self._beyond(ErpActivities.tell_erp, step, names.ERP_QUEUE, self._feed(), profiles.ERP)
+                queue = names.erp_queue(step.tenant, step.source)
+                told = await self._beyond(ErpActivities.tell_erp, step, queue, self._feed(), profiles.ERP)
                 self._heard_from_the_erp(told, before)
             except ActivityError as error:
                 self._ask_for_a_person(_erp_step(step), "The ERP refused", error, ERP_ACTIONS)
@@ -361,7 +362,8 @@ class OrderLifecycle:
         profile = profiles.CARRIER_AT_ONCE if self._comes_at_once(step) else profiles.CARRIER
         summary, before = f"{step.kind} {escaped(step.shipment_no)}", self._shows
         try:
-            work = await self._beyond(verb, step, names.CARRIERS_QUEUE, summary, profile)
+            queue = names.carrier_queue(step.tenant, step.carrier if step.connected else "")
+            work = await self._beyond(verb, step, queue, summary, profile)
             self._take_up(work, before)
         except ActivityError as error:
             if self._comes_at_once(step) and not _is_final(error):

@@ -32,7 +32,7 @@ class ReturnLifecycle:
                 told = await workflow.execute_activity_method(
                     ErpActivities.tell_erp,
                     step,
-                    task_queue=names.ERP_QUEUE,
+                    task_queue=names.erp_queue(step.tenant, step.source),
                     summary=f"tell the ERP: {step.number} {step.kind}",
                     **profiles.ERP,
                 )

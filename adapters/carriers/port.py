@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from domain.carriers import Booking, BookingRequest, TrackingEvent
+from domain.connections import Flow
 
 
 class CarrierPort(Protocol):
@@ -61,4 +63,16 @@ class InterceptingCarrier(Protocol):
 
     async def is_intercepted(self, reference: str) -> bool:
         """Say whether the carrier took on an intercept with our reference."""
+        ...
+
+
+class Carriers(Protocol):
+    """The carriers of all tenants, by their connections as they are now."""
+
+    def of(self, tenant: str, carrier: str, least: Flow = Flow.BOTH) -> AbstractAsyncContextManager[CarrierPort]:
+        """Lend the port of a tenant's carrier, for the calls of one piece of work.
+
+        Raises `Rejected` with code `unknown_carrier` where there is none, and `Unavailable` where what needs the flow
+        `least` does not go through its connection now.
+        """
         ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from domain.connections import Flow
 from domain.erp import ErpMessage, ErpReceipt
 from domain.errors import Unavailable
 
@@ -40,4 +42,16 @@ class ErpPort(Protocol):
 
     def find(self, reference: str) -> ErpReceipt | None:
         """Return the receipt of the message with this reference, or None where the ERP has no such document."""
+        ...
+
+
+class Erps(Protocol):
+    """The ERPs of all tenants, by their connections as they are now."""
+
+    def of(self, tenant: str, source: str, least: Flow = Flow.BOTH) -> AbstractContextManager[ErpPort]:
+        """Lend the port of the ERP that a tenant's source is, for the calls of one piece of work.
+
+        Raises `Rejected` with code `unknown_source` where there is none, and `Unavailable` where what needs the flow
+        `least` does not go through its connection now.
+        """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,12 +11,13 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.carriers.port import CarrierPort
+from adapters.carriers.port import Carriers
 from api.door.rates import Rates
 from commands.context import CommandContext
 from domain.messages import CommandAnswer
 from domain.payloads import Kept
 from postgres.statements import with_more_time
+from records.access.sealing import SealingKeys
 from records.orders.inbox import InboxRow
 
 
@@ -40,16 +41,17 @@ def utc_now() -> datetime:
 class ApiServices(CommandContext):
     """The door's tools: what commands need, and what else the door does.
 
-    `carriers` are keyed by connection, the last part of the callback's address. `clock` is this machine's.
+    `sealing` has the keys that connections' secrets are sealed with. `clock` is this machine's.
     `well_known_keys` says whether keys are taken that everybody knows. `report_timeout_s` is for a statement of a
     report.
     """
 
     orders: OrderGateway
-    carriers: Mapping[str, CarrierPort]
+    carriers: Carriers
     body_limit_bytes: int
     temporal_health: Callable[[], Awaitable[bool]]
     report_timeout_s: float = 300
+    sealing: SealingKeys = field(default_factory=SealingKeys)
     clock: Callable[[], datetime] = utc_now
     well_known_keys: bool = False
     rates: Rates = field(default_factory=Rates)

@@ -6,7 +6,8 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -15,7 +16,7 @@ from typing import Final, NoReturn
 import structlog
 from sqlalchemy import Engine
 
-from adapters.erp.port import ErpPort, NotThereYet
+from adapters.erp.port import ErpPort, Erps, NotThereYet
 from commands.hearing import hearing_at_once
 from commands.orders import close
 from domain import messages as m
@@ -39,9 +40,9 @@ log = structlog.get_logger(__name__)
 
 
 class ErpFeed:
-    """Tells ERPs what they are to hear; `erps` are ports by the source that an order comes from."""
+    """Tells tenants' ERPs what they are to hear."""
 
-    def __init__(self, engine: Engine, erps: Mapping[str, ErpPort]) -> None:
+    def __init__(self, engine: Engine, erps: Erps) -> None:
         self._transacting = engine
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._erps = erps
@@ -108,8 +109,8 @@ class ErpFeed:
             # Handed over before the carrier had answered: the ERP's delivery note needs the tracking numbers.
             self._failed(row, row.state, "waits for the label")
             raise Unavailable(f"Shipment {row.telling.shipment_no} is not labeled yet.")
-        with hearing_at_once(self._engine, _asked(row)):
-            receipt = self._ask(self._port(row), row)
+        with hearing_at_once(self._engine, _asked(row)), self._port(row) as port:
+            receipt = self._ask(port, row)
         with self._engine.connect() as connection:
             return erp_feed.done(connection, row.order, row.number, receipt.document_no, go_on=monotonic() < until)
 
@@ -161,11 +162,16 @@ class ErpFeed:
                 self._failed(row, "intended", detail)
                 raise Rejected("told_otherwise", detail, said=f"document {receipt.document_no}: {told}")
 
-    def _port(self, row: ErpMessageRow) -> ErpPort:
-        source = row.source
-        if source not in self._erps:
-            raise Rejected("unknown_source", f"No ERP is set up for the source {source}.")
-        return self._erps[source]
+    @contextmanager
+    def _port(self, row: ErpMessageRow) -> Iterator[ErpPort]:
+        """Lend the ERP's port. Where nothing leaves to it now, the message says so, and waits."""
+        with ExitStack() as lent:
+            try:
+                port = lent.enter_context(self._erps.of(row.tenant, row.source))
+            except Unavailable as waits:
+                self._failed(row, row.state, str(waits))
+                raise
+            yield port
 
     def _send(self, port: ErpPort, row: ErpMessageRow) -> ErpReceipt:
         if row.mapping_digest != port.digest:

@@ -5,15 +5,13 @@ A carrier that says no leaves why in the step's row, and nobody is needed: the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.carriers.port import CarrierPort, InterceptingCarrier
+from adapters.carriers.port import CarrierPort, Carriers, InterceptingCarrier
 from commands.hearing import hearing
 from commands.remembered import Recalling
-from commands.shipping.carrier_steps import port_of
 from domain import messages as m
 from domain.errors import Kind, OutcomeUnknown, Rejected
 from postgres.statements import alone
@@ -26,9 +24,9 @@ _CAN_NOT: Final = "{} can't stop a parcel: ask its people, or take the goods bac
 
 
 class Interception:
-    """Asks carriers for parcels; `carriers` are ports by the name that shipments use."""
+    """Asks tenants' carriers for parcels."""
 
-    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+    def __init__(self, engine: AsyncEngine, carriers: Carriers) -> None:
         self._engine = engine
         self._reading = alone(engine)
         self._carriers = carriers
@@ -42,7 +40,8 @@ class Interception:
             await self._recalling.is_gone(step, memory)
         elif row.state in shipments.OPEN:
             maybe_asked = row.state != "intended" or memory.asks_first(row.created_at)
-            await self._ask(row, maybe_asked=maybe_asked)
+            async with self._carriers.of(step.tenant, row.carrier or "") as port:
+                await self._ask(port, row, maybe_asked=maybe_asked)
 
     async def _claim(self, step: m.CarrierStep) -> Step | None:
         """Mark an intercept as sent, if it was not answered. Returns the row as it was before, if there is one."""
@@ -53,10 +52,9 @@ class Interception:
                 await shipments.move_step(connection, step.order, step.step_id, "sent")
         return row
 
-    async def _ask(self, row: Step, *, maybe_asked: bool) -> None:
+    async def _ask(self, port: CarrierPort, row: Step, *, maybe_asked: bool) -> None:
         async with self._reading.connect() as connection:
             box = await intercepts.parcel_of(connection, row)
-        port = port_of(self._carriers, row.carrier or "")
         if not isinstance(port, InterceptingCarrier):
             await self._refuse(row, _CAN_NOT.format(row.carrier))
         elif not (maybe_asked and await self._is_intercepted(port, row)):

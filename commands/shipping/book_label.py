@@ -5,18 +5,18 @@ One that may have been bought unheard is asked for by reference before it is ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.carriers.port import CarrierPort
+from adapters.carriers.port import CarrierPort, Carriers
 from commands.hearing import hearing
 from commands.order_status import refresh_status
 from commands.remembered import Recalling
 from commands.shipping import replaced_labels
-from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers, port_of
+from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers
 from domain import messages as m
 from domain.attention import replaced_step
 from domain.carriers import Address, Booking, BookingRequest
@@ -40,6 +40,7 @@ class _Claimed:
 
     row: Step
     request: BookingRequest
+    carrier: str
     port: CarrierPort
 
 
@@ -51,9 +52,9 @@ _SETTLED: Final = _Settled()
 
 
 class LabelBooking:
-    """Buys labels; `carriers` are ports by the name that orders use."""
+    """Buys labels of tenants' carriers."""
 
-    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+    def __init__(self, engine: AsyncEngine, carriers: Carriers) -> None:
         self._engine = engine
         self._reading = alone(engine)
         self._carriers = carriers
@@ -62,15 +63,16 @@ class LabelBooking:
     async def book(self, step: m.CarrierStep) -> None:
         """Book a shipment and keep its labels. A second run finds the booking by our reference."""
         memory = await self._recalling.before_sending(step)
-        before = await self._claim(step)
-        if before is None:
-            await self._recalling.is_gone(step, memory)
-        elif isinstance(before, _Claimed):
-            async with hearing(self._engine, asked_of(step)):
-                booking = await self._find(before, memory) or await self._book(before.port, step, before.request)
-            await self._keep(step, before.row, booking)
+        async with AsyncExitStack() as lent:
+            before = await self._claim(step, lent)
+            if before is None:
+                await self._recalling.is_gone(step, memory)
+            elif isinstance(before, _Claimed):
+                async with hearing(self._engine, asked_of(step)):
+                    booking = await self._find(before, memory) or await self._book(before.port, step, before.request)
+                await self._keep(step, before, booking)
 
-    async def _claim(self, step: m.CarrierStep) -> _Claimed | _Settled | None:
+    async def _claim(self, step: m.CarrierStep, lent: AsyncExitStack) -> _Claimed | _Settled | None:
         """Mark a label as sent, unless it is done or no longer wanted. None where there is no such step."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
@@ -84,9 +86,11 @@ class LabelBooking:
                 await shipments.move_step(connection, step.order, step.step_id, "skipped")
                 return _SETTLED
             request = _request(wanted, order)
-            await labels.asked_for(connection, row, row.carrier or order.carrier)
+            carrier = row.carrier or order.carrier
+            port = await lent.enter_async_context(self._carriers.of(step.tenant, carrier))
+            await labels.asked_for(connection, row, carrier)
             await shipments.move_step(connection, step.order, step.step_id, "sent")
-            return _Claimed(row, request, port_of(self._carriers, row.carrier or order.carrier))
+            return _Claimed(row, request, carrier, port)
 
     async def _find(self, claimed: _Claimed, memory: Memory) -> Booking | None:
         """Ask by our reference, if it may have been booked: by an attempt of ours, or in a life that was forgotten."""
@@ -134,16 +138,16 @@ class LabelBooking:
         async with self._engine.begin() as connection:
             await shipments.move_step(connection, step.order, step.step_id, state, **fields)
 
-    async def _keep(self, step: m.CarrierStep, row: Step, booking: Booking) -> None:
+    async def _keep(self, step: m.CarrierStep, claimed: _Claimed, booking: Booking) -> None:
         """Keep labels and tracking numbers; events that came before their number was known find their parcel."""
         async with self._engine.begin() as connection:
             order = await lock_order_of(connection, step)
             wanted = await labels.bought(connection, step.order, step.step_id, booking.booking_id)
-            await note_numbers(connection, row, booking, in_use=wanted)
+            await note_numbers(connection, claimed.row, claimed.carrier, booking, in_use=wanted)
             if not wanted:
                 return
             for labeled in booking.parcels:
-                await shipments.set_label(connection, row, labeled)
+                await shipments.set_label(connection, claimed.row, labeled)
             await refresh_status(connection, [(step.tenant, step.order_ref)])
             if order is not None and order.stuck_at == replaced_step(step.shipment_no):
                 await replaced_labels.look(connection, step.order, step.shipment_no)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.carriers.port import CarrierPort
 from domain import messages as m
 from domain.carriers import Booking
-from domain.errors import Rejected
 from records.orders import orders, outbox
 from records.partner_words import Asked
 from records.shipping import carrier_events, labels, shipments
@@ -20,23 +16,18 @@ def asked_of(step: m.CarrierStep) -> Asked:
     return Asked(step.order, step.step_id, step.carrier or "carrier")
 
 
-def port_of(carriers: Mapping[str, CarrierPort], carrier: str) -> CarrierPort:
-    """Return a carrier by its name. Raises `Rejected` with code `unknown_carrier`."""
-    if carrier not in carriers:
-        raise Rejected("unknown_carrier", f"There is no carrier {carrier}.")
-    return carriers[carrier]
-
-
 async def lock_order_of(connection: AsyncConnection, step: m.CarrierStep) -> orders.OrderRow | None:
     """Return the order of a step, if it is there, and let nobody change it meanwhile."""
     name = (step.tenant, step.order_ref)
     return (await orders.lock(connection, [name])).get(name)
 
 
-async def note_numbers(connection: AsyncConnection, row: shipments.Step, booking: Booking, *, in_use: bool) -> None:
+async def note_numbers(
+    connection: AsyncConnection, row: shipments.Step, carrier: str, booking: Booking, *, in_use: bool
+) -> None:
     """Keep the numbers of a booking, and give its order what was heard of them before."""
     await labels.came(connection, row, booking.parcels, in_use=in_use)
     for labeled in booking.parcels:
         owner = {"order_ref": row.order_ref, "shipment_no": row.shipment_no, "parcel_no": labeled.parcel_no}
-        if await carrier_events.match(connection, row.tenant, owner, labeled.tracking_number):
+        if await carrier_events.match(connection, row.tenant, carrier, owner, labeled.tracking_number):
             await outbox.put(connection, row.order, "carrier_event")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.carriers.port import CarrierPort
+from adapters.carriers.port import CarrierPort, Carriers
 from commands.hearing import hearing
 from commands.order_status import refresh_status
 from commands.remembered import Recalling
-from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers, port_of
+from commands.shipping.carrier_steps import asked_of, lock_order_of, note_numbers
 from domain import messages as m
 from domain.errors import Rejected
 from records.shipping import shipments
 
 
 class LabelVoiding:
-    """Voids labels; `carriers` are ports by the name that orders use."""
+    """Voids labels of tenants' carriers."""
 
-    def __init__(self, engine: AsyncEngine, carriers: Mapping[str, CarrierPort]) -> None:
+    def __init__(self, engine: AsyncEngine, carriers: Carriers) -> None:
         self._engine = engine
         self._carriers = carriers
         self._recalling = Recalling(engine)
@@ -44,10 +42,11 @@ class LabelVoiding:
             label_id = f"label/{row.shipment_no}/{row.version}"
             label = await shipments.get_step(connection, step.order, label_id)
             await shipments.move_step(connection, step.order, step.step_id, "sent")
-        port = port_of(self._carriers, row.carrier or order.carrier)
-        booking_id = label.booking_id or await self._find_unheard(port, step, label)
-        if booking_id is not None and not await self._ask_void(port, step, booking_id):
-            return True
+        carrier = row.carrier or order.carrier
+        async with self._carriers.of(step.tenant, carrier) as port:
+            booking_id = label.booking_id or await self._find_unheard(port, step, carrier, label)
+            if booking_id is not None and not await self._ask_void(port, step, booking_id):
+                return True
         async with self._engine.begin() as connection:
             state = "undone" if booking_id else "skipped"
             await lock_order_of(connection, step)
@@ -56,14 +55,16 @@ class LabelVoiding:
             await refresh_status(connection, [(step.tenant, step.order_ref)])
         return True
 
-    async def _find_unheard(self, port: CarrierPort, step: m.CarrierStep, label: shipments.Step) -> str | None:
+    async def _find_unheard(
+        self, port: CarrierPort, step: m.CarrierStep, carrier: str, label: shipments.Step
+    ) -> str | None:
         """Find the booking of a label whose answer never came; its numbers are kept, too."""
         found = await port.find(label.reference)
         if found is None:
             return None
         async with self._engine.begin() as connection:
             await lock_order_of(connection, step)
-            await note_numbers(connection, label, found, in_use=False)
+            await note_numbers(connection, label, carrier, found, in_use=False)
         return found.booking_id
 
     async def _ask_void(self, port: CarrierPort, step: m.CarrierStep, booking_id: str) -> bool:

@@ -78,7 +78,9 @@ READ: Final = SQL(
     """
     select {of_order},
       (select coalesce(jsonb_agg(jsonb_build_object('step_id', s.step_id, 'kind', s.kind, 'shipment_no', s.shipment_no,
-                                                    'carrier', coalesce(s.carrier, o.carrier))
+                                                    'carrier', coalesce(s.carrier, o.carrier), 'connected', exists (
+           select from records.connection c
+           where c.tenant = s.tenant and c.kind = 'carrier' and c.name = coalesce(s.carrier, o.carrier)))
                                  order by s.created_at, s.shipment_no, s.version, s.kind), '[]')
        from records.carrier_step s
        where s.tenant = o.tenant and s.order_ref = o.order_ref and s.state in ('intended', 'sent', 'unknown')
@@ -87,7 +89,9 @@ READ: Final = SQL(
            where v.tenant = s.tenant and v.order_ref = s.order_ref and v.shipment_no = s.shipment_no
              and v.version = s.version and v.kind = 'void' and v.state in ('intended', 'sent', 'unknown')))
       ) as carrier_steps,
-      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind, 'waits_for_label',
+      (select coalesce(jsonb_agg(jsonb_build_object('number', m.number, 'kind', m.kind, 'source', coalesce((
+           select c.name from records.connection c
+           where c.tenant = o.tenant and c.kind = 'erp' and c.name = o.source), ''), 'waits_for_label',
            m.kind = 'shipped' and exists (
              select from records.carrier_step s
              where s.tenant = m.tenant and s.order_ref = m.order_ref

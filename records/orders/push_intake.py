@@ -60,7 +60,8 @@ _STANDING: Final = Query(
        where w.tenant = %(tenant)s and w.order_ref = %(order_ref)s and w.state = 'queued'
       ) as undecided,
       exists (
-        select from records.carrier_connection c where c.tenant = %(tenant)s and c.carrier = %(carrier)s
+        select from records.connection c
+        where c.tenant = %(tenant)s and c.kind = 'carrier' and c.name = %(carrier)s
       ) as has_carrier,
       (select coalesce(jsonb_agg(jsonb_build_array(
          p.sku, p.tracking, p.base_uom, p.packagings, p.allocation_policy, p.adds, p.kit)), '[]')

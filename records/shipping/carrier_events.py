@@ -24,16 +24,18 @@ from records.orders import orders, outbox
 from records.shipping import labels, shipments
 from records.shipping.labels import Found
 from records.shipping.shipments import name_of
-from records.tables import carrier_connection, carrier_event, label, parcel
+from records.tables import carrier_event, label, parcel
 
 
 @dataclass(frozen=True)
 class Heard:
-    """How events are heard of: by whose connection, whose parcels they are, and which of their times are believed."""
+    """How events are heard of: by which connection of whom, and which of their times are believed.
 
-    connection: str
-    carrier: str
+    `carrier` is the connection's name, as orders name it: a poll and a callback of the same scan are one event.
+    """
+
     tenant: str
+    carrier: str
     by: Literal["callback", "poll"]
     window: Window = USUAL
 
@@ -45,14 +47,14 @@ async def store(connection: AsyncConnection, heard: Heard, event: TrackingEvent)
     Returns the order_ref that must hear of it. An event of a parcel that is not known is kept until its tracking number
     appears. One at a time for an order: its row is locked.
     """
-    found = await labels.find(connection, heard.tenant, event.tracking_number)
+    found = await labels.find(connection, heard.tenant, heard.carrier, event.tracking_number)
     if found is not None:
         await orders.lock(connection, [(found.tenant, found.order_ref)])
     new = await _insert(connection, heard, event, found)
     if found is None:
         return None
     await _heard_of(connection, found.tenant, found.tracking_number)
-    missed = new is None and await match(connection, found.tenant, found.owner, found.tracking_number)
+    missed = new is None and await match(connection, found.tenant, heard.carrier, found.owner, found.tracking_number)
     if missed or (new is not None and not await _applied_at_once(connection, found, new, event.status)):
         if event.status in PHYSICAL:
             await _open_again(connection, found, event.status)
@@ -95,7 +97,6 @@ async def _insert(connection: AsyncConnection, heard: Heard, event: TrackingEven
         connection,
         tenant=heard.tenant,
         carrier=heard.carrier,
-        connection_name=heard.connection,
         event_id=event.event_id,
         tracking_number=label.tracking_number if label else matched_as(event.tracking_number),
         status=event.status.value,
@@ -119,9 +120,9 @@ _INSERT: Final = Query(
       select *, told between received_at - %(back)s::interval and received_at + %(ahead)s::interval as can_be
       from receipt
     )
-    insert into records.carrier_event (tenant, carrier, connection, event_id, tracking_number, status, vendor_status,
+    insert into records.carrier_event (tenant, carrier, event_id, tracking_number, status, vendor_status,
       occurred_at, told_at, received_at, location, signed_by, heard_by, order_ref, shipment_no, parcel_no)
-    select %(tenant)s, %(carrier)s, %(connection_name)s, %(event_id)s, %(tracking_number)s, %(status)s,
+    select %(tenant)s, %(carrier)s, %(event_id)s, %(tracking_number)s, %(status)s,
       %(vendor_status)s, case when can_be then least(told, received_at) when told is not null then received_at end,
       case when not can_be then told end, received_at, %(location)s, %(signed_by)s, %(heard_by)s, %(order_ref)s,
       %(shipment_no)s, %(parcel_no)s
@@ -176,17 +177,6 @@ async def _heard_of(connection: AsyncConnection, tenant: str, tracking_number: s
         await query.run(connection, tenant=tenant, number=number)
 
 
-async def connection_of(connection: AsyncConnection, tenant: str, carrier: str) -> str:
-    """Name the connection that a tenant's events of a carrier come by, so that a poll and a callback are one event."""
-    query = (
-        select(carrier_connection.c.connection)
-        .where(carrier_connection.c.tenant == tenant, carrier_connection.c.carrier == carrier)
-        .order_by(carrier_connection.c.connection)
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar_one_or_none() or f"poll/{tenant}/{carrier}"
-
-
 async def asked(connection: AsyncConnection, tenant: str, tracking_numbers: Sequence[str]) -> None:
     """Note that the carrier was asked about these parcels: they are next asked about after the same silence.
 
@@ -221,9 +211,11 @@ _ASKED: Final = tuple(
 )
 
 
-async def match(connection: AsyncConnection, tenant: str, owner: dict[str, Any], tracking_number: str) -> bool:
+async def match(
+    connection: AsyncConnection, tenant: str, carrier: str, owner: dict[str, Any], tracking_number: str
+) -> bool:
     """Give events that came before their parcel's number was known to its order. Returns whether there were any."""
-    key = {"tenant": tenant, "tracking_number": matched_as(tracking_number), "order_ref": None}
+    key = {"tenant": tenant, "carrier": carrier, "tracking_number": matched_as(tracking_number), "order_ref": None}
     return bool(await change(connection, carrier_event, key, {**owner, "tracking_number": tracking_number}))
 
 
@@ -252,7 +244,7 @@ class CarrierEventRow:
     carrier_event_id: int
     tenant: str
     carrier: str
-    connection: str
+    connection: str | None
     event_id: str
     tracking_number: str
     status: str

@@ -248,10 +248,10 @@ class Found(OfOrder):
         return {"order_ref": self.order_ref, "shipment_no": self.shipment_no, "parcel_no": self.parcel_no}
 
 
-async def find(connection: AsyncConnection, tenant: str, tracking_number: str) -> Found | None:
-    """Find the parcel of a number, without regard to case and blanks: of a label that it goes by, else of a former."""
+async def find(connection: AsyncConnection, tenant: str, carrier: str, tracking_number: str) -> Found | None:
+    """Find the parcel of a carrier's number, without regard to case and blanks: of its label, else of a former one."""
     key = matched_as(tracking_number)
-    row = await _FIND.row(connection, tenant=tenant, matched_as=key, numbers=[tracking_number, key])
+    row = await _FIND.row(connection, tenant=tenant, carrier=carrier, matched_as=key, numbers=[tracking_number, key])
     return Found(tenant, *row) if row else None
 
 
@@ -262,10 +262,11 @@ _FIND: Final = Query(
       select l.order_ref, l.shipment_no, l.parcel_no, l.tracking_number, l.created_at,
         p.tracking_number is not distinct from l.tracking_number as in_use
       from records.label l join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
-      where l.tenant = %(tenant)s and l.matched_as = %(matched_as)s
+      where l.tenant = %(tenant)s and l.carrier = %(carrier)s and l.matched_as = %(matched_as)s
       union all
-      select order_ref, shipment_no, parcel_no, tracking_number, null, true from records.parcel
-      where tenant = %(tenant)s and tracking_number = any(%(numbers)s)
+      select order_ref, shipment_no, parcel_no, tracking_number, null, true
+      from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
+      where p.tenant = %(tenant)s and s.carrier = %(carrier)s and p.tracking_number = any(%(numbers)s)
     ) found order by in_use desc, created_at desc nulls last limit 1
     """
 )

@@ -381,37 +381,33 @@ _MOVE: Final = Query(
 )
 
 
-@dataclass(frozen=True)
-class Silent:
-    """A label that nothing was heard of for a while."""
-
-    tenant: str
-    tracking_number: str
-
-
-async def silent_parcels(connection: AsyncConnection, carrier: str, silent_for_s: float, limit: int) -> list[Silent]:
-    """Return labels of parcels on their way with a carrier that were silent for a while, the longest silent first.
+async def silent_parcels(
+    connection: AsyncConnection, tenant: str, carrier: str, silent_for_s: float, limit: int
+) -> list[str]:
+    """Return the numbers of parcels on their way with a tenant's carrier that were silent, the longest silent first.
 
     Of labels that were replaced, too: the parcel may have left under one.
     """
-    rows = await _SILENT.rows(connection, carrier=carrier, silent_for_s=silent_for_s, limit=limit)
-    return [Silent(*row) for row in rows]
+    rows = await _SILENT.rows(connection, tenant=tenant, carrier=carrier, silent_for_s=silent_for_s, limit=limit)
+    return [number for (number,) in rows]
 
 
 _SILENT: Final = Query(
     """
-    select tenant, tracking_number from (
-      select p.tenant, p.tracking_number, coalesce(p.last_heard_at, s.created_at) as heard
+    select tracking_number from (
+      select p.tracking_number, coalesce(p.last_heard_at, s.created_at) as heard
       from records.parcel p join records.shipment s using (tenant, order_ref, shipment_no)
-      where s.carrier = %(carrier)s and p.tracking_number is not null and s.dissolved_at is null
+      where s.tenant = %(tenant)s and s.carrier = %(carrier)s and p.tracking_number is not null
+        and s.dissolved_at is null
         and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
         and p.tracking_status not in ('cancelled', 'return_to_sender')
       union all
-      select l.tenant, l.tracking_number, coalesce(l.last_heard_at, l.created_at)
+      select l.tracking_number, coalesce(l.last_heard_at, l.created_at)
       from records.label l
       join records.parcel p using (tenant, order_ref, shipment_no, parcel_no)
       join records.shipment s using (tenant, order_ref, shipment_no)
-      where l.carrier = %(carrier)s and l.tracking_number is not null and l.noted_at is null and s.dissolved_at is null
+      where l.tenant = %(tenant)s and l.carrier = %(carrier)s and l.tracking_number is not null
+        and l.noted_at is null and s.dissolved_at is null
         and p.tracking_number is distinct from l.tracking_number
         and num_nonnulls(p.delivered_at, p.lost_at, p.came_back_at) = 0
     ) parcel

@@ -94,9 +94,6 @@ def _own(settings: Settings) -> Settings:
         database_url=None,
         database_admin_url=None,
         temporal_address=settings.temporal_address,
-        erp_url=None,
-        carrier_url=None,
-        erp_source="erp",
         api_keys=(ApiKey(tenant, "erp", DEMO_ERP_KEY), ApiKey(tenant, None, DEMO_FLOOR_KEY)),
         silent_parcel_s=_SILENT_PARCEL_S,
     )
@@ -112,7 +109,6 @@ def _watch_at(stack: EmbeddedStack) -> str:
 async def _tale(stack: EmbeddedStack, world: World, checks: Checks) -> AsyncIterator[Tale]:
     """Open the clients of the floor, the ERP and the carrier."""
     floor_key = stack.settings.api_keys[1].key
-    connection = stack.settings.need("carrier_connection")
     async with AsyncExitStack() as clients:
 
         async def client_of(url: str, **headers: str) -> httpx.AsyncClient:
@@ -125,8 +121,8 @@ async def _tale(stack: EmbeddedStack, world: World, checks: Checks) -> AsyncIter
             erp=Erp(await client_of(stack.erp_url)),
             carrier=Carrier(
                 await client_of(stack.carrier_url),
-                secret=stack.settings.need("carrier_secret"),
-                callback_path=f"/api/callbacks/carriers/sandbox/{connection}",
+                secret=stack.accounts.carrier_secret.get_secret_value(),
+                callback_path=stack.callback_url.removeprefix(stack.api_url),
             ),
             checks=checks,
         )

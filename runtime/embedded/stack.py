@@ -16,6 +16,7 @@ from domain.api_keys import DEMO_ERP_KEY
 from ledger.proving.signing import key_text
 from runtime.embedded.child_processes import Command
 from runtime.embedded.ports import LOOPBACK, preferred_or_free
+from runtime.embedded.sandbox_connections import CARRIER, SandboxAccounts, connect_sandbox
 from runtime.embedded.servers import BackingServices, backing_services, new_log, quiet
 from runtime.embedded.supervising import Part, Supervisor, supervised
 from runtime.embedded.temporal_binary import Report
@@ -23,16 +24,10 @@ from runtime.environment_keys import insist_on_good_keys
 from runtime.settings import ApiKey, Settings
 
 DEMO_KEY = ApiKey("demo", "erp", DEMO_ERP_KEY)
-ERP_PATH = "/soap/orders"
+SOURCE = "erp"
+"""The sandbox ERP's source, where the first key names none."""
 
-EMBEDDED_DEFAULTS: dict[str, object] = {
-    "api_keys": (DEMO_KEY,),
-    "erp_user": "stockbridge",
-    "erp_password": SecretStr("sandbox-erp-password"),
-    "carrier_token": SecretStr("sandbox-carrier-token"),
-    "carrier_secret": SecretStr("sandbox-carrier-secret"),
-    "carrier_connection": "sandbox",
-}
+EMBEDDED_DEFAULTS: dict[str, object] = {"api_keys": (DEMO_KEY,), "egress_allow": (f"{LOOPBACK}/8",)}
 """What the embedded stack uses where nothing is set: known to all, since it listens to this machine only."""
 
 
@@ -51,17 +46,33 @@ class Plan:
 class EmbeddedStack:
     """A running stack: where everything is, and with which keys.
 
-    `settings` is what the product's processes run with; `erp_url` and `carrier_url` are the sandbox's base addresses.
+    `settings` is what the product's processes run with; `accounts` has the sandbox's addresses, and whom it knows us
+    as; `carrier_public_id` is the last part of its callbacks' address.
     """
 
     data_dir: Path
     api_url: str
-    erp_url: str
-    carrier_url: str
+    accounts: SandboxAccounts
+    carrier_public_id: str
     temporal_ui_url: str
     settings: Settings
     services: BackingServices
     supervisor: Supervisor
+
+    @property
+    def erp_url(self) -> str:
+        """The sandbox ERP's base address."""
+        return self.accounts.erp_url
+
+    @property
+    def carrier_url(self) -> str:
+        """The sandbox carrier's base address."""
+        return self.accounts.carrier_url
+
+    @property
+    def callback_url(self) -> str:
+        """Where the sandbox carrier calls back."""
+        return f"{self.api_url}/api/callbacks/carriers/{CARRIER}/{self.carrier_public_id}"
 
     @property
     def api_key(self) -> str:
@@ -96,15 +107,21 @@ async def embedded_stack(
     async with backing_services(plan.data_dir, settings=given, default_ports=True, report=report) as services:
         folder = services.data_dir
         ports = Ports.choose(plan)
-        own = _embedded_settings(given, services, ports, _checkpoint_key(folder))
-        parts = _parts(folder, own, ports, plan)
+        own = _embedded_settings(given, services, ports, folder)
+        accounts = SandboxAccounts(ports.erp_url, ports.carrier_url)
+        first = own.api_keys[0]
+        source = first.source or SOURCE
+        public_id = await connect_sandbox(services.database_url, own.sealing, first.tenant, source, accounts)
+        parts = _parts(
+            folder, own, _sandbox_environment(folder / "sandbox", own, ports, plan, accounts, public_id), ports
+        )
         report("Starting the sandbox, the worker, the relay and the API.")
         async with supervised(parts, services.processes, mark=str(folder), report=report) as supervisor:
             yield EmbeddedStack(
                 data_dir=folder,
                 api_url=ports.api_url,
-                erp_url=ports.erp_url,
-                carrier_url=ports.carrier_url,
+                accounts=accounts,
+                carrier_public_id=public_id,
                 temporal_ui_url=services.temporal_ui_url,
                 settings=own,
                 services=services,
@@ -153,27 +170,35 @@ class Ports:
 
 
 def _checkpoint_key(folder: Path) -> SecretStr:
-    """Return the key that signs this folder's checkpoints; it is drawn once, and for its owner's eyes only."""
-    file = folder / "checkpoint.key"
+    """Return the key that signs this folder's checkpoints."""
+    return _drawn_once(folder / "checkpoint.key", "")
+
+
+def _sealing_keys(folder: Path) -> SecretStr:
+    """Return the key that seals this folder's secrets."""
+    return _drawn_once(folder / "sealing.key", "embedded:")
+
+
+def _drawn_once(file: Path, prefix: str) -> SecretStr:
+    """Return the key in a file; it is drawn once, and for its owner's eyes only."""
     if not file.exists():
-        drawn = folder / "checkpoint.key.new"
+        drawn = file.with_name(f"{file.name}.new")
         drawn.touch(mode=0o600)
-        drawn.write_text(key_text(secrets.token_bytes(32)))
+        drawn.write_text(prefix + key_text(secrets.token_bytes(32)))
         drawn.rename(file)
     return SecretStr(file.read_text())
 
 
-def _embedded_settings(given: Settings, services: BackingServices, ports: Ports, checkpoint_key: SecretStr) -> Settings:
-    """Return the settings of the product's processes: what was given, and the sandbox for the rest."""
+def _embedded_settings(given: Settings, services: BackingServices, ports: Ports, folder: Path) -> Settings:
+    """Return the settings of the product's processes: what was given, and this folder's own for the rest."""
     return _with_defaults(given).model_copy(
         update={
             "database_url": services.database_url,
             "database_admin_url": None,
             "temporal_address": services.temporal_address,
             "api_port": ports.api,
-            "erp_url": given.erp_url or f"{ports.erp_url}{ERP_PATH}",
-            "carrier_url": given.carrier_url or ports.carrier_url,
-            "checkpoint_key": given.checkpoint_key or checkpoint_key,
+            "checkpoint_key": given.checkpoint_key or _checkpoint_key(folder),
+            "sealing_keys": given.sealing_keys or _sealing_keys(folder),
         }
     )
 
@@ -184,12 +209,11 @@ def _with_defaults(given: Settings) -> Settings:
     return given.model_copy(update={**filled, "well_known_keys": True})
 
 
-def _parts(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> list[Part]:
+def _parts(folder: Path, settings: Settings, sandbox_env: dict[str, str], ports: Ports) -> list[Part]:
     """Return the processes of the product."""
     run = folder / "run"
     run.mkdir(exist_ok=True)
     sandbox_health = (f"{ports.erp_url}/healthz", f"{ports.carrier_url}/healthz")
-    sandbox_env = _sandbox_environment(folder / "sandbox", settings, ports, plan)
     return [
         Part(own_command(SANDBOX, sandbox_env), new_log(folder, "sandbox"), _answering(*sandbox_health)),
         _announcing_part("worker", "worker", settings.model_copy(update={"worker_queues": FLOOR}), folder),
@@ -223,7 +247,9 @@ def own_command(command: str, environment: dict[str, str], name: str = "") -> Co
     )
 
 
-def _sandbox_environment(folder: Path, settings: Settings, ports: Ports, plan: Plan) -> dict[str, str]:
+def _sandbox_environment(
+    folder: Path, settings: Settings, ports: Ports, plan: Plan, accounts: SandboxAccounts, public_id: str
+) -> dict[str, str]:
     """Return what the sandbox is told, so that it and the product agree on keys and secrets."""
     folder.mkdir(exist_ok=True)
     environment = {
@@ -233,11 +259,11 @@ def _sandbox_environment(folder: Path, settings: Settings, ports: Ports, plan: P
         "SANDBOX_DATA_DIR": str(folder),
         "SANDBOX_HUB_URL": ports.api_url,
         "SANDBOX_API_KEY": settings.api_keys[0].key,
-        "SANDBOX_ERP_USER": settings.need("erp_user"),
-        "SANDBOX_ERP_PASSWORD": settings.need("erp_password"),
-        "SANDBOX_CARRIER_TOKEN": settings.need("carrier_token"),
-        "SANDBOX_CARRIER_SECRET": settings.need("carrier_secret"),
-        "SANDBOX_CARRIER_CONNECTION": settings.need("carrier_connection"),
+        "SANDBOX_ERP_USER": accounts.erp_user,
+        "SANDBOX_ERP_PASSWORD": accounts.erp_password.get_secret_value(),
+        "SANDBOX_CARRIER_TOKEN": accounts.carrier_token.get_secret_value(),
+        "SANDBOX_CARRIER_SECRET": accounts.carrier_secret.get_secret_value(),
+        "SANDBOX_CARRIER_CONNECTION": public_id,
         # Whoever tries things out pushes orders past the ERP; it must not refuse to hear of them.
         "SANDBOX_ERP_UNKNOWN_ORDERS": "accept",
     }

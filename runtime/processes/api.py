@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
 from relay.order_gateway import OrderGateway
@@ -18,22 +18,24 @@ async def serve_api(settings: Settings) -> None:
     from api.door.rates import Rates
     from api.door.services import ApiServices
     from runtime.processes.connections import Connections
-    from runtime.processes.register_connections import make_known
+    from runtime.processes.register_keys import make_known
 
     logs.configure(settings)
     engine = clients.engine_of(settings, settings.answering)
-    carrier = clients.carrier_of(settings)
     client = await clients.temporal_of(settings, lazy=True)
     gateway = OrderGateway(client, engine)
     ledger = clients.ledger_of(engine)
+    stack = AsyncExitStack()
     try:
         await make_known(engine, settings)
+        live = await stack.enter_async_context(clients.connections_of(settings, engine).running())
         app = create_app(
             ApiServices(
                 engine=engine,
                 ledger=ledger,
                 orders=gateway,
-                carriers={settings.need("carrier_connection"): carrier},
+                carriers=live.carriers,
+                sealing=settings.sealing,
                 temporal_health=gateway.healthy,
                 body_limit_bytes=settings.body_limit_bytes,
                 report_timeout_s=settings.report_timeout_s,
@@ -54,7 +56,7 @@ async def serve_api(settings: Settings) -> None:
             await _serve(server)
     finally:
         await ledger.drain()
-        await carrier.aclose()
+        await stack.aclose()
         await engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""What a process talks to: PostgreSQL, Temporal, the ERP and the carrier, made from the settings."""
+"""What a process talks to: PostgreSQL, Temporal, and the tenants' ERPs and carriers, made from the settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 from functools import cache
 from typing import Final, cast
 
-from pydantic import SecretStr
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client
@@ -14,26 +13,15 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
-from adapters.egress import Egress
-from adapters.erp.contracts.bundle import Bundle
-from adapters.erp.engine.adapter import MappedErp
-from adapters.erp.engine.connected import ConnectedErp
-from adapters.erp.files import FILE, folder
-from adapters.erp.mapping.file import load
 from commands.posting_effects import PostingEffects
 from ledger.proving.signing import SigningKey, key_bytes
 from ledger.writing.writer import LedgerWriter
 from postgres.statements import Patience
 from queries.inventory.site_days import site_days
 from runtime.processes.codec import EncryptingCodec
+from runtime.processes.live_connections import LiveConnections
 from runtime.settings import Settings
 
-SANDBOX: Final = "sandbox"
-"""The carrier's name, as orders name it, and that of the mapping by which its neighbor, the ERP, is told."""
-_CONTRACT: Final = "contract.wsdl"
-_ANYWHERE: Final = Egress.parse(["0.0.0.0/0", "::/0"])
-"""Who sets the environment may name any address: this machine, where the sandbox is, and those around it."""
 _CONNECT_S: Final = "5"
 
 
@@ -127,36 +115,6 @@ def trusted_keys_of(settings: Settings) -> set[bytes]:
     return {*map(key_bytes, settings.checkpoint_trusted_keys), *([own.public_key] if own else [])}
 
 
-def carriers_of(settings: Settings) -> dict[str, SandboxCarrier]:
-    """Make the carriers' adapters, by the names that orders use."""
-    return {SANDBOX: carrier_of(settings)}
-
-
-def carrier_of(settings: Settings) -> SandboxCarrier:
-    """Make the carrier's adapter."""
-    return SandboxCarrier(
-        SandboxCarrierSettings(
-            base_url=settings.need("carrier_url"),
-            token=SecretStr(settings.need("carrier_token")),
-            secret=SecretStr(settings.need("carrier_secret")),
-            timeout_s=settings.partner_timeout_s,
-        )
-    )
-
-
-def erp_of(settings: Settings) -> MappedErp:
-    """Make the ERP's adapter."""
-    where = folder(SANDBOX)
-    bundle = Bundle.from_folder(where)
-    if settings.erp_wsdl:
-        bundle = Bundle({**bundle.files, _CONTRACT: settings.erp_wsdl.read_bytes()})
-    return MappedErp(
-        ConnectedErp(
-            load((where / FILE).read_text(encoding="utf-8")),
-            bundle,
-            {"address": settings.need("erp_url"), "user": settings.need("erp_user")},
-            {"password": SecretStr(settings.need("erp_password"))},
-            _ANYWHERE,
-            timeout_s=settings.partner_timeout_s,
-        )
-    )
+def connections_of(settings: Settings, engine: AsyncEngine) -> LiveConnections:
+    """Make what knows the connections of all tenants, as they are now."""
+    return LiveConnections(engine, settings.sealing, settings.connections_look_s)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from activities.carriers import CarrierActivities
 from activities.erp import ErpActivities
 from activities.ledger_checks import LedgerActivities
 from activities.orders import OrderActivities
-from adapters.carriers.port import CarrierPort
+from domain.connections import ConnectionKind, Flow
+from records.access.connections import Connection
 from runtime.errors import StartupError
 from runtime.processes import clients, logs
 from runtime.processes.deployment import deployment_of
+from runtime.processes.live_connections import Attendance, LiveConnections
 from runtime.processes.outside import outside
 from runtime.processes.readiness import announce_ready
 from runtime.settings import Settings
@@ -32,6 +34,11 @@ from workflows.registered import WORKFLOWS
 log = structlog.get_logger(__name__)
 
 ERP_THREADS: Final = 8
+CARRIER_CALLS: Final = 50
+CALLS_PER_SECOND: Final = 50.0
+"""For the queues of what a build scheduled that knew no connections."""
+POLLERS: Final = 1
+"""An idle connection costs one long poll."""
 DRAIN: Final = timedelta(seconds=10)
 
 
@@ -41,15 +48,15 @@ async def run_worker(settings: Settings) -> None:
     `STOCKBRIDGE_WORKER_QUEUES` says which: calls to a slow ERP in a process of their own take no time from orders.
     """
     logs.configure(settings)
-    async with outside(settings, metrics=True) as (engine, client, carriers), AsyncExitStack() as stack:
+    async with outside(settings, metrics=True) as (engine, client, live), AsyncExitStack() as stack:
         ledger = clients.ledger_of(engine)
         stack.push_async_callback(ledger.drain)
         house = _house_steps(OrderActivities(engine, ledger))
-        makers: dict[str, Callable[[], Worker]] = {
+        makers: dict[str, Callable[[], AbstractAsyncContextManager[Any]]] = {
             names.ORDERS_QUEUE: lambda: _orders_worker(client, house, settings),
             names.STOCK_QUEUE: lambda: _stock_worker(client, engine, house, settings),
-            names.CARRIERS_QUEUE: lambda: _carriers_worker(client, engine, carriers, settings),
-            names.ERP_QUEUE: lambda: _erp_worker(client, stack, settings),
+            names.CARRIERS_QUEUE: lambda: _carrier_workers(client, engine, live, settings),
+            names.ERP_QUEUE: lambda: _erp_workers(client, live, settings),
         }
         for queue in settings.worker_queues:
             await stack.enter_async_context(makers[queue]())
@@ -117,35 +124,84 @@ async def _keep_schedules(client: Client, settings: Settings) -> None:
         raise StartupError(f"Temporal takes no such schedule: {error.message}") from error
 
 
-def _carriers_worker(
-    client: Client, engine: AsyncEngine, carriers: Mapping[str, CarrierPort], settings: Settings
-) -> Worker:
-    steps = CarrierActivities(engine, carriers)
-    return Worker(
-        client,
-        task_queue=names.CARRIERS_QUEUE,
-        activities=[steps.book_label, steps.void_label, steps.intercept_parcel],
-        max_concurrent_activities=50,
-        max_task_queue_activities_per_second=settings.carrier_calls_per_second,
-        deployment_config=deployment_of(settings),
-        graceful_shutdown_timeout=DRAIN,
-    )
+# -- what leaves the house: a queue, and a worker of its own, for each connection --------------------------------------
 
 
-def _erp_worker(client: Client, stack: AsyncExitStack, settings: Settings) -> Worker:
-    """Make the worker for the ERP, whose calls block: they have threads and connections of their own."""
-    erp = clients.erp_of(settings)
-    stack.callback(erp.close)
+@asynccontextmanager
+async def _carrier_workers(
+    client: Client, engine: AsyncEngine, live: LiveConnections, settings: Settings
+) -> AsyncIterator[None]:
+    """Serve the carriers' queues: one for each connection that something leaves by, and the one from before."""
+    steps = CarrierActivities(engine, live.carriers)
+
+    def worker(queue: str, at_once: int, calls_per_second: float) -> Worker:
+        return Worker(
+            client,
+            task_queue=queue,
+            activities=[steps.book_label, steps.void_label, steps.intercept_parcel],
+            max_concurrent_activities=at_once,
+            max_concurrent_activity_task_polls=POLLERS,
+            max_task_queue_activities_per_second=calls_per_second,
+            deployment_config=deployment_of(settings),
+            graceful_shutdown_timeout=DRAIN,
+        )
+
+    @asynccontextmanager
+    async def serving(row: Connection) -> AsyncIterator[None]:
+        async with worker(names.carrier_queue(row.tenant, row.name), row.at_once, row.calls_per_second):
+            yield
+
+    async with (
+        worker(names.CARRIERS_QUEUE, CARRIER_CALLS, CALLS_PER_SECOND),
+        _attending(Attendance(live, ConnectionKind.CARRIER, serving, _limits, Flow.BOTH)),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def _erp_workers(client: Client, live: LiveConnections, settings: Settings) -> AsyncIterator[None]:
+    """Serve the ERPs' queues likewise. Their calls block: each connection has threads of its own."""
     engine = clients.thread_engine_of(settings, connections=ERP_THREADS)
-    stack.callback(engine.dispose)
-    threads = stack.enter_context(ThreadPoolExecutor(ERP_THREADS, thread_name_prefix="erp"))
-    return Worker(
-        client,
-        task_queue=names.ERP_QUEUE,
-        activities=[ErpActivities(engine, {settings.erp_source: erp}).tell_erp],
-        activity_executor=threads,
-        max_concurrent_activities=ERP_THREADS,
-        max_task_queue_activities_per_second=settings.erp_calls_per_second,
-        deployment_config=deployment_of(settings),
-        graceful_shutdown_timeout=DRAIN,
-    )
+    tell = ErpActivities(engine, live.erps).tell_erp
+
+    @asynccontextmanager
+    async def worker(queue: str, at_once: int, calls_per_second: float) -> AsyncIterator[None]:
+        with ThreadPoolExecutor(at_once, thread_name_prefix=queue) as threads:
+            async with Worker(
+                client,
+                task_queue=queue,
+                activities=[tell],
+                activity_executor=threads,
+                max_concurrent_activities=at_once,
+                max_concurrent_activity_task_polls=POLLERS,
+                max_task_queue_activities_per_second=calls_per_second,
+                deployment_config=deployment_of(settings),
+                graceful_shutdown_timeout=DRAIN,
+            ):
+                yield
+
+    def serving(row: Connection) -> AbstractAsyncContextManager[None]:
+        return worker(names.erp_queue(row.tenant, row.name), row.at_once, row.calls_per_second)
+
+    try:
+        async with (
+            worker(names.ERP_QUEUE, ERP_THREADS, CALLS_PER_SECOND),
+            _attending(Attendance(live, ConnectionKind.ERP, serving, _limits, Flow.BOTH)),
+        ):
+            yield
+    finally:
+        engine.dispose()
+
+
+def _limits(row: Connection) -> tuple[int, float]:
+    return row.at_once, row.calls_per_second
+
+
+@asynccontextmanager
+async def _attending(attendance: Attendance) -> AsyncIterator[None]:
+    task = asyncio.create_task(attendance.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -57,7 +57,7 @@ class DirectGateway:
     async def hear(self, tenant: str, order_ref: str, event: TrackingEvent) -> None:
         """Apply what the carrier says of an order's parcel."""
         async with self._engine.begin() as connection:
-            await carrier_events.store(connection, carrier_events.Heard(tenant, "sandbox", tenant, "callback"), event)
+            await carrier_events.store(connection, carrier_events.Heard(tenant, "sandbox", "callback"), event)
         await self._tracking.apply_all(OrderId(tenant=tenant, order_ref=order_ref))
 
     async def _label(self, tenant: str, order_ref: str) -> None:

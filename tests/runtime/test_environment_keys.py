@@ -17,7 +17,7 @@ from runtime.embedded.stack import Plan, embedded_stack
 from runtime.environment_keys import insist_on_good_keys
 from runtime.errors import StartupError
 from runtime.processes import logs
-from runtime.processes.register_connections import make_known
+from runtime.processes.register_keys import make_known
 from runtime.settings import ApiKey, Settings
 
 GOOD = "a-key-with-22-letters-"

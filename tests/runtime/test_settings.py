@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 
 from domain.lot_numbers import LotPattern
+from ledger.proving.signing import key_text
 from runtime.errors import SettingMissingError, StartupError
 from runtime.settings import ApiKey, Settings, sqlalchemy_url, variable_of, variables
+
+KEY = key_text(b"0" * 32)
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,23 @@ def test_a_lot_pattern_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch
         Settings.load()
 
 
+@pytest.mark.parametrize("keys", ["secret-0", "k:secret-0", f":{KEY}", f"k:{KEY[:-4]}", f"k:{KEY},k:{KEY}"])
+def test_sealing_keys_that_are_none_are_refused_and_not_shown(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_SEALING_KEYS", keys)
+    with pytest.raises(StartupError, match="STOCKBRIDGE_SEALING_KEYS: ") as refused:
+        Settings.load()
+    assert "secret-0" not in str(refused.value)
+    assert KEY[:10] not in str(refused.value)
+
+
+def test_networks_that_may_be_reached_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKBRIDGE_EGRESS_ALLOW", "10.0.0.0/8, fd00::/8")
+    assert Settings.load().egress_allow == ("10.0.0.0/8", "fd00::/8")
+    monkeypatch.setenv("STOCKBRIDGE_EGRESS_ALLOW", "10.0.0.0/8, erp.local")
+    with pytest.raises(StartupError, match="STOCKBRIDGE_EGRESS_ALLOW: "):
+        Settings.load()
+
+
 def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKBRIDGE_API_PORT", "none")
     monkeypatch.setenv("STOCKBRIDGE_LOG_LEVEL", "loud")
@@ -65,8 +85,8 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_setting_that_is_needed_and_missing_is_named() -> None:
-    with pytest.raises(SettingMissingError, match=r"STOCKBRIDGE_ERP_URL is not set \(Address of the ERP"):
-        Settings.load().need("erp_url")
+    with pytest.raises(SettingMissingError, match=r"TEMPORAL_ADDRESS is not set \(host:port of a Temporal"):
+        Settings.load().need("temporal_address")
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +102,8 @@ def test_another_process_reads_the_same_from_the_environment(monkeypatch: pytest
         lot_patterns="demo:{date}-{line}",
         database_url="postgresql://app:secret@db/stockbridge",
         worker_metrics_port=9001,
-        erp_password="p w,d",
+        sealing_keys=f"new:{KEY},old:{KEY}",
+        egress_allow="127.0.0.0/8, ::1/128",
         debug=True,
     )
     for name, value in settings.environment().items():
@@ -95,11 +116,9 @@ def test_no_secret_is_in_what_is_printed() -> None:
         api_keys="demo:erp:secret-1",
         database_url="postgresql://app:secret-2@db/stockbridge",
         database_admin_url="postgresql://postgres:secret-3@db/stockbridge",
-        erp_password="secret-4",
-        carrier_token="secret-5",
-        carrier_secret="secret-6",
-        carrier_connection="secret-7",
+        sealing_keys=f"new:{KEY}",
     )
+    assert KEY not in repr(settings) + str(settings)
     assert "secret-" not in repr(settings) + str(settings) + repr(settings.api_keys)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from adapters.carriers.sandbox.adapter import SandboxCarrier
 from relay.order_gateway import OrderGateway
 from runtime.embedded.ports import preferred_or_free
 from runtime.embedded.servers import BackingServices, backing_services
@@ -26,7 +26,7 @@ from sandbox.serve import running
 from sandbox.settings import SandboxSettings
 
 from .hub import Hub
-from .partners import PIGEON, Partners
+from .partners import SEALING, Partners, disconnect
 from .shop import Shop
 
 
@@ -66,25 +66,19 @@ async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
 
 
 @pytest.fixture(scope="session")
-def settings(services: BackingServices, partners: Partners) -> Settings:
-    return settings_for(services, partners)
+def settings(services: BackingServices) -> Settings:
+    return settings_for(services)
 
 
-def settings_for(services: BackingServices, partners: Partners) -> Settings:
+def settings_for(services: BackingServices) -> Settings:
     return Settings(
         database_url=services.database_url,
         temporal_address=services.temporal_address,
-        erp_url=f"{partners.erp_url}/soap/orders",
-        erp_user=partners.settings.erp_user,
-        erp_password=partners.settings.erp_password,
-        carrier_url=partners.carrier_url,
-        carrier_token=partners.settings.carrier_token,
-        carrier_secret=partners.settings.carrier_secret,
-        carrier_connection="sandbox",
+        sealing_keys=SecretStr(SEALING),
+        connections_look_s=0.1,
         silent_parcel_s=1.0,
         missing_workflows_s=2,
         expired_backorders_s=1,
-        partner_timeout_s=3,
         log_level="error",
     )
 
@@ -100,22 +94,8 @@ async def process(main: Callable[[Settings], Awaitable[None]], settings: Setting
         await asyncio.wait({task})
 
 
-@pytest.fixture(scope="session")
-def two_carriers(partners: Partners) -> Iterator[None]:
-    """Let the processes know the other carrier, too, by the same adapter."""
-    known = clients.carriers_of
-
-    def both(settings: Settings) -> dict[str, SandboxCarrier]:
-        other = settings.model_copy(update={"carrier_url": partners.pigeon_url})
-        return {**known(settings), PIGEON: clients.carrier_of(other)}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clients, "carriers_of", both)
-        yield
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def relay(settings: Settings, two_carriers: None) -> AsyncIterator[None]:  # noqa: ARG001 - it asks both
+async def relay(settings: Settings) -> AsyncIterator[None]:
     async with process(run_relay, settings):
         yield
 
@@ -134,19 +114,20 @@ async def well_behaved(partners: Partners) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture
-async def hub(engine: AsyncEngine, settings: Settings, tenant: str) -> Hub:
+async def hub(engine: AsyncEngine, settings: Settings, partners: Partners, tenant: str) -> AsyncIterator[Hub]:
     client = await clients.temporal_of(settings)
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, tenant)
-    await hub.open_site()
-    return hub
+    await hub.open_site(partners)
+    yield hub
+    await disconnect(engine, tenant)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
+async def shop(engine: AsyncEngine, settings: Settings, partners: Partners) -> AsyncIterator[Shop]:
     """A tenant of the module's own, with the API before it."""
     port = preferred_or_free(None, besides=[])
     key = ApiKey(f"shop-{port}", "erp", f"key-of-the-shop-at-{port}")
-    given = settings.model_copy(update={"api_port": port, "api_keys": (key,), "carrier_connection": key.tenant})
+    given = settings.model_copy(update={"api_port": port, "api_keys": (key,)})
     client = await clients.temporal_of(settings)
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, key.tenant)
     headers = {"Authorization": f"Bearer {key.key}"}
@@ -155,10 +136,12 @@ async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
         process(serve_api, given),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits) as http,
     ):
-        shop = Shop(hub, http, key.tenant, settings.need("carrier_secret"))
+        shop = Shop(hub, http, key.tenant, partners.settings.carrier_secret)
         await hub.until("the API answers", lambda: _answers(http))
+        await partners.connect(engine, key.tenant)
         await shop.open()
         yield shop
+    await disconnect(engine, key.tenant)
 
 
 async def _answers(http: httpx.AsyncClient) -> bool:

@@ -28,9 +28,11 @@ from ledger.writing.writer import LedgerWriter
 from records.orders import inbox, orders
 from records.shipping import carrier_events, labels, shipments
 from records.shipping.carrier_events import Heard
-from records.tables import address, carrier_connection, carrier_step, location, parcel, product
+from records.tables import address, carrier_step, location, parcel, product
 from relay.order_gateway import OrderGateway
 from workflows import names
+
+from .partners import Partners
 
 ADDRESS = {"name": "Ida Holm", "street": ["Kehrwieder 2"], "postal_code": "20457", "city": "Hamburg", "country": "DE"}
 
@@ -55,7 +57,8 @@ class Hub:
     def named(self, order_no: str) -> OrderId:
         return OrderId(tenant=self.tenant, order_ref=order_no)
 
-    async def open_site(self) -> None:
+    async def open_site(self, partners: Partners) -> None:
+        await partners.connect(self.engine, self.tenant)
         async with self.engine.begin() as connection:
             await connection.execute(
                 insert(location),
@@ -65,9 +68,6 @@ class Hub:
                     self._location("HAM-STAGE", "staging", parent="HAM"),
                     self._location("HAM-RET", "returns", parent="HAM"),
                 ],
-            )
-            await connection.execute(
-                insert(carrier_connection).values(connection=self.tenant, carrier="sandbox", tenant=self.tenant)
             )
 
     def _location(self, location_id: str, kind: str, **fields: Any) -> dict[str, Any]:
@@ -362,7 +362,7 @@ class Hub:
             signed_by="I. Holm" if status == "delivered" else None,
         )
         async with self.engine.begin() as connection:
-            await carrier_events.store(connection, Heard(self.tenant, "sandbox", self.tenant, "callback"), event)
+            await carrier_events.store(connection, Heard(self.tenant, "sandbox", "callback"), event)
 
     async def label(self, connection: AsyncConnection, order_no: str, tracking_number: str) -> None:
         """Give the order's only parcel a label, as if a carrier had been asked for it."""

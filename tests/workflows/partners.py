@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import httpx
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from runtime.processes.clients import SANDBOX
+from adapters.carriers.port import CarrierPort
+from commands.connections.add import add
+from commands.connections.context import By
+from domain.connections import ConnectionKind, Flow, NewConnection
+from records.access import connections
+from records.access.connections import Named
+from records.access.sealing import SealingKeys
 from sandbox.settings import SandboxSettings
 
+SANDBOX: Final = "sandbox"
 PIGEON: Final = "pigeon"
-"""The other carrier's name, as orders name it."""
+"""The carriers' names, as orders name them."""
+SEALING: Final = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+KEYS: Final = SealingKeys.parse(SEALING)
 
 
 @dataclass
@@ -33,6 +45,38 @@ class Partners:
     ) -> AsyncIterator[Self]:
         async with httpx.AsyncClient(timeout=10) as http:
             yield cls(erp_url, carrier_url, pigeon_url, settings, http)
+
+    async def connect(self, engine: AsyncEngine, tenant: str, source: str = "erp") -> None:
+        """Connect a tenant to the ERP and both carriers. Callbacks of the first one go by the tenant's name."""
+        carriers = ((SANDBOX, self.carrier_url, tenant), (PIGEON, self.pigeon_url, f"{tenant}-{PIGEON}"))
+        async with engine.begin() as connection:
+            for name, url, public_id in carriers:
+                await add(connection, KEYS, tenant, self.carrier(name, url), By("test"), public_id=public_id)
+            await add(connection, KEYS, tenant, self.erp(source), By("test"))
+
+    def erp(self, source: str = "erp", **changes: Any) -> NewConnection:
+        given = {
+            "kind": ConnectionKind.ERP,
+            "name": source,
+            "adapter": "legacy_soap",
+            "settings": {"url": f"{self.erp_url}/soap/orders", "user": self.settings.erp_user},
+            "secrets": {"password": SecretStr(self.settings.erp_password)},
+            "flow": Flow.BOTH,
+            "start_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "timeout_s": 3,
+        }
+        return NewConnection.model_validate({**given, **changes})
+
+    def carrier(self, name: str = SANDBOX, url: str | None = None) -> NewConnection:
+        secrets = {"token": self.settings.carrier_token, "secret": self.settings.carrier_secret}
+        return NewConnection(
+            kind=ConnectionKind.CARRIER,
+            name=name,
+            adapter="sandbox",
+            settings={"base_url": url or self.carrier_url},
+            secrets={field: SecretStr(secret) for field, secret in secrets.items()},
+            timeout_s=3,
+        )
 
     async def documents(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
         """What the ERP made of our messages: of this tenant, for many tests use the same ERP."""
@@ -71,3 +115,21 @@ class Partners:
         """Clear every fault."""
         for url in (self.erp_url, self.carrier_url):
             (await self.http.delete(f"{url}/admin/faults")).raise_for_status()
+
+
+@dataclass(frozen=True)
+class Lending:
+    """Lends one port to all, as any tenant's carrier."""
+
+    port: CarrierPort
+
+    @asynccontextmanager
+    async def of(self, tenant: str, carrier: str, least: Flow = Flow.BOTH) -> AsyncIterator[CarrierPort]:  # noqa: ARG002
+        yield self.port
+
+
+async def disconnect(engine: AsyncEngine, tenant: str) -> None:
+    """Let nothing be done for a tenant any more: its tests are over."""
+    async with engine.begin() as connection:
+        for row in await connections.every(connection, tenant):
+            await connections.remove(connection, Named(tenant, row.kind, row.name))

@@ -20,11 +20,9 @@ from sqlalchemy import insert, text
 from adapters.carriers.signatures import timestamped_digest
 from domain.stock import Place
 from ledger.requests import ReceivedLine, ReceiveStock
-from records.access import connections
 from records.tables import product
 
 from .hub import ADDRESS, Hub
-from .partners import PIGEON
 
 Body = dict[str, Any]
 
@@ -73,15 +71,12 @@ class Shop:
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     async def open(self) -> None:
-        """Make the places, and another carrier. The second site has what it needs to ship."""
+        """Make the places. The second site has what it needs to ship."""
         for site in ("HAM", "CPH"):
             home = {"location_id": site, "type": "site", "time_zone": "Europe/Berlin", "address": ADDRESS}
             await self.made("locations", home)
             for name, kind in (("A", "bin"), ("B", "bin"), ("STAGE", "staging"), ("RET", "returns")):
                 await self.made("locations", {"location_id": f"{site}-{name}", "site": site, "type": kind})
-        async with self.hub.engine.begin() as connection:
-            name = f"{self.connection}-{PIGEON}"
-            await connections.register_connection(connection, name=name, carrier=PIGEON, tenant=self.hub.tenant)
 
     async def say(self, path: str, body: Body) -> httpx.Response:
         """Post something."""

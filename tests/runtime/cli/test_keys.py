@@ -108,10 +108,6 @@ def api(database: BackingServices, log: Path) -> Iterator[str]:
         database_url=database.database_url,
         temporal_address="127.0.0.1:9",
         api_port=port,
-        carrier_url="http://127.0.0.1:9",
-        carrier_token="token",  # type: ignore[arg-type]
-        carrier_secret="secret",  # type: ignore[arg-type]
-        carrier_connection="none",
         log_format="json",
     )
     command = [sys.executable, "-m", "runtime.cli", "api"]

@@ -25,16 +25,15 @@ from runtime.processes.worker import run_worker
 from runtime.settings import Settings
 from tests.workflows.conftest import process, settings_for
 from tests.workflows.hub import Hub
-from tests.workflows.partners import Partners
 from workflows import attributes, names
 
 OTHER_KEY = key_text(b"1" * 32)
 
 
 @pytest.fixture(scope="module")
-def settings(services: BackingServices, partners: Partners) -> Settings:
+def settings(services: BackingServices) -> Settings:
     """Encrypt what Temporal keeps."""
-    return settings_for(services, partners).model_copy(update={"payload_key": SecretStr(key_text(b"0" * 32))})
+    return settings_for(services).model_copy(update={"payload_key": SecretStr(key_text(b"0" * 32))})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

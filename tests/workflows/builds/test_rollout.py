@@ -24,7 +24,8 @@ from runtime.processes.worker import run_worker
 from runtime.settings import Settings, sqlalchemy_url
 from tests.workflows.conftest import process, settings_for
 from tests.workflows.hub import Hub
-from tests.workflows.partners import Partners
+from tests.workflows.partners import PIGEON, SANDBOX
+from workflows import names
 
 WORKED = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED}
 WORKFLOWS, ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
@@ -46,15 +47,15 @@ async def engine(services: BackingServices) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture(scope="module")
-def settings(services: BackingServices, partners: Partners) -> Settings:
-    return settings_for(services, partners)
+def settings(services: BackingServices) -> Settings:
+    return settings_for(services)
 
 
 @asynccontextmanager
 async def worker(hub: Hub, settings: Settings, build: str) -> AsyncIterator[None]:
     """Run a worker of a build; the block begins when Temporal knows it."""
     async with process(run_worker, settings.model_copy(update={"worker_build_id": build})):
-        await hub.until(f"Temporal knows build {build}", lambda: knows(hub.client, build))
+        await hub.until(f"Temporal knows build {build}", lambda: knows(hub.client, build, hub.tenant))
         yield
 
 
@@ -67,7 +68,7 @@ async def make_current(client: Client, build: str) -> None:
     )
 
 
-async def knows(client: Client, build: str) -> bool:
+async def knows(client: Client, build: str, tenant: str) -> bool:
     """Say whether Temporal has seen workers of the build on all queues, of workflows and of activities."""
     version = WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build)
     asked = DescribeWorkerDeploymentVersionRequest(namespace=client.namespace, deployment_version=version)
@@ -75,7 +76,16 @@ async def knows(client: Client, build: str) -> bool:
         shown = await client.workflow_service.describe_worker_deployment_version(asked)
     except RPCError:
         return False
-    return {(queue.name, queue.type) for queue in shown.worker_deployment_version_info.task_queue_infos} == POLLED
+    of_connections = {
+        (queue, ACTIVITIES)
+        for queue in (
+            names.erp_queue(tenant, "erp"),
+            names.carrier_queue(tenant, SANDBOX),
+            names.carrier_queue(tenant, PIGEON),
+        )
+    }
+    polled = {(queue.name, queue.type) for queue in shown.worker_deployment_version_info.task_queue_infos}
+    return polled == POLLED | of_connections
 
 
 async def builds_of(hub: Hub, order_no: str) -> list[str]:

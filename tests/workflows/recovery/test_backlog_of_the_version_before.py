@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from ledger.verifying.verification import verify
 from relay.order_gateway import OrderGateway
+from runtime import migrating
 from runtime.embedded.ports import preferred_or_free
 from runtime.embedded.servers import BackingServices, backing_services
 from runtime.processes import clients
@@ -29,6 +30,7 @@ from tests.workflows.partners import Partners
 from .backups import run
 
 BACKLOG: Final = Path(__file__).with_name("backlog_of_the_version_before.sql")
+SCHEMA: Final = "0030"
 TENANT, KEY = "before", "key-of-the-version-before"
 
 PICKED: Final = [
@@ -198,29 +200,35 @@ LEFT_TO_A_PERSON: Final = {
 @pytest_asyncio.fixture(scope="module")
 async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BackingServices]:
     """A PostgreSQL with the backlog, and a Temporal that knows nothing of it."""
-    async with backing_services(tmp_path_factory.mktemp("backlog")) as started:
+    async with backing_services(tmp_path_factory.mktemp("backlog"), migrations=False) as started:
+        admin_url = started.database_admin_url
+        await asyncio.to_thread(migrating.migrate, admin_url, revision=SCHEMA)
         load = ("--set", "ON_ERROR_STOP=1", "--single-transaction", "--file", str(BACKLOG))
-        await run("psql", "--quiet", *load, started.database_admin_url)
+        await run("psql", "--quiet", *load, admin_url)
+        await asyncio.to_thread(migrating.migrate, admin_url)
+        await asyncio.to_thread(migrating.ensure_login_role, admin_url, *migrating.login_of(started.database_url))
         yield started
 
 
 @pytest_asyncio.fixture(scope="module")
-async def hub(services: BackingServices, settings: Settings) -> AsyncIterator[Hub]:
+async def hub(services: BackingServices, settings: Settings, partners: Partners) -> AsyncIterator[Hub]:
+    """A hub whose connections were given what the version before had in its environment."""
     engine = create_async_engine(sqlalchemy_url(services.database_url), pool_size=10)
     client = await clients.temporal_of(settings)
+    await partners.connect(engine, TENANT)
     yield Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, TENANT)
     await engine.dispose()
 
 
 @pytest.fixture(scope="module")
-def settings(services: BackingServices, partners: Partners) -> Settings:
-    return settings_for(services, partners)
+def settings(services: BackingServices) -> Settings:
+    return settings_for(services)
 
 
 @pytest_asyncio.fixture(scope="module")
 async def door(settings: Settings, hub: Hub) -> AsyncIterator[httpx.AsyncClient]:
     """The API, as one speaks to it who has a key of the version before."""
-    given = settings.model_copy(update={"api_port": preferred_or_free(None, besides=[]), "carrier_connection": TENANT})
+    given = settings.model_copy(update={"api_port": preferred_or_free(None, besides=[])})
     url, headers = f"http://127.0.0.1:{given.api_port}", {"Authorization": f"Bearer {KEY}"}
     async with process(serve_api, given), httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
         await hub.until("the API answers", lambda: answers(http))

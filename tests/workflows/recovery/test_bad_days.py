@@ -168,7 +168,7 @@ async def test_orders_wait_while_postgresql_is_away_and_go_on_when_it_is_back(
 ) -> None:
     own = world.settings(settings, await world.start_temporal())
     hub = await world.hub(own, tenant)
-    await hub.open_site()
+    await hub.open_site(partners)
     await hub.receive("MUG", 10)
     async with process(run_worker, own), process(run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 10)})
@@ -195,7 +195,7 @@ async def test_a_temporal_that_lost_everything_takes_up_every_open_order_again(
 ) -> None:
     own = world.settings(settings, await world.start_temporal())
     hub = await world.hub(own, tenant)
-    await hub.open_site()
+    await hub.open_site(partners)
     await hub.receive("MUG", 100)
     async with process(run_worker, own), process(run_relay, own):
         for order_no in ("SO-new", "SO-picked", "SO-labeled", "SO-gone"):
@@ -236,7 +236,7 @@ async def test_a_long_history_is_continued_as_new_and_the_order_notices_nothing(
     address = await world.start_temporal(**{"limit.historyCount.suggestContinueAsNew": "12"})
     own = world.settings(settings, address)
     hub = await world.hub(own, tenant)
-    await hub.open_site()
+    await hub.open_site(partners)
     await hub.receive("MUG", 100)
     async with process(run_worker, own), process(run_relay, own):
         await hub.push("SO-1", {1: ("MUG", 1)})

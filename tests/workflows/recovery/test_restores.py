@@ -109,7 +109,7 @@ class World:
                 await client.get_workflow_handle(execution.id).terminate("restored")
 
 
-@pytest.mark.usefixtures("well_behaved", "two_carriers")
+@pytest.mark.usefixtures("well_behaved")
 @pytest.mark.parametrize(("way", "temporal"), TRIED)
 async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
     tmp_path: Path, settings: Settings, tenant: str, partners: Partners, way: str, temporal: str
@@ -121,7 +121,7 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
             f"{kind.replace(' ', '-')}-{said}": (LOSSES[kind], said) for kind in LOSSES for said in ("again", "not")
         }
         hub = await world.hub()
-        await hub.open_site()
+        await hub.open_site(partners)
         orders = {name: Lost(hub, partners, name) for name in cells}
         async with process(run_worker, world.settings), process(run_relay, world.settings):
             await asyncio.gather(*(hub.receive(order.sku, 100) for order in orders.values()))
@@ -153,7 +153,7 @@ async def test_what_a_restore_has_lost_is_not_done_twice_and_no_order_is_stuck(
     assert found == []
 
 
-@pytest.mark.usefixtures("well_behaved", "two_carriers")
+@pytest.mark.usefixtures("well_behaved")
 async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_house(
     tmp_path: Path, settings: Settings, tenant: str, partners: Partners, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,7 +161,7 @@ async def test_a_restore_that_nobody_told_of_shows_and_stops_what_leaves_the_hou
         world = World(tmp_path, stack, settings, tenant)
         await world.start("a dump")
         hub = await world.hub()
-        await hub.open_site()
+        await hub.open_site(partners)
         order = Lost(hub, partners, "SO-1")
         async with process(run_worker, world.settings), process(run_relay, world.settings):
             await hub.receive(order.sku, 100)

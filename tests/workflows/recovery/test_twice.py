@@ -15,13 +15,13 @@ from activities.carriers import CarrierActivities
 from activities.erp import ErpActivities
 from activities.orders import OrderActivities
 from adapters.carriers.port import CarrierPort
-from adapters.carriers.sandbox.adapter import SandboxCarrier
 from domain import messages as m
 from records.orders.inbox import InboxRow
 from runtime.processes import clients
+from runtime.processes.live_connections import LiveConnections
 from runtime.settings import Settings
 from tests.workflows.hub import Hub
-from tests.workflows.partners import Partners
+from tests.workflows.partners import Lending, Partners
 
 Said = tuple[str, str, dict[str, Any]]
 HANDED_OVER: Said = ("hand_over", "hand_over/SO-1/SO-1-1/H-1", {"handover_no": "H-1", "shipment_no": "SO-1-1"})
@@ -85,24 +85,26 @@ class Steps:
 
 
 @pytest_asyncio.fixture
-async def carrier(settings: Settings) -> AsyncIterator[SandboxCarrier]:
-    carrier = clients.carrier_of(settings)
-    yield carrier
-    await carrier.aclose()
+async def live(hub: Hub, settings: Settings) -> AsyncIterator[LiveConnections]:
+    async with clients.connections_of(settings, hub.engine).running() as live:
+        yield live
 
 
 @pytest_asyncio.fixture
-async def steps(hub: Hub, settings: Settings, carrier: SandboxCarrier) -> AsyncIterator[Steps]:
+async def carrier(hub: Hub, live: LiveConnections) -> AsyncIterator[CarrierPort]:
+    async with live.carriers.of(hub.tenant, "sandbox") as carrier:
+        yield carrier
+
+
+@pytest_asyncio.fixture
+async def steps(hub: Hub, settings: Settings, live: LiveConnections) -> AsyncIterator[Steps]:
     async with AsyncExitStack() as stack:
-        erp = clients.erp_of(settings)
-        stack.callback(erp.close)
         engine = clients.thread_engine_of(settings)
         stack.callback(engine.dispose)
-        carriers = {"sandbox": carrier}
         yield Steps(
             hub,
-            CarrierActivities(hub.engine, carriers),
-            ErpActivities(engine, {"erp": erp}),
+            CarrierActivities(hub.engine, live.carriers),
+            ErpActivities(engine, live.erps),
         )
 
 
@@ -227,12 +229,12 @@ class StopsNothing:
         self.verify_callback, self.parse_callback = port.verify_callback, port.parse_callback
 
 
-async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps, carrier: SandboxCarrier) -> None:
+async def test_a_carrier_that_stops_no_parcels_is_not_asked(steps: Steps, carrier: CarrierPort) -> None:
     await steps.carriers.book_label(await steps.hand_over())
     step = await steps.intercept()
     assert isinstance(step, m.CarrierStep)
 
-    carriers = {"sandbox": StopsNothing(carrier)}
+    carriers = Lending(StopsNothing(carrier))
     await twice(lambda: CarrierActivities(steps.hub.engine, carriers).intercept_parcel(step))
 
     ((state, refusal),) = await steps.intercepts_are()

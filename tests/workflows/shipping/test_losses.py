@@ -37,9 +37,9 @@ where s.tenant = :tenant and s.sku = :sku and s.kind <> 'supplier' and t.on_hand
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
+async def shop(engine: AsyncEngine, settings: Settings, partners: Partners) -> AsyncIterator[Shop]:
     port = preferred_or_free(None, besides=[])
-    given = settings.model_copy(update={"api_port": port, "api_keys": (KEY,), "carrier_connection": KEY.tenant})
+    given = settings.model_copy(update={"api_port": port, "api_keys": (KEY,)})
     client = await clients.temporal_of(settings)
     hub = Hub(engine, clients.ledger_of(engine), OrderGateway(client, engine), client, KEY.tenant)
     headers = {"Authorization": f"Bearer {KEY.key}"}
@@ -47,8 +47,9 @@ async def shop(engine: AsyncEngine, settings: Settings) -> AsyncIterator[Shop]:
         process(serve_api, given),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as http,
     ):
-        shop = Shop(hub, http, KEY.tenant, settings.need("carrier_secret"))
+        shop = Shop(hub, http, KEY.tenant, partners.settings.carrier_secret)
         await hub.until("the API answers", lambda: answers(http))
+        await partners.connect(engine, KEY.tenant)
         await shop.open()
         yield shop
 

@@ -17,6 +17,7 @@ from domain.errors import Rejected, Unavailable
 from records.tables import parcel
 from relay.silent_parcels import BATCH, SilentParcels
 from tests.workflows.hub import Hub
+from tests.workflows.partners import Lending
 
 
 @dataclass
@@ -72,7 +73,8 @@ async def silent(hub: Hub, carrier: str, parcels: int) -> list[str]:
 
 
 def sweep(hub: Hub, carrier: str, port: Told, silent_for_s: float = 0.0) -> SilentParcels:
-    return SilentParcels(hub.engine, carrier, port, silent_for_s)  # type: ignore[arg-type]  # it is only tracked by
+    carriers = Lending(port)  # type: ignore[arg-type]  # it is only tracked by
+    return SilentParcels(hub.engine, carriers, hub.tenant, carrier, silent_for_s)
 
 
 async def heard(hub: Hub) -> set[str]:

@@ -1,4 +1,4 @@
-"""Makes known what the settings name: API keys, and the carrier's callback connection."""
+"""Makes known what the settings name: API keys."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from domain.errors import Unavailable
 from ledger.writing.writer import translating
-from records.access import api_keys, connections
+from records.access import api_keys
 from records.access.api_keys import Found
 from runtime.environment_keys import insist_on_good_keys, whose
 from runtime.errors import StartupError
-from runtime.processes.clients import SANDBOX
 from runtime.settings import ApiKey, Settings
 
 log = structlog.get_logger(__name__)
 
 
 async def make_known(engine: AsyncEngine, settings: Settings) -> None:
-    """Write keys and connection, once PostgreSQL is there. What is known already stays what it is.
+    """Write keys, once PostgreSQL is there. What is known already stays what it is.
 
     Raises `StartupError` where a key is too short, or would speak for two.
     """
@@ -38,13 +37,6 @@ async def _write(engine: AsyncEngine, settings: Settings) -> None:
             for key in sorted(settings.api_keys, key=lambda key: key.tenant):
                 found = await api_keys.register_key(connection, tenant=key.tenant, source=key.source, key=key.key)
                 _insist_on_one_speaker(key, found)
-            if settings.api_keys and settings.carrier_connection:
-                await connections.register_connection(
-                    connection,
-                    name=settings.carrier_connection,
-                    carrier=SANDBOX,
-                    tenant=settings.api_keys[0].tenant,
-                )
 
 
 def _insist_on_one_speaker(key: ApiKey, found: Found) -> None:
