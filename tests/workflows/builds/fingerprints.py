@@ -70,7 +70,7 @@ def target(event: HistoryEvent, updates: dict[int, str]) -> str:
             return marker(event.marker_recorded_event_attributes)
         case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             scheduled = event.activity_task_scheduled_event_attributes
-            return f"{scheduled.activity_type.name} on {scheduled.task_queue.name}"
+            return f"{scheduled.activity_type.name} on {_queue(scheduled.task_queue.name)}"
         case EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
             upserted = event.upsert_workflow_search_attributes_event_attributes.search_attributes
             return " ".join(sorted(upserted.indexed_fields))
@@ -80,6 +80,12 @@ def target(event: HistoryEvent, updates: dict[int, str]) -> str:
             return updates[event.workflow_execution_update_completed_event_attributes.accepted_event_id]
         case _:
             return ""
+
+
+def _queue(name: str) -> str:
+    """Name a queue as it is in any tenant."""
+    kind, *of = name.split("/")
+    return "/".join([kind, "*", *of[1:]]) if of else kind
 
 
 def marker(attributes: MarkerRecordedEventAttributes) -> str:
