@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from api import callbacks, health
 from api.access import keys
 from api.catalog import locations, products
+from api.connections import connections
 from api.door import problems, reference
 from api.door.auth import Authenticator
 from api.door.headers import AnswerHeaders
@@ -103,6 +104,7 @@ def _addresses() -> FastAPI:
         lot_traces.router,
         ledger.router,
         keys.router,
+        connections.router,
         callbacks.router,
         reference.router,
         receipts.unordered,

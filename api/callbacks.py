@@ -38,7 +38,7 @@ class Received(BaseModel):
 
 
 @router.post(
-    "/{carrier}/{public_id}",
+    "/{carrier}/{connection}",
     status_code=202,
     response_model=Received,
     responses={**WRITES, **REFUSALS},
@@ -48,10 +48,10 @@ async def hear_carrier(
     services: Services,
     request: Request,
     carrier: Annotated[str, Path(max_length=64, description="The connection's name, or its adapter's")],
-    public_id: Annotated[str, Path(max_length=128, description="It alone says whose account it is")],
+    connection: Annotated[str, Path(max_length=128, description="Its public id: it alone says whose account it is")],
 ) -> Response:
     """Take a carrier's callback. The answer says nothing about whether the parcel is known."""
-    account = await _account(services, carrier, public_id)
+    account = await _account(services, carrier, connection)
     body = await request.body()
     async with _listening(services, account) as port:
         port.verify_callback(body, request.headers, services.clock())

@@ -6,10 +6,11 @@ ever changes.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
-from pydantic import Field, JsonValue, SecretStr, model_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from domain.api_keys import DAY_S, LONGEST_GRACE_S
@@ -72,6 +73,13 @@ def what_waits(kind: ConnectionKind, name: str, flow: Flow) -> str:
     return f"{whose} {name} {how}: nothing leaves, and what it is to hear waits."
 
 
+def unknown(kind: ConnectionKind, name: str) -> Rejected:
+    """Refuse what is to go through a connection that there is not."""
+    if kind is ConnectionKind.ERP:
+        return Rejected("unknown_source", f"No ERP is connected for the source {name}.")
+    return Rejected("unknown_carrier", f"There is no carrier {name}.")
+
+
 AtOnce = Annotated[int, Field(ge=1, le=200, strict=True, description="Most calls at a time, of each worker")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="Most calls a second, over all workers")]
 Timeout = Annotated[float, Field(gt=0, le=300, description="Longest silence of the other side, in seconds")]
@@ -97,22 +105,28 @@ class NewConnection(Shape):
     secrets: Annotated[Secrets, Field(description="What nobody may know; never shown again", default_factory=dict)]
     mapping: MappingText | None = None
     flow: Annotated[Flow | None, Field(description="An ERP begins with `observe`, a carrier with `both`")] = None
-    start_at: Annotated[Instant | None, Field(description="An ERP's: what was closed there before never enters")] = None
+    start_at: Annotated[
+        Instant | None, Field(description="An ERP's: what was closed there before never enters", validate_default=True)
+    ] = None
     at_once: AtOnce | None = None
     calls_per_second: Rate = 50
     timeout_s: Timeout = 10
     actor: Name | None = None
     reason: Phrase | None = None
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if (self.kind is ConnectionKind.ERP) != (self.start_at is not None):
-            raise PydanticCustomError(
-                "start_at", "an ERP says from when on its documents count, and a carrier does not"
-            )
-        if self.flow is Flow.OFF:
-            raise PydanticCustomError("flow", "a connection is added to be used: switch it off afterwards")
-        return self
+    @field_validator("start_at")
+    @classmethod
+    def _goes_with_the_kind(cls, start_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        if "kind" in info.data and (info.data["kind"] is ConnectionKind.ERP) != (start_at is not None):
+            raise PydanticCustomError("start_at", "an ERP says from when on its documents count, a carrier does not")
+        return start_at
+
+    @field_validator("flow")
+    @classmethod
+    def _is_some_flow(cls, flow: Flow | None) -> Flow | None:
+        if flow is Flow.OFF:
+            raise PydanticCustomError("added_off", "a connection is added to be used: switch it off afterwards")
+        return flow
 
     @property
     def begins(self) -> Flow:

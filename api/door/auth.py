@@ -194,7 +194,9 @@ def _check_scope(caller: ApiKey, *, for_administrators: bool) -> None:
     if for_administrators:
         detail = f"This is for administrators, and the key {caller.name} is of the scope {caller.scope}."
     else:
-        detail = "The key is an administrator's. It is for keys alone: use one of an ERP, the floor or the office."
+        detail = (
+            "The key is an administrator's, for keys and connections alone: use one of an ERP, the floor or office."
+        )
     raise Rejected("wrong_scope", detail, kind=Kind.FORBIDDEN)
 
 

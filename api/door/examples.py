@@ -321,3 +321,28 @@ NEW_ADMINISTRATOR: Final[Example] = {"name": "ida", "owner": "Ida Holm", "scope"
 KEY_ROTATION: Final[Example] = {"grace_s": 86400}
 
 KEY_REVOCATION: Final[Example] = {"reason": "it was in a mail", "actor": "ida"}
+
+NEW_ERP: Final[Example] = {
+    "kind": "erp",
+    "name": "erp",
+    "adapter": "legacy_soap",
+    "settings": {"url": "https://erp.example.com/soap/orders", "user": "stockbridge"},
+    "secrets": {"password": "as the ERP knows it"},
+    "start_at": "2026-12-01T00:00:00Z",
+}
+
+NEW_CARRIER: Final[Example] = {
+    "kind": "carrier",
+    "name": "sandbox",
+    "adapter": "sandbox",
+    "settings": {"base_url": "https://carrier.example.com"},
+    "secrets": {"token": "what we call it with", "secret": "what it signs callbacks with"},
+}
+
+CONNECTION_CHANGE: Final[Example] = {"at_once": 4, "calls_per_second": 10, "reason": "the ERP is slow on Mondays"}
+
+CONNECTION_SECRETS: Final[Example] = {"secrets": {"password": "the new one"}, "actor": "ida"}
+
+CONNECTION_SWITCH: Final[Example] = {"flow": "off", "reason": "the ERP is moved this night"}
+
+CONNECTION_ROTATION: Final[Example] = {"public_id": "mQ2n0dXK5J8c1rVYb7tHq3wEzP6uGfLa", "grace_s": 86400}

@@ -78,6 +78,8 @@ _OUR_SHAPE_CODES: Final = frozenset(
         "repeated_parameter",
         "reserved_word",
         "scope_or_source",
+        "start_at",
+        "added_off",
         "unknown_parameter",
         "wrong_check_digit",
     }

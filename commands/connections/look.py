@@ -46,7 +46,7 @@ async def look(engine: AsyncEngine, keys: SealingKeys, named: Named, by: By) -> 
         reason = str(error)
     found = Looked(reason is None, reason, round((time.monotonic() - began) * 1000))
     async with engine.begin() as connection:
-        told = {"works": found.works, "reason": found.reason}
+        told = {"works": found.works, "why_not": found.reason}
         await connections.note(connection, named, "tested", by.actor, by.key, None, **told)
     return found
 

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.carriers.port import CarrierPort
 from adapters.erp.port import ErpPort
 from commands.connections.opening import make_port
-from domain.connections import ConnectionKind, Flow, what_waits
-from domain.errors import Rejected, StockbridgeError, Unavailable
+from domain.connections import ConnectionKind, Flow, unknown, what_waits
+from domain.errors import StockbridgeError, Unavailable
 from ledger.writing.writer import translating
 from postgres.statements import alone
 from records.access import connections
@@ -99,7 +99,7 @@ class LiveConnections:
         """Find a connection, and note that its port is used. Raises `Rejected` or `Unavailable`. Any thread may ask."""
         live = self._live.get(named)
         if live is None:
-            raise _unknown(named)
+            raise unknown(named.kind, named.name)
         if not live.row.flow.lets(least):
             raise Unavailable(what_waits(named.kind, named.name, live.row.flow), ours=True)
         with live.turn:
@@ -151,12 +151,6 @@ async def _read(connection: AsyncConnection, names: Sequence[Named]) -> dict[Nam
         row.key: _Live(row, sealed.get(row.key, {}), bodies.get((row.tenant, row.mapping)) if row.mapping else None)
         for row in rows
     }
-
-
-def _unknown(named: Named) -> Rejected:
-    if named.kind is ConnectionKind.ERP:
-        return Rejected("unknown_source", f"No ERP is connected for the source {named.name}.")
-    return Rejected("unknown_carrier", f"There is no carrier {named.name}.")
 
 
 @dataclass(frozen=True)

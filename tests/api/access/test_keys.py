@@ -254,13 +254,13 @@ async def ask(door: Door, method: str, path: str, key: str) -> httpx.Response:
     return await door.http.request(method, path, headers=door.headers(key), json={} if method != "get" else None)
 
 
-async def test_an_administrator_can_do_nothing_but_manage_keys_and_nobody_else_can(door: Door) -> None:
+async def test_an_administrator_can_do_nothing_but_manage_keys_and_connections_and_nobody_else_can(door: Door) -> None:
     administrator = await key_of(door, "ida", Scope.ADMINISTRATOR)
     others = [door.key, await key_of(door, "hall", Scope.FLOOR), await key_of(door, "desk", Scope.OFFICE)]
     tried = await calls(door)
     assert len(tried) > 50
     for method, path, _ in tried:
-        for key in others if path.startswith("/api/keys") else [administrator]:
+        for key in others if path.startswith(("/api/keys", "/api/connections")) else [administrator]:
             answer = await ask(door, method, path, key)
             assert (answer.status_code, code_of(answer)) == (403, "wrong_scope"), (method, path)
 

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from api.door import examples, problems
-from domain import api_keys, commands, shapes
+from domain import api_keys, commands, connections, shapes
 from domain.errors import Kind, Rejected
 from tests.api.doorway import Door, push
 
@@ -174,6 +174,12 @@ def test_codes_are_written_as_titles_that_people_read() -> None:
         (api_keys.NewKey, examples.NEW_ADMINISTRATOR),
         (api_keys.KeyRotation, examples.KEY_ROTATION),
         (api_keys.KeyRevocation, examples.KEY_REVOCATION),
+        (connections.NewConnection, examples.NEW_ERP),
+        (connections.NewConnection, examples.NEW_CARRIER),
+        (connections.ConnectionChange, examples.CONNECTION_CHANGE),
+        (connections.SecretsGiven, examples.CONNECTION_SECRETS),
+        (connections.ConnectionSwitch, examples.CONNECTION_SWITCH),
+        (connections.ConnectionRotation, examples.CONNECTION_ROTATION),
     ],
 )
 def test_each_example_is_taken(shape: type, example: dict) -> None:
@@ -233,6 +239,15 @@ async def test_the_description_names_every_address_of_the_contract(door: Door) -
         ("get", "/api/keys"),
         ("post", "/api/keys/{name}/rotate"),
         ("post", "/api/keys/{name}/revoke"),
+        ("post", "/api/connections"),
+        ("get", "/api/connections"),
+        ("get", "/api/connections/{kind}/{name}"),
+        ("patch", "/api/connections/{kind}/{name}"),
+        ("put", "/api/connections/{kind}/{name}/secrets"),
+        ("post", "/api/connections/{kind}/{name}/switch"),
+        ("post", "/api/connections/{kind}/{name}/rotate"),
+        ("post", "/api/connections/{kind}/{name}/test"),
+        ("delete", "/api/connections/{kind}/{name}"),
         ("get", "/healthz"),
         ("get", "/readyz"),
     }

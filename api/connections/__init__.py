@@ -1,0 +1,1 @@
+"""Connections to ERPs and carriers, for administrators."""
