@@ -15,7 +15,7 @@ import typer
 
 from domain.api_keys import Scope
 from domain.errors import StockbridgeError
-from runtime.cli import signals
+from runtime.cli import connection_commands, signals
 from runtime.cli.erp import erp
 from runtime.settings import Settings
 
@@ -56,6 +56,7 @@ keys = typer.Typer(
 )
 app.add_typer(keys, name="keys", rich_help_panel="Look after it")
 app.add_typer(erp, name="erp", rich_help_panel="Look after it")
+app.add_typer(connection_commands.app, name="connection", rich_help_panel="Look after it")
 
 Tenant = Annotated[str, typer.Option(help="Whose key it is.", show_default=False)]
 KeyName = Annotated[str, typer.Argument(help="The key's name, as `list` shows it.", show_default=False)]

@@ -60,7 +60,7 @@ async def partners(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
     async with (
         running(given) as urls,
         running(other) as others,
-        Partners.at(urls.erp, urls.carrier, others.carrier, given) as at,
+        Partners.at(urls.erp, urls.carrier, others.carrier, others.erp, given) as at,
     ):
         yield at
 

@@ -59,6 +59,9 @@ class Hub:
 
     async def open_site(self, partners: Partners) -> None:
         await partners.connect(self.engine, self.tenant)
+        await self.make_places()
+
+    async def make_places(self) -> None:
         async with self.engine.begin() as connection:
             await connection.execute(
                 insert(location),

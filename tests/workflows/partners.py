@@ -30,21 +30,29 @@ KEYS: Final = SealingKeys.parse(SEALING)
 
 @dataclass
 class Partners:
-    """The ERP, the carrier and another carrier, by their admin doors. Only the first two misbehave."""
+    """The ERP, the carrier and another of each, by their admin doors. Only the first two misbehave."""
 
     erp_url: str
     carrier_url: str
     pigeon_url: str
+    other_erp_url: str
     settings: SandboxSettings
     http: httpx.AsyncClient
 
     @classmethod
     @asynccontextmanager
     async def at(
-        cls, erp_url: str, carrier_url: str, pigeon_url: str, settings: SandboxSettings
+        cls, erp_url: str, carrier_url: str, pigeon_url: str, other_erp_url: str, settings: SandboxSettings
     ) -> AsyncIterator[Self]:
         async with httpx.AsyncClient(timeout=10) as http:
-            yield cls(erp_url, carrier_url, pigeon_url, settings, http)
+            yield cls(erp_url, carrier_url, pigeon_url, other_erp_url, settings, http)
+
+    async def connect_to_others(self, engine: AsyncEngine, tenant: str) -> None:
+        """Connect a tenant to the other ERP and the other carrier, by the names that others have the first ones by."""
+        async with engine.begin() as connection:
+            await add(connection, KEYS, tenant, self.carrier(SANDBOX, self.pigeon_url), By("test"), public_id=tenant)
+            settings = {"url": f"{self.other_erp_url}/soap/orders", "user": self.settings.erp_user}
+            await add(connection, KEYS, tenant, self.erp(settings=settings), By("test"))
 
     async def connect(self, engine: AsyncEngine, tenant: str, source: str = "erp") -> None:
         """Connect a tenant to the ERP and both carriers. Callbacks of the first one go by the tenant's name."""
@@ -77,6 +85,11 @@ class Partners:
             secrets={field: SecretStr(secret) for field, secret in secrets.items()},
             timeout_s=3,
         )
+
+    async def references(self, erp_url: str, order_no: str) -> set[str]:
+        """Name the tenants whose orders with this number an ERP has heard of."""
+        found = (await self.http.get(f"{erp_url}/admin/documents", params={"order_no": order_no})).json()
+        return {document["reference"].partition("/")[0] for document in found}
 
     async def documents(self, tenant: str, order_no: str) -> list[dict[str, Any]]:
         """What the ERP made of our messages: of this tenant, for many tests use the same ERP."""
