@@ -205,12 +205,12 @@ def rotate(
     connections.rotate(Settings.load(), named, grace, as_json=as_json, reason=reason, actor=by)
 
 
-@app.command()
-def test(kind: Kind, name: Name, tenant: Tenant, by: By = None, as_json: AsJson = False) -> None:
+@app.command("test")
+def try_out(kind: Kind, name: Name, tenant: Tenant, by: By = None, as_json: AsJson = False) -> None:
     """Ask the other side for something that it has not, which changes nothing. Exit code 1 if that does not work."""
     from runtime.cli import connections
 
-    connections.test(Settings.load(), connections.named_as(tenant, kind, name), as_json=as_json, actor=by)
+    connections.try_out(Settings.load(), connections.named_as(tenant, kind, name), as_json=as_json, actor=by)
 
 
 @app.command("list")

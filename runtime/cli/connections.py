@@ -59,6 +59,7 @@ Answer = TypeVar("Answer")
 
 def add(
     settings: Settings,
+    /,
     named: Named,
     *,
     as_json: bool,
@@ -93,7 +94,7 @@ def add(
 _LIMITS: Final = ("at_once", "calls_per_second", "timeout_s")
 
 
-def change(settings: Settings, named: Named, *, as_json: bool, secrets: Sequence[str], **wanted: Any) -> None:
+def change(settings: Settings, /, named: Named, *, as_json: bool, secrets: Sequence[str], **wanted: Any) -> None:
     """Change a connection; settings that are not named stay."""
 
     async def work(connection: AsyncConnection) -> Shown:
@@ -145,7 +146,7 @@ def reseal(settings: Settings, tenant: str | None, **wanted: Any) -> None:
     typer.echo(f"Secrets sealed anew: {number}. All are sealed under {keys.first} now; older keys may go.")
 
 
-def test(settings: Settings, named: Named, *, as_json: bool, **wanted: Any) -> None:
+def try_out(settings: Settings, named: Named, *, as_json: bool, **wanted: Any) -> None:
     """Look whether a connection works. Exit code 1 if it does not."""
 
     async def run() -> Looked:

@@ -23,6 +23,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("stockbridge:")}
 SANDBOX_VARIABLES = {f"SANDBOX_{name.upper()}" for name in SandboxSettings.model_fields}
+CONNECTING = {"connect-erp": {"ERP_PASSWORD"}, "connect-carrier": {"CARRIER_TOKEN", "CARRIER_SECRET"}}
 REFERENCE = re.compile(r"\$\{([A-Z_]+)(:[-?][^}]*)?\}")
 
 
@@ -63,12 +64,26 @@ def test_it_is_a_compose_file() -> None:
 def test_every_process_of_ours_is_there_and_runs_a_command_that_exists() -> None:
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined, unused-ignore]
     assert {service["command"][0] for service in OURS.values()} <= commands
-    assert set(OURS) == {"migrate", "api", "worker", "relay", "sandbox"}
+    assert set(OURS) == {"migrate", "api", "worker", "relay", "sandbox", *CONNECTING}
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_connections_are_added_by_options_that_there_are_and_secrets_never_as_arguments(
+    name: str, example: dict[str, str]
+) -> None:
+    connection = typer.main.get_command(app).commands["connection"]  # type: ignore[attr-defined, unused-ignore]
+    add = connection.commands["add"]
+    _, action, *arguments = filled(OURS[name]["command"], example)
+    read = add.make_context(action, arguments).params
+    assert (read["tenant"], read["or_change"]) == ("demo", True)
+    variables_of = {each.partition("=env:")[2] for each in read["secret"]}
+    assert variables_of == set(OURS[name]["environment"]) - set(variables())
+    assert [value for key, value in example.items() if key in variables_of and value in " ".join(arguments)] == []
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_in_it_is_a_setting(name: str) -> None:
-    known = SANDBOX_VARIABLES if name == "sandbox" else set(variables())
+    known = SANDBOX_VARIABLES if name == "sandbox" else set(variables()) | CONNECTING.get(name, set())
     assert set(OURS[name]["environment"]) <= known
 
 
@@ -87,7 +102,8 @@ def test_with_the_example_filled_in_the_settings_load(
 ) -> None:
     for variable in variables():
         monkeypatch.delenv(variable, raising=False)
-    for variable, value in filled(OURS[name]["environment"], example).items():
+    sealing = {"STOCKBRIDGE_SEALING_KEYS": "k:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
+    for variable, value in {**filled(OURS[name]["environment"], example), **sealing}.items():
         monkeypatch.setenv(variable, value)
     settings = Settings.load()
     assert settings.need("database_url").startswith("postgresql://stockbridge:change-me-limited@")
@@ -99,8 +115,10 @@ def test_the_sandbox_and_the_product_agree(example: dict[str, str], monkeypatch:
     for variable, value in sandbox.items():
         monkeypatch.setenv(variable, value)
     assert SandboxSettings().hub_url == f"http://api:{api['STOCKBRIDGE_API_PORT']}"
+    connecting = [filled(OURS[name], example) for name in CONNECTING]
+    told = " ".join(str(part) for each in connecting for part in (*each["command"], *each["environment"].items()))
     for variable in ("ERP_USER", "ERP_PASSWORD", "CARRIER_TOKEN", "CARRIER_SECRET", "CARRIER_CONNECTION"):
-        assert sandbox[f"SANDBOX_{variable}"] == api[f"STOCKBRIDGE_{variable}"]
+        assert sandbox[f"SANDBOX_{variable}"] in told
     assert api["STOCKBRIDGE_API_KEYS"].endswith(f":{sandbox['SANDBOX_API_KEY']}")
 
 
@@ -115,7 +133,7 @@ def test_who_depends_on_a_service_waits_for_a_state_that_it_can_reach(name: str)
 
 
 def test_everything_that_stays_up_has_a_health_check() -> None:
-    assert {name for name, service in SERVICES.items() if "healthcheck" not in service} == {"migrate"}
+    assert {name for name, service in SERVICES.items() if "healthcheck" not in service} == {"migrate", *CONNECTING}
 
 
 def test_every_image_is_pinned() -> None:
