@@ -27,7 +27,7 @@ DEMO_KEY = ApiKey("demo", "erp", DEMO_ERP_KEY)
 SOURCE = "erp"
 """The sandbox ERP's source, where the first key names none."""
 
-EMBEDDED_DEFAULTS: dict[str, object] = {"api_keys": (DEMO_KEY,), "egress_allow": (f"{LOOPBACK}/8",)}
+EMBEDDED_DEFAULTS: dict[str, object] = {"api_keys": (DEMO_KEY,), "egress_allow": ("127.0.0.0/8",)}
 """What the embedded stack uses where nothing is set: known to all, since it listens to this machine only."""
 
 
