@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.connections import ConnectionKind, Flow, what_waits
 from domain.errors import Rejected
 from domain.payloads import Kept
 from ledger.reads.balances import order_postings
 from ledger.reads.views import PostingView
 from queries.orders.order_lookup import FoundOrder
 from records import partner_words, people, timeline
+from records.access import connections
+from records.access.connections import Named
 from records.erp.messages import FeedMessage
 from records.orders import replacements
 from records.orders.inbox import InboxRow
@@ -91,7 +94,7 @@ async def read_story(connection: AsyncConnection, order: FoundOrder) -> list[Hap
     story = [
         *(Happening(x.received_at, _of_command(x), CommandTold(x, words.get(x.key, Words()))) for x in commands),
         *(Happening(x.recorded_at, "posting", PostingTold(x, words.get(x.key, Words()))) for x in postings),
-        *(Happening(x.created_at, "erp_message", x) for x in await timeline.erp_messages(*name)),
+        *(Happening(x.created_at, "erp_message", x) for x in await _messages(connection, order)),
         *(Happening(x.received_at, "carrier_event", x) for x in await timeline.carrier_events(*name)),
         *(Happening(x.accepted_at, "push", x) for x in others),
         *(_intercept(x, said.get((order.order_ref, x.step.step_id))) for x in await timeline.intercepts(*name)),
@@ -99,6 +102,21 @@ async def read_story(connection: AsyncConnection, order: FoundOrder) -> list[Hap
         *(Happening(x.authorized_at, "operator", x) for x in await timeline.return_authorizations(*name)),
     ]
     return sorted(story, key=lambda happening: (happening.recorded_at, _RANK[happening.kind]))
+
+
+async def _messages(connection: AsyncConnection, order: FoundOrder) -> list[FeedMessage]:
+    """Return what the ERP is told. Where nothing leaves to it now, what waits says so: nobody tries it meanwhile."""
+    messages = await timeline.erp_messages(connection, order.order)
+    if all(message.state in _TOLD for message in messages):
+        return messages
+    erp = await connections.find(connection, Named(order.tenant, ConnectionKind.ERP, order.source))
+    if erp is None or erp.flow.lets(Flow.BOTH):
+        return messages
+    waits = what_waits(erp.kind, erp.name, erp.flow)
+    return [each if each.state in _TOLD else replace(each, last_error=waits) for each in messages]
+
+
+_TOLD: Final = frozenset({"done", "skipped"})
 
 
 def _of_command(row: InboxRow[Kept]) -> Kind:

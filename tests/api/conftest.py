@@ -18,13 +18,11 @@ from domain.connections import ConnectionKind, NewConnection
 from ledger.writing.writer import LedgerWriter
 from queries.inventory.site_days import site_days
 from records.access import api_keys, connections
-from records.access.sealing import SealingKeys
 from runtime.processes.live_connections import LiveConnections
 
-from .doorway import DirectGateway, Door
+from .doorway import KEYS, DirectGateway, Door
 
 SECRET = "sandbox-carrier-secret"
-KEYS = SealingKeys.parse("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     )
     transport = httpx.ASGITransport(create_app(services))
     async with live.running(), httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
-        yield Door(http, engine, gateway, tenant, f"key-{tenant}", services)
+        yield Door(http, engine, gateway, tenant, f"key-{tenant}", services, live)
     async with engine.begin() as connection:
         for row in await connections.every(connection, tenant):
             await connections.remove(connection, row.key)

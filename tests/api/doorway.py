@@ -19,12 +19,15 @@ from domain.carriers import TrackingEvent
 from domain.errors import Unavailable
 from domain.messages import CommandAnswer, OrderId
 from ledger.writing.writer import LedgerWriter
+from records.access.sealing import SealingKeys
 from records.orders import inbox
 from records.orders.inbox import InboxRow
 from records.shipping import carrier_events
 from records.tables import parcel
+from runtime.processes.live_connections import LiveConnections
 
 ADDRESS = examples.ADDRESS
+KEYS = SealingKeys.parse("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 
 
 class DirectGateway:
@@ -81,6 +84,7 @@ class Door:
     tenant: str
     key: str
     services: ApiServices
+    live: LiveConnections
 
     def headers(self, key: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {key or self.key}"}

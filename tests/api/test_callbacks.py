@@ -8,10 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.carriers.signatures import timestamped_digest
+from commands.connections.add import add
+from commands.connections.context import By
+from domain.connections import ConnectionKind, NewConnection
+from records.access import connections
+from records.access.connections import Named
 
-from .doorway import Door, code_of, line, push
+from .doorway import KEYS, Door, code_of, line, push
 
 SECRET = "sandbox-carrier-secret"
 
@@ -85,3 +93,55 @@ async def test_a_callback_that_cannot_be_read_is_malformed(labeled: Door, body: 
 async def test_a_callback_over_the_limit_is_not_read(labeled: Door) -> None:
     answer = await tell(labeled, b" " * 70_000)
     assert (answer.status_code, code_of(answer)) == (413, "too_large")
+
+
+async def test_a_scan_belongs_to_the_tenant_whose_public_id_it_came_by(labeled: Door, engine: AsyncEngine) -> None:
+    """Another tenant's carrier has the same name, tracking number and event id, and its own secret."""
+    tenant, secret = f"{labeled.tenant}-2", "the-other-secret"
+    account = NewConnection(
+        kind=ConnectionKind.CARRIER,
+        name="sandbox",
+        adapter="sandbox",
+        settings={"base_url": "http://127.0.0.1:9"},
+        secrets={"token": SecretStr("token"), "secret": SecretStr(secret)},
+    )
+    async with engine.begin() as connection:
+        await add(connection, KEYS, tenant, account, By("test"), public_id=tenant)
+    early = await tell(labeled, scan(), secret=secret, name=tenant)
+    assert (early.status_code, code_of(early)) == (503, "unavailable"), "this process has not taken it up yet"
+    await labeled.live.look()
+
+    assert code_of(await tell(labeled, scan(), name=tenant)) == "invalid_signature", "of the first tenant's carrier"
+    assert code_of(await tell(labeled, scan(), secret=secret)) == "invalid_signature"
+    assert (await tell(labeled, scan(), secret=secret, name=tenant)).status_code == 202
+    assert await labeled.count("records.carrier_event") == 0
+    assert await labeled.count("records.outbox") == 0
+    assert (await tell(labeled, scan())).status_code == 202
+    assert await labeled.count("records.carrier_event") == 1
+    async with engine.begin() as connection:
+        rows = await connection.execute(
+            text("select count(*) from records.carrier_event where tenant = :t"), {"t": tenant}
+        )
+        assert rows.scalar_one() == 1
+        await connections.remove(connection, Named(tenant, ConnectionKind.CARRIER, "sandbox"))
+
+
+async def test_a_carriers_scan_finds_no_parcel_of_another_carrier(labeled: Door, engine: AsyncEngine) -> None:
+    secrets = {"token": SecretStr("token"), "secret": SecretStr(SECRET)}
+    account = NewConnection(
+        kind=ConnectionKind.CARRIER,
+        name="pigeon",
+        adapter="sandbox",
+        settings={"base_url": "http://x"},
+        secrets=secrets,
+    )
+    async with engine.begin() as connection:
+        await add(connection, KEYS, labeled.tenant, account, By("test"), public_id=f"{labeled.tenant}-pigeon")
+    await labeled.live.look()
+    answer = await tell(labeled, scan(), carrier="pigeon", name=f"{labeled.tenant}-pigeon")
+    assert answer.status_code == 202
+    assert (await tell(labeled, scan())).status_code == 202, "the same event id, of another connection"
+    async with engine.connect() as connection:
+        query = "select carrier, order_ref from records.carrier_event where tenant = :t order by 1"
+        rows = (await connection.execute(text(query), {"t": labeled.tenant})).all()
+    assert [tuple(row) for row in rows] == [("pigeon", None), ("sandbox", "SO-1")]

@@ -212,6 +212,15 @@ async def test_what_something_is_open_on_is_not_removed(office: Office, shop: Do
     assert [tuple(row) for row in found] == [("added", "ida", None), ("removed", "ida", "moved")]
 
 
+async def test_an_order_says_why_its_erp_hears_nothing(office: Office, shop: Door) -> None:
+    await office.add()
+    await shop.stock()
+    await shop.made("/api/orders/outbound", push(lines=[line()]))
+    story = (await shop.get("/api/orders/SO-1/timeline")).json()["items"]
+    why = {item["data"]["last_error"] for item in story if item["kind"] == "erp_message"}
+    assert why == {"The ERP erp is switched to observe: nothing leaves, and what it is to hear waits."}
+
+
 async def test_connections_of_another_tenant_are_not_there(office: Office, engine: Any) -> None:
     await office.add()
     async with engine.connect() as connection:
