@@ -247,13 +247,26 @@ async def secrets_of(connection: AsyncConnection, named: Named) -> dict[str, Sea
     return {field: Sealed(key_id, nonce, ciphertext) for field, key_id, nonce, ciphertext in rows}
 
 
-async def secrets_of_several(connection: AsyncConnection, names: Sequence[Named]) -> dict[Named, dict[str, Sealed]]:
+@dataclass(frozen=True)
+class SecretRow:
+    """A secret of a connection, sealed."""
+
+    of: Named
+    field: str
+    sealed: Sealed
+
+
+async def secrets_of_several(connection: AsyncConnection, names: Sequence[Named]) -> list[SecretRow]:
     """Return the secrets of these connections, sealed as they are."""
-    found: dict[Named, dict[str, Sealed]] = {}
-    for row in await connection.execute(select(connection_secret).where(_among(names, connection_secret))):
-        named = Named(row.tenant, ConnectionKind(row.kind), row.name)
-        found.setdefault(named, {})[row.field] = Sealed(row.key_id, row.nonce, row.ciphertext)
-    return found
+    rows = await connection.execute(select(connection_secret).where(_among(names, connection_secret)))
+    return [
+        SecretRow(
+            Named(row.tenant, ConnectionKind(row.kind), row.name),
+            row.field,
+            Sealed(row.key_id, row.nonce, row.ciphertext),
+        )
+        for row in rows
+    ]
 
 
 async def keep_secret(connection: AsyncConnection, named: Named, field: str, sealed: Sealed) -> None:

@@ -145,7 +145,9 @@ async def _close(kind: ConnectionKind, port: Any) -> None:
 async def _read(connection: AsyncConnection, names: Sequence[Named]) -> dict[Named, _Live]:
     """Read connections whole; one that was removed just now is left out."""
     rows = await connections.several(connection, names)
-    sealed = await connections.secrets_of_several(connection, names)
+    sealed: dict[Named, dict[str, Sealed]] = {}
+    for secret in await connections.secrets_of_several(connection, names):
+        sealed.setdefault(secret.of, {})[secret.field] = secret.sealed
     bodies = await connections.mappings_of(connection, rows)
     return {
         row.key: _Live(row, sealed.get(row.key, {}), bodies.get((row.tenant, row.mapping)) if row.mapping else None)

@@ -107,3 +107,36 @@ def see_that_doubled_gtins_are_kept(url: str, engine: sqlalchemy.Engine) -> None
         connection.exec_driver_sql("update records.product set gtin = null, packagings = '[]' where sku = 'A'")
         kept = connection.exec_driver_sql("select sku, uom, doubled from records.product_gtin order by 1, 2")
         assert [tuple(row) for row in kept] == [("B", "CASE", False), ("B", "EA", True)]
+
+
+def test_connections_of_an_older_build_are_off_and_keep_their_addresses(database: BackingServices) -> None:
+    url = empty_database(database)
+    migrate(url, revision="0030")
+    event = (
+        "insert into records.carrier_event (tenant, carrier, connection, event_id, tracking_number, status,"
+        " vendor_status, heard_by) values ('acme', 'sandbox', %s, 'E-1', 'T', 'in_transit', 'x', 'poll')"
+    )
+    with psycopg.connect(url, autocommit=True) as old:
+        old.execute(ADD_KEY, (b"1", "acme", "erp", True))
+        old.execute(ADD_KEY, (b"2", "acme", None, False))
+        for name in ("known-2", "known-1"):
+            old.execute("insert into records.carrier_connection values (%s, 'sandbox', 'acme')", [name])
+            old.execute(event, [name])
+    migrate(url)
+    with psycopg.connect(url, autocommit=True) as new:
+        rows = new.execute("select kind, name, adapter, flow, off_reason from records.connection order by 1").fetchall()
+        assert [row[:4] for row in rows] == [("carrier", "sandbox", None, "off"), ("erp", "erp", None, "off")]
+        assert all("stockbridge connection add" in row[4] for row in rows)
+        ids = new.execute(
+            "select public_id from records.connection where kind = 'carrier'"
+            " union select public_id from records.connection_former_id where works_until > now()"
+        ).fetchall()
+        assert {row[0] for row in ids} == {"known-1", "known-2"}
+        (length,) = new.execute(
+            "select min(length(public_id)) from records.connection where kind = 'erp'"
+        ).fetchone() or (0,)
+        assert length >= 22
+        events = new.execute("select event_id from records.carrier_event order by carrier_event_id").fetchall()
+        assert [row[0] for row in events] == ["E-1", "E-1#2"]
+        before = "select from records.carrier_connection where tenant = 'acme' and carrier = 'sandbox'"
+        assert new.execute(before).fetchall(), "a build from before asks so, beside this one"

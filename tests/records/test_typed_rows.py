@@ -95,6 +95,9 @@ DOCUMENTS = {
     "records.orders.operator_batches.BatchRow.request",
     "records.orders.operator_batches.Act.payload",
     "records.orders.operator_batches.ActedOn.answer",
+    # What an adapter must know, which that reads; and what was done to a connection.
+    "records.access.connections.Connection.settings",
+    "records.access.connections.Act.what",
     # A message of the feed to an ERP: written by one build, told by another.
     "records.erp.messages.FeedMessage.payload",
     "records.erp.erp_feed.ErpMessageRow.payload",
