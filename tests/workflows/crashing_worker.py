@@ -78,7 +78,7 @@ def before_commit(_connection: Any, outcomes: Any, _prepared: Any) -> None:
             die_at(f"before {outcome.request.posting_reason()} commits", order_ref)
 
 
-def before_booking(step: Any) -> None:
+def before_booking(step: Any, *_: Any) -> None:
     die_at("before the carrier is asked", step.order_ref)
 
 
