@@ -96,7 +96,7 @@ POINTED_AT_BY_THE_CALLER = {
     ("ledger/instants.py", "as_of_in_future"),
 }
 # What a worker hears of a partner: it stops a step, and answers nobody at the door.
-OF_PARTNERS = {"commands/shipping/book_label.py", "commands/shipping/carrier_steps.py", "commands/erp/tell.py"}
+OF_PARTNERS = {"commands/shipping/book_label.py", "commands/erp/tell.py", "domain/connections.py"}
 
 
 def refused_without_a_place() -> set[tuple[str, str]]:
