@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -16,12 +17,15 @@ from commands.connections.add import add
 from commands.connections.change import set_secrets
 from commands.connections.context import By
 from commands.connections.switch import switch
+from domain.carriers import TrackingEvent, TrackingStatus
 from domain.connections import ConnectionKind, ConnectionSwitch, Flow, SecretsGiven
 from ledger.writing.writer import LedgerWriter
 from records.access.connections import Named
+from records.shipping import carrier_events
+from records.shipping.carrier_events import Heard
 from runtime.processes import clients
 from tests.workflows.hub import Hub
-from tests.workflows.partners import KEYS, Partners, disconnect
+from tests.workflows.partners import KEYS, PIGEON, Partners, disconnect
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -84,6 +88,18 @@ async def test_the_same_scan_of_two_tenants_carriers_is_each_ones_own(hub: Hub, 
             "select tenant from records.carrier_event where tracking_number = 'TN-SAME' and tenant = :tenant"
         )
         assert len(rows) == 1
+
+
+async def test_a_scan_of_another_carrier_of_the_tenant_is_of_no_label_of_this_one(
+    hub: Hub, engine: AsyncEngine
+) -> None:
+    (number,) = await send(hub)
+    event = TrackingEvent("E-1", number, TrackingStatus.DELIVERED, "delivered", datetime.now(UTC))
+    async with engine.begin() as connection:
+        told = await carrier_events.store(connection, Heard(hub.tenant, PIGEON, "callback"), event)
+    assert told is None
+    (row,) = await hub.rows("select order_ref from records.carrier_event where tenant = :tenant and event_id = 'E-1'")
+    assert row["order_ref"] is None
 
 
 @asynccontextmanager
