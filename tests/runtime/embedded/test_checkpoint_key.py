@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ledger.proving.signing import key_text
 from runtime.embedded import stack
@@ -13,12 +15,13 @@ from runtime.settings import Settings
 OLD, NEW = bytes(32), bytes(31) + b"1"
 
 
-def test_a_data_folder_keeps_its_key_to_itself(tmp_path: Path) -> None:
-    first, second = stack._checkpoint_key(tmp_path), stack._checkpoint_key(tmp_path)
+@pytest.mark.parametrize(("drawn", "name"), [(stack._checkpoint_key, "checkpoint"), (stack._sealing_keys, "sealing")])
+def test_a_data_folder_keeps_its_key_to_itself(drawn: Callable[[Path], SecretStr], name: str, tmp_path: Path) -> None:
+    first, second = drawn(tmp_path), drawn(tmp_path)
 
     assert first == second
-    assert (tmp_path / "checkpoint.key").stat().st_mode & 0o777 == 0o600
-    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.key"]
+    assert (tmp_path / f"{name}.key").stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == [f"{name}.key"]
 
 
 def test_our_own_key_is_trusted_and_those_that_are_named() -> None:
