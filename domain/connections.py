@@ -6,11 +6,15 @@ ever changes.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
-from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from domain.api_keys import DAY_S, LONGEST_GRACE_S
@@ -19,6 +23,9 @@ from domain.errors import Kind, Rejected
 from domain.texts import Name, Phrase
 
 LONGEST_MAPPING: Final = 512 * 1024
+LONGEST_CONTRACT: Final = 8 * 1024 * 1024
+MOST_CONTRACTS: Final = 200
+"""NetSuite's contract has some fifty files, of two and a half megabytes together."""
 MOST_SETTINGS: Final = 100
 LONGEST_SECRET: Final = 64 * 1024
 """A certificate with its chain and key is a secret, too."""
@@ -80,6 +87,19 @@ def unknown(kind: ConnectionKind, name: str) -> Rejected:
     return Rejected("unknown_carrier", f"There is no carrier {name}.")
 
 
+@dataclass(frozen=True)
+class ErpMapping:
+    """A mapping as it is kept: its text, and the contracts that it speaks by, by the names of their files."""
+
+    text: str
+    contracts: Mapping[str, str]
+
+    @property
+    def digest(self) -> bytes:
+        """What names it: the SHA-256 of all that is in it."""
+        return sha256(json.dumps([self.text, dict(self.contracts)], sort_keys=True).encode()).digest()
+
+
 AtOnce = Annotated[int, Field(ge=1, le=200, strict=True, description="Most calls at a time, of each worker")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="Most calls a second, over all workers")]
 Timeout = Annotated[float, Field(gt=0, le=300, description="Longest silence of the other side, in seconds")]
@@ -88,7 +108,19 @@ Secrets = Annotated[
     dict[Key, Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_SECRET)]], Field(max_length=MOST_SETTINGS)
 ]
 MappingText = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_MAPPING, description="A mapping, as its file has it")
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_MAPPING,
+        description="A mapping, as its file has it; or the name of one that comes with the hub",
+    ),
+]
+Contracts = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")],
+        Annotated[str, Field(max_length=LONGEST_CONTRACT)],
+    ],
+    Field(max_length=MOST_CONTRACTS, description="The WSDLs, schemas and OpenAPI documents that the mapping names"),
 ]
 
 AT_ONCE: Final = {ConnectionKind.ERP: 8, ConnectionKind.CARRIER: 50}
@@ -104,6 +136,7 @@ class NewConnection(Shape):
     settings: Annotated[Settings, Field(description="What the adapter must know; nothing secret", default_factory=dict)]
     secrets: Annotated[Secrets, Field(description="What nobody may know; never shown again", default_factory=dict)]
     mapping: MappingText | None = None
+    contracts: Contracts | None = None
     flow: Annotated[Flow | None, Field(description="An ERP begins with `observe`, a carrier with `both`")] = None
     start_at: Annotated[
         Instant | None, Field(description="An ERP's: what was closed there before never enters", validate_default=True)
@@ -153,6 +186,7 @@ class ConnectionChange(Shape):
     settings: Settings | None = None
     secrets: Secrets | None = None
     mapping: MappingText | None = None
+    contracts: Contracts | None = None
     start_at: Instant | None = None
     at_once: AtOnce | None = None
     calls_per_second: Rate | None = None

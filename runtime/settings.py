@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from adapters.egress import Egress
 from domain.lot_numbers import LotPattern
 from domain.window import Window
 from ledger.proving.signing import key_bytes
@@ -272,8 +272,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Take networks only."""
-        for network in value:
-            ip_network(network)
+        Egress.parse(value)
         return value
 
     @field_validator("sealing_keys")
@@ -325,6 +324,11 @@ class Settings(BaseSettings):
     def sealing(self) -> SealingKeys:
         """The keys that seal the secrets of connections; none where none are set."""
         return SealingKeys.parse(self.sealing_keys.get_secret_value()) if self.sealing_keys else SealingKeys()
+
+    @property
+    def egress(self) -> Egress:
+        """Where connections may go: to public addresses, and into networks that are allowed."""
+        return Egress.parse(self.egress_allow)
 
     @property
     def window(self) -> Window:

@@ -214,7 +214,7 @@ async def test_connection(
 ) -> TestAnswer:
     """Ask the other side for something that it has not: nothing changes there. Says whether that worked, or why not."""
     wanted, named = said.settle(), Named(caller.tenant, kind, name)
-    looked = await look(services.engine, services.sealing, named, _by(caller, wanted.actor))
+    looked = await look(services.engine, services.sealing, named, _by(caller, wanted.actor), services.egress)
     return TestAnswer(works=looked.works, reason=looked.reason, took_ms=looked.took_ms)
 
 

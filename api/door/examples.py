@@ -325,8 +325,9 @@ KEY_REVOCATION: Final[Example] = {"reason": "it was in a mail", "actor": "ida"}
 NEW_ERP: Final[Example] = {
     "kind": "erp",
     "name": "erp",
-    "adapter": "legacy_soap",
-    "settings": {"url": "https://erp.example.com/soap/orders", "user": "stockbridge"},
+    "adapter": "mapping",
+    "mapping": "sandbox",
+    "settings": {"address": "https://erp.example.com/soap/orders", "user": "stockbridge"},
     "secrets": {"password": "as the ERP knows it"},
     "start_at": "2026-12-01T00:00:00Z",
 }

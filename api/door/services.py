@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.carriers.port import Carriers
+from adapters.egress import Egress
 from api.door.rates import Rates
 from commands.context import CommandContext
 from domain.messages import CommandAnswer
@@ -41,9 +42,9 @@ def utc_now() -> datetime:
 class ApiServices(CommandContext):
     """The door's tools: what commands need, and what else the door does.
 
-    `sealing` has the keys that connections' secrets are sealed with. `clock` is this machine's.
-    `well_known_keys` says whether keys are taken that everybody knows. `report_timeout_s` is for a statement of a
-    report.
+    `sealing` has the keys that connections' secrets are sealed with, `egress` says where connections may go. `clock` is
+    this machine's. `well_known_keys` says whether keys are taken that everybody knows. `report_timeout_s` is for a
+    statement of a report.
     """
 
     orders: OrderGateway
@@ -52,6 +53,7 @@ class ApiServices(CommandContext):
     temporal_health: Callable[[], Awaitable[bool]]
     report_timeout_s: float = 300
     sealing: SealingKeys = field(default_factory=SealingKeys)
+    egress: Egress = field(default_factory=Egress)
     clock: Callable[[], datetime] = utc_now
     well_known_keys: bool = False
     rates: Rates = field(default_factory=Rates)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.connections.checking import Wanted, check
 from commands.connections.context import By, Shown, shown
+from commands.connections.mappings import meant
 from commands.connections.opening import keep_secrets, open_secrets
 from domain.connections import NewConnection
 from domain.errors import Conflict
@@ -38,11 +39,12 @@ async def add(
     if known is not None and known.adapter is not None:
         await _insist_on_the_same(connection, keys, known, wanted)
         return await shown(connection, named)
-    whole = check(_wanted(wanted), wanted.secrets)
+    mapping = None if wanted.mapping is None else meant(wanted.mapping, wanted.contracts)
+    whole = check(Wanted(wanted.kind, wanted.adapter, wanted.settings, mapping), wanted.secrets)
     columns = {
         "adapter": whole.adapter.name,
         "settings": wanted.settings,
-        "mapping": await connections.keep_mapping(connection, tenant, wanted.mapping) if wanted.mapping else None,
+        "mapping": await connections.keep_mapping(connection, tenant, mapping) if mapping else None,
         "flow": wanted.begins.value,
         "start_at": wanted.start_at,
         **wanted.limits,
@@ -61,10 +63,6 @@ async def add(
     return await shown(connection, named, is_new=True)
 
 
-def _wanted(wanted: NewConnection) -> Wanted:
-    return Wanted(wanted.kind, wanted.adapter, wanted.settings, wanted.mapping)
-
-
 def _told(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Write columns for the history: nothing in them is secret."""
     mapping, start_at = columns["mapping"], columns["start_at"]
@@ -79,10 +77,10 @@ async def _insist_on_the_same(
     connection: AsyncConnection, keys: SealingKeys, known: Connection, wanted: NewConnection
 ) -> None:
     """Compare with what was added, and has become of it since; but for its flow, which is switched."""
-    body = await connections.mapping_of(connection, known.tenant, known.mapping)
-    asked = (wanted.adapter, wanted.settings, wanted.mapping, wanted.start_at, wanted.limits)
+    digest = None if wanted.mapping is None else meant(wanted.mapping, wanted.contracts).digest
+    asked = (wanted.adapter, wanted.settings, digest, wanted.start_at, wanted.limits)
     limits = {name: getattr(known, name) for name in wanted.limits}
-    if asked != (known.adapter, known.settings, body, known.start_at, limits):
+    if asked != (known.adapter, known.settings, known.mapping, known.start_at, limits):
         raise Conflict(f"The connection {known.key} is there, otherwise than it is asked for: change it.")
     sealed = await connections.secrets_of(connection, known.key)
     if not _same_secrets(open_secrets(keys, known.key, sealed), wanted.secrets):

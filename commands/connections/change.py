@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.erp.mapping.file import BadMapping
 from commands.connections.checking import Wanted, check
 from commands.connections.context import By, Shown, shown
+from commands.connections.mappings import meant
 from commands.connections.opening import adapter_of, keep_secrets, open_secrets
-from domain.connections import ConnectionChange, ConnectionKind, Flow, SecretsGiven
+from domain.connections import ConnectionChange, ConnectionKind, ErpMapping, Flow, SecretsGiven
 from domain.errors import Fault, Kind, Rejected, Unavailable
 from domain.refusals import pointer, refusal
 from records.access import connections
@@ -37,7 +40,7 @@ async def change(
         named.kind,
         wanted.adapter or str(now.adapter),
         now.settings if wanted.settings is None else wanted.settings,
-        wanted.mapping if wanted.mapping is not None else before,
+        _mapping(wanted, before),
     )
     given = wanted.secrets or {}
     goes_elsewhere = _doors(asked) != _doors(Wanted(named.kind, str(now.adapter), now.settings, before))
@@ -45,8 +48,8 @@ async def change(
     columns = {"adapter": whole.adapter.name, "settings": dict(asked.settings), **_limits(wanted)}
     if wanted.start_at is not None:
         columns["start_at"] = _start(now, wanted.start_at)
-    if wanted.mapping is not None:
-        columns["mapping"] = await connections.keep_mapping(connection, named.tenant, wanted.mapping)
+    if asked.mapping is not None:
+        columns["mapping"] = await connections.keep_mapping(connection, named.tenant, asked.mapping)
     changed = {name: value for name, value in columns.items() if value != getattr(now, name)}
     new_secrets = given if goes_elsewhere else _other_than(keys, named, sealed, given)
     if not changed and not new_secrets:
@@ -69,7 +72,8 @@ async def set_secrets(
     await connections.lock(connection, named.tenant)
     now = await _get_added(connection, named)
     adapter = adapter_of(named.kind, now.adapter)
-    unknown = sorted(wanted.secrets.keys() - (adapter.secrets if adapter else set()))
+    mapping = await connections.mapping_of(connection, named.tenant, now.mapping)
+    unknown = sorted(wanted.secrets.keys() - (adapter.needs(mapping).secrets if adapter else set()))
     if unknown:
         raise refusal(
             [Fault(pointer(["secrets", each]), "unknown_secret", f"is no secret of {now.adapter}") for each in unknown]
@@ -93,13 +97,23 @@ async def _get_added(connection: AsyncConnection, named: Named) -> Connection:
 def _doors(wanted: Wanted) -> tuple[str, frozenset[str]] | None:
     """Return where a connection speaks to, and by what; None where that can't be read."""
     adapter = adapter_of(wanted.kind, wanted.adapter)
-    if adapter is None:
+    if adapter is None or (wanted.mapping is not None) != adapter.takes_mapping:
         return None
     try:
-        settings = adapter.settings.model_validate(dict(wanted.settings))
-    except ValidationError:
+        needs = adapter.needs(wanted.mapping)
+        needs.settings.model_validate(dict(wanted.settings))
+    except (ValidationError, BadMapping):
         return None
-    return adapter.name, adapter.doors(settings, wanted.mapping)
+    return adapter.name, needs.doors(wanted.settings)
+
+
+def _mapping(wanted: ConnectionChange, before: ErpMapping | None) -> ErpMapping | None:
+    """Return the mapping as it is to be. With contracts alone it keeps its text, with a text alone its contracts."""
+    if wanted.mapping is not None:
+        return meant(
+            wanted.mapping, wanted.contracts if wanted.contracts is not None or not before else before.contracts
+        )
+    return replace(before, contracts=wanted.contracts) if before and wanted.contracts is not None else before
 
 
 def _limits(wanted: ConnectionChange) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commands.connections.adapters import ADAPTERS, Adapter
-from domain.commands import Shape
-from domain.connections import ConnectionKind
+from commands.connections.adapters import ADAPTERS, Adapter, Needs
+from commands.connections.mappings import faults_of
+from domain.connections import ConnectionKind, ErpMapping
 from domain.errors import Fault
-from domain.refusals import pointer, refusal
+from domain.refusals import MOST_FAULTS, pointer, refusal
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Wanted:
     kind: ConnectionKind
     adapter: str
     settings: Mapping[str, Any]
-    mapping: str | None
+    mapping: ErpMapping | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Whole:
     """A connection whose adapter knows what it must."""
 
     adapter: Adapter
-    settings: Shape
     doors: frozenset[str]
 
 
@@ -39,17 +38,25 @@ def check(wanted: Wanted, secrets: Collection[str]) -> Whole:
     adapter = ADAPTERS.get((wanted.kind, wanted.adapter))
     if adapter is None:
         raise refusal([Fault("/adapter", "unknown_adapter", f"is none for {wanted.kind}: {_names(wanted.kind)}")])
-    faults = [*_secret_faults(adapter, secrets)]
-    if (wanted.mapping is not None) != adapter.takes_mapping:
-        detail = "must be given: the adapter speaks by it" if adapter.takes_mapping else "the adapter takes none"
-        faults.append(Fault("/mapping", "mapping", detail))
+    _check_mapping(adapter, wanted.mapping)
+    needs = adapter.needs(wanted.mapping)
+    faults = [*_secret_faults(adapter, needs, secrets)]
     try:
-        settings = adapter.settings.model_validate(dict(wanted.settings))
+        needs.settings.model_validate(dict(wanted.settings))
     except ValidationError as error:
         faults += _setting_faults(error)
     if faults:
         raise refusal(faults)
-    return Whole(adapter, settings, adapter.doors(settings, wanted.mapping))
+    return Whole(adapter, needs.doors(wanted.settings))
+
+
+def _check_mapping(adapter: Adapter, mapping: ErpMapping | None) -> None:
+    """Refuse a mapping that isn't one: only by one that is can be said what else is missing."""
+    if (mapping is not None) != adapter.takes_mapping:
+        detail = "must be given: the adapter speaks by it" if adapter.takes_mapping else "the adapter takes none"
+        raise refusal([Fault("/mapping", "mapping", detail)])
+    if mapping is not None and (faults := faults_of(mapping)):
+        raise refusal(faults[:MOST_FAULTS], more=len(faults) > MOST_FAULTS)
 
 
 def _names(kind: ConnectionKind) -> str:
@@ -57,10 +64,10 @@ def _names(kind: ConnectionKind) -> str:
     return f"there is {', '.join(known)}"
 
 
-def _secret_faults(adapter: Adapter, given: Collection[str]) -> Iterator[Fault]:
-    for name in sorted(adapter.secrets - set(given)):
+def _secret_faults(adapter: Adapter, needs: Needs, given: Collection[str]) -> Iterator[Fault]:
+    for name in sorted(needs.secrets - set(given)):
         yield Fault(pointer(["secrets", name]), "secret_missing", "must be given")
-    for name in sorted(set(given) - adapter.secrets):
+    for name in sorted(set(given) - needs.secrets):
         yield Fault(pointer(["secrets", name]), "unknown_secret", f"is no secret of {adapter.name}")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.egress import Egress
 from commands.connections.context import By
 from commands.connections.opening import make_port
 from domain.connections import ConnectionKind
@@ -30,7 +31,7 @@ class Looked:
     took_ms: int
 
 
-async def look(engine: AsyncEngine, keys: SealingKeys, named: Named, by: By) -> Looked:
+async def look(engine: AsyncEngine, keys: SealingKeys, named: Named, by: By, egress: Egress) -> Looked:
     """Ask the other side for something that it has not. Whatever flow the connection has: it is only a look."""
     async with engine.connect() as connection:
         row = await connections.get(connection, named)
@@ -40,7 +41,7 @@ async def look(engine: AsyncEngine, keys: SealingKeys, named: Named, by: By) -> 
         mapping = await connections.mapping_of(connection, named.tenant, row.mapping)
     began = time.monotonic()
     try:
-        await _ask(row, make_port(row, keys, sealed, mapping))
+        await _ask(row, make_port(row, keys, sealed, mapping, egress))
         reason = None
     except (Rejected, Unavailable, OutcomeUnknown) as error:
         reason = str(error)

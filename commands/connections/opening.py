@@ -8,8 +8,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.egress import Egress
+from adapters.erp.contracts.bundle import NotBundled, UnusableContract
+from adapters.erp.mapping.file import BadMapping
 from commands.connections.adapters import ADAPTERS, Adapter, Opened
-from domain.connections import ConnectionKind
+from domain.connections import ConnectionKind, ErpMapping
 from domain.errors import Unavailable
 from records.access import connections
 from records.access.connections import Connection, Named
@@ -34,20 +37,23 @@ async def keep_secrets(
         await connections.keep_secret(connection, named, field, keys.seal(place_of(named, field), secret))
 
 
-def make_port(row: Connection, keys: SealingKeys, sealed: Mapping[str, Sealed], mapping: str | None = None) -> Any:
+def make_port(
+    row: Connection, keys: SealingKeys, sealed: Mapping[str, Sealed], mapping: ErpMapping | None, egress: Egress
+) -> Any:
     """Make the port of a connection. Raises `Unavailable` where it can't be: its secrets don't open, say."""
     adapter = adapter_of(row.kind, row.adapter)
     if adapter is None:
         raise Unavailable(f"The connection {row.key} has an adapter that this build has not: {row.adapter}.", ours=True)
     secrets = open_secrets(keys, row.key, sealed)
-    missing = sorted(adapter.secrets - secrets.keys())
-    if missing:
-        raise Unavailable(f"The connection {row.key} has no secret {', '.join(missing)}.", ours=True)
     try:
-        settings = adapter.settings.model_validate(row.settings)
-    except ValidationError:
-        raise Unavailable(f"The connection {row.key} has settings that this build can't read.", ours=True) from None
-    return adapter.make(Opened(settings, secrets, row.timeout_s, mapping))
+        needs = adapter.needs(mapping)
+        needs.settings.model_validate(row.settings)
+        if missing := sorted(needs.secrets - secrets.keys()):
+            raise Unavailable(f"The connection {row.key} has no secret {', '.join(missing)}.", ours=True)
+        return adapter.make(Opened(row.settings, secrets, row.timeout_s, row.at_once, egress, mapping))
+    except (ValidationError, BadMapping, NotBundled, UnusableContract):
+        detail = f"The connection {row.key} has settings, or a mapping, that this build can't read."
+        raise Unavailable(detail, ours=True) from None
 
 
 def adapter_of(kind: ConnectionKind, name: str | None) -> Adapter | None:

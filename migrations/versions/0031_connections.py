@@ -80,9 +80,14 @@ def make_connections() -> None:
     op.create_table(
         "erp_mapping",
         sa.Column("tenant", sa.String(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="SHA-256 of the body in UTF-8"),
+        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="SHA-256 of the body and its contracts"),
         sa.Column("body", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=True, comment="as its author calls it"),
+        sa.Column(
+            "contracts",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="{file: text}: WSDLs, schemas, OpenAPI documents",
+        ),
         sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),
         sa.CheckConstraint("octet_length(digest) = 32", name=op.f("ck_erp_mapping_digest_is_sha256")),
         sa.PrimaryKeyConstraint("tenant", "digest", name=op.f("pk_erp_mapping")),

@@ -1,7 +1,7 @@
 """An ERP may be told nothing of a message, may have to make something first, and is told by a mapping that is named.
 
 Revision ID: 0032
-Revises: 0030
+Revises: 0031
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ down_revision = "0031"
 branch_labels = None
 depends_on = None
 
-CHECK = op.f("ck_erp_message_done_has_a_document")
+CHECK = "ck_erp_message_done_has_a_document"
 
 
 def upgrade() -> None:
@@ -61,5 +61,5 @@ def downgrade() -> None:
 
 
 def _check(condition: str) -> None:
-    op.drop_constraint(CHECK, "erp_message", schema="records", type_="check")
-    op.create_check_constraint(CHECK, "erp_message", condition, schema="records")
+    op.drop_constraint(op.f(CHECK), "erp_message", schema="records", type_="check")
+    op.create_check_constraint(op.f(CHECK), "erp_message", condition, schema="records")

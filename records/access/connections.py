@@ -6,14 +6,13 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.connections import ConnectionKind, Flow
+from domain.connections import ConnectionKind, ErpMapping, Flow
 from domain.errors import Kind, Rejected
 from postgres.statements import Query
 from records.access.sealing import Sealed
@@ -286,31 +285,31 @@ async def forget_secrets(connection: AsyncConnection, named: Named) -> None:
     await connection.execute(delete(connection_secret).where(_is(named, connection_secret)))
 
 
-async def keep_mapping(connection: AsyncConnection, tenant: str, body: str, name: str | None = None) -> bytes:
+async def keep_mapping(connection: AsyncConnection, tenant: str, mapping: ErpMapping) -> bytes:
     """Keep a mapping, if it is not there yet. Returns its digest."""
-    digest = sha256(body.encode()).digest()
-    statement = upsert(erp_mapping).values(tenant=tenant, digest=digest, body=body, name=name)
-    await connection.execute(statement.on_conflict_do_nothing())
-    return digest
+    values = {"tenant": tenant, "digest": mapping.digest, "body": mapping.text, "contracts": dict(mapping.contracts)}
+    await connection.execute(upsert(erp_mapping).values(values).on_conflict_do_nothing())
+    return mapping.digest
 
 
-async def mapping_of(connection: AsyncConnection, tenant: str, digest: bytes | None) -> str | None:
-    """Return the body of a mapping."""
+async def mapping_of(connection: AsyncConnection, tenant: str, digest: bytes | None) -> ErpMapping | None:
+    """Return a mapping."""
     if digest is None:
         return None
-    query = select(erp_mapping.c.body).where(erp_mapping.c.tenant == tenant, erp_mapping.c.digest == digest)
-    return str((await connection.execute(query)).scalar_one())
+    query = select(erp_mapping.c.body, erp_mapping.c.contracts)
+    query = query.where(erp_mapping.c.tenant == tenant, erp_mapping.c.digest == digest)
+    return ErpMapping(*(await connection.execute(query)).one())
 
 
-async def mappings_of(connection: AsyncConnection, rows: Iterable[Connection]) -> dict[tuple[str, bytes], str]:
-    """Return the bodies of the mappings that connections have, by tenant and digest."""
+async def mappings_of(connection: AsyncConnection, rows: Iterable[Connection]) -> dict[tuple[str, bytes], ErpMapping]:
+    """Return the mappings that connections have, by tenant and digest."""
     wanted = {(row.tenant, row.mapping) for row in rows if row.mapping is not None}
     if not wanted:
         return {}
     of_mapping = erp_mapping.c
-    query = select(of_mapping.tenant, of_mapping.digest, of_mapping.body)
+    query = select(of_mapping.tenant, of_mapping.digest, of_mapping.body, of_mapping.contracts)
     found = await connection.execute(query.where(tuple_(of_mapping.tenant, of_mapping.digest).in_(list(wanted))))
-    return {(tenant, digest): body for tenant, digest, body in found}
+    return {(tenant, digest): ErpMapping(text, contracts) for tenant, digest, text, contracts in found}
 
 
 # -- what is open on one ---------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ app = typer.Typer(
     source of its orders, a carrier's is what orders name as their carrier: neither ever changes. Its secrets are sealed
     with STOCKBRIDGE_SEALING_KEYS and never shown again. Running processes take up each change within seconds.
 
-    Add one:       stockbridge connection add erp erp --tenant acme --adapter legacy_soap --setting
-                   url=https://erp.example.com/soap --setting user=hub --start-at now
+    Add one:       stockbridge connection add erp erp --tenant acme --adapter mapping --mapping sandbox --setting
+                   address=https://erp.example.com/soap --setting user=hub --start-at now
     Does it work?  stockbridge connection test erp erp --tenant acme
     Let it in:     stockbridge connection switch erp erp inbound --tenant acme --reason "looks right"
     And out:       stockbridge connection switch erp erp both --tenant acme --reason "go live"
@@ -45,7 +45,13 @@ Secret = Annotated[
         help="A secret, from a variable or a file; NAME alone is asked for. Never as an argument: others see those.",
     ),
 ]
-Mapping = Annotated[Path | None, typer.Option(help="A mapping's file.", exists=True, dir_okay=False)]
+Mapping = Annotated[
+    str | None, typer.Option(metavar="FILE|NAME", help="A mapping's file, or one that comes with the hub (sandbox).")
+]
+Contracts = Annotated[
+    Path | None,
+    typer.Option(help="The folder with the mapping's WSDLs, schemas and OpenAPI documents; else the file's own."),
+]
 AtOnce = Annotated[int | None, typer.Option(min=1, max=200, help="Most calls at a time, of each worker.")]
 Rate = Annotated[float | None, typer.Option("--calls-per-second", help="Most calls a second, over all workers.")]
 Timeout = Annotated[
@@ -58,10 +64,11 @@ def add(
     kind: Kind,
     name: Name,
     tenant: Tenant,
-    adapter: Annotated[str, typer.Option(help="What speaks to it: legacy_soap, or sandbox (a carrier).")],
+    adapter: Annotated[str, typer.Option(help="What speaks to it: mapping (an ERP), or sandbox (a carrier).")],
     setting: Setting = None,
     secret: Secret = None,
     mapping: Mapping = None,
+    contracts: Contracts = None,
     flow: Annotated[
         Flow | None, typer.Option(help="What goes through at first; observe for an ERP, both for a carrier.")
     ] = None,
@@ -97,7 +104,7 @@ def add(
         secrets=secret or [],
         adapter=adapter,
         settings=connections.settings_of(setting or []),
-        mapping=_text(mapping),
+        **connections.mapping_of(mapping, contracts),
         flow=flow,
         start_at=start_at,
         **_limits(at_once, calls_per_second, timeout),
@@ -115,6 +122,7 @@ def change(
     setting: Setting = None,
     secret: Secret = None,
     mapping: Mapping = None,
+    contracts: Contracts = None,
     start_at: Annotated[
         str | None, typer.Option(help="Another start of an ERP, as long as nothing has entered.")
     ] = None,
@@ -135,7 +143,7 @@ def change(
         secrets=secret or [],
         adapter=adapter,
         settings=connections.settings_of(setting or []),
-        mapping=_text(mapping),
+        **connections.mapping_of(mapping, contracts),
         start_at=start_at,
         **_limits(at_once, calls_per_second, timeout),
         actor=by,
@@ -245,10 +253,6 @@ def reseal(tenant: Annotated[str | None, typer.Option(help="Of one tenant only."
     from runtime.cli import connections
 
     connections.reseal(Settings.load(), tenant, actor=by)
-
-
-def _text(mapping: Path | None) -> str | None:
-    return mapping.read_text() if mapping else None
 
 
 def _limits(at_once: int | None, calls_per_second: float | None, timeout: float | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from adapters.erp.files import shipped
+from adapters.erp.mapping.file import BadMapping
 from commands.connections import remove as removing
 from commands.connections import rotate as rotating
 from commands.connections import switch as switching
@@ -28,6 +30,7 @@ from commands.connections.change import change as change_connection
 from commands.connections.change import set_secrets
 from commands.connections.context import By, Shown, shown
 from commands.connections.look import Looked, look
+from commands.connections.mappings import meant
 from commands.connections.opening import adapter_of
 from domain.api_keys import is_guessable
 from domain.commands import Key, Shape
@@ -73,17 +76,19 @@ def add(
     if public_id is not None and is_guessable(public_id):
         raise typer.BadParameter("can be guessed: it must have 128 bits of chance in it.", param_hint="--public-id")
     keys = settings.sealing
-    given = _secrets_of(secrets, _missing(named.kind, wanted["adapter"], secrets))
+    given = _secrets_of(secrets, _missing(named.kind, wanted, secrets))
 
     async def work(connection: AsyncConnection) -> Shown:
         known = await connections.find(connection, named)
         if known is not None and known.adapter is not None and or_change:
-            changed = {name: wanted[name] for name in ("adapter", "settings", "mapping", *_LIMITS)}
+            changed = {name: wanted[name] for name in ("adapter", "settings", "mapping", "contracts", *_LIMITS)}
             change = _read(ConnectionChange, {**changed, **_said(wanted), "secrets": given})
             return await change_connection(connection, keys, named, change, _by(wanted))
         start = _start(wanted["start_at"], known)
         limits = {name: wanted[name] for name in _LIMITS if wanted[name] is not None}
-        fields = {name: wanted[name] for name in ("adapter", "settings", "mapping", "flow", "actor", "reason")}
+        fields = {
+            name: wanted[name] for name in ("adapter", "settings", "mapping", "contracts", "flow", "actor", "reason")
+        }
         of_it = {"kind": named.kind, "name": named.name, "start_at": start, "secrets": given}
         new = _read(NewConnection, {**fields, **limits, **of_it})
         return await add_connection(connection, keys, named.tenant, new, _by(wanted), public_id=public_id)
@@ -91,6 +96,7 @@ def add(
     _show(_with(settings, work), as_json=as_json)
 
 
+_FIELDS: Final = ("adapter", "settings", "mapping", "contracts", "flow", "actor", "reason")
 _LIMITS: Final = ("at_once", "calls_per_second", "timeout_s")
 
 
@@ -153,7 +159,7 @@ def try_out(settings: Settings, named: Named, *, as_json: bool, **wanted: Any) -
         engine = create_async_engine(sqlalchemy_url(settings.need("database_url")))
         try:
             with translating():
-                return await look(engine, settings.sealing, named, _by(wanted))
+                return await look(engine, settings.sealing, named, _by(wanted), settings.egress)
         finally:
             await engine.dispose()
 
@@ -205,6 +211,32 @@ def settings_of(given: Iterable[str]) -> dict[str, Any]:
     return read
 
 
+def mapping_of(named: str | None, contracts: Path | None) -> dict[str, Any]:
+    """Read a mapping's file with its contracts, which lie beside it; one that comes with the hub goes by its name."""
+    if named is None or named in shipped():
+        own = None if contracts is None else _texts_in(contracts, None)
+        return {"mapping": named, "contracts": own}
+    file = Path(named)
+    if not file.is_file():
+        raise typer.BadParameter(f"is no file, nor one of {', '.join(shipped())}.", param_hint="--mapping")
+    return {"mapping": _text_of(file), "contracts": _texts_in(contracts or file.parent, file)}
+
+
+def _texts_in(folder: Path, mapping: Path | None) -> dict[str, str]:
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix in _CONTRACTS)
+    return {file.relative_to(folder).as_posix(): _text_of(file) for file in found if file != mapping}
+
+
+_CONTRACTS: Final = frozenset({".wsdl", ".xsd", ".json", ".yaml", ".yml", ".xml"})
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file} isn't UTF-8.") from None
+
+
 def _insist_on_a_name(named: Named) -> None:
     for hint, part in (("--tenant", named.tenant), ("NAME", named.name)):
         try:
@@ -216,10 +248,16 @@ def _insist_on_a_name(named: Named) -> None:
 _KEY: Final = TypeAdapter(Key)
 
 
-def _missing(kind: ConnectionKind, adapter: str, given: Sequence[str]) -> list[str]:
-    """Name the secrets that an adapter needs, and that are to be asked for."""
-    known = adapter_of(kind, adapter)
-    return sorted(known.secrets - {each.partition("=")[0] for each in given}) if known else []
+def _missing(kind: ConnectionKind, wanted: Mapping[str, Any], given: Sequence[str]) -> list[str]:
+    """Name the secrets that an adapter needs, and that are to be asked for; none where that can't be said."""
+    adapter = adapter_of(kind, wanted["adapter"])
+    mapping = None if wanted["mapping"] is None else meant(wanted["mapping"], wanted["contracts"])
+    if adapter is None or (mapping is not None) != adapter.takes_mapping:
+        return []
+    try:
+        return sorted(adapter.needs(mapping).secrets - {each.partition("=")[0] for each in given})
+    except BadMapping:
+        return []
 
 
 def _secrets_of(given: Sequence[str], missing: Iterable[str]) -> dict[str, SecretStr]:

@@ -21,6 +21,7 @@ from records.access.sealing import SealingKeys
 from runtime.settings import sqlalchemy_url
 
 ERP_PATH: Final = "/soap/orders"
+ERP_MAPPING: Final = "sandbox"
 CARRIER: Final = "sandbox"
 """The carrier's name, as orders name it, and its public id: both are known to all."""
 ERP_PASSWORD: Final = SecretStr("sandbox-erp-password")
@@ -50,8 +51,9 @@ class SandboxAccounts:
         yield NewConnection(
             kind=ConnectionKind.ERP,
             name=source,
-            adapter="legacy_soap",
-            settings={"url": self.erp_service, "user": self.erp_user},
+            adapter="mapping",
+            mapping=ERP_MAPPING,
+            settings={"address": self.erp_service, "user": self.erp_user},
             secrets={"password": self.erp_password},
             flow=Flow.BOTH,
             start_at=datetime.now(UTC),
@@ -88,7 +90,9 @@ async def _connect(connection: AsyncConnection, keys: SealingKeys, tenant: str, 
         public_id = await _public_id(connection) if wanted.kind is ConnectionKind.CARRIER else None
         await add(connection, keys, tenant, wanted, _BY, public_id=public_id)
         return
-    as_it_is = ConnectionChange(adapter=wanted.adapter, settings=wanted.settings, secrets=wanted.secrets)
+    as_it_is = ConnectionChange(
+        adapter=wanted.adapter, settings=wanted.settings, secrets=wanted.secrets, mapping=wanted.mapping
+    )
     await change(connection, keys, named, as_it_is, _BY)
 
 

@@ -36,6 +36,7 @@ async def serve_api(settings: Settings) -> None:
                 orders=gateway,
                 carriers=live.carriers,
                 sealing=settings.sealing,
+                egress=settings.egress,
                 temporal_health=gateway.healthy,
                 body_limit_bytes=settings.body_limit_bytes,
                 report_timeout_s=settings.report_timeout_s,

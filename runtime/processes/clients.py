@@ -117,4 +117,4 @@ def trusted_keys_of(settings: Settings) -> set[bytes]:
 
 def connections_of(settings: Settings, engine: AsyncEngine) -> LiveConnections:
     """Make what knows the connections of all tenants, as they are now."""
-    return LiveConnections(engine, settings.sealing, settings.connections_look_s)
+    return LiveConnections(engine, settings.sealing, settings.egress, settings.connections_look_s)

@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.carriers.port import CarrierPort
+from adapters.egress import Egress
 from adapters.erp.port import ErpPort
 from commands.connections.opening import make_port
-from domain.connections import ConnectionKind, Flow, unknown, what_waits
+from domain.connections import ConnectionKind, ErpMapping, Flow, unknown, what_waits
 from domain.errors import StockbridgeError, Unavailable
 from ledger.writing.writer import translating
 from postgres.statements import alone
@@ -39,7 +40,7 @@ class _Live:
 
     row: Connection
     sealed: dict[str, Sealed]
-    mapping: str | None
+    mapping: ErpMapping | None
     port: Any = None
     borrowers: int = 0
     replaced: bool = False
@@ -49,9 +50,10 @@ class _Live:
 class LiveConnections:
     """All connections, as far as this process knows. `running` keeps it up to date for as long as its block runs."""
 
-    def __init__(self, engine: AsyncEngine, keys: SealingKeys, look_s: float = LOOK_S) -> None:
+    def __init__(self, engine: AsyncEngine, keys: SealingKeys, egress: Egress, look_s: float = LOOK_S) -> None:
         self._engine = alone(engine)
         self._keys = keys
+        self._egress = egress
         self._look_s = look_s
         self._live: dict[Named, _Live] = {}
         self._changed = asyncio.Event()
@@ -104,7 +106,7 @@ class LiveConnections:
             raise Unavailable(what_waits(named.kind, named.name, live.row.flow), ours=True)
         with live.turn:
             if live.port is None:
-                live.port = make_port(live.row, self._keys, live.sealed, live.mapping)
+                live.port = make_port(live.row, self._keys, live.sealed, live.mapping, self._egress)
             live.borrowers += 1
         return live
 

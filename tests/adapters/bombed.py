@@ -23,6 +23,7 @@ from adapters.erp.engine.connected import ConnectedErp
 from adapters.erp.files import FILE, folder
 from adapters.erp.mapping.file import load
 from domain.errors import StockbridgeError
+from tests.adapters.erp.connected import LOOPBACK
 
 HONEST = "honest"
 TIMEOUT_S = 0.4
@@ -57,7 +58,9 @@ def erp_at(address: str) -> MappedErp:
 
 
 async def ask(url: str) -> list[str]:
-    carrier = SandboxCarrier(SandboxCarrierSettings(base_url=url, token="t", secret="s", timeout_s=TIMEOUT_S))
+    carrier = SandboxCarrier(
+        SandboxCarrierSettings(base_url=url, token="t", secret="s", timeout_s=TIMEOUT_S, egress=LOOPBACK)
+    )
     erp = erp_at(f"{url}/soap")
     heard = [
         await outcome(carrier.find("ours")),

@@ -15,6 +15,7 @@ import pytest
 
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from domain.errors import Unavailable
+from tests.adapters.erp.connected import LOOPBACK
 
 from .scripted import Behavior, Heard, Scripted, answer, scripted
 
@@ -156,7 +157,9 @@ async def test_no_partner_can_fill_our_memory_or_keep_us_waiting(server: Scripte
 async def test_a_partner_can_send_us_nowhere_else_and_give_us_nothing_to_carry() -> None:
     away = answer(307, "", {"Location": "http://127.0.0.1:9/elsewhere", "Set-Cookie": "bomb=1; Path=/"})
     async with scripted(away) as server:
-        carrier = SandboxCarrier(SandboxCarrierSettings(base_url=server.url, token="t", secret="s", timeout_s=5))
+        carrier = SandboxCarrier(
+            SandboxCarrierSettings(base_url=server.url, token="t", secret="s", timeout_s=5, egress=LOOPBACK)
+        )
         for _ in range(2):
             with pytest.raises(Unavailable, match="HTTP 307"):
                 await carrier.find("ours")

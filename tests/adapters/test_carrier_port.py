@@ -18,6 +18,7 @@ from adapters.carriers.port import CarrierPort, InterceptingCarrier
 from adapters.carriers.sandbox.adapter import SandboxCarrier, SandboxCarrierSettings
 from domain.carriers import Address, BookingRequest, ParcelRequest, TrackingEvent, TrackingStatus
 from domain.errors import Kind, OutcomeUnknown, Rejected, Unavailable
+from tests.adapters.erp.connected import LOOPBACK
 
 from .conftest import Sandbox
 from .fakes import FakeCarrier
@@ -87,6 +88,7 @@ class Real:
                 token=sandbox.settings.carrier_token,
                 secret=self.secret,
                 timeout_s=5,
+                egress=LOOPBACK,
             )
         )
 

@@ -23,6 +23,7 @@ from domain.carriers import (
     TrackingStatus,
 )
 from domain.errors import Fault, Kind, OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from tests.adapters.erp.connected import LOOPBACK
 
 from .conftest import Sandbox
 from .scripted import Behavior, Scripted, answer, break_off, hang_up, never_answer, scripted
@@ -103,7 +104,9 @@ async def server() -> AsyncIterator[Scripted]:
 
 
 def carrier_at(url: str, timeout_s: float = 5) -> SandboxCarrier:
-    return SandboxCarrier(SandboxCarrierSettings(base_url=url, token="t0ken", secret="s3cret", timeout_s=timeout_s))
+    return SandboxCarrier(
+        SandboxCarrierSettings(base_url=url, token="t0ken", secret="s3cret", timeout_s=timeout_s, egress=LOOPBACK)
+    )
 
 
 @pytest.fixture
@@ -549,7 +552,11 @@ async def test_a_wrong_token_is_unavailable_until_an_operator_sets_it_right(sand
 async def test_the_sandbox_refuses_an_address_and_we_know_which_field(sandbox: Sandbox) -> None:
     carrier = SandboxCarrier(
         SandboxCarrierSettings(
-            base_url=str(sandbox.carrier.base_url), token=sandbox.settings.carrier_token, secret="x", timeout_s=5
+            base_url=str(sandbox.carrier.base_url),
+            token=sandbox.settings.carrier_token,
+            secret="x",
+            timeout_s=5,
+            egress=LOOPBACK,
         )
     )
     nowhere = replace(REQUEST, ship_to=replace(REQUEST.ship_to, street=()))

@@ -19,6 +19,7 @@ from ledger.writing.writer import LedgerWriter
 from queries.inventory.site_days import site_days
 from records.access import api_keys, connections
 from runtime.processes.live_connections import LiveConnections
+from tests.adapters.erp.connected import LOOPBACK
 
 from .doorway import KEYS, DirectGateway, Door
 
@@ -41,7 +42,7 @@ async def door(engine: AsyncEngine, tenant: str) -> AsyncIterator[Door]:
     async with engine.begin() as connection:
         await api_keys.register_key(connection, tenant=tenant, source="erp", key=f"key-{tenant}")
         await add(connection, KEYS, tenant, account, By("test"), public_id=tenant)
-    live = LiveConnections(engine, KEYS, look_s=3600)
+    live = LiveConnections(engine, KEYS, LOOPBACK, look_s=3600)
 
     async def temporal_answers() -> bool:
         return not gateway.down

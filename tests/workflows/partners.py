@@ -51,7 +51,7 @@ class Partners:
         """Connect a tenant to the other ERP and the other carrier, by the names that others have the first ones by."""
         async with engine.begin() as connection:
             await add(connection, KEYS, tenant, self.carrier(SANDBOX, self.pigeon_url), By("test"), public_id=tenant)
-            settings = {"url": f"{self.other_erp_url}/soap/orders", "user": self.settings.erp_user}
+            settings = {"address": f"{self.other_erp_url}/soap/orders", "user": self.settings.erp_user}
             await add(connection, KEYS, tenant, self.erp(settings=settings), By("test"))
 
     async def connect(self, engine: AsyncEngine, tenant: str, source: str = "erp") -> None:
@@ -66,8 +66,9 @@ class Partners:
         given = {
             "kind": ConnectionKind.ERP,
             "name": source,
-            "adapter": "legacy_soap",
-            "settings": {"url": f"{self.erp_url}/soap/orders", "user": self.settings.erp_user},
+            "adapter": "mapping",
+            "mapping": "sandbox",
+            "settings": {"address": f"{self.erp_url}/soap/orders", "user": self.settings.erp_user},
             "secrets": {"password": SecretStr(self.settings.erp_password)},
             "flow": Flow.BOTH,
             "start_at": datetime(2026, 1, 1, tzinfo=UTC),

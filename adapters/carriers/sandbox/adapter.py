@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from adapters.carriers.sandbox import mapping
 from adapters.carriers.sandbox.client import SandboxCarrierClient
 from adapters.carriers.signatures import verify_timestamped
+from adapters.egress import Egress
 from adapters.wire import unheard_answers
 from domain.carriers import Booking, BookingRequest, TrackingEvent
 
@@ -20,14 +21,18 @@ _NUMBERS_A_CALL = 50
 
 
 class SandboxCarrierSettings(BaseModel):
-    """One account: where the carrier is, the token that we call it with, the secret that it signs callbacks with."""
+    """One account: where the carrier is, the token that we call it with, the secret that it signs callbacks with.
 
-    model_config = ConfigDict(frozen=True)
+    `egress` says which networks it may be in.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     base_url: str = Field(pattern=r"^https?://")
     token: SecretStr = Field(min_length=1)
     secret: SecretStr = Field(min_length=1)
     timeout_s: float = Field(gt=0)
+    egress: Egress
 
 
 class SandboxCarrier:
@@ -35,7 +40,8 @@ class SandboxCarrier:
 
     def __init__(self, settings: SandboxCarrierSettings) -> None:
         self._secret = settings.secret.get_secret_value()
-        self._client = SandboxCarrierClient(settings.base_url, settings.token.get_secret_value(), settings.timeout_s)
+        token = settings.token.get_secret_value()
+        self._client = SandboxCarrierClient(settings.base_url, token, settings.timeout_s, settings.egress)
 
     async def book(self, request: BookingRequest) -> Booking:
         """Book a shipment and buy its labels. The carrier is not idempotent: `find` before a second attempt."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from adapters.egress import Egress
+from adapters.guarded import guarded_async_transport
 from adapters.wire import Answer, exchange, options
 
 _MAX_BYTES = 16 * 1024 * 1024
@@ -15,10 +17,11 @@ _MAX_BYTES = 16 * 1024 * 1024
 class SandboxCarrierClient:
     """One connection pool to one account. `send` raises httpx's errors, `TimeoutError` and `Unreadable`."""
 
-    def __init__(self, base_url: str, token: str, timeout_s: float) -> None:
+    def __init__(self, base_url: str, token: str, timeout_s: float, egress: Egress) -> None:
         self._timeout_s = timeout_s
-        account = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self._http = httpx.AsyncClient(base_url=base_url, **options(timeout_s, account))
+        made_with = options(timeout_s, {"Authorization": f"Bearer {token}", "Accept": "application/json"})
+        guarded = guarded_async_transport(egress, verify=made_with["verify"], limits=made_with["limits"])
+        self._http = httpx.AsyncClient(base_url=base_url, transport=guarded, trust_env=False, **made_with)
 
     async def get(self, path: str, params: Mapping[str, str]) -> Answer:
         """Ask; an answer with an error status is an answer."""

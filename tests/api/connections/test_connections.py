@@ -72,7 +72,7 @@ async def test_other_content_under_the_same_name_is_refused(office: Office) -> N
     ("change", "faults"),
     [
         ({"adapter": "sap"}, [("/adapter", "unknown_adapter")]),
-        ({"settings": {"url": "ftp://erp"}}, [("/settings/url", "setting"), ("/settings/user", "setting")]),
+        ({"settings": {"address": "ftp://erp"}}, [("/settings/address", "setting"), ("/settings/user", "setting")]),
         ({"settings": {**ERP["settings"], "password": "x"}}, [("/settings/password", "setting")]),
         ({"secrets": {"token": "x"}}, [("/secrets/password", "secret_missing"), ("/secrets/token", "unknown_secret")]),
         ({"mapping": "orders:"}, [("/mapping", "mapping")]),
@@ -94,7 +94,7 @@ async def test_no_secret_is_in_any_answer_act_row_or_refusal(
     told = [
         await office.add(),
         await office.add(at_once=3),
-        await office.add(settings={"url": PASSWORD, "user": "x"}),
+        await office.add(settings={"address": PASSWORD, "user": "x"}),
         await office.add(settings={**ERP["settings"], "extra": PASSWORD}),
         await office.ask("PUT", f"{PATH}/secrets", {"secrets": {"password": PASSWORD, "token": PASSWORD}}),
         await office.ask("PATCH", PATH, {"secrets": {"password": f"{PASSWORD}-2"}, "timeout_s": 0.1}),
@@ -113,13 +113,13 @@ async def test_no_secret_is_in_any_answer_act_row_or_refusal(
 
 async def test_elsewhere_no_secret_goes_that_was_not_given_again(office: Office) -> None:
     await office.add()
-    elsewhere = {"settings": {**ERP["settings"], "url": "https://evil.example.com/soap"}}
+    elsewhere = {"settings": {**ERP["settings"], "address": "https://evil.example.com/soap"}}
     refused = await office.ask("PATCH", PATH, elsewhere)
     assert (refused.status_code, faults_of(refused)) == (422, [("/secrets/password", "secret_missing")])
     assert (await office.read())["settings"] == ERP["settings"]
 
     given = await office.ask("PATCH", PATH, {**elsewhere, "secrets": {"password": "another"}, "actor": "bo"})
-    assert (given.status_code, given.json()["settings"]["url"]) == (200, "https://evil.example.com/soap")
+    assert (given.status_code, given.json()["settings"]["address"]) == (200, "https://evil.example.com/soap")
 
     kept = await office.ask("PATCH", PATH, {"at_once": 2})
     assert (kept.status_code, kept.json()["at_once"], len(kept.json()["secrets"])) == (200, 2, 1)
@@ -178,7 +178,7 @@ async def test_while_a_carrier_is_off_its_callbacks_are_to_be_sent_again(office:
 
 
 async def test_a_look_tells_why_it_did_not_work(office: Office) -> None:
-    await office.add(settings={"url": "http://127.0.0.1:9/soap", "user": "hub"}, timeout_s=1)
+    await office.add(settings={"address": "http://127.0.0.1:9/soap", "user": "hub"}, timeout_s=1)
     for path in (PATH, "/api/connections/carrier/sandbox"):
         answer = await office.ask("POST", f"{path}/test", {})
         assert (answer.status_code, answer.json()["works"]) == (200, False)

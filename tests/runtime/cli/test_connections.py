@@ -17,8 +17,8 @@ from runtime.settings import variables
 
 OLD, NEW = (f"{name}:{key}" for name, key in (("old", "MDAw" * 10 + "MDA="), ("new", "MTEx" * 10 + "MTE=")))
 PASSWORD = "pa55-of-the-erp"
-ADD = ("add", "erp", "erp", "--adapter", "legacy_soap", "--setting", "url=http://127.0.0.1:9/soap", "--setting")
-ADD += ("user=hub", "--start-at", "now")
+ADD = ("add", "erp", "erp", "--adapter", "mapping", "--mapping", "sandbox", "--setting")
+ADD += ("address=http://127.0.0.1:9/soap", "--setting", "user=hub", "--start-at", "now")
 
 Run = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def test_a_connection_is_added_listed_switched_and_removed(connection: Run) -> N
     again = connection(*ADD, "--secret", "password=env:ERP_PASSWORD", "--json")
     assert again["public_id"] == added["public_id"]
     assert [row["name"] for row in connection("list", "--json")] == ["erp"]
-    assert "legacy_soap" in connection("list")
+    assert "mapping" in connection("list")
     assert "step" not in connection("switch", "erp", "erp", "inbound", "--reason", "looks right")
     shown = connection("show", "erp", "erp")
     assert "switched by" in shown
@@ -97,7 +97,7 @@ def test_or_change_makes_it_so(connection: Run) -> None:
     moved = [part.replace(":9/", ":10/") for part in ADD]
     assert "change it" in connection(*moved, "--secret", "password=env:ERP_PASSWORD", code=1)
     changed = connection(*moved, "--secret", "password=env:ERP_PASSWORD", "--or-change", "--json")
-    assert changed["settings"]["url"] == "http://127.0.0.1:10/soap"
+    assert changed["settings"]["address"] == "http://127.0.0.1:10/soap"
 
 
 def test_a_look_that_does_not_work_says_why(connection: Run) -> None:

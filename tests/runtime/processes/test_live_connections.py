@@ -21,6 +21,7 @@ from records.access import connections
 from records.access.connections import Connection, Named
 from records.access.sealing import SealingKeys
 from runtime.processes.live_connections import Attendance, LiveConnections
+from tests.adapters.erp.connected import LOOPBACK
 
 KEYS = SealingKeys.parse("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 OTHER_KEYS = SealingKeys.parse("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh4=")
@@ -29,7 +30,7 @@ ME = By("test")
 
 @pytest_asyncio.fixture
 async def live(engine: AsyncEngine, tenant: str) -> AsyncIterator[LiveConnections]:
-    live = LiveConnections(engine, KEYS, look_s=3600)
+    live = LiveConnections(engine, KEYS, LOOPBACK, look_s=3600)
     async with live.running():
         yield live
     async with engine.begin() as connection:
@@ -99,7 +100,7 @@ async def test_with_another_sealing_key_nothing_is_lent_and_the_words_show_no_se
     engine: AsyncEngine, tenant: str
 ) -> None:
     named = await added(engine, tenant)
-    async with LiveConnections(engine, OTHER_KEYS, look_s=3600).running() as locked:
+    async with LiveConnections(engine, OTHER_KEYS, LOOPBACK, look_s=3600).running() as locked:
         with pytest.raises(Unavailable, match=r"does not open") as refused:
             async with locked.carriers.of(tenant, "sandbox"):
                 pass

@@ -125,7 +125,7 @@ async def test_an_erp_that_hangs_holds_up_no_other(
     stuck = Hub(engine, ledger_of_test, hub.gateway, hub.client, f"h-{uuid4().hex[:12]}")
     await stuck.make_places()
     async with hanging() as (url, called):
-        erp = partners.erp(settings={"url": url, "user": "hub"}, at_once=2, timeout_s=60)
+        erp = partners.erp(settings={"address": url, "user": "hub"}, at_once=2, timeout_s=60)
         async with engine.begin() as connection:
             await add(connection, KEYS, stuck.tenant, erp, ME)
         await stuck.receive("MUG", 100)
