@@ -60,8 +60,8 @@ def keys(text: str) -> Iterator[Change]:
     root = yaml.compose(text, Loader=yaml.BaseLoader)
     for pointer, key in _keys(root, ""):
         new = another(key.value)
-        start, end = key.start_mark.index, key.end_mark.index
-        assert text[start:end] == key.value
+        start = text.index(key.value, key.start_mark.index)  # behind its quotes, where it has any
+        end = start + len(key.value)
         yield Change(pointer, kind_of(pointer, text), key.value, new, text[:start] + new + text[end:])
 
 
