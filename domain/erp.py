@@ -58,11 +58,22 @@ class Telling(BaseModel):
 
 
 @dataclass(frozen=True)
+class ErpContent:
+    """What a parcel holds of a line, or of one lot of it, in base units."""
+
+    line_no: int
+    quantity: int
+    lot: str | None = None
+    serial_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ErpParcel:
-    """A parcel that left, as the ERP's delivery note names it."""
+    """A parcel that left, as the ERP's delivery note names it. What is in it is left out where nobody knows."""
 
     parcel_no: int
     tracking_number: str
+    lines: tuple[ErpContent, ...] = ()
 
 
 @dataclass(frozen=True)
