@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.speaking import LookAgain, Speaker
 from adapters.erp.engine.telling import Teller
 from adapters.erp.language.values import MISSING, Result, Value, is_there
+from adapters.erp.mapping.steps import Recall
 from domain.erp import ErpDocument, ErpMessage, ErpReceipt
 from domain.errors import Rejected, Unavailable
 
@@ -21,7 +23,7 @@ class MappedErp:
 
     def __init__(self, erp: ConnectedErp) -> None:
         """Open it. Raises `Rejected` where the connection doesn't fit its mapping, or may not go where it says."""
-        self._recall = erp.mapping.file.recall
+        self._recalls = erp.mapping.file.recalls
         self._speaker = Speaker(erp)
         self._teller = Teller(erp.mapping.file, self._speaker)
         self.digest = erp.mapping.digest
@@ -35,23 +37,27 @@ class MappedErp:
 
         An ERP whose mapping doesn't say how it is asked is `Rejected` with code `erp_cannot_recall`.
         """
-        if self._recall is None:
+        if not self._recalls:
             detail = f"{SYSTEM} can't be asked by our reference: a person looks it up there."
             raise Rejected("erp_cannot_recall", detail)
-        scope = self._speaker.scope(reference=reference)
-        try:
-            told = self._speaker.call(self._recall.call, scope, scope, changes=False)
-        except LookAgain:
-            raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
-        with mapped():
-            rows = MISSING if told.absent else self._recall.rows.value(scope.within(answer=told.answer))
-            found = [self._recall.into.render(scope.within(row=row)) for row in _rows(rows)]
-        ours = [receipt for receipt in map(_receipt, found) if receipt.reference == reference]
-        return min(ours, key=_made_at, default=None)
+        found = [receipt for recall in self._recalls for receipt in self._recalled(recall, reference)]
+        return min(found, key=_made_at, default=None)
 
     def close(self) -> None:
         """Close the connections."""
         self._speaker.close()
+
+    def _recalled(self, recall: Recall, reference: str) -> Iterator[ErpReceipt]:
+        """Yield the receipts of what the ERP has, in one of its places, under this reference."""
+        scope = self._speaker.scope(reference=reference)
+        try:
+            told = self._speaker.call(recall.call, scope, scope, changes=False)
+        except LookAgain:
+            raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
+        with mapped():
+            rows = MISSING if told.absent else recall.rows.value(scope.within(answer=told.answer))
+            found = [recall.into.render(scope.within(row=row)) for row in _rows(rows)]
+        yield from (receipt for receipt in map(_receipt, found) if receipt.reference == reference)
 
 
 def _rows(found: Result) -> list[Value]:

@@ -15,7 +15,7 @@ from adapters.erp.mapping.doors import Door
 from adapters.erp.mapping.faults import FaultRow
 from adapters.erp.mapping.inbound import AllInbound
 from adapters.erp.mapping.parts import Part, Shape, Word
-from adapters.erp.mapping.steps import Plan, Recall
+from adapters.erp.mapping.steps import AnyRecall, Plan, Recall
 from adapters.erp.mapping.yaml_text import Document, Node, NotYaml, like, pointer_of, pointer_to, read
 from domain.erp import ErpMessageKind
 
@@ -63,8 +63,13 @@ class MappingFile(Part):
     calls: dict[Word, Call] = Field(default_factory=dict)
     inbound: AllInbound = AllInbound()
     outbound: Outbound
-    recall: Recall | None = None
+    recall: AnyRecall | None = None
     examples: tuple[Example, ...] = ()
+
+    @property
+    def recalls(self) -> tuple[Recall, ...]:
+        """Every way in which the ERP is asked by our reference."""
+        return self.recall if isinstance(self.recall, tuple) else (self.recall,) if self.recall else ()
 
 
 @dataclass(frozen=True)

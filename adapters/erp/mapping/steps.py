@@ -179,3 +179,10 @@ class Recall(Part):
     call: Call
     rows: Expr
     into: Shape
+
+
+AnyRecall = Annotated[
+    Annotated[Recall, Tag("one")] | Annotated[tuple[Recall, ...], Tag("several")],
+    Discriminator(lambda given: "several" if isinstance(given, list | tuple) else "one"),
+]
+"""How it is asked, or several ways, where it keeps what it was told in several places."""

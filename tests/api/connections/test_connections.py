@@ -75,7 +75,7 @@ async def test_other_content_under_the_same_name_is_refused(office: Office) -> N
         ({"settings": {"address": "ftp://erp"}}, [("/settings/address", "setting"), ("/settings/user", "setting")]),
         ({"settings": {**ERP["settings"], "password": "x"}}, [("/settings/password", "setting")]),
         ({"secrets": {"token": "x"}}, [("/secrets/password", "secret_missing"), ("/secrets/token", "unknown_secret")]),
-        ({"mapping": "orders:"}, [("/mapping", "mapping")]),
+        ({"mapping": "no such mapping"}, [("/mapping", "mapping")]),
         ({"start_at": None}, [("/start_at", "start_at")]),
         ({"flow": "off"}, [("/flow", "added_off")]),
         ({"secrets": {"password": 5}}, [("/secrets/password", "invalid")]),
