@@ -29,13 +29,14 @@ _EXAMPLES: Final = "examples/"
 def meant(text: str, contracts: Mapping[str, str] | None) -> ErpMapping:
     """Return the mapping that is meant: a file's text with its contracts, or one that comes with the hub, by its name.
 
-    What comes with the hub is taken as it is now: a later build's does not change what a connection speaks by.
+    What comes with the hub is taken as it is now: a later build's does not change what a connection speaks by. Where
+    its contracts aren't ours to hand on, they are given beside its name.
     """
     if text not in shipped():
         return ErpMapping(text, contracts or {})
     files = Bundle.from_folder(folder(text)).files
     own = {name: content.decode() for name, content in files.items() if name != FILE and _is_contract(name)}
-    return ErpMapping(files[FILE].decode(), own)
+    return ErpMapping(files[FILE].decode(), {**own, **(contracts or {})})
 
 
 def _is_contract(name: str) -> bool:

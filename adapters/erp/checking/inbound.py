@@ -37,8 +37,9 @@ class Incoming:
             inbound: Inbound | None = getattr(self._file.inbound, kind)
             if inbound is not None:
                 self._inbound(inbound, kind, f"/inbound/{kind}")
-        if self._file.recall is not None:
-            self._recall(self._file.recall)
+        several = isinstance(self._file.recall, tuple)
+        for number, recall in enumerate(self._file.recalls):
+            self._recall(recall, f"/recall/{number}" if several else "/recall")
 
     def _inbound(self, inbound: Inbound, kind: str, pointer: str) -> None:
         place = self._calls.place.within(**{ID: _TEXT})
@@ -116,11 +117,11 @@ class Incoming:
                     self._findings.add(f"{pointer}/{word}", f"{kind} give no {word}")
                 place.tree(tree, target())
 
-    def _recall(self, recall: Recall) -> None:
+    def _recall(self, recall: Recall, pointer: str) -> None:
         place = self._calls.place.within(**{REFERENCE: _TEXT})
-        answered = self._calls.call(recall.call, "/recall/call", place, {})
+        answered = self._calls.call(recall.call, f"{pointer}/call", place, {})
         heard = place.within(**{ANSWER: answered})
-        row = self._rows(heard.value(recall.rows, "/recall/rows"), "/recall/rows")
+        row = self._rows(heard.value(recall.rows, f"{pointer}/rows"), f"{pointer}/rows")
         self._calls.place.within(**{ROW: row}).tree(recall.into, document())
 
 
