@@ -5,7 +5,7 @@ Each step is one statement, and commits by itself: an order has several messages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
@@ -13,8 +13,9 @@ from typing import Any, Final
 from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import Connection
 
-from domain.erp import ErpParcel, Telling
+from domain.erp import ErpContent, ErpParcel, Telling
 from domain.messages import OrderId
+from domain.packing import Content
 from postgres.statements import Query, composed, listed
 from records.erp.messages import FeedMessage
 from records.restorations import EPOCH, STOPPED, asks_first
@@ -72,7 +73,8 @@ def _claiming(which: Composable) -> Composed:
       from message where (m.tenant, m.order_ref, m.number) = (message.tenant, message.order_ref, message.number)
     )
     select {of_message}, {of_order},
-      (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number)
+      (select coalesce(jsonb_agg(jsonb_build_object('parcel_no', p.parcel_no, 'tracking_number', p.tracking_number,
+                                                    'lines', p.lines)
                                  order by p.parcel_no), '[]')
        from records.parcel p
        where p.tenant = message.tenant and p.order_ref = message.order_ref
@@ -188,7 +190,13 @@ def _claimed(connection: Connection, query: Query, given: dict[str, Any]) -> Erp
     if not rows:
         return None
     row = dict(zip(_CLAIMED, rows[0], strict=True))
-    return ErpMessageRow(**{**row, "parcels": tuple(ErpParcel(**box) for box in row["parcels"])})
+    return ErpMessageRow(**{**row, "parcels": tuple(map(_parcel, row["parcels"]))})
+
+
+def _parcel(box: Mapping[str, Any]) -> ErpParcel:
+    held = map(Content.of_document, box["lines"])
+    lines = tuple(ErpContent(each.line_no, each.quantity, each.lot or None, each.serial_numbers) for each in held)
+    return ErpParcel(box["parcel_no"], box["tracking_number"], lines)
 
 
 # -- after a restore from a backup ---------------------------------------------------------------------------------

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import insert
 
 from activities.orders import OrderActivities
 from adapters.erp.port import NotThereYet
 from commands.erp.tell import ErpFeed
 from domain import messages as m
-from domain.erp import ErpMessage, ErpReceipt
+from domain.connections import Flow
+from domain.erp import ErpContent, ErpMessage, ErpParcel, ErpReceipt
 from domain.errors import OutcomeUnknown, Rejected, StockbridgeError, Unavailable
+from records.tables import erp_message, parcel, shipment
 from runtime.processes import clients
 from runtime.settings import Settings
 from tests.workflows.hub import Hub
@@ -38,6 +41,18 @@ class SaysNext:
 
     def find(self, reference: str) -> ErpReceipt | None:
         raise AssertionError(f"nobody is to ask for {reference}")
+
+
+@dataclass
+class Lends:
+    """The only ERP that there is."""
+
+    port: SaysNext
+
+    @contextmanager
+    def of(self, tenant: str, source: str, least: Flow = Flow.BOTH) -> Iterator[SaysNext]:
+        assert (tenant, source, least) == (tenant, "erp", Flow.BOTH)
+        yield self.port
 
 
 @dataclass
@@ -69,7 +84,7 @@ async def feed(hub: Hub, settings: Settings) -> AsyncIterator[Feed]:
     )
     (first, *_) = (await house.load_order(hub.named("SO-1"))).erp_steps
     engine, port = clients.thread_engine_of(settings), SaysNext()
-    yield Feed(hub, port, ErpFeed(engine, {"erp": port}), first)
+    yield Feed(hub, port, ErpFeed(engine, Lends(port)), first)
     engine.dispose()
 
 
@@ -150,3 +165,32 @@ async def test_a_message_that_waited_for_its_label_is_told_for_the_first_time(fe
         )
     await feed.tell()
     assert [message.repeated for message in feed.port.told[:1]] == [False]
+
+
+async def test_a_shipment_is_told_with_what_is_in_which_parcel(feed: Feed) -> None:
+    named = {"tenant": feed.hub.tenant, "order_ref": feed.step.order_ref}
+    lots = [{"line_no": 1, "sku": "MUG", "site": "HAM", "quantity": 3, "lot": "L-1", "serial_numbers": []}]
+    units = [{"line_no": 1, "sku": "MUG", "site": "HAM", "quantity": 2, "lot": "", "serial_numbers": ["S-1", "S-2"]}]
+    async with feed.hub.engine.begin() as connection:
+        await connection.execute(
+            insert(shipment).values(
+                **named,
+                shipment_no=f"{feed.hub.tenant}-1",
+                site="HAM",
+                carrier="sandbox",
+                service_level="ground",
+                tracking_status="in_transit",
+            )
+        )
+        for number, lines in enumerate((lots, units), 1):
+            box = {"parcel_no": number, "weight_g": 1, "lines": lines, "tracking_number": f"T-{number}"}
+            of_it = {"shipment_no": f"{feed.hub.tenant}-1", "tracking_status": "in_transit"}
+            await connection.execute(insert(parcel).values(**named, **of_it, **box))
+        told = {"revision": 1, "shipment_no": f"{feed.hub.tenant}-1", "carrier": "sandbox"}
+        of_message = {"kind": "shipped", "reference": f"{feed.hub.tenant}/99", "state": "intended", "payload": told}
+        await connection.execute(insert(erp_message).values(**named, **of_message, number=99))
+    await asyncio.to_thread(feed.feed.tell, feed.step.model_copy(update={"number": 99}))
+    assert feed.port.told[-1].parcels == (
+        ErpParcel(1, "T-1", (ErpContent(1, 3, "L-1"),)),
+        ErpParcel(2, "T-2", (ErpContent(1, 2, None, ("S-1", "S-2")),)),
+    )
