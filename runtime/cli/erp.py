@@ -1,4 +1,4 @@
-"""`stockbridge erp check | schema`: for whoever writes a mapping file."""
+"""`stockbridge erp check | schema | functions`: for whoever writes a mapping file."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ def print_schema() -> None:
     from adapters.erp.mapping.schema import schema
 
     typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+
+
+@erp.command("functions")
+def print_functions() -> None:
+    """Print what the functions of the language do, as docs/erp/functions.md has it."""
+    from adapters.erp.language.reference import page
+
+    typer.echo(page(), nl=False)
 
 
 def _plain(text: str) -> str:
