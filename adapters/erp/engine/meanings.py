@@ -41,7 +41,10 @@ def meant(rows: Iterable[FaultRow], spoken: Spoken, scope: Scope, *, changes: bo
         "media_type": spoken.media_type,
         "changes": changes,
     }
-    row = next((row for row in rows if _fits(row, _afresh(scope, **about))), None)
+    try:
+        row = next((row for row in rows if _fits(row, _afresh(scope, **about))), None)
+    except CannotSay:
+        return Meant("not_understood")
     if row is None:
         return Meant("fine" if spoken.kind == "answer" else "not_understood")
     if row.means == "fine" and spoken.kind != "answer":
@@ -78,10 +81,15 @@ def _in_front(status: int) -> str:
 
 
 def _fits(row: FaultRow, scope: Scope) -> bool:
-    """Say whether a row fits. An answer of which it can't be said is another one than the row is about."""
+    """Say whether a row fits. An answer of which it can't be said is another one than the row is about.
+
+    Raises `CannotSay` of an answer that is so large that it isn't known whether it is.
+    """
     try:
         return says_yes(row.when, scope)
-    except CannotSay:
+    except CannotSay as error:
+        if error.spent:
+            raise
         return False
 
 

@@ -16,10 +16,14 @@ class CannotSay(Exception):  # noqa: N818 - the language's own word
     """An expression has no value for this data. `why` is for a person.
 
     `position` is the column in the expression or its leaf, `pointer` where that stands in the file, once it is known.
+    It is `spent` where there might be a value, but it costs more than it may.
     """
 
-    def __init__(self, why: str, position: int | None = None, pointer: str | None = None) -> None:
+    def __init__(
+        self, why: str, position: int | None = None, pointer: str | None = None, *, spent: bool = False
+    ) -> None:
         super().__init__(why)
+        self.spent = spent
         self.why = why
         self.position = position
         self.pointer = pointer
@@ -43,7 +47,7 @@ class Budget:
         """Count steps. Raises `CannotSay` where there are not so many left, as the others here."""
         used = self.steps_used + steps
         if used > self.steps:
-            raise CannotSay(f"it takes more than {self.steps} steps")
+            raise CannotSay(f"it takes more than {self.steps} steps", spent=True)
         self.steps_used = used
 
     def sees(self, value: Result) -> bool:
@@ -60,7 +64,7 @@ class Budget:
         """Count characters of text, before it is made wherever its length is known."""
         used = self.characters_used + characters
         if used > self.characters:
-            raise CannotSay(f"it makes more than {self.characters} characters")
+            raise CannotSay(f"it makes more than {self.characters} characters", spent=True)
         self.characters_used = used
 
     def writes_whole(self, value: Result) -> None:
@@ -85,7 +89,7 @@ class Budget:
         """Count items of a list."""
         used = self.items_used + items
         if used > self.items:
-            raise CannotSay(f"it makes lists of more than {self.items} items")
+            raise CannotSay(f"it makes lists of more than {self.items} items", spent=True)
         self.items_used = used
         self.step(items)
 

@@ -41,7 +41,8 @@ class Hole:
         try:
             return self.run(scope)
         except CannotSay as error:
-            raise CannotSay(error.why, self.start + (error.position or 0), self.pointer) from None
+            place = self.start + (error.position or 0)
+            raise CannotSay(error.why, place, self.pointer, spent=error.spent) from None
 
     def text(self, scope: Scope) -> str:
         """Return what the expression gives as a part of a text. Raises `CannotSay` unless it is text or a number."""

@@ -13,3 +13,9 @@ def test_a_row_fits_though_the_rows_before_it_have_cost_more_than_one_answer_may
     spent = Scope({}, {}, Budget(steps=0))
     spoken = Spoken("answer", 200, "no, said the ERP", "no", "text/plain")
     assert meant([row], spoken, spent, changes=False).means == "refused"
+
+
+def test_an_answer_that_is_too_large_to_be_judged_is_not_fine() -> None:
+    row = FaultRow.model_validate({"when": "(body | split(' ') | count) == 0", "means": "busy"})
+    spoken = Spoken("answer", 200, "no " * 300_000, "no", "text/plain")
+    assert meant([row], spoken, Scope({}, {}), changes=False).means == "not_understood"
