@@ -73,6 +73,7 @@ def settings(services: BackingServices) -> Settings:
 def settings_for(services: BackingServices) -> Settings:
     return Settings(
         database_url=services.database_url,
+        egress_allow=("127.0.0.0/8",),
         temporal_address=services.temporal_address,
         sealing_keys=SecretStr(SEALING),
         connections_look_s=0.1,
