@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,8 @@ async def add(
         await _insist_on_the_same(connection, keys, known, wanted)
         return await shown(connection, named)
     mapping = None if wanted.mapping is None else meant(wanted.mapping, wanted.contracts)
-    whole = check(Wanted(wanted.kind, wanted.adapter, wanted.settings, mapping), wanted.secrets)
+    asked = Wanted(wanted.kind, wanted.adapter, wanted.settings, mapping)
+    whole = await asyncio.to_thread(check, asked, wanted.secrets)  # a contract may take seconds to read
     columns = {
         "adapter": whole.adapter.name,
         "settings": wanted.settings,

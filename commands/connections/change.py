@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -44,7 +45,7 @@ async def change(
     )
     given = wanted.secrets or {}
     goes_elsewhere = _doors(asked) != _doors(Wanted(named.kind, str(now.adapter), now.settings, before))
-    whole = check(asked, given if goes_elsewhere else {*sealed, *given})
+    whole = await asyncio.to_thread(check, asked, given if goes_elsewhere else {*sealed, *given})
     columns = {"adapter": whole.adapter.name, "settings": dict(asked.settings), **_limits(wanted)}
     if wanted.start_at is not None:
         columns["start_at"] = _start(now, wanted.start_at)

@@ -9,12 +9,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from adapters.erp.files import FILE, folder
 from api.door import examples
 from domain.api_keys import Scope
 from tests.api.access.test_keys import key_of
 from tests.api.doorway import Door, code_of, faults_of, line, push
 
 PASSWORD = "pa55-of-the-erp"
+CONTRACT = "contract.wsdl"
+SANDBOX = (folder("sandbox") / FILE).read_text()
 ERP = {**examples.NEW_ERP, "secrets": {"password": PASSWORD}}
 PATH = "/api/connections/erp/erp"
 
@@ -125,6 +128,43 @@ async def test_elsewhere_no_secret_goes_that_was_not_given_again(office: Office)
     assert (kept.status_code, kept.json()["at_once"], len(kept.json()["secrets"])) == (200, 2, 1)
     again = await office.ask("PATCH", PATH, {"at_once": 2})
     assert len(again.json()["acts"]) == len(kept.json()["acts"]), "the same again does nothing"
+
+
+async def test_through_other_doors_no_secret_goes_that_was_not_given_again(office: Office) -> None:
+    contracts = {CONTRACT: (folder("sandbox") / CONTRACT).read_text()}
+    await office.add(mapping=SANDBOX, contracts=contracts)
+    sent_along = SANDBOX.replace('Password: "${settings.password}"}', 'Password: "${settings.password}", _header: {}}')
+    assert sent_along != SANDBOX
+    refused = await office.ask("PATCH", PATH, {"mapping": sent_along})
+    assert refused.status_code == 422
+    before = await office.read()
+
+    told_otherwise = SANDBOX.replace("cut(2000)", "cut(1000)")
+    changed = await office.ask("PATCH", PATH, {"mapping": told_otherwise})
+    assert (changed.status_code, len(changed.json()["secrets"])) == (200, 1), "its doors are as they were"
+    assert changed.json()["mapping"] != before["mapping"]
+
+    slower = SANDBOX.replace("    faults: orders\n", "    faults: orders\n    timeout_s: 5\n", 1)
+    refused = await office.ask("PATCH", PATH, {"mapping": slower})
+    assert (refused.status_code, faults_of(refused)) == (422, [("/secrets/password", "secret_missing")])
+    given = await office.ask("PATCH", PATH, {"mapping": slower, "secrets": {"password": PASSWORD}})
+    assert given.status_code == 200, given.text
+
+
+async def test_a_mapping_with_a_fault_is_refused_with_its_line_and_what_is_meant(office: Office) -> None:
+    contracts = {CONTRACT: (folder("sandbox") / CONTRACT).read_text()}
+    misspelt = SANDBOX.replace("Reference: ${message.reference}", "Referenze: ${message.reference}", 1)
+    answer = await office.add(mapping=misspelt, contracts=contracts)
+    line_no = misspelt[: misspelt.index("Referenze")].count("\n") + 1
+    told = [fault["detail"] for fault in answer.json()["errors"]]
+    assert answer.status_code == 422
+    assert any(f"line {line_no}" in detail and "Reference" in detail for detail in told), told
+
+
+async def test_a_mapping_without_its_contract_is_refused(office: Office) -> None:
+    answer = await office.add(mapping=SANDBOX)
+    assert answer.status_code == 422
+    assert CONTRACT in json.dumps(answer.json()["errors"])
 
 
 async def test_a_flow_goes_step_by_step_and_off_from_anywhere(office: Office) -> None:
