@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from runtime.processes.clients import SANDBOX
+from tests.workflows.partners import SANDBOX
 
 from .shop import Body
 

@@ -232,7 +232,7 @@ ATTACKS = {
         " or ".join(["(order.l | has(order.a))"] * 31),
         {"l": ["a" * 100_000 + "b"] * 2000, "a": "a" * 100_000 + "c"},
     ),
-    "a quadratic sort": ("order.l | sorted | unique | sorted", {"l": ["a" * 100_000 + str(n) for n in range(20_000)]}),
+    "a quadratic sort": ("order.l | sorted | unique | sorted", {"l": ["a" * 100_000 + str(n) for n in range(500)]}),
     "a giant cut": ("order.ref | cut(99999999999999999999)", ORDER),
     "a giant rounding": ("order.total | rounded(999999999)", ORDER),
     "a backtracking pattern": ("order.a | decimal(',', '.')", {"a": "1.111" * 200_000 + "x"}),
