@@ -300,3 +300,13 @@ def test_examples_may_come_apart_from_the_bundle() -> None:
     examples = {name: (REST / name).read_bytes() for name in ("order.json", "order-given.json")}
     assert check(loaded, bundle, examples) == []
     assert [fault.pointer for fault in check(loaded, bundle)] == ["/examples/0/given", "/examples/0/gives"]
+
+
+def test_each_way_to_ask_by_our_reference_is_judged_where_it_stands() -> None:
+    text = (REST / FILE).read_text()
+    asked = text[text.index("recall:\n") : text.index("\nexamples:")]
+    way = asked.removeprefix("recall:\n  ").rstrip().replace("\n", "\n  ")
+    twice = f"recall:\n  - {way}\n  - {way.replace('rows: answer', 'rows: answers')}\n"
+    faults = told(REST, (asked, twice))
+    assert has(faults, "/recall/1/rows", "answers")
+    assert not any(fault.startswith("/recall/0") for fault in faults)
