@@ -99,8 +99,19 @@ def kind_of(pointer: str, text: str) -> str:
         if pattern.fullmatch(pointer):
             return FORMAT if kind == TARGET and last in _OF_TREES else kind
     if _SAID.fullmatch(pointer):
-        return FORMAT if last in _OF_TREES else ELEMENT if "protocol: soap" in text else BODY
+        return FORMAT if last in _OF_TREES else ELEMENT if _is_soap(pointer, text) else BODY
     return FORMAT
+
+
+def _is_soap(pointer: str, text: str) -> bool:
+    """Say whether it is said by SOAP: in a call of an operation, else in a mapping that has such a door."""
+    call, said, _ = pointer.partition("/send/")
+    if not said:
+        return "protocol: soap" in text
+    node = yaml.load(text, Loader=yaml.BaseLoader)
+    for step in call.split("/")[1:]:
+        node = node[int(step)] if isinstance(node, list) else node[step.replace("~1", "/").replace("~0", "~")]
+    return "operation" in node
 
 
 def faults_of(text: str, bundle: Bundle) -> list[FileFault]:

@@ -234,7 +234,7 @@ SOAP_RULES = [
     ("          OrderNo: ${message.order_no}\n", "", "/outbound/accepted/1/call/send", "`OrderNo` is missing"),
     ('User: "${settings.user}", ', "", "/doors/orders/always/Credentials", "`User` is missing"),
     ("body.ResultCode == '0'", "body.ResultCode == 0", "/faults/orders/0/when", "a text is compared with a number"),
-    ("answer.Documents.Document |", "answer.Documents |", "/calls/document/take", "`where` takes a list, and"),
+    ("answer.Documents.Document |", "answer.Documents |", "/calls/document/expect", "`where` takes a list, and"),
     ("sorted('CreatedAt')", "sorted('Created')", "/calls/document/take", "is it `CreatedAt`?"),
     (
         "row.Lines.Line\n",
