@@ -2,7 +2,7 @@
 
 Each has two files beside the mapping, both JSON. `given` has what is in scope where a document gives something: `row`,
 `id`, what is fetched, and the `settings` that are used. `gives` has what is to come of it, under one of the words
-`order`, `cancel`, `product` and `nothing`.
+`order`, `cancel`, `product`, `attention` and `nothing`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from adapters.erp.language.evaluating import CannotSay, Scope
 from adapters.erp.language.trees import CannotRender, Choice, Each, Fields, Items, Tree
 from adapters.erp.language.values import NotJson, Value, from_json, json_text
 from adapters.erp.mapping.file import Example, MappingFile, nearest
-from adapters.erp.mapping.giving import Given, GivesCancel, GivesNothing, GivesOrder, GivesProduct, give
+from adapters.erp.mapping.giving import Given, GivesAttention, GivesCancel, GivesNothing, GivesOrder, GivesProduct, give
 from adapters.erp.mapping.inbound import Inbound
+from adapters.erp.mapping.kept_form import kept
+from adapters.erp.mapping.scopes import KNOWN
 from adapters.erp.mapping.yaml_text import pointer_to
 from adapters.erp.transports.value_codecs import decode
 
@@ -46,7 +48,7 @@ class Examples:
         if given is None or expected is None:
             return
         at = f"/inbound/{example.of}"
-        names = {name: self._meant(value, inbound) for name, value in given.items()}
+        names = {KNOWN: False, **{name: self._meant(value, inbound) for name, value in given.items()}}
         try:
             said = give(inbound, Scope(names, self._file.tables))
         except (CannotRender, CannotSay) as error:
@@ -69,9 +71,9 @@ class Examples:
         return read
 
     def _meant(self, value: Value, inbound: Inbound) -> Value:
-        """Return what a value that was recorded means to the door that it came through."""
+        """Return what a value that was recorded means to the door that it came through, as it is kept then."""
         door = self._file.doors.get(inbound.poll.call.door) if inbound.poll is not None else None
-        return decode(value, getattr(door, "values", "plain"))
+        return kept(decode(value, getattr(door, "values", "plain")))
 
     def _compare(
         self, inbound: Inbound, said: Mapping[str, Value], expected: Mapping[str, Value], example: Example, at: str
@@ -106,6 +108,8 @@ def _as_json(said: Given | None) -> Mapping[str, Value]:
             return {"product": _written(said.body)}
         case GivesCancel():
             return {"cancel": {"order_no": said.order_no, "reason": said.reason}}
+        case GivesAttention():
+            return {"attention": said.why}
         case GivesNothing():
             return {"nothing": said.why}
         case None:

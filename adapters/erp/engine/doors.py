@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from adapters.erp.contracts.bundle import NotBundled, UnusableContract
 from adapters.erp.contracts.wsdl import SoapContract, soap_contract
@@ -22,7 +22,7 @@ from adapters.erp.language.values import MISSING, Result, Value
 from adapters.erp.mapping.calls import Saying
 from adapters.erp.mapping.doors import Door, JsonRpcDoor, RestDoor, SoapDoor
 from adapters.erp.transports import json_rpc, rest, soap
-from adapters.erp.transports.http import Heard, Origin, Request
+from adapters.erp.transports.http import Heard, Origin, Query, Request
 from adapters.erp.transports.spoken import Spoken
 from domain.characters import for_xml
 from domain.errors import Rejected
@@ -42,6 +42,7 @@ class OpenDoor(ABC, Generic[D]):
     def __init__(self, erp: ConnectedErp, door: D) -> None:
         self.door = door
         self._settings = erp.whole()
+        self._secrets = [secret.get_secret_value() for secret in erp.secrets.values()]
         self._tables = erp.all_tables()
         with mapped():
             address = door.address.text(Scope({"settings": erp.public()}, self._tables), lambda text: text)
@@ -70,6 +71,19 @@ class OpenDoor(ABC, Generic[D]):
     def own(self) -> Scope:
         """Return the scope of what only the door says: its log-in."""
         return self._own(None)
+
+    def link(self, link: str, at: str, session: Session | None) -> tuple[str, Query]:
+        """Return path and query of a link that the ERP named in its answer to what was sent to the path `at`.
+
+        `Rejected` with code `egress_refused` where it leads away from the door's address, and with `erp_link` where one
+        of our secrets stands in it: it would be kept for later.
+        """
+        path, query = self._origin.join(link, at)
+        secrets = [*self._secrets, *(value for value in (session or {}).values() if isinstance(value, str))]
+        texts = [unquote(path), *(text for pair in query for text in pair)]
+        if any(secret.strip() and secret in text for secret in secrets for text in texts):
+            raise Rejected("erp_link", f"{SYSTEM} names a link to its next page with our secret in it.")
+        return path, query
 
     def close(self) -> None:
         """Close the connections."""

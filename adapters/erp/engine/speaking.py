@@ -18,7 +18,7 @@ from adapters.erp.mapping.calls import Call, Saying
 from adapters.erp.mapping.doors import Session as Asked
 from adapters.erp.mapping.faults import FaultRow
 from adapters.erp.mapping.steps import AnyCall
-from adapters.erp.transports.http import Heard
+from adapters.erp.transports.http import Heard, Query
 from adapters.erp.transports.spoken import Spoken
 
 
@@ -59,6 +59,10 @@ class Speaker:
         if isinstance(call, Call):
             return self._made(call, scope, changes=changes)
         return self._made(self._calls[call], given, changes=changes)
+
+    def link(self, door: str, link: str, at: str) -> tuple[str, Query]:
+        """Return path and query of a link that a door's answer named, as `OpenDoor.link` does."""
+        return self._doors[door].link(link, at)
 
     def close(self) -> None:
         """Close all connections."""
@@ -102,6 +106,9 @@ class _SpokenThrough:
             case "absent" | "look_again":
                 raise LookAgain
         raise failure(meaning, spoken, heard, self._names, changes=changes)
+
+    def link(self, link: str, at: str) -> tuple[str, Query]:
+        return self._door.link(link, at, self._session)
 
     def close(self) -> None:
         self._door.close()

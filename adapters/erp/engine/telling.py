@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapters.erp.engine.connected import SYSTEM
+from adapters.erp.engine.looking import called, looked, not_kept, says
 from adapters.erp.engine.mapped import mapped
-from adapters.erp.engine.speaking import LookAgain, Speaker, Told
+from adapters.erp.engine.speaking import LookAgain, Speaker
 from adapters.erp.language.evaluating import Scope
-from adapters.erp.language.leaves import Hole, Leaf, says_yes
+from adapters.erp.language.leaves import Leaf
 from adapters.erp.language.values import MISSING, Result, Value, as_value, is_there
 from adapters.erp.mapping.file import MappingFile
-from adapters.erp.mapping.steps import Absent, Attention, Do, Document, Done, Let, Look, Refusal, Step
-from adapters.erp.port import NotThereYet
+from adapters.erp.mapping.steps import Attention, Do, Document, Done, Let, Look, Refusal, Step
 from domain.erp import ErpMessage
-from domain.errors import Rejected, StockbridgeError, Unavailable
+from domain.errors import Rejected, Unavailable
 
 _TRIES: Final = 3
 _BY_HAND: Final = "erp_by_hand"
@@ -77,7 +77,7 @@ class Teller:
     def _step(self, step: Step, attempt: _Attempt) -> None:
         match step:
             case Look():
-                self._look(step, attempt)
+                attempt.name(**{step.look: looked(self._speaker, step, attempt.scope)})
             case Do():
                 self._do(step, attempt)
             case Let():
@@ -87,38 +87,21 @@ class Teller:
             case Refusal() | Attention() | Done():
                 _stop(step, attempt.scope)
 
-    def _look(self, look: Look, attempt: _Attempt) -> None:
-        if look.unless is not None and _says(look.unless, attempt.scope):
-            attempt.name(**{look.look: attempt.scope.names.get(look.look, MISSING)})
-            return
-        found = self._call(look, attempt.scope, changes=False).answer
-        if look.one:
-            found = _only_one(look, found)
-        if not is_there(found) and look.absent is not None:
-            raise _absence(look.look, look.absent)
-        attempt.name(**{look.look: found})
-        _confirm(look.confirm, f"What was read as {look.look}", attempt.scope)
-
     def _do(self, do: Do, attempt: _Attempt) -> None:
         attempt.name(**{name: attempt.scope.names.get(name, MISSING) for name in do.keep})
         for scope in _items(do, attempt):
-            if do.unless is not None and _says(do.unless, scope):
+            if do.unless is not None and says(do.unless, scope):
                 continue
             if do.attention and attempt.message.repeated:
                 detail = f"An earlier attempt may have done {do.do} already, and nothing there shows it: look it up."
                 raise Rejected(_BY_HAND, detail)
-            told = self._call(do, scope, changes=True)
+            told = called(self._speaker, do, scope, changes=True)
             inside = scope.within(answer=told.answer)
             with mapped():
                 kept = {name: expression.value(inside) for name, expression in do.keep.items()}
             attempt.name(**kept)
-            _confirm(do.confirm, f"What came of {do.do}", scope.within(**kept))
-
-    def _call(self, step: Look | Do, scope: Scope, *, changes: bool) -> Told:
-        with mapped():
-            given = {name: text.value(scope) for name, text in step.given.items()}
-        about = Scope({"settings": scope.names["settings"], "given": _tree(given)}, scope.tables, scope.budget)
-        return self._speaker.call(step.call, scope, about, changes=changes)
+            if do.confirm is not None and not says(do.confirm, scope.within(**kept)):
+                raise not_kept(f"What came of {do.do}")
 
 
 def _let(step: Let, attempt: _Attempt) -> None:
@@ -130,12 +113,12 @@ def _let(step: Let, attempt: _Attempt) -> None:
 def _stop(step: Refusal | Attention | Done, scope: Scope) -> None:
     """End an attempt here, where the step says so."""
     match step:
-        case Refusal() if _says(step.when, scope):
+        case Refusal() if says(step.when, scope):
             detail, said = _words(step.text, "The mapping refuses this: read its words.", scope)
             raise Rejected(step.refuse, detail, said=said)
-        case Attention() if step.when is None or _says(step.when, scope):
+        case Attention() if step.when is None or says(step.when, scope):
             raise _by_hand(step.attention, scope)
-        case Done() if _says(step.nothing, scope):
+        case Done() if says(step.nothing, scope):
             raise _Ended(None)
 
 
@@ -157,15 +140,6 @@ def _inside(value: Any) -> Any:
     return [_inside(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _tree(names: Mapping[str, Result]) -> Value:
-    return {name: value for name, value in names.items() if value is not MISSING}
-
-
-def _says(condition: Hole, scope: Scope) -> bool:
-    with mapped():
-        return says_yes(condition, scope)
-
-
 def _items(do: Do, attempt: _Attempt) -> Iterator[Scope]:
     """Return the scope of each time that something is done. What an item keeps the next one sees, by its name."""
     if do.each is None or do.as_ is None:
@@ -179,27 +153,6 @@ def _items(do: Do, attempt: _Attempt) -> Iterator[Scope]:
         raise Rejected("erp_mapping", f"The step {do.do} is done for each of what is no list.")
     for item in items:
         yield attempt.scope.within(**{do.as_: item})
-
-
-def _only_one(look: Look, found: Result) -> Result:
-    if not isinstance(found, list):
-        return found
-    if len(found) > 1:
-        detail = f"{SYSTEM} has {len(found)} of what should be one ({look.look}): a person decides which counts."
-        raise Rejected("erp_doubled", detail)
-    return found[0] if found else MISSING
-
-
-def _absence(name: str, absent: Absent) -> StockbridgeError:
-    if absent.wait_s is not None:
-        return NotThereYet(f"{SYSTEM} hasn't made it yet ({name}).", wait_s=absent.wait_s)
-    assert absent.refuse is not None
-    return Rejected(absent.refuse, absent.why or f"{SYSTEM} has none ({name}).")
-
-
-def _confirm(condition: Hole | None, what: str, scope: Scope) -> None:
-    if condition is not None and not _says(condition, scope):
-        raise Rejected("erp_not_kept", f"{what} is not what was told: {SYSTEM} has dropped or changed some of it.")
 
 
 def _by_hand(text: Leaf, scope: Scope) -> Rejected:
