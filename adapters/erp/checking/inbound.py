@@ -109,8 +109,9 @@ class Incoming:
 
     def _gives(self, gives: Gives, kind: str, pointer: str, place: Place) -> None:
         place.condition(gives.when, f"{pointer}/when")
-        if gives.nothing is not None:
-            place.text(gives.nothing, f"{pointer}/nothing")
+        for word in ("nothing", "attention"):
+            if (text := getattr(gives, word)) is not None:
+                place.text(text, f"{pointer}/{word}")
         for word, target in _TARGETS.items():
             if (tree := getattr(gives, word)) is not None:
                 if (word == "product") != (kind == "products"):
@@ -134,7 +135,8 @@ def _paged(pages: Pages | None, pointer: str) -> Mapping[str, str]:
 
 
 def _said_by(gives: Gives) -> list[Expression]:
-    said = [gives.when.expression, *(gives.nothing.expressions if gives.nothing is not None else ())]
+    texts = [text for text in (gives.nothing, gives.attention) if text is not None]
+    said = [gives.when.expression, *(expression for text in texts for expression in text.expressions)]
     for word in _TARGETS:
         if (tree := getattr(gives, word)) is not None:
             said += expressions_in(tree)
