@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
+from pydantic_core import PydanticCustomError
 
 from adapters.erp.checking.check import check
 from adapters.erp.contracts.bundle import Bundle, NotBundled, UnusableContract
@@ -22,7 +24,16 @@ Address = Annotated[str, Field(pattern=r"^https?://[^\s/@]+[^\s@]*$", max_length
 _Line = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 _Whole = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}$")]
 
-_READ_AS: Final[Mapping[SettingKind, Any]] = {"text": _Line, "url": Address, "whole": _Whole, "time_zone": _Line}
+
+def _is_a_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):
+        raise PydanticCustomError("setting", "must be a time zone such as Europe/Berlin") from None
+
+
+_Zone = Annotated[_Line, AfterValidator(_is_a_zone)]
+_READ_AS: Final[Mapping[SettingKind, Any]] = {"text": _Line, "url": Address, "whole": _Whole, "time_zone": _Zone}
 _EXAMPLES: Final = "examples/"
 
 

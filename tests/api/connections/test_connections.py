@@ -275,3 +275,10 @@ async def test_an_order_may_name_a_carrier_that_is_connected_and_no_other(shop: 
     answer = await shop.post("/api/orders/outbound", push(lines=[line()], carrier="pigeon"))
     assert (answer.status_code, code_of(answer)) == (422, "unknown_carrier")
     assert json.loads(answer.text)["errors"][0]["pointer"] == "/carrier"
+
+
+async def test_what_a_mapping_needs_is_told_setting_by_setting(office: Office) -> None:
+    given = {"address": "https://erp.example.com/rest", "user": "hub", "site": "HAM", "zone": "Europe/Bielefeld"}
+    answer = await office.add(mapping="sandbox_rest", settings=given)
+    assert answer.status_code == 422
+    assert ("/settings/zone", "setting") in faults_of(answer)
