@@ -91,8 +91,10 @@ class Incoming:
         place = self._calls.place.within(**{BODY: ANY})
         place.condition(push.when, f"{pointer}/when")
         place.text(push.id, f"{pointer}/id")
+        if push.user is not None:
+            self._calls.place.text(push.user, f"{pointer}/user")
         if push.answer is not None:
-            place.tree(push.answer)
+            self._calls.place.tree(push.answer)
 
     def _unused_looks(self, inbound: Inbound, pointer: str) -> None:
         later = [each for gives in inbound.gives for each in _said_by(gives)]
@@ -109,8 +111,8 @@ class Incoming:
 
     def _gives(self, gives: Gives, kind: str, pointer: str, place: Place) -> None:
         place.condition(gives.when, f"{pointer}/when")
-        for word in ("nothing", "attention"):
-            if (text := getattr(gives, word)) is not None:
+        for word, text in (("nothing", gives.nothing), ("attention", gives.attention)):
+            if text is not None:
                 place.text(text, f"{pointer}/{word}")
         for word, target in _TARGETS.items():
             if (tree := getattr(gives, word)) is not None:
@@ -135,8 +137,8 @@ def _paged(pages: Pages | None, pointer: str) -> Mapping[str, str]:
 
 
 def _said_by(gives: Gives) -> list[Expression]:
-    texts = [text for text in (gives.nothing, gives.attention) if text is not None]
-    said = [gives.when.expression, *(expression for text in texts for expression in text.expressions)]
+    said = [gives.when.expression]
+    said += [each for text in (gives.nothing, gives.attention) if text is not None for each in text.expressions]
     for word in _TARGETS:
         if (tree := getattr(gives, word)) is not None:
             said += expressions_in(tree)

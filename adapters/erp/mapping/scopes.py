@@ -28,7 +28,7 @@
       poll.rows, next     settings, answer
       poll.id, stamp      settings, row
       poll.still          settings, row, since
-      push                settings, body
+      push                settings, body     but for its user and its answer, which are known before it is read
       fetch               settings, id       and `row` where nothing but a poll leads here, and what was fetched before
       gives               settings, id,      and `row`, likewise, and all that is fetched; `known` says whether the
                           known              hub has the document already
