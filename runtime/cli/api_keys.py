@@ -18,10 +18,11 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_keys import KeyRevocation, KeyRotation, NewKey, Scope
-from domain.commands import Key, Shape
+from domain.commands import Key
 from records.access import key_ring
 from records.access.key_ring import By, Held, KeyStatus, Made
 from runtime.cli.one_transaction import one_transaction
+from runtime.cli.typed import read
 from runtime.errors import StartupError
 from runtime.settings import Settings
 
@@ -29,14 +30,13 @@ _HOUR_S: Final = 3600
 _TABLE_WIDTH: Final = 160
 _STYLES: Final = {KeyStatus.ACTIVE: "green", KeyStatus.RETIRING: "yellow"}
 
-Read = TypeVar("Read", bound=Shape)
 Answer = TypeVar("Answer")
 
 
 def add(settings: Settings, tenant: str, *, as_json: bool, **wanted: Any) -> None:
     """Make a key and print it, this once."""
     wanted["scope"] = wanted["scope"] or (Scope.SOURCE if wanted["source"] else None)
-    new = _read(NewKey, wanted)
+    new = read(NewKey, wanted, _OPTIONS)
     made = _with(settings, lambda connection: key_ring.make(connection, _tenant(tenant), new, _by(wanted["actor"])))
     if made.secret is None:
         raise StartupError(f"There is a key {new.name} of {tenant} already. It was shown when it was made; rotate it.")
@@ -45,7 +45,7 @@ def add(settings: Settings, tenant: str, *, as_json: bool, **wanted: Any) -> Non
 
 def rotate(settings: Settings, tenant: str, name: str, grace_h: int, *, as_json: bool, **wanted: Any) -> None:
     """Make a key's successor and print it, this once."""
-    asked = _read(KeyRotation, {**wanted, "grace_s": grace_h * _HOUR_S})
+    asked = read(KeyRotation, {**wanted, "grace_s": grace_h * _HOUR_S}, _OPTIONS)
     made = _with(settings, lambda connection: key_ring.rotate(connection, tenant, name, asked, _by(wanted["actor"])))
     if made.secret is None:
         raise StartupError(f"Key {name} is followed by {made.held.name} already. That was shown then; rotate that one.")
@@ -54,7 +54,7 @@ def rotate(settings: Settings, tenant: str, name: str, grace_h: int, *, as_json:
 
 def revoke(settings: Settings, tenant: str, name: str, *, as_json: bool, **wanted: Any) -> None:
     """End a key for ever."""
-    asked = _read(KeyRevocation, wanted)
+    asked = read(KeyRevocation, wanted, _OPTIONS)
     held = _with(settings, lambda connection: key_ring.revoke(connection, tenant, name, asked, _by(wanted["actor"])))
     if as_json:
         _print_json(_as_json(held))
@@ -80,16 +80,6 @@ def _tenant(text: str) -> str:
 
 
 _KEY: Final = TypeAdapter(Key)
-
-
-def _read(shape: type[Read], given: dict[str, Any]) -> Read:
-    """Read what was typed, or say which option is wrong."""
-    try:
-        return shape.model_validate(given)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        option = str(fault["loc"][0]) if fault["loc"] else ""
-        raise typer.BadParameter(fault["msg"], param_hint=_OPTIONS.get(option, f"--{option}")) from None
 
 
 _OPTIONS: Final = {"name": "NAME", "expires_at": "--expires-at", "grace_s": "--grace", "actor": "--by"}

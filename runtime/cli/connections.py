@@ -33,7 +33,7 @@ from commands.connections.look import Looked, look
 from commands.connections.mappings import meant
 from commands.connections.opening import adapter_of
 from domain.api_keys import is_guessable
-from domain.commands import Key, Shape
+from domain.commands import Key
 from domain.connections import (
     ConnectionChange,
     ConnectionKind,
@@ -48,6 +48,7 @@ from ledger.writing.writer import translating
 from records.access import connections
 from records.access.connections import Connection, Named
 from runtime.cli.one_transaction import one_transaction
+from runtime.cli.typed import read
 from runtime.errors import StartupError
 from runtime.settings import Settings, sqlalchemy_url
 
@@ -56,7 +57,6 @@ _HOUR_S: Final = 3600
 _TABLE_WIDTH: Final = 160
 _STYLES: Final = {Flow.BOTH: "green", Flow.OFF: "dim", Flow.OBSERVE: "yellow", Flow.INBOUND: "yellow"}
 
-Read = TypeVar("Read", bound=Shape)
 Answer = TypeVar("Answer")
 
 
@@ -82,7 +82,7 @@ def add(
         known = await connections.find(connection, named)
         if known is not None and known.adapter is not None and or_change:
             changed = {name: wanted[name] for name in ("adapter", "settings", "mapping", "contracts", *_LIMITS)}
-            change = _read(ConnectionChange, {**changed, **_said(wanted), "secrets": given})
+            change = read(ConnectionChange, {**changed, **_said(wanted), "secrets": given}, _OPTIONS)
             return await change_connection(connection, keys, named, change, _by(wanted))
         start = _start(wanted["start_at"], known)
         limits = {name: wanted[name] for name in _LIMITS if wanted[name] is not None}
@@ -90,7 +90,7 @@ def add(
             name: wanted[name] for name in ("adapter", "settings", "mapping", "contracts", "flow", "actor", "reason")
         }
         of_it = {"kind": named.kind, "name": named.name, "start_at": start, "secrets": given}
-        new = _read(NewConnection, {**fields, **limits, **of_it})
+        new = read(NewConnection, {**fields, **limits, **of_it}, _OPTIONS)
         return await add_connection(connection, keys, named.tenant, new, _by(wanted), public_id=public_id)
 
     _show(_with(settings, work), as_json=as_json)
@@ -107,7 +107,7 @@ def change(settings: Settings, /, named: Named, *, as_json: bool, secrets: Seque
         now = await connections.get(connection, named)
         told = {**now.settings, **wanted["settings"]} if wanted["settings"] else None
         given = _secrets_of(secrets, ()) or None
-        asked = _read(ConnectionChange, {**wanted, "settings": told, "secrets": given})
+        asked = read(ConnectionChange, {**wanted, "settings": told, "secrets": given}, _OPTIONS)
         return await change_connection(connection, settings.sealing, named, asked, _by(wanted))
 
     _show(_with(settings, work), as_json=as_json)
@@ -115,7 +115,7 @@ def change(settings: Settings, /, named: Named, *, as_json: bool, secrets: Seque
 
 def secret(settings: Settings, named: Named, *, as_json: bool, secrets: Sequence[str], **wanted: Any) -> None:
     """Give a connection other secrets."""
-    asked = _read(SecretsGiven, {**wanted, "secrets": _secrets_of(secrets, ())})
+    asked = read(SecretsGiven, {**wanted, "secrets": _secrets_of(secrets, ())}, _OPTIONS)
     _show(
         _with(settings, lambda connection: set_secrets(connection, settings.sealing, named, asked, _by(wanted))),
         as_json=as_json,
@@ -124,7 +124,7 @@ def secret(settings: Settings, named: Named, *, as_json: bool, secrets: Sequence
 
 def switch(settings: Settings, named: Named, *, as_json: bool, **wanted: Any) -> None:
     """Switch what goes through a connection."""
-    asked = _read(ConnectionSwitch, wanted)
+    asked = read(ConnectionSwitch, wanted, _OPTIONS)
     _show(_with(settings, lambda connection: switching.switch(connection, named, asked, _by(wanted))), as_json=as_json)
 
 
@@ -133,7 +133,7 @@ def rotate(settings: Settings, named: Named, grace_h: int, *, as_json: bool, **w
 
     async def work(connection: AsyncConnection) -> Shown:
         now = await connections.get(connection, named)
-        asked = _read(ConnectionRotation, {**wanted, "public_id": now.public_id, "grace_s": grace_h * _HOUR_S})
+        asked = read(ConnectionRotation, {**wanted, "public_id": now.public_id, "grace_s": grace_h * _HOUR_S}, _OPTIONS)
         return await rotating.rotate(connection, named, asked, _by(wanted))
 
     _show(_with(settings, work), as_json=as_json)
@@ -299,16 +299,6 @@ def _start(start_at: str | None, known: Connection | None) -> str | datetime | N
     if start_at != NOW:
         return start_at
     return known.start_at if known and known.start_at and known.adapter else datetime.now(UTC)
-
-
-def _read(shape: type[Read], given: dict[str, Any]) -> Read:
-    """Read what was typed, or say which option is wrong."""
-    try:
-        return shape.model_validate(given)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        option = str(fault["loc"][0]) if fault["loc"] else ""
-        raise typer.BadParameter(fault["msg"], param_hint=_OPTIONS.get(option, f"--{option}")) from None
 
 
 _OPTIONS: Final = {
