@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from adapters.erp.checking.check import check
 from adapters.erp.contracts.bundle import Bundle, NotBundled, UnusableContract
+from adapters.erp.engine.connected import time_zone
 from adapters.erp.files import FILE, folder, shipped
 from adapters.erp.language.expressions import paths
 from adapters.erp.mapping.file import BadMapping, FileFault, Loaded, SettingKind, load
@@ -27,8 +27,8 @@ _Whole = Annotated[str, Field(pattern=r"^-?[0-9]{1,18}$")]
 
 def _is_a_zone(name: str) -> str:
     try:
-        return ZoneInfo(name).key
-    except (KeyError, ValueError, OSError):
+        return time_zone(name)
+    except ValueError:
         raise PydanticCustomError("setting", "must be a time zone such as Europe/Berlin") from None
 
 

@@ -14,13 +14,13 @@ from adapters.erp.engine.hearing import Ears
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.polling import Poller
 from adapters.erp.engine.reading import Reader
-from adapters.erp.engine.speaking import LookAgain, Speaker
+from adapters.erp.engine.speaking import Speaker, settled
 from adapters.erp.engine.telling import Teller
 from adapters.erp.language.values import MISSING, Result, Value, is_there
 from adapters.erp.mapping.steps import Recall
 from adapters.erp.port import Gives, Hint, InboundKind, Page, Polling
 from domain.erp import ErpDocument, ErpMessage, ErpReceipt
-from domain.errors import Rejected, Unavailable
+from domain.errors import Rejected
 
 
 class MappedErp:
@@ -98,10 +98,7 @@ class MappedErp:
     def _recalled(self, recall: Recall, reference: str) -> Iterator[ErpReceipt]:
         """Yield the receipts of what the ERP has, in one of its places, under this reference."""
         scope = self._speaker.scope(reference=reference)
-        try:
-            told = self._speaker.call(recall.call, scope, scope, changes=False)
-        except LookAgain:
-            raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
+        told = settled(lambda: self._speaker.call(recall.call, scope, scope, changes=False))
         with mapped():
             rows = MISSING if told.absent else recall.rows.value(scope.within(answer=told.answer))
             found = [recall.into.render(scope.within(row=row)) for row in _rows(rows)]

@@ -128,7 +128,8 @@ def _whole(text: str) -> Value:
     return Decimal(int(text))
 
 
-def _time_zone(text: str) -> Value:
+def time_zone(text: str) -> str:
+    """Return a time zone's name. Raises `ValueError` where there is none of that name."""
     try:
         return ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
@@ -139,5 +140,5 @@ _READ: Final[Mapping[SettingKind, Callable[[str], Value]]] = {
     "text": _text,
     "url": _url,
     "whole": _whole,
-    "time_zone": _time_zone,
+    "time_zone": time_zone,
 }

@@ -18,7 +18,7 @@ from adapters.erp.language.evaluating import Budget, Scope
 from adapters.erp.language.expressions import paths
 from adapters.erp.language.leaves import Leaf
 from adapters.erp.language.trees import Tree
-from adapters.erp.language.values import MISSING, Result, Value
+from adapters.erp.language.values import MISSING, Result, Value, present
 from adapters.erp.mapping.calls import Saying
 from adapters.erp.mapping.doors import Door, JsonRpcDoor, RestDoor, SoapDoor
 from adapters.erp.transports import json_rpc, rest, soap
@@ -93,7 +93,7 @@ class OpenDoor(ABC, Generic[D]):
         """Return the scope of headers and `always`: where secrets may stand."""
         scope = Scope({"settings": self._settings}, self._tables, Budget())
         if session is not None:
-            scope = scope.within(**{_SESSION: _there(session)})
+            scope = scope.within(**{_SESSION: present(session)})
         for name, tree in self.door.let.items():
             scope = scope.within(**{name: tree.render(scope)})
         return scope
@@ -250,10 +250,6 @@ def _marked(value: Value) -> Value:
     if isinstance(value, Mapping):
         return {name: _marked(inner) for name, inner in value.items()}
     return [_marked(item) for item in value] if isinstance(value, list) else value
-
-
-def _there(names: Session) -> Value:
-    return {name: value for name, value in names.items() if value is not MISSING}
 
 
 def _in_path(text: str) -> str:

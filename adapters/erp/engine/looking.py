@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.speaking import Speaker, Told
 from adapters.erp.language.evaluating import Scope
 from adapters.erp.language.leaves import Hole, says_yes
-from adapters.erp.language.values import MISSING, Result, Value, is_there
+from adapters.erp.language.values import MISSING, Result, is_there, present
 from adapters.erp.mapping.steps import Absent, Do, Look
 from adapters.erp.port import NotThereYet
 from domain.errors import Rejected, StockbridgeError
@@ -46,7 +44,7 @@ def called(speaker: Speaker, step: Look | Do, scope: Scope, *, changes: bool) ->
     """Make the call of a step, with what it is given."""
     with mapped():
         given = {name: text.value(scope) for name, text in step.given.items()}
-    about = Scope({"settings": scope.names["settings"], "given": _tree(given)}, scope.tables, scope.budget)
+    about = Scope({"settings": scope.names["settings"], "given": present(given)}, scope.tables, scope.budget)
     return speaker.call(step.call, scope, about, changes=changes)
 
 
@@ -59,10 +57,6 @@ def says(condition: Hole, scope: Scope) -> bool:
     """Return what a condition of the mapping says."""
     with mapped():
         return says_yes(condition, scope)
-
-
-def _tree(names: Mapping[str, Result]) -> Value:
-    return {name: value for name, value in names.items() if value is not MISSING}
 
 
 def _only_one(look: Look, found: Result) -> Result:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.places import Passage, Place
-from adapters.erp.engine.speaking import LookAgain, Speaker
+from adapters.erp.engine.speaking import Speaker, settled
 from adapters.erp.language.budget import CannotSay
 from adapters.erp.language.evaluating import Scope
 from adapters.erp.language.functions import FUNCTIONS
@@ -24,7 +24,7 @@ from adapters.erp.mapping.file import Loaded
 from adapters.erp.mapping.inbound import Pages, Poll
 from adapters.erp.mapping.kept_form import kept
 from adapters.erp.port import Found, InboundKind, Page, Polling
-from domain.errors import Rejected, Unavailable
+from domain.errors import Rejected
 
 _LONGEST_ID: Final = 200
 _LONGEST_SHOWN: Final = 200
@@ -86,10 +86,7 @@ class _Asking:
         scope = self._speaker.scope(since=self._since)
         if poll.pages is not None:
             scope = scope.within(page=Decimal(place.number))
-        try:
-            told = self._speaker.call(call, scope, scope, changes=False)
-        except LookAgain:
-            raise Unavailable(f"{SYSTEM} changes what we look at while we do.") from None
+        told = settled(lambda: self._speaker.call(call, scope, scope, changes=False))
         if told.absent:
             return (), None
         found = tuple(self._found(number, row) for number, row in enumerate(self._rows(told.answer)))

@@ -7,7 +7,7 @@ from typing import Final
 from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.engine.looking import found_by, says
 from adapters.erp.engine.mapped import mapped
-from adapters.erp.engine.speaking import LookAgain, Speaker
+from adapters.erp.engine.speaking import Speaker, settled
 from adapters.erp.language.evaluating import Scope
 from adapters.erp.language.values import MISSING, Result, Value, is_there
 from adapters.erp.mapping.file import MappingFile
@@ -35,12 +35,7 @@ class Reader:
         if how.has_row and row is None:
             detail = f"A document of {kind} is read by its row in a poll alone: see /inbound/{kind}/fetch."
             raise Rejected("erp_mapping", detail)
-        for _ in range(_TRIES):
-            try:
-                return self._attempt(kind, how, their_id, row)
-            except LookAgain:
-                continue
-        raise Unavailable(f"{SYSTEM} changes what we look at while we do.")
+        return settled(lambda: self._attempt(kind, how, their_id, row), _TRIES)
 
     def gives(self, kind: InboundKind, document: Value, *, known: bool) -> Gives:
         """Return what a document is here, as `ErpSource.gives` does."""

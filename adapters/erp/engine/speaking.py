@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from adapters.erp.engine.connected import ConnectedErp
+from adapters.erp.engine.connected import SYSTEM, ConnectedErp
 from adapters.erp.engine.doors import OpenDoor, Session, open_door
 from adapters.erp.engine.mapped import mapped
 from adapters.erp.engine.meanings import LOCKED_OUT, Meant, failure, meant
@@ -20,10 +22,24 @@ from adapters.erp.mapping.faults import FaultRow
 from adapters.erp.mapping.steps import AnyCall
 from adapters.erp.transports.http import Heard, Query
 from adapters.erp.transports.spoken import Spoken
+from domain.errors import Unavailable
+
+T = TypeVar("T")
 
 
 class LookAgain(Exception):  # noqa: N818 - the mapping's own word
     """What the call builds on isn't so any more: begin anew."""
+
+
+def settled(attempt: Callable[[], T], tries: int = 1) -> T:
+    """Return what an attempt does, which begins anew where it is told to look again, so many times in all.
+
+    Raises `Unavailable` where it is told so every time.
+    """
+    for _ in range(tries):
+        with suppress(LookAgain):
+            return attempt()
+    raise Unavailable(f"{SYSTEM} changes what we look at while we do.")
 
 
 @dataclass(frozen=True)

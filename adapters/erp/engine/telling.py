@@ -8,17 +8,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from adapters.erp.engine.connected import SYSTEM
 from adapters.erp.engine.looking import called, looked, not_kept, says
 from adapters.erp.engine.mapped import mapped
-from adapters.erp.engine.speaking import LookAgain, Speaker
+from adapters.erp.engine.speaking import Speaker, settled
 from adapters.erp.language.evaluating import Scope
 from adapters.erp.language.leaves import Leaf
 from adapters.erp.language.values import MISSING, Result, Value, as_value, is_there
 from adapters.erp.mapping.file import MappingFile
 from adapters.erp.mapping.steps import Attention, Do, Document, Done, Let, Look, Refusal, Step
 from domain.erp import ErpMessage
-from domain.errors import Rejected, Unavailable
+from domain.errors import Rejected
 
 _TRIES: Final = 3
 _BY_HAND: Final = "erp_by_hand"
@@ -55,12 +54,7 @@ class Teller:
 
         Raises as `ErpPort.tell` does.
         """
-        for _ in range(_TRIES):
-            try:
-                return self._attempt(message)
-            except LookAgain:
-                continue
-        raise Unavailable(f"{SYSTEM} changes what we look at while we do.")
+        return settled(lambda: self._attempt(message), _TRIES)
 
     def _attempt(self, message: ErpMessage) -> str | None:
         plan = self._outbound.plan(message.kind)

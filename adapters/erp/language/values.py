@@ -83,6 +83,11 @@ def begins_visibly(text: str) -> bool:
     return "!" <= text[:1] <= "~"
 
 
+def present(names: Mapping[str, Result]) -> dict[str, Value]:
+    """Return the names that stand for something: what is missing stands in no tree."""
+    return {name: value for name, value in names.items() if not isinstance(value, Missing)}
+
+
 def is_bounded(number: Decimal) -> bool:
     """Say whether a number is finite, of at most 60 digits, the last of them at most 60 places from the point."""
     exponent = number.as_tuple().exponent
