@@ -7,13 +7,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 
-from adapters.erp.language.values import NotJson, Value, is_bounded, plain
+from adapters.erp.language.tryton import CLASS, DAY, TIME, written
+from adapters.erp.language.values import NotJson, Value, is_bounded
 
 Codec = Literal["plain", "tryton"]
-
-_CLASS: Final = "__class__"
-_DAY: Final = ("year", "month", "day")
-_TIME: Final = (*_DAY, "hour", "minute", "second", "microsecond")
 
 
 def decode(value: Value, codec: Codec) -> Value:
@@ -32,7 +29,7 @@ def _from_tryton(value: Value) -> Value:
         return [_from_tryton(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    name = value.get(_CLASS)
+    name = value.get(CLASS)
     read = _TRYTON.get(name) if isinstance(name, str) else None
     if read is None:
         return {key: _from_tryton(inner) for key, inner in value.items()}
@@ -53,12 +50,12 @@ def _decimal(fields: Mapping[str, Value]) -> Decimal:
 
 
 def _datetime(fields: Mapping[str, Value]) -> datetime:
-    year, month, day, hour, minute, second, microsecond = (_whole(fields[name]) for name in _TIME)
+    year, month, day, hour, minute, second, microsecond = (_whole(fields[name]) for name in TIME)
     return datetime(year, month, day, hour, minute, second, microsecond, UTC)
 
 
 def _date(fields: Mapping[str, Value]) -> date:
-    return date(*(_whole(fields[name]) for name in _DAY))
+    return date(*(_whole(fields[name]) for name in DAY))
 
 
 _TRYTON: Final[Mapping[str, Callable[[Mapping[str, Value]], Value]]] = {
@@ -75,24 +72,9 @@ def _whole(value: Value) -> int:
 
 
 def _to_tryton(value: Value) -> Value:
-    """Write Tryton's objects. A number without decimal places stays one: it may be an id."""
+    """Write Tryton's objects."""
     if isinstance(value, list):
         return [_to_tryton(item) for item in value]
     if isinstance(value, Mapping):
         return {key: _to_tryton(inner) for key, inner in value.items()}
-    if isinstance(value, Decimal):
-        exponent = value.as_tuple().exponent
-        return value if exponent in {"n", "N", "F"} or int(exponent) >= 0 else _object("Decimal", decimal=plain(value))
-    if isinstance(value, datetime):
-        return _object("datetime", **_parts(value.astimezone(UTC), _TIME))
-    if isinstance(value, date):
-        return _object("date", **_parts(value, _DAY))
-    return value
-
-
-def _parts(time: date, names: tuple[str, ...]) -> dict[str, Value]:
-    return {name: Decimal(getattr(time, name)) for name in names}
-
-
-def _object(name: str, **fields: Value) -> Value:
-    return {_CLASS: name, **fields}
+    return written(value)

@@ -12,11 +12,9 @@ from typing import Final, cast
 from adapters.erp.language.budget import Budget, CannotSay
 from adapters.erp.language.functions.function import ANYTHING, TEXT, Argument, Call, Example, Function
 from adapters.erp.language.functions.numbers import EXACT, bounded
-from adapters.erp.language.values import MOST_DEPTH, Result, Value, json_text, plain
+from adapters.erp.language.tryton import CLASS, DAY, TIME, written
+from adapters.erp.language.values import MOST_DEPTH, Result, Value, json_text
 
-_CLASS: Final = "__class__"
-_DAY: Final = ("year", "month", "day")
-_TIME: Final = (*_DAY, "hour", "minute", "second", "microsecond")
 _LONGEST_NUMBER: Final = 140
 
 
@@ -37,7 +35,7 @@ def _bytes(call: Call) -> bytes:
         raise CannotSay("half of a character can't be written as bytes") from None
 
 
-# -- Tryton: https://docs.tryton.org, trytond/protocols/jsonrpc.py ---------------------------------------------------
+# -- Tryton -----------------------------------------------------------------------------------------------------------
 
 
 def _typed(call: Call) -> Result:
@@ -53,21 +51,10 @@ def _with_types(value: Value, budget: Budget, depth: int) -> Value:
     if isinstance(value, Mapping):
         budget.makes(len(value))
         return {name: _with_types(inner, budget, depth + 1) for name, inner in value.items()}
-    if isinstance(value, Decimal):
-        return value if cast("int", value.as_tuple().exponent) >= 0 else {_CLASS: "Decimal", "decimal": plain(value)}
-    if isinstance(value, date):
-        return _parts(value)
-    return value
-
-
-def _parts(value: date) -> Value:
-    if not isinstance(value, datetime):
-        return {_CLASS: "date", **{part: Decimal(getattr(value, part)) for part in _DAY}}
     try:
-        universal = value.astimezone(UTC)
+        return written(value)
     except OverflowError:
         raise CannotSay("there is no such day or time") from None
-    return {_CLASS: "datetime", **{part: Decimal(getattr(universal, part)) for part in _TIME}}
 
 
 def _untyped(call: Call) -> Result:
@@ -82,21 +69,21 @@ def _without_types(value: Value, budget: Budget, depth: int) -> Value:
         return [_without_types(item, budget, depth + 1) for item in value]
     if not isinstance(value, Mapping):
         return value
-    if _CLASS in value:
+    if CLASS in value:
         return _of_class(value)
     budget.makes(len(value))
     return {name: _without_types(inner, budget, depth + 1) for name, inner in value.items()}
 
 
 def _of_class(typed: Mapping[str, Value]) -> Value:
-    name = typed[_CLASS]
+    name = typed[CLASS]
     read = _CLASSES.get(name) if isinstance(name, str) else None
     if read is None:
-        raise CannotSay(f"it has a `{_CLASS}` that isn't known")
+        raise CannotSay(f"it has a `{CLASS}` that isn't known")
     try:
         return read(typed)
     except (KeyError, TypeError, ValueError, OverflowError, InvalidOperation):
-        raise CannotSay(f"it has a `{_CLASS}` without what belongs to it") from None
+        raise CannotSay(f"it has a `{CLASS}` without what belongs to it") from None
 
 
 def _whole(typed: Mapping[str, Value], part: str, default: int | None = None) -> int:
@@ -114,12 +101,12 @@ def _read_decimal(typed: Mapping[str, Value]) -> Value:
 
 
 def _read_datetime(typed: Mapping[str, Value]) -> Value:
-    hands = (_whole(typed, part, 0) for part in _TIME[3:])
-    return datetime(*(_whole(typed, part) for part in _DAY), *hands, tzinfo=UTC)  # type: ignore[arg-type, misc]
+    hands = (_whole(typed, part, 0) for part in TIME[3:])
+    return datetime(*(_whole(typed, part) for part in DAY), *hands, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
 
 def _read_date(typed: Mapping[str, Value]) -> Value:
-    return date(*(_whole(typed, part) for part in _DAY))
+    return date(*(_whole(typed, part) for part in DAY))
 
 
 def _read_time(typed: Mapping[str, Value]) -> Value:
